@@ -1,0 +1,9 @@
+"""JAX environments behind one contract: adapters, registry, reset policies and a contract check.
+
+Importing this package imports no environment suite; `make` imports the one it is asked for.
+"""
+
+from jaxrl_envs.contract import Env, EnvStep
+from jaxrl_envs.spaces import Box, Discrete, Space
+
+__all__ = ["Box", "Discrete", "Env", "EnvStep", "Space"]

@@ -1,0 +1,63 @@
+"""The environment contract: two pure functions, default parameters, and two spaces.
+
+Every suite is adapted *to* this contract; nothing else in the project speaks another suite's
+dialect. An environment never resets itself: what happens after an episode's end is chosen by the
+caller with a reset policy (`jaxrl_envs.vector`), after the transition has been recorded. So the
+observation a step returns is always the true successor of its action.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxrl_envs.spaces import Space
+
+
+class EnvStep(NamedTuple):
+    """What one `Env.step` returns (no batch axis).
+
+    Attributes:
+        obs: the true successor observation, also at the end of an episode.
+        state: the successor state, a pytree of the same structure, shapes and dtypes as reset's.
+        reward: float32 scalar.
+        terminated: bool scalar, the task itself ended; the value of the successor is zero.
+        truncated: bool scalar, a time or step limit cut the episode; the successor still has value.
+            Both may be set in one step: then the episode terminated.
+        info: fixed-shape facts about the transition (same keys every step), e.g. achievements.
+    """
+
+    obs: Any
+    state: Any
+    reward: jax.Array
+    terminated: jax.Array
+    truncated: jax.Array
+    info: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Env:
+    """An environment as data and pure functions. Compared and hashed by identity.
+
+    Attributes:
+        name: the registry name, e.g. ``"brax/ant"``.
+        reset: ``(key, params) -> (obs, state)``.
+        step: ``(key, state, action, params) -> EnvStep``; never resets.
+        params: default parameters, a pytree of strongly typed arrays. They are traced data: vmap over
+            them, sweep them, generate them.
+        observation_space: of one observation.
+        action_space: of one action.
+        render: optional host-side ``(state, params) -> uint8 [H, W, 3]``.
+    """
+
+    name: str
+    reset: Callable[[jax.Array, Any], tuple[Any, Any]]
+    step: Callable[[jax.Array, Any, Any, Any], EnvStep]
+    params: Any
+    observation_space: Space
+    action_space: Space
+    render: Callable[[Any, Any], np.ndarray] | None = None

@@ -1,0 +1,222 @@
+"""Many copies of one environment stepped together, with a reset policy chosen by the caller.
+
+An `Env` never resets itself. `vectorize` batches one and decides what an ended slot continues with:
+
+- `FullResets`: a fresh reset for every slot at every step. Right where a reset is cheap (classic
+  control, MinAtar); ruinous where it is not, because under vmap every branch runs.
+- `OptimisticResets(k)`: ``k`` fresh resets a step, dealt in order to the slots that ended. Slots
+  share a start only when more than ``k`` end in the same step.
+- `PoolResets(m)`: starts drawn from ``m`` stored resets, of which a few are renewed once per rollout.
+
+Which slots ended is decided exactly (a running count over the flags), never by sampling.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl_envs.contract import Env
+
+
+@dataclasses.dataclass(frozen=True)
+class FullResets:
+    """A fresh reset for every slot at every step."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimisticResets:
+    """``resets_per_step`` fresh resets a step, dealt to the slots that ended."""
+
+    resets_per_step: int
+
+    def __post_init__(self) -> None:
+        if self.resets_per_step < 1:
+            raise ValueError(f"resets_per_step is {self.resets_per_step}; it must be at least 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class PoolResets:
+    """Starts drawn uniformly from ``size`` stored resets.
+
+    Attributes:
+        size: stored starts, made once at the beginning.
+        renew: how many of them `VectorEnv.refresh` replaces, oldest first (0 keeps them for ever).
+    """
+
+    size: int
+    renew: int = 0
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"size is {self.size}; it must be at least 1")
+        if not 0 <= self.renew <= self.size:
+            raise ValueError(f"renew is {self.renew}; it must be between 0 and size ({self.size})")
+
+
+ResetPolicy = FullResets | OptimisticResets | PoolResets
+
+
+class Pool(NamedTuple):
+    """Stored starts: ``obs`` and ``state`` with leading axis ``size``; ``cursor`` is the oldest."""
+
+    obs: Any
+    state: Any
+    cursor: jax.Array
+
+
+class VectorState(NamedTuple):
+    """State of ``N`` slots.
+
+    Attributes:
+        env: environment states, leaves ``[N, ...]``.
+        obs: what the agent sees now, leaves ``[N, ...]``.
+        first: bool ``[N]``, this observation starts an episode.
+        episode_return: float32 ``[N]``, undiscounted reward so far in the running episode.
+        episode_length: int32 ``[N]``, steps so far in the running episode.
+        pool: a `Pool`, or ``()`` for the policies that store nothing.
+    """
+
+    env: Any
+    obs: Any
+    first: jax.Array
+    episode_return: jax.Array
+    episode_length: jax.Array
+    pool: Any = ()
+
+
+class VectorStep(NamedTuple):
+    """One step of ``N`` slots, as seen before any reset.
+
+    ``episode_return`` and ``episode_length`` include this step; they are final where the episode ended.
+    """
+
+    next_obs: Any
+    reward: jax.Array
+    terminated: jax.Array
+    truncated: jax.Array
+    info: Mapping[str, Any]
+    episode_return: jax.Array
+    episode_length: jax.Array
+
+
+class VectorEnv(NamedTuple):
+    """``num_envs`` slots of ``env`` as pure functions.
+
+    Attributes:
+        env: the environment.
+        num_envs: ``N``.
+        reset: ``(key, params) -> VectorState``.
+        step: ``(key, state, action [N, ...], params) -> (VectorState, VectorStep)``.
+        refresh: ``(key, state, params) -> VectorState``; call once per rollout (renews a pool, else free).
+    """
+
+    env: Env
+    num_envs: int
+    reset: Callable[[jax.Array, Any], VectorState]
+    step: Callable[[jax.Array, VectorState, Any, Any], tuple[VectorState, VectorStep]]
+    refresh: Callable[[jax.Array, VectorState, Any], VectorState]
+
+
+def _choose(mask: jax.Array, new: Any, old: Any) -> Any:
+    """Leafwise ``new`` where ``mask`` [N] else ``old``, for leaves ``[N, ...]``."""
+
+    def leaf(a: jax.Array, b: jax.Array) -> jax.Array:
+        return jnp.where(mask.reshape(mask.shape + (1,) * (a.ndim - mask.ndim)), a, b)
+
+    return jax.tree.map(leaf, new, old)
+
+
+def vectorize(
+    env: Env, num_envs: int, resets: ResetPolicy | None = None, params_per_slot: bool = False
+) -> VectorEnv:
+    """Batch ``env`` over ``num_envs`` slots under a reset policy.
+
+    Args:
+        env: the environment.
+        num_envs: number of slots ``N``, at least 1.
+        resets: the reset policy; `FullResets` by default.
+        params_per_slot: whether every leaf of ``params`` carries a leading axis ``[N]``, one environment
+            configuration per slot. Needs `FullResets`: the other policies share starts between slots.
+
+    Raises:
+        ValueError: on sizes below one, or a policy that cannot serve ``params_per_slot``.
+    """
+    resets = FullResets() if resets is None else resets
+    if num_envs < 1:
+        raise ValueError(f"num_envs is {num_envs}; it must be at least 1")
+    if params_per_slot and not isinstance(resets, FullResets):
+        raise ValueError(
+            f"resets is {resets}; with params_per_slot only FullResets is allowed, because the other "
+            "policies share starts between slots"
+        )
+    params_axis = 0 if params_per_slot else None
+    reset_slots = jax.vmap(env.reset, in_axes=(0, params_axis))
+    step_slots = jax.vmap(env.step, in_axes=(0, 0, 0, params_axis))
+
+    def reset(key: jax.Array, params: Any) -> VectorState:
+        key_slots, key_pool = jax.random.split(key)
+        obs, state = reset_slots(jax.random.split(key_slots, num_envs), params)
+        pool: Any = ()
+        if isinstance(resets, PoolResets):
+            pool = Pool(*reset_slots(jax.random.split(key_pool, resets.size), params), jnp.zeros((), jnp.int32))
+        return VectorState(
+            env=state,
+            obs=obs,
+            first=jnp.ones((num_envs,), bool),
+            episode_return=jnp.zeros((num_envs,), jnp.float32),
+            episode_length=jnp.zeros((num_envs,), jnp.int32),
+            pool=pool,
+        )
+
+    def starts(key: jax.Array, ended: jax.Array, pool: Any, params: Any) -> tuple[Any, Any]:
+        """Observations and states ``[N, ...]`` for the slots in ``ended`` to continue from."""
+        match resets:
+            case FullResets():
+                return reset_slots(jax.random.split(key, num_envs), params)
+            case OptimisticResets(resets_per_step=k):
+                fresh = reset_slots(jax.random.split(key, k), params)
+                turn = (jnp.cumsum(ended, dtype=jnp.int32) - 1) % k
+                return jax.tree.map(lambda x: x[turn], fresh)
+            case PoolResets(size=m):
+                drawn = jax.random.randint(key, (num_envs,), 0, m, jnp.int32)
+                return jax.tree.map(lambda x: x[drawn], (pool.obs, pool.state))
+
+    def step(key: jax.Array, state: VectorState, action: Any, params: Any) -> tuple[VectorState, VectorStep]:
+        key_step, key_reset = jax.random.split(key)
+        out = step_slots(jax.random.split(key_step, num_envs), state.env, action, params)
+        ended = out.terminated | out.truncated
+        obs, env_state = _choose(ended, starts(key_reset, ended, state.pool, params), (out.obs, out.state))
+        episode_return = state.episode_return + out.reward
+        episode_length = state.episode_length + 1
+        carried = VectorState(
+            env=env_state,
+            obs=obs,
+            first=ended,
+            episode_return=jnp.where(ended, 0.0, episode_return),
+            episode_length=jnp.where(ended, 0, episode_length),
+            pool=state.pool,
+        )
+        seen = VectorStep(
+            out.obs, out.reward, out.terminated, out.truncated, out.info, episode_return, episode_length
+        )
+        return carried, seen
+
+    def refresh(key: jax.Array, state: VectorState, params: Any) -> VectorState:
+        if not (isinstance(resets, PoolResets) and resets.renew):
+            return state
+        obs, env_state = reset_slots(jax.random.split(key, resets.renew), params)
+        places = (state.pool.cursor + jnp.arange(resets.renew, dtype=jnp.int32)) % resets.size
+        put = lambda old, new: jax.tree.map(lambda x, y: x.at[places].set(y), old, new)  # noqa: E731
+        pool = Pool(
+            put(state.pool.obs, obs),
+            put(state.pool.state, env_state),
+            (state.pool.cursor + resets.renew) % resets.size,
+        )
+        return state._replace(pool=pool)
+
+    return VectorEnv(env, num_envs, reset, step, refresh)

@@ -1,0 +1,96 @@
+"""Minibatches of a rollout: which samples go together, and how cheaply they are fetched.
+
+Shuffling single samples of ``[T, N]`` data means sorting ``T * N`` random numbers an epoch and gathering
+rows of a few bytes. On CPU that can cost more than the gradients of a small network. Samples of one time
+step come from ``N`` unrelated episodes and lie next to each other in memory, so shuffling *blocks* of them
+gives minibatches nearly as mixed for a fraction of the time. Recurrent policies need whole sequences and
+shuffle environments.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+Shuffle = Literal["blocks", "samples", "envs"]
+
+MIN_BLOCKS = 16
+"""Blocks that a minibatch should be mixed from at the least, where the sizes allow it."""
+
+
+class Minibatches(NamedTuple):
+    """How to cut ``[T, N, ...]`` data into minibatches.
+
+    Attributes:
+        permutations: ``(key, epochs) -> int32 [epochs * minibatches, rows]``; within an epoch every row
+            occurs exactly once.
+        take: ``(tree [T, N, ...], rows) -> tree [t, n, ...]``.
+        take_slots: ``(tree [N, ...], rows) -> tree [n, ...]``; only for ``"envs"``.
+    """
+
+    permutations: Callable[[Array, int], Int[Array, "M R"]]
+    take: Callable[[Any, Array], Any]
+    take_slots: Callable[[Any, Array], Any]
+
+
+def block_size(length: int, num_envs: int, minibatches: int) -> int:
+    """Environments per block: the largest divisor of ``num_envs`` that leaves every minibatch an equal
+    number of blocks, and at least `MIN_BLOCKS` of them if any divisor does."""
+    total = length * num_envs
+    fitting = [d for d in range(1, num_envs + 1) if num_envs % d == 0 and (total // d) % minibatches == 0]
+    mixed = [d for d in fitting if total // d // minibatches >= MIN_BLOCKS]
+    return max(mixed) if mixed else min(fitting)
+
+
+def check_minibatches(shuffle: Shuffle, length: int, num_envs: int, minibatches: int) -> None:
+    """Refuse sizes that don't divide.
+
+    Raises:
+        ValueError: naming the sizes and the divisors that would do.
+    """
+    size = num_envs if shuffle == "envs" else length * num_envs
+    if minibatches < 1 or size % minibatches:
+        near = sorted((d for d in range(1, size + 1) if size % d == 0), key=lambda d: abs(d - minibatches))[:4]
+        what = "num_envs" if shuffle == "envs" else "num_envs * rollout_length"
+        raise ValueError(
+            f"minibatches is {minibatches}; it must divide {what} = {size} (for example "
+            f"{', '.join(map(str, sorted(near)))})"
+        )
+
+
+def make_minibatches(shuffle: Shuffle, length: int, num_envs: int, minibatches: int) -> Minibatches:
+    """Plan the minibatches of ``[length, num_envs]`` rollouts.
+
+    Raises:
+        ValueError: if the sizes don't divide.
+    """
+    check_minibatches(shuffle, length, num_envs, minibatches)
+    if shuffle == "envs":
+        rows = num_envs
+        take = lambda tree, index: jax.tree.map(lambda x: x[:, index], tree)  # noqa: E731
+    else:
+        block = 1 if shuffle == "samples" else block_size(length, num_envs, minibatches)
+        rows = length * num_envs // block
+        take = lambda tree, index: jax.tree.map(  # noqa: E731
+            lambda x: x.reshape((rows, block, *x.shape[2:]))[index], tree
+        )
+
+    def permutations(key: Array, epochs: int) -> Array:
+        keys = jax.random.split(key, epochs)
+        order = jax.vmap(lambda k: jax.random.permutation(k, rows))(keys)
+        return order.astype(jnp.int32).reshape((epochs * minibatches, rows // minibatches))
+
+    def take_slots(tree: Any, index: Array) -> Any:
+        return jax.tree.map(lambda x: x[index], tree)
+
+    return Minibatches(permutations, take, take_slots)
+
+
+def samples_per_minibatch(length: int, num_envs: int, minibatches: int) -> int:
+    """Samples in one minibatch."""
+    return math.prod((length, num_envs)) // minibatches

@@ -1,0 +1,273 @@
+"""Proximal policy optimisation (Schulman et al. 2017) as a learner; A2C is a setting of it.
+
+One update: values of the rollout are computed in one batch, rewards scaled, advantages estimated with
+correct bootstrapping at truncation, then ``epochs`` passes over shuffled minibatches minimise the
+`Objective`. The clipped surrogate is only the default: anything with the interface can take its place.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jax.flatten_util import ravel_pytree
+from jaxrl_envs.contract import Env
+from jaxtyping import Array, Float
+
+from jaxrl_evolve.clock import Clock, linear_schedule
+from jaxrl_evolve.learners.learner import Learner, Mode
+from jaxrl_evolve.learners.minibatches import make_minibatches
+from jaxrl_evolve.networks import Network, NetworkConfig, make_network
+from jaxrl_evolve.normalisation import ReturnScale, RunningMoments
+from jaxrl_evolve.objectives import Objective, ObjectiveBatch, ObjectiveOutputs, ppo_clip
+from jaxrl_evolve.returns import gae
+from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
+
+
+@struct.dataclass
+class PPOHyperparameters:
+    """What a sweep can vary without compiling anew: traced float32 scalars.
+
+    Every ``*_end`` is the fraction of its quantity left at the horizon, reached in a straight line: 1 keeps
+    it constant, 0 anneals it away.
+    """
+
+    learning_rate: float | Array = 2.5e-4
+    """Adam's step size."""
+    learning_rate_end: float | Array = 0.0
+    """Fraction of the learning rate left at the horizon."""
+    gamma: float | Array = 0.99
+    """Discount factor."""
+    gae_lambda: float | Array = 0.95
+    """Trace parameter of the advantage estimate."""
+    clip: float | Array = 0.2
+    """Range of the probability ratio (and of the value, where clipped)."""
+    clip_end: float | Array = 1.0
+    """Fraction of the ratio's range left at the horizon."""
+    value_coef: float | Array = 0.5
+    """Weight of the value loss."""
+    entropy_coef: float | Array = 0.01
+    """Weight of the entropy bonus."""
+    entropy_end: float | Array = 1.0
+    """Fraction of the entropy bonus left at the horizon."""
+    max_grad_norm: float | Array = 0.5
+    """Largest norm of the whole gradient."""
+    adam_eps: float | Array = 1e-5
+    """Adam's denominator offset."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PPOConfig:
+    """Static settings of PPO: a change compiles anew."""
+
+    epochs: int = 4
+    """Passes over each rollout."""
+    minibatches: int = 4
+    """Gradient steps per pass."""
+    shuffle: Literal["auto", "blocks", "samples", "envs"] = "auto"
+    """What a minibatch is drawn from: blocks of environments at one time step, single samples, or whole
+    environments. 'auto' is 'envs' with a recurrent network and 'blocks' otherwise."""
+    normalise_observations: bool = False
+    """Whether observations are normalised by running moments."""
+    normalise_returns: bool = False
+    """Whether rewards are divided by the running scale of returns."""
+    normalise_advantage: bool = True
+    """Whether advantages are normalised within each minibatch (read by the default objective)."""
+    clip_value: bool = True
+    """Whether the value loss is clipped (read by the default objective)."""
+    network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
+    """Shape of the actor-critic network."""
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ValueError(f"epochs is {self.epochs}; it must be at least 1")
+        if self.network.memory != "none" and self.shuffle in ("blocks", "samples"):
+            raise ValueError(
+                f"shuffle is {self.shuffle!r}; a recurrent network needs whole sequences, so only 'envs' or "
+                "'auto' is allowed"
+            )
+
+
+@struct.dataclass
+class PPOState:
+    """State of a PPO learner.
+
+    Attributes:
+        params: network parameters.
+        optimiser: optax state over the raveled parameters.
+        observations: running moments of observations, or ``()``.
+        returns: running scale of returns, or ``()``.
+    """
+
+    params: Any
+    optimiser: Any
+    observations: Any
+    returns: Any
+
+
+def _optimiser(hp: PPOHyperparameters) -> optax.GradientTransformation:
+    """Clipped Adam without a learning rate; ``hp`` may be traced, so it is built where it is used."""
+    return optax.chain(
+        optax.clip_by_global_norm(hp.max_grad_norm),  # type: ignore[arg-type]
+        optax.scale_by_adam(eps=hp.adam_eps),  # type: ignore[arg-type]
+    )
+
+
+def next_values(
+    network: Network, params: Any, trajectory: Trajectory, value: Array, next_memory: Any
+) -> Float[Array, "T N"]:
+    """The critic's estimate of every true successor, as far as it can matter.
+
+    Where an episode goes on, the successor is the next step's observation, whose value is known. It is only
+    computed for all when some step of the rollout was truncated, and always for the last step.
+    """
+
+    def all_steps() -> Array:
+        return network.value(params, trajectory.next_obs, next_memory)
+
+    def last_step() -> Array:
+        last = jax.tree.map(lambda x: x[-1:], (trajectory.next_obs, next_memory))
+        return jnp.concatenate([value[1:], network.value(params, *last)])
+
+    return jax.lax.cond(trajectory.truncated.any(), all_steps, last_step)
+
+
+def ppo(
+    env: Env,
+    num_envs: int,
+    rollout_length: int,
+    config: PPOConfig | None = None,
+    hp: PPOHyperparameters | None = None,
+    objective: Objective | None = None,
+) -> Learner:
+    """A PPO learner.
+
+    Args:
+        env: read for its spaces only.
+        num_envs: parallel environments ``N``.
+        rollout_length: steps per update ``T``.
+        config: static settings.
+        hp: default hyperparameters.
+        objective: what to minimise; the clipped surrogate by default.
+
+    Raises:
+        ValueError: if the minibatches don't divide the rollout, or the network can't serve the spaces.
+    """
+    config = PPOConfig() if config is None else config
+    hp = PPOHyperparameters() if hp is None else hp
+    objective = objective or ppo_clip(config.normalise_advantage, config.clip_value)
+    network = make_network(config.network, env.observation_space, env.action_space)
+    shuffle = config.shuffle
+    if shuffle == "auto":
+        shuffle = "envs" if network.recurrent else "blocks"
+    minibatches = make_minibatches(shuffle, rollout_length, num_envs, config.minibatches)
+
+    def init(key: Array, hp: PPOHyperparameters) -> PPOState:
+        params = network.init(key)
+        return PPOState(
+            params=params,
+            optimiser=_optimiser(hp).init(ravel_pytree(params)[0]),
+            observations=RunningMoments.of_shape(env.observation_space.shape)
+            if config.normalise_observations
+            else (),
+            returns=ReturnScale.for_slots(num_envs) if config.normalise_returns else (),
+        )
+
+    def seen(state: PPOState, obs: Any) -> Any:
+        return state.observations.normalise(obs) if config.normalise_observations else obs
+
+    def act(
+        state: PPOState, obs: Any, first: Array, memory: Any, key: Array, mode: Mode = "explore"
+    ) -> tuple[Array, Any, PolicyOutput]:
+        obs, value, before = seen(state, obs), None, memory
+        if network.recurrent and mode == "explore":
+            # Values depend on the memory of this moment; recomputing them later would unroll it again.
+            distribution, value, memory = network.policy_and_value(state.params, obs, first, memory)
+        else:
+            distribution, memory = network.policy(state.params, obs, first, memory)
+        action = distribution.mode() if mode == "greedy" else distribution.sample(key)
+        log_prob = distribution.log_prob(action)
+        return action, memory, PolicyOutput(log_prob, value, distribution, before)
+
+    def evaluate(state: PPOState, trajectory: Trajectory) -> tuple[Array, Array]:
+        """Values of the observations and of their true successors, each ``[T, N]``."""
+        if network.recurrent:
+            value, memory = trajectory.policy.value, trajectory.policy.memory
+            assert value is not None
+            last = network.policy_and_value(
+                state.params, trajectory.obs[-1], trajectory.first[-1], memory[-1]
+            )[2]
+            next_memory = jnp.concatenate([memory[1:], last[None]])
+        else:
+            # The stored observations in one batch: far cheaper than one small product per step.
+            value, next_memory = network.value(state.params, trajectory.obs, ()), ()
+        return value, next_values(network, state.params, trajectory, value, next_memory)
+
+    def update(
+        key: Array, state: PPOState, trajectory: Trajectory, hp: PPOHyperparameters, eta: Any, clock: Clock
+    ) -> tuple[PPOState, dict[str, Array]]:
+        raw_obs, reward = trajectory.obs, trajectory.reward
+        returns = state.returns
+        if config.normalise_returns:
+            returns = returns.merge(reward, trajectory.ended, hp.gamma)
+            reward = returns.scale(reward)
+        trajectory = trajectory.replace(obs=seen(state, raw_obs), next_obs=seen(state, trajectory.next_obs))
+        value, next_value = evaluate(state, trajectory)
+        trajectory = trajectory.replace(policy=trajectory.policy.replace(value=value))
+        advantage, target = gae(
+            reward, value, next_value, trajectory.terminated, trajectory.ended, hp.gamma, hp.gae_lambda
+        )
+        optimiser = _optimiser(hp)
+        learning_rate = linear_schedule(clock, hp.learning_rate, hp.learning_rate_end)
+
+        def loss(params: Any, batch: ObjectiveBatch, memory: Any, clock: Clock) -> tuple[Array, Any]:
+            t = batch.trajectory
+            distribution, value = network.unroll(params, t.obs, t.first, memory)
+            outputs = ObjectiveOutputs(
+                distribution, distribution.log_prob(t.action), distribution.entropy(), value
+            )
+            return objective.loss(eta, batch, outputs, clock)
+
+        def gradient_step(carry: Any, xs: tuple[Array, Array]) -> Any:
+            params, optimiser_state = carry
+            rows, epoch = xs
+            taken, adv, tgt = minibatches.take((trajectory, advantage, target), rows)
+            batch = ObjectiveBatch(taken, adv, tgt, hp)
+            memory = (
+                minibatches.take_slots(trajectory.policy.memory[0], rows) if network.recurrent else ()
+            )
+            (total, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(
+                params, batch, memory, clock.replace(epoch=epoch)
+            )
+            flat, unravel = ravel_pytree(gradient)
+            metrics = {"loss": total, "grad_norm": optax.tree.norm(flat), **metrics}
+            step, optimiser_state = optimiser.update(flat, optimiser_state)
+            params = optax.apply_updates(params, unravel(-learning_rate * step))
+            # One vector per step instead of one array per metric: fewer kernels in the innermost loop.
+            return (params, optimiser_state), (jnp.stack(list(metrics.values())), metrics)
+
+        rows = minibatches.permutations(key, config.epochs)
+        epochs = jnp.repeat(jnp.arange(config.epochs, dtype=jnp.float32) / config.epochs, config.minibatches)
+        names: list[str] = []
+
+        def scan_body(carry: Any, xs: Any) -> Any:
+            carry, (vector, metrics) = gradient_step(carry, xs)
+            names[:] = list(metrics)
+            return carry, vector
+
+        (params, optimiser_state), history = jax.lax.scan(
+            scan_body, (state.params, state.optimiser), (rows, epochs)
+        )
+        metrics = dict(zip(names, history.mean(0), strict=True))
+        metrics["learning_rate"] = jnp.asarray(learning_rate, jnp.float32)
+        metrics["explained_variance"] = 1.0 - (target - value).var() / (target.var() + 1e-8)
+        observations = state.observations
+        if config.normalise_observations:
+            observations = observations.merge(raw_obs)
+        return PPOState(params, optimiser_state, observations, returns), metrics
+
+    return Learner("ppo", init, act, update, network.initial_memory, objective.init, hp)

@@ -1,0 +1,92 @@
+"""Running statistics of observations and returns, kept in learner state.
+
+They are updated once per update, after the batch that was collected under the old statistics has been
+learned from, and frozen while acting; so the policy that is trained first is exactly the one that acted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Bool, Float
+
+
+@struct.dataclass
+class RunningMoments:
+    """Mean and variance of a stream, float32, merged batch by batch (Chan et al. 1979).
+
+    Attributes:
+        count: samples seen, float32 scalar (starts at a small prior so that the variance is defined).
+        mean: shape of one sample.
+        variance: shape of one sample.
+    """
+
+    count: Float[Array, ""]
+    mean: Any
+    variance: Any
+
+    @classmethod
+    def of_shape(cls, shape: tuple[int, ...]) -> RunningMoments:
+        """Moments of nothing: mean 0, variance 1."""
+        return cls(
+            jnp.asarray(1e-4, jnp.float32), jnp.zeros(shape, jnp.float32), jnp.ones(shape, jnp.float32)
+        )
+
+    def merge(self, batch: Array) -> RunningMoments:
+        """Include a batch whose trailing axes are those of one sample."""
+        axes = tuple(range(batch.ndim - self.mean.ndim))
+        batch = batch.astype(jnp.float32)
+        size = jnp.asarray(batch.size // max(self.mean.size, 1), jnp.float32)
+        mean, variance = batch.mean(axes), batch.var(axes)
+        total = self.count + size
+        delta = mean - self.mean
+        second = (
+            self.variance * self.count + variance * size + jnp.square(delta) * (self.count * size / total)
+        )
+        return RunningMoments(total, self.mean + delta * (size / total), second / total)
+
+    def normalise(self, x: Array, limit: float = 10.0) -> Array:
+        """``(x - mean) / std`` clipped to ``[-limit, limit]``, float32."""
+        scaled = (x.astype(jnp.float32) - self.mean) * jax.lax.rsqrt(self.variance + 1e-8)
+        return jnp.clip(scaled, -limit, limit)
+
+
+@struct.dataclass
+class ReturnScale:
+    """Scale of the discounted return, for dividing rewards by.
+
+    Rewards are divided by the standard deviation of a running discounted return, not of rewards and without
+    centring (Engstrom et al. 2020), so that signs and the optimal policy are kept.
+
+    Attributes:
+        running: float32 ``[N]``, each slot's discounted return so far in its episode.
+        moments: of that running return over all steps.
+    """
+
+    running: Float[Array, " N"]
+    moments: RunningMoments
+
+    @classmethod
+    def for_slots(cls, num_envs: int) -> ReturnScale:
+        """No returns yet."""
+        return cls(jnp.zeros((num_envs,), jnp.float32), RunningMoments.of_shape(()))
+
+    def merge(
+        self, reward: Float[Array, "T N"], ended: Bool[Array, "T N"], gamma: Float[Array, ""]
+    ) -> ReturnScale:
+        """Include one rollout."""
+
+        def step(running: Array, x: tuple[Array, Array]) -> tuple[Array, Array]:
+            reward_t, ended_t = x
+            running = running * gamma + reward_t
+            return jnp.where(ended_t, 0.0, running), running
+
+        running, returns = jax.lax.scan(step, self.running, (reward, ended))
+        return ReturnScale(running, self.moments.merge(returns))
+
+    def scale(self, reward: Array, limit: float = 10.0) -> Array:
+        """Rewards over the standard deviation of returns, clipped to ``[-limit, limit]``."""
+        return jnp.clip(reward * jax.lax.rsqrt(self.moments.variance + 1e-8), -limit, limit)

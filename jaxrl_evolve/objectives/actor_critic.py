@@ -1,0 +1,77 @@
+"""The pieces that actor-critic objectives share: value loss, entropy bonus, advantage scaling, and the
+frame that turns a surrogate for the policy into a whole objective."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxrl_evolve.clock import Clock, linear_schedule
+from jaxrl_evolve.objectives.objective import Objective, ObjectiveBatch, ObjectiveOutputs, no_parameters
+
+Surrogate = Callable[
+    [Any, Float[Array, "t n"], Float[Array, "t n"], ObjectiveBatch, Clock], tuple[Array, dict[str, Array]]
+]
+"""``(eta, log_ratio, advantage, batch, clock) -> (loss per sample [t, n], metrics)``."""
+
+
+def normalised(advantage: Float[Array, "t n"]) -> Float[Array, "t n"]:
+    """Zero mean and unit standard deviation over the batch."""
+    centred = advantage - advantage.mean()
+    return centred * jax.lax.rsqrt(jnp.square(centred).mean() + 1e-8)
+
+
+def value_loss(batch: ObjectiveBatch, value: Float[Array, "t n"], clip: Float[Array, ""] | None) -> Array:
+    """Half the squared error to the targets, scalar.
+
+    With ``clip`` given, the pessimistic maximum with the error of a value kept within ``clip`` of the one
+    recorded when acting, as in the PPO reference implementation (Engstrom et al. 2020, section 3).
+    """
+    error = jnp.square(value - batch.target)
+    if clip is not None:
+        old = batch.trajectory.policy.value
+        assert old is not None, "the learner records values before it calls the objective"
+        kept = old + jnp.clip(value - old, -clip, clip)
+        error = jnp.maximum(error, jnp.square(kept - batch.target))
+    return 0.5 * error.mean()
+
+
+def actor_critic_objective(
+    name: str,
+    surrogate: Surrogate,
+    init: Callable[[jax.Array], Any] = no_parameters,
+    normalise_advantage: bool = True,
+    clip_value: bool = True,
+) -> Objective:
+    """A whole objective from a surrogate for the policy.
+
+    ``loss = mean(surrogate) + value_coef * value_loss - entropy_coef * mean(entropy)``; the coefficients
+    come from ``batch.hp``, the entropy bonus follows the clock.
+
+    Args:
+        name: for reports.
+        surrogate: the policy's loss per sample.
+        init: makes ``eta``.
+        normalise_advantage: whether advantages are scaled within the batch.
+        clip_value: whether the value loss is clipped by ``hp.clip``.
+    """
+
+    def loss(
+        eta: Any, batch: ObjectiveBatch, outputs: ObjectiveOutputs, clock: Clock
+    ) -> tuple[Array, dict[str, Array]]:
+        hp = batch.hp
+        log_ratio = outputs.log_prob - batch.trajectory.policy.log_prob
+        advantage = normalised(batch.advantage) if normalise_advantage else batch.advantage
+        per_sample, metrics = surrogate(eta, log_ratio, advantage, batch, clock)
+        policy = per_sample.mean()
+        value = value_loss(batch, outputs.value, hp.clip if clip_value else None)
+        entropy = outputs.entropy.mean()
+        entropy_coef = linear_schedule(clock, hp.entropy_coef, hp.entropy_end)
+        total = policy + hp.value_coef * value - entropy_coef * entropy
+        return total, {"policy_loss": policy, "value_loss": value, "entropy": entropy, **metrics}
+
+    return Objective(init, loss, name)

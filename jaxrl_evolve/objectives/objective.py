@@ -1,0 +1,77 @@
+"""What a learner minimises, as a pair of pure functions with its parameters as an argument.
+
+Written objectives (PPO, A2C) have no parameters; learned ones do. Because ``eta`` is an argument, a
+population of objectives is one vmap, and a meta-gradient is one `jax.grad`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+from flax import struct
+from jaxtyping import Array, Float
+
+from jaxrl_evolve.clock import Clock
+from jaxrl_evolve.distributions import Distribution
+from jaxrl_evolve.trajectory import Trajectory
+
+
+@struct.dataclass
+class ObjectiveBatch:
+    """What the objective may read about the past. Leaves ``[t, n, ...]``.
+
+    The two leading axes are time and environments where the learner keeps sequences whole (recurrent
+    policies, whole-batch updates); else they only enumerate samples. Objectives that treat samples
+    alike need not care.
+
+    Attributes:
+        trajectory: the recorded steps.
+        advantage: estimated advantage of the taken actions, not normalised.
+        target: value targets.
+        hp: the learner's traced hyperparameters.
+    """
+
+    trajectory: Trajectory
+    advantage: Float[Array, "t n"]
+    target: Float[Array, "t n"]
+    hp: Any
+
+
+@struct.dataclass
+class ObjectiveOutputs:
+    """What the network being trained says now; the loss is differentiated through these.
+
+    Attributes:
+        distribution: action distribution at every step, batch ``[t, n]``.
+        log_prob: log-probability of the recorded actions.
+        entropy: of the distribution.
+        value: the critic's estimate.
+    """
+
+    distribution: Distribution
+    log_prob: Float[Array, "t n"]
+    entropy: Float[Array, "t n"]
+    value: Float[Array, "t n"]
+
+
+class Objective(NamedTuple):
+    """A training objective.
+
+    Attributes:
+        init: ``key -> eta``, the objective's parameters (``()`` if it has none).
+        loss: ``(eta, batch, outputs, clock) -> (loss, metrics)``: a float32 scalar to minimise and a dict of
+            float32 scalars with the same keys on every call.
+        name: for reports.
+    """
+
+    init: Callable[[jax.Array], Any]
+    loss: Callable[[Any, ObjectiveBatch, ObjectiveOutputs, Clock], tuple[Array, dict[str, Array]]]
+    name: str
+
+
+def no_parameters(key: jax.Array) -> tuple[()]:
+    """The ``init`` of an objective without parameters."""
+    del key
+    return ()

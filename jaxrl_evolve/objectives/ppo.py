@@ -1,0 +1,37 @@
+"""Proximal policy optimisation's clipped surrogate (Schulman et al. 2017, equation 7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from jaxrl_evolve.clock import Clock, linear_schedule
+from jaxrl_evolve.objectives.actor_critic import actor_critic_objective
+from jaxrl_evolve.objectives.objective import Objective, ObjectiveBatch
+
+
+def ppo_clip(normalise_advantage: bool = True, clip_value: bool = True) -> Objective:
+    """The clipped surrogate ``-min(r A, clip(r, 1 - c, 1 + c) A)`` with value loss and entropy bonus.
+
+    ``c`` is ``hp.clip`` along the clock. Reports ``approx_kl``, the estimator ``mean(r - 1 - log r)`` of the
+    divergence from the acting policy (Schulman 2020), and ``clip_fraction``.
+    """
+
+    def surrogate(
+        eta: Any, log_ratio: Array, advantage: Array, batch: ObjectiveBatch, clock: Clock
+    ) -> tuple[Array, dict[str, Array]]:
+        del eta
+        clip = linear_schedule(clock, batch.hp.clip, batch.hp.clip_end)
+        ratio = jnp.exp(log_ratio)
+        loss = -jnp.minimum(ratio * advantage, jnp.clip(ratio, 1.0 - clip, 1.0 + clip) * advantage)
+        metrics = {
+            "approx_kl": (ratio - 1.0 - log_ratio).mean(),
+            "clip_fraction": (jnp.abs(ratio - 1.0) > clip).mean(dtype=jnp.float32),
+        }
+        return loss, metrics
+
+    return actor_critic_objective(
+        "ppo-clip", surrogate, normalise_advantage=normalise_advantage, clip_value=clip_value
+    )

@@ -1,0 +1,90 @@
+"""Acting: unroll a policy in a batch of environments and record what happened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxrl_envs.vector import VectorEnv, VectorState
+from jaxtyping import Array, Float
+
+from jaxrl_evolve.learners.learner import Learner
+from jaxrl_evolve.trajectory import Trajectory
+
+
+@struct.dataclass
+class EpisodeSums:
+    """Sums over the episodes that ended in some stretch of experience; float32 scalars.
+
+    Sums of fixed shape instead of lists of episodes: they add up over steps, updates and devices.
+    """
+
+    episodes: Float[Array, ""]
+    returns: Float[Array, ""]
+    lengths: Float[Array, ""]
+
+    @classmethod
+    def none(cls) -> EpisodeSums:
+        """No episode has ended."""
+        zero = jnp.zeros((), jnp.float32)
+        return cls(zero, zero, zero)
+
+    def __add__(self, other: EpisodeSums) -> EpisodeSums:
+        return jax.tree.map(jnp.add, self, other)
+
+
+def rollout(
+    key: Array,
+    learner: Learner,
+    learner_state: Any,
+    venv: VectorEnv,
+    venv_state: VectorState,
+    memory: Any,
+    env_params: Any,
+    length: int,
+) -> tuple[VectorState, Any, Trajectory, EpisodeSums]:
+    """Act for ``length`` steps in every slot, exploring.
+
+    Args:
+        key: randomness of actions, environment and resets.
+        learner: whose ``act`` chooses.
+        learner_state: its state, not changed here.
+        venv: ``N`` slots of an environment.
+        venv_state: where they are.
+        memory: the policy's memory before the current observations.
+        env_params: environment parameters.
+        length: steps ``T``.
+
+    Returns:
+        The slots' new state, the policy's new memory, the trajectory ``[T, N, ...]``, and sums over the
+        episodes that ended.
+    """
+
+    def step(carry: tuple[VectorState, Any], key: Array) -> tuple[Any, Any]:
+        state, memory = carry
+        key_act, key_step = jax.random.split(key)
+        action, next_memory, policy = learner.act(
+            learner_state, state.obs, state.first, memory, key_act, mode="explore"
+        )
+        next_state, seen = venv.step(key_step, state, action, env_params)
+        transition = Trajectory(
+            obs=state.obs,
+            action=action,
+            reward=seen.reward,
+            terminated=seen.terminated,
+            truncated=seen.truncated,
+            first=state.first,
+            next_obs=seen.next_obs,
+            policy=policy,
+            info=seen.info,
+        )
+        return (next_state, next_memory), (transition, seen.episode_return, seen.episode_length)
+
+    (venv_state, memory), (trajectory, returns, lengths) = jax.lax.scan(
+        step, (venv_state, memory), jax.random.split(key, length)
+    )
+    ended = trajectory.ended.astype(jnp.float32)
+    sums = EpisodeSums(ended.sum(), (ended * returns).sum(), (ended * lengths).sum())
+    return venv_state, memory, trajectory, sums

@@ -1,0 +1,132 @@
+"""Names to environments: the built-in suites, what users register by call, and entry points.
+
+A package outside the project registers an environment without importing anything:
+
+    [project.entry-points.jaxrl_envs]
+    "MyMaze-v0" = "my_package.maze:make"      # a factory (**kwargs) -> Env
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jaxrl_envs.contract import Env
+from jaxrl_envs.keywords import near
+
+ENTRY_POINT_GROUP = "jaxrl_envs"
+
+
+class _Suite(NamedTuple):
+    module: str  # has NAMES and make(name, **kwargs)
+    package: str  # what must be importable
+    install: str
+    prefix: str  # of the registry names
+
+
+_SUITES = {
+    "gymnax": _Suite("jaxrl_envs.adapters.gymnax", "gymnax", "gymnax six", ""),
+    "brax": _Suite("jaxrl_envs.adapters.brax", "brax", "brax", "brax/"),
+    "craftax": _Suite("jaxrl_envs.adapters.craftax", "craftax", "jaxrl_evolve[craftax]", "craftax/"),
+}
+_registered: dict[str, Callable[..., Env]] = {}
+
+
+def register(name: str, factory: Callable[..., Env]) -> None:
+    """Make `name` known to `make`.
+
+    Args:
+        name: a new name; ``"suite/Name"`` groups it under ``available("suite")``.
+        factory: ``(**kwargs) -> Env``.
+
+    Raises:
+        ValueError: if the name is taken or empty.
+        TypeError: if the factory cannot be called.
+    """
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"an environment's name is a non-empty string, not {name!r}")
+    if not callable(factory):
+        raise TypeError(f"the factory of {name!r} is {factory!r}; it must be callable")
+    if name in available():
+        raise ValueError(f"an environment named {name!r} is already registered")
+    _registered[name] = factory
+
+
+def available(suite: str | None = None) -> list[str]:
+    """Names that `make` accepts, of one suite or of all, without importing any suite.
+
+    Built-in suites are listed whether or not they are installed.
+
+    Raises:
+        ValueError: for an unknown suite.
+    """
+    names = {key: [s.prefix + n for n in _names(s)] for key, s in _SUITES.items()}
+    for name in [*_registered, *(point.name for point in _entry_points())]:
+        if not any(name in group for group in names.values()):
+            names.setdefault(name.split("/")[0] if "/" in name else "other", []).append(name)
+    if suite is None:
+        return [name for group in names.values() for name in group]
+    if suite not in names:
+        raise ValueError(f"there is no suite {suite!r}{near(suite, names) or '.'} Known: {', '.join(names)}")
+    return names[suite]
+
+
+def make(name: str, **kwargs: Any) -> Env:
+    """The environment called `name`.
+
+    Args:
+        name: e.g. ``"CartPole-v1"``, ``"brax/ant"``, ``"craftax/Craftax-Classic-Symbolic-v1"``; see
+            `available`.
+        **kwargs: the suite's options; an unknown one is refused.
+
+    Raises:
+        ValueError: for an unknown name or option.
+        ImportError: if the suite is not installed.
+    """
+    if not isinstance(name, str):
+        raise ValueError(f"an environment's name is a string, not {name!r}")
+    factories = [point.load for point in _entry_points() if point.name == name]
+    for key, suite in _SUITES.items():
+        for prefix in dict.fromkeys((suite.prefix, f"{key}/")):
+            short = name.removeprefix(prefix)
+            if name.startswith(prefix) and short in _names(suite):
+                factories.append(
+                    lambda suite=suite, short=short: functools.partial(_adapter(suite, name).make, short)
+                )
+    if name in _registered:
+        factories.append(lambda: _registered[name])
+    if not factories:
+        raise ValueError(
+            f"there is no environment {name!r}{near(name, available()) or '.'} See jaxrl_envs.available()."
+        )
+    if len(factories) > 1:
+        raise ValueError(
+            f"{name!r} is registered {len(factories)} times; an entry point took a name already in use"
+        )
+    env = factories[0]()(**kwargs)
+    if not isinstance(env, Env):
+        raise TypeError(f"the factory of {name!r} returned a {type(env).__name__}, not a jaxrl_envs.Env")
+    return env
+
+
+def _names(suite: _Suite) -> tuple[str, ...]:
+    return importlib.import_module(suite.module).NAMES
+
+
+def _adapter(suite: _Suite, name: str) -> Any:
+    try:
+        importlib.import_module(suite.package)
+    except ModuleNotFoundError as error:
+        missing = error.name or suite.package
+        what = "" if missing == suite.package else f" (no module named {missing!r})"
+        raise ImportError(
+            f"{name!r} needs {suite.package}{what}: run `pip install '{suite.install}'`"
+        ) from error
+    return importlib.import_module(suite.module)
+
+
+def _entry_points() -> list[importlib.metadata.EntryPoint]:
+    return list(importlib.metadata.entry_points(group=ENTRY_POINT_GROUP))

@@ -55,7 +55,7 @@ class Categorical:
         for i in range(1, logits.shape[-1]):
             cumulative.append(cumulative[-1] + weights[..., i])
         threshold = jax.random.uniform(key, logits.shape[:-1], jnp.float32) * cumulative[-1]
-        passed = [(bound <= threshold).astype(jnp.int32) for bound in cumulative[:-1]]
+        passed = [(bound < threshold).astype(jnp.int32) for bound in cumulative[:-1]]
         return sum(passed, jnp.zeros(logits.shape[:-1], jnp.int32))
 
     def mode(self) -> Int[Array, "*B"]:

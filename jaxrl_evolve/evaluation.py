@@ -1,0 +1,97 @@
+"""Evaluation in environments of its own: whole episodes, greedy or sampled.
+
+Every slot plays exactly one episode, so short episodes are not counted more often than long ones, and
+training's running episodes are left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxrl_envs.contract import Env
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxrl_evolve.learners.learner import Learner, Mode
+
+
+@struct.dataclass
+class Episodes:
+    """Outcome of ``E`` evaluation episodes.
+
+    Attributes:
+        returns: undiscounted return, float32 ``[E]``.
+        lengths: steps, int32 ``[E]``.
+        finished: whether the episode ended within the step limit, bool ``[E]``; else its return is what had
+            been collected by then.
+    """
+
+    returns: Float[Array, " E"]
+    lengths: Int[Array, " E"]
+    finished: Bool[Array, " E"]
+
+
+class _Carry(NamedTuple):
+    step: Array
+    key: Array
+    obs: Any
+    state: Any
+    memory: Any
+    episodes: Episodes
+
+
+def make_evaluation(
+    env: Env, learner: Learner, episodes: int, max_steps: int, mode: Mode = "greedy"
+) -> Callable[[Array, Any, Any], Episodes]:
+    """A compilable ``(key, learner_state, env_params) -> Episodes``.
+
+    Args:
+        env: the environment to evaluate in.
+        learner: whose ``act`` chooses.
+        episodes: ``E``, played side by side.
+        max_steps: at most this many steps an episode; a guard for environments without a limit.
+        mode: ``"greedy"`` or ``"sample"``.
+
+    Raises:
+        ValueError: on sizes below one.
+    """
+    if episodes < 1 or max_steps < 1:
+        raise ValueError(f"episodes is {episodes} and max_steps {max_steps}; both must be at least 1")
+
+    def evaluate(key: Array, learner_state: Any, env_params: Any) -> Episodes:
+        key, key_reset = jax.random.split(key)
+        obs, state = jax.vmap(env.reset, (0, None))(jax.random.split(key_reset, episodes), env_params)
+        fresh = Episodes(
+            jnp.zeros((episodes,), jnp.float32),
+            jnp.zeros((episodes,), jnp.int32),
+            jnp.zeros((episodes,), bool),
+        )
+        carry = _Carry(
+            jnp.zeros((), jnp.int32), key, obs, state, learner.initial_memory(episodes), fresh
+        )
+
+        def running(carry: _Carry) -> Array:
+            return (carry.step < max_steps) & ~carry.episodes.finished.all()
+
+        def step(carry: _Carry) -> _Carry:
+            key, key_act, key_step = jax.random.split(carry.key, 3)
+            first = jnp.full((episodes,), carry.step == 0)
+            action, memory, _ = learner.act(learner_state, carry.obs, first, carry.memory, key_act, mode=mode)
+            out = jax.vmap(env.step, (0, 0, 0, None))(
+                jax.random.split(key_step, episodes), carry.state, action, env_params
+            )
+            done = carry.episodes
+            live = ~done.finished
+            seen = Episodes(
+                done.returns + jnp.where(live, out.reward, 0.0),
+                done.lengths + live,
+                done.finished | out.terminated | out.truncated,
+            )
+            return _Carry(carry.step + 1, key, out.obs, out.state, memory, seen)
+
+        return jax.lax.while_loop(running, step, carry).episodes
+
+    return evaluate

@@ -14,13 +14,15 @@ import io
 import sys
 import types
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
+from jaxrl_envs import drawing
 from jaxrl_envs.contract import Env, EnvStep
 from jaxrl_envs.keywords import reject_unknown
 from jaxrl_envs.spaces import Box
@@ -129,7 +131,43 @@ def from_brax(environment: Any, name: str, episode_length: int = 1000, action_re
     if not isinstance(obs, jax.ShapeDtypeStruct):
         raise ValueError(f"{name} returns a dictionary as observation; it must be one array")
     space = Box(-float("inf"), float("inf"), obs.shape, obs.dtype.name)
-    return Env(name, reset, step, params, space, action_space)
+    return Env(name, reset, step, params, space, action_space, _renderer(environment, name))
+
+
+# Seen from above instead of from the side: world units across, and whether the window follows.
+_FROM_ABOVE = {"brax/reacher": (0.6, False), "brax/pusher": (3.0, False), "brax/swimmer": (6.0, True)}
+
+
+def _renderer(environment: Any, name: str) -> Callable[[Any, Any], np.ndarray] | None:
+    """Spheres and capsules projected to a plane: brax's own renderer needs OpenGL, this does not."""
+    model = getattr(getattr(environment, "sys", None), "mj_model", None)
+    if model is None:
+        return None
+    round_shapes = (2, 3, 5)  # mujoco's numbers for sphere, capsule and cylinder
+    geoms = [g for g in range(model.ngeom) if model.geom_bodyid[g] > 0 and model.geom_type[g] in round_shapes]
+    width, follow = _FROM_ABOVE.get(name, (5.0, True))
+
+    def render(state: BraxState, params: BraxParams) -> np.ndarray:
+        links = state.brax.pipeline_state.x
+        position, rotation = np.asarray(links.pos), np.asarray(links.rot)
+        capsules = []
+        for g in geoms:
+            link = model.geom_bodyid[g] - 1
+            half = 0.0 if model.geom_type[g] == 2 else model.geom_size[g, 1]
+            along = half * _rotate(model.geom_quat[g], np.array([0.0, 0.0, 1.0]))
+            ends = [
+                position[link] + _rotate(rotation[link], model.geom_pos[g] + side * along) for side in (-1, 1)
+            ]
+            capsules.append((ends[0], ends[1], float(model.geom_size[g, 0])))
+        return drawing.bodies(capsules, (0, 1) if name in _FROM_ABOVE else (0, 2), width, follow)
+
+    return render
+
+
+def _rotate(quaternion: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """`vector` turned by a unit quaternion (w, x, y, z)."""
+    w, axis = quaternion[0], np.asarray(quaternion[1:])
+    return vector + 2 * np.cross(axis, np.cross(axis, vector) + w * vector)
 
 
 def _repeat(environment: Any, state: Any, action: jax.Array, times: int) -> tuple[Any, jax.Array]:

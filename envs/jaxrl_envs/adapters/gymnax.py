@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl_envs import drawing
 from jaxrl_envs.contract import Env, EnvStep
 from jaxrl_envs.keywords import reject_unknown
 from jaxrl_envs.parameters import like_default, strong_params
@@ -162,7 +163,19 @@ def from_gymnax(
     if space.shape != obs.shape:
         raise ValueError(f"{name} returns observations of shape {obs.shape}; its space says {space.shape}")
     reset, step = _with_obs_dtype(reset, step, space.dtype)
-    return Env(name, reset, step, params, space, action_space)
+    return Env(name, reset, step, params, space, action_space, _renderer(environment, name, space))
+
+
+def _renderer(environment: Any, name: str, space: Space) -> Callable[[Any, Any], np.ndarray] | None:
+    """A drawing of the classic control tasks, of mazes, and of observations that are boards of cells."""
+    if name in drawing.CLASSIC_CONTROL:
+        return drawing.CLASSIC_CONTROL[name]
+    if hasattr(environment, "occupied_map"):
+        return lambda state, params: drawing.maze(environment.occupied_map, state.pos, state.goal)
+    if isinstance(space, Box) and len(space.shape) in (2, 3):
+        key = jax.random.key(0)
+        return lambda state, params: drawing.board(environment.observe(key, state, None, params))
+    return None
 
 
 def to_action_space(action: Any, space: Space) -> jax.Array:

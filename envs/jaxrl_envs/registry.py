@@ -22,15 +22,14 @@ ENTRY_POINT_GROUP = "jaxrl_envs"
 
 class _Suite(NamedTuple):
     module: str  # has NAMES and make(name, **kwargs)
-    package: str  # what must be importable
     install: str
     prefix: str  # of the registry names
 
 
 _SUITES = {
-    "gymnax": _Suite("jaxrl_envs.adapters.gymnax", "gymnax", "gymnax six", ""),
-    "brax": _Suite("jaxrl_envs.adapters.brax", "brax", "brax", "brax/"),
-    "craftax": _Suite("jaxrl_envs.adapters.craftax", "craftax", "jaxrl_evolve[craftax]", "craftax/"),
+    "gymnax": _Suite("jaxrl_envs.adapters.gymnax", "gymnax six", ""),
+    "brax": _Suite("jaxrl_envs.adapters.brax", "brax", "brax/"),
+    "craftax": _Suite("jaxrl_envs.adapters.craftax", "jaxrl_evolve[craftax]", "craftax/"),
 }
 _registered: dict[str, Callable[..., Env]] = {}
 
@@ -93,9 +92,7 @@ def make(name: str, **kwargs: Any) -> Env:
         for prefix in dict.fromkeys((suite.prefix, f"{key}/")):
             short = name.removeprefix(prefix)
             if name.startswith(prefix) and short in _names(suite):
-                factories.append(
-                    lambda suite=suite, short=short: functools.partial(_adapter(suite, name).make, short)
-                )
+                factories.append(functools.partial(_from_suite, suite, short))
     if name in _registered:
         factories.append(lambda: _registered[name])
     if not factories:
@@ -116,16 +113,16 @@ def _names(suite: _Suite) -> tuple[str, ...]:
     return importlib.import_module(suite.module).NAMES
 
 
-def _adapter(suite: _Suite, name: str) -> Any:
-    try:
-        importlib.import_module(suite.package)
-    except ModuleNotFoundError as error:
-        missing = error.name or suite.package
-        what = "" if missing == suite.package else f" (no module named {missing!r})"
-        raise ImportError(
-            f"{name!r} needs {suite.package}{what}: run `pip install '{suite.install}'`"
-        ) from error
-    return importlib.import_module(suite.module)
+def _from_suite(suite: _Suite, short: str) -> Callable[..., Env]:
+    def factory(**kwargs: Any) -> Env:
+        try:
+            return importlib.import_module(suite.module).make(short, **kwargs)
+        except ModuleNotFoundError as error:
+            raise ImportError(
+                f"{suite.prefix}{short} needs the module {error.name!r}: run `pip install '{suite.install}'`"
+            ) from error
+
+    return factory
 
 
 def _entry_points() -> list[importlib.metadata.EntryPoint]:

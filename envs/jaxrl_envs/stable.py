@@ -19,7 +19,7 @@ from jaxrl_envs.spaces import Space
 
 def strong(tree: Any) -> Any:
     """Every leaf as a strongly typed array (Python numbers become bool, int32 or float32)."""
-    return jax.tree.map(lambda x: _cast(x, jnp.asarray(x).dtype), tree)
+    return jax.tree.map(lambda x: cast(x, jnp.asarray(x).dtype), tree)
 
 
 def stabilise(
@@ -33,7 +33,8 @@ def stabilise(
 
     Args:
         name: for messages.
-        reset, step: as in `Env`, with whatever types the suite produces.
+        reset: as in `Env`, with whatever types the suite produces.
+        step: likewise.
         params: default parameters, strongly typed.
         action_space: gives the abstract action.
 
@@ -54,12 +55,12 @@ def stabilise(
             break
 
     def typed_reset(key: jax.Array, params: Any) -> tuple[Any, Any]:
-        return jax.tree.map(lambda x, like: _cast(x, like.dtype), reset(key, params), (obs, state))
+        return jax.tree.map(lambda x, like: cast(x, like.dtype), reset(key, params), (obs, state))
 
     def typed_step(key: jax.Array, state_: Any, action: Any, params: Any) -> EnvStep:
         out = step(key, state_, action, params)
         new_obs, new_state = jax.tree.map(
-            lambda x, like: _cast(x, like.dtype), (out.obs, out.state), (obs, state)
+            lambda x, like: cast(x, like.dtype), (out.obs, out.state), (obs, state)
         )
         return EnvStep(
             obs=new_obs,
@@ -73,7 +74,8 @@ def stabilise(
     return typed_reset, typed_step, obs
 
 
-def _cast(x: Any, dtype: Any) -> jax.Array:
+def cast(x: Any, dtype: Any) -> jax.Array:
+    """`x` as a strongly typed array of `dtype`; random keys are left alone."""
     x = jnp.asarray(x)
     if jnp.issubdtype(dtype, jax.dtypes.prng_key):
         return x
@@ -91,7 +93,7 @@ def _merge(name: str, first: Any, second: Any) -> Any:
     def common(path: Any, a: jax.ShapeDtypeStruct, b: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
         if a.shape != b.shape:
             raise ValueError(
-                f"{name}: {jax.tree_util.keystr(path)} has shape {a.shape} after reset and {b.shape} after step"
+                f"{name}: {jax.tree_util.keystr(path)} has shape {a.shape} after reset, {b.shape} after step"
             )
         dtype = a.dtype if a.dtype == b.dtype else jnp.promote_types(a.dtype, b.dtype)
         return jax.ShapeDtypeStruct(a.shape, dtype)

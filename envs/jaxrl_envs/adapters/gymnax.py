@@ -17,10 +17,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl_envs import drawing
 from jaxrl_envs.contract import Env, EnvStep
 from jaxrl_envs.keywords import reject_unknown
+from jaxrl_envs.parameters import like_default, strong_params
 from jaxrl_envs.spaces import Box, Discrete, Space
-from jaxrl_envs.stable import stabilise, strong
+from jaxrl_envs.stable import stabilise
 
 NAMES = (
     "CartPole-v1",
@@ -96,7 +98,7 @@ def make(name: str, **kwargs: Any) -> Env:
     environment, params = gymnax.make(name, **made)
     fields = [field.name for field in dataclasses.fields(params)]
     reject_unknown(name, kwargs, [*arguments, *fields])
-    changes = {k: _like(name, k, getattr(params, k), v) for k, v in kwargs.items() if k not in made}
+    changes = {k: like_default(name, k, getattr(params, k), v) for k, v in kwargs.items() if k not in made}
     return from_gymnax(environment, dataclasses.replace(params, **changes), name=name)
 
 
@@ -161,7 +163,19 @@ def from_gymnax(
     if space.shape != obs.shape:
         raise ValueError(f"{name} returns observations of shape {obs.shape}; its space says {space.shape}")
     reset, step = _with_obs_dtype(reset, step, space.dtype)
-    return Env(name, reset, step, params, space, action_space)
+    return Env(name, reset, step, params, space, action_space, _renderer(environment, name, space))
+
+
+def _renderer(environment: Any, name: str, space: Space) -> Callable[[Any, Any], np.ndarray] | None:
+    """A drawing of the classic control tasks, of mazes, and of observations that are boards of cells."""
+    if name in drawing.CLASSIC_CONTROL:
+        return drawing.CLASSIC_CONTROL[name]
+    if hasattr(environment, "occupied_map"):
+        return lambda state, params: drawing.maze(environment.occupied_map, state.pos, state.goal)
+    if isinstance(space, Box) and len(space.shape) in (2, 3):
+        key = jax.random.key(0)
+        return lambda state, params: drawing.board(environment.observe(key, state, None, params))
+    return None
 
 
 def to_action_space(action: Any, space: Space) -> jax.Array:
@@ -170,17 +184,6 @@ def to_action_space(action: Any, space: Space) -> jax.Array:
     if isinstance(space, Box):
         action = jnp.clip(action, space.bound("low"), space.bound("high"))
     return action
-
-
-def strong_params(name: str, params: Any) -> Any:
-    """Parameters as strongly typed arrays; a leaf that is no number is refused by its name."""
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        if not isinstance(leaf, bool | int | float | np.ndarray | np.generic | jax.Array):
-            raise ValueError(
-                f"{name}: parameter {jax.tree_util.keystr(path)} is {leaf!r}; parameters are numbers or arrays "
-                "(name the field in from_gymnax(static=...) to keep it as it is)"
-            )
-    return strong(params)
 
 
 def space_from_gymnax(space: Any, what: str) -> Space:
@@ -192,15 +195,6 @@ def space_from_gymnax(space: Any, what: str) -> Space:
         raise ValueError(f"{what} is a {kind}; jaxrl_envs knows Box and Discrete (return one array)")
     shape = tuple(int(n) for n in np.atleast_1d(space.shape)) if np.size(space.shape) else ()
     return Box(_bound(space.low, shape), _bound(space.high, shape), shape, np.dtype(space.dtype).name)
-
-
-def _like(name: str, field: str, default: Any, value: Any) -> jax.Array:
-    """`value` in the dtype and shape of the parameter it replaces."""
-    like, array = np.asarray(strong(default)), np.asarray(value)
-    allowed = {"f": "iuf", "i": "iu", "u": "iu", "b": "b"}[like.dtype.kind]
-    if array.dtype.kind not in allowed or array.shape != like.shape:
-        raise ValueError(f"{name}: {field} is {value!r}; it must be {like.dtype} of shape {like.shape}")
-    return jnp.asarray(array, like.dtype)
 
 
 def _bound(value: Any, shape: tuple[int, ...]) -> float | tuple[float, ...]:

@@ -1,0 +1,365 @@
+"""`check_env`: does an environment keep the contract? Run it on your own, in a test or as a command.
+
+    python -m jaxrl_envs.check CartPole-v1
+    python -m jaxrl_envs.check brax/hopper --option backend=spring --steps 16
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import dataclasses
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl_envs.contract import Env, EnvStep
+from jaxrl_envs.spaces import Box, Discrete, Space
+
+_LIMITS = ("max_steps_in_episode", "episode_length", "max_timesteps", "max_steps", "time_limit")
+_BATCH = 2
+
+
+class EnvError(ValueError):
+    """An environment breaks the contract; the message says which rule, in one sentence."""
+
+
+def check_env(env: Env, key: jax.Array | None = None, steps: int = 32, eager: bool = True) -> None:
+    """Raise on the first rule of the environment contract that `env` breaks.
+
+    Checked are: signatures; structure, shape, dtype and weak type of everything that reset and step
+    return; that the state fits a `jax.lax.scan` carry, inputs are not written to and step is traced
+    once; observations inside their space, finite rewards; the same results from the same key, with and
+    without jit, vmapped (also over parameters) and looped; and that no step resets the environment. If
+    the parameters have a time limit (a field called ``max_steps_in_episode``, ``episode_length``,
+    ``max_timesteps``, ``max_steps`` or ``time_limit``), that it shows as `truncated`, stays
+    so, and never as `terminated`.
+
+    Args:
+        env: the environment.
+        key: typed PRNG key for resets, actions and steps; ``jax.random.key(0)`` if None.
+        steps: random steps to take, at least 4; episodes that end are started anew.
+        eager: also compare with unjitted calls (slow for large environments).
+
+    Raises:
+        EnvError: on the first broken rule.
+
+    Warns:
+        UserWarning: if two different keys give the same reset and steps.
+    """
+    if not isinstance(env, Env):
+        raise EnvError(f"check_env takes a jaxrl_envs.Env, not a {type(env).__name__}")
+    if steps < 4:
+        raise ValueError(f"steps is {steps}; it must be at least 4")
+    key = jax.random.key(0) if key is None else key
+    check = _Check(env, key)
+    check.types()
+    check.purity_and_scan()
+    check.random_steps(steps, eager)
+    check.batches()
+    check.time_limit()
+
+
+class _Check:
+    """The rules, each a method; holds the compiled reset and step they share."""
+
+    def __init__(self, env: Env, key: jax.Array) -> None:
+        self.env, self.key, self.params, self.traces = env, key, env.params, 0
+        self.reset = jax.jit(env.reset)
+
+        def counted(key: jax.Array, state: Any, action: Any, params: Any) -> EnvStep:
+            self.traces += 1
+            return env.step(key, state, action, params)
+
+        self.step = jax.jit(counted)
+
+    def fail(self, message: str) -> EnvError:
+        return EnvError(f"{self.env.name}: {message}")
+
+    def run(self, what: str, function: Callable[..., Any], *args: Any) -> Any:
+        try:
+            return function(*args)
+        except EnvError:
+            raise
+        except Exception as error:
+            line = (str(error).splitlines() or [""])[0]
+            raise self.fail(f"{what} failed with {type(error).__name__}: {line}") from error
+
+    def types(self) -> None:
+        """Structure, shapes and dtypes, by abstract evaluation: nothing is compiled."""
+        env = self.env
+        for field, space in (
+            ("observation_space", env.observation_space),
+            ("action_space", env.action_space),
+        ):
+            if not isinstance(space, Box | Discrete):
+                raise self.fail(f"{field} is {space!r}; it must be a jaxrl_envs Box or Discrete")
+        for path, leaf in jax.tree_util.tree_leaves_with_path(env.params):
+            if not isinstance(leaf, jax.Array) or leaf.weak_type:
+                raise self.fail(f"params{_path(path)} is {_describe(leaf)}; it must be a strongly typed array")
+        made = self.run("reset(key, params)", jax.eval_shape, env.reset, self.key, env.params)
+        if not isinstance(made, tuple) or len(made) != 2:
+            raise self.fail(f"reset returns {type(made).__name__}; it must be the pair (obs, state)")
+        self.strong("the observation from reset", made[0])
+        self.strong("the state from reset", made[1])
+        self.fits("reset", made[0])
+        action = jax.ShapeDtypeStruct(env.action_space.shape, env.action_space.dtype)
+        arguments = (self.key, made[1], action, env.params)
+        out = self.run("step(key, state, action, params)", jax.eval_shape, env.step, *arguments)
+        if not isinstance(out, EnvStep):
+            raise self.fail(f"step returns a {type(out).__name__}; it must be an EnvStep")
+        for field, dtype in (("reward", "float32"), ("terminated", "bool"), ("truncated", "bool")):
+            leaf = getattr(out, field)
+            if not hasattr(leaf, "shape") or leaf.shape != () or leaf.dtype != dtype or leaf.weak_type:
+                raise self.fail(f"{field} is {_describe(leaf)}; it must be a strongly typed {dtype} scalar")
+        if not isinstance(out.info, Mapping):
+            raise self.fail(f"info is a {type(out.info).__name__}; it must be a mapping")
+        self.strong("info", out.info)
+        self.fits("step", out.obs)
+        self.same_types("the state", made[1], out.state)
+
+    def strong(self, what: str, tree: Any) -> None:
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+            if leaf.weak_type:
+                raise self.fail(f"{what}{_path(path)} is {_describe(leaf)}; give it an explicit dtype")
+
+    def fits(self, where: str, obs: Any) -> None:
+        space = self.env.observation_space
+        if not isinstance(obs, jax.ShapeDtypeStruct):
+            raise self.fail(f"the observation from {where} is {jax.tree.structure(obs)}; it must be one array")
+        if obs.shape != space.shape or obs.dtype != space.dtype:
+            raise self.fail(
+                f"the observation from {where} is {_describe(obs)}; its space has {space.dtype}{list(space.shape)}"
+            )
+
+    def same_types(self, what: str, first: Any, second: Any) -> None:
+        if jax.tree.structure(first) != jax.tree.structure(second):
+            raise self.fail(f"{what} has another structure after step than after reset")
+        pairs = zip(jax.tree_util.tree_leaves_with_path(first), jax.tree.leaves(second), strict=True)
+        for (path, a), b in pairs:
+            if _describe(a) != _describe(b):
+                raise self.fail(
+                    f"{what}{_path(path)} is {_describe(a)} after reset and {_describe(b)} after step"
+                )
+
+    def purity_and_scan(self) -> None:
+        """Step leaves its inputs as they are and works as the body of a scan (traced, not compiled)."""
+        env = self.env
+
+        def once(state: Any, key: jax.Array) -> tuple[Any, None]:
+            inputs = (state, env.params)
+            before, tree = jax.tree.flatten(inputs)
+            out = env.step(key, state, env.action_space.sample(key), env.params)
+            after, tree_after = jax.tree.flatten(inputs)
+            if tree != tree_after or any(a is not b for a, b in zip(before, after, strict=True)):
+                raise self.fail("step writes into the state or parameters it is given; build new ones")
+            return out.state, None
+
+        def scanned(key: jax.Array) -> Any:
+            return jax.lax.scan(once, env.reset(key, env.params)[1], jax.random.split(key, 3))
+
+        self.run("a scan over step", jax.eval_shape, scanned, self.key)
+
+    def random_steps(self, steps: int, eager: bool) -> None:
+        """Values along random play: ranges, determinism, no reset inside step, one trace."""
+        first = self.play(self.key, steps)
+        if not _equal(first, self.play(self.key, min(steps, 8))):
+            raise self.fail("the same key gives different results; draw all randomness from the key")
+        if _equal(first, self.play(jax.random.fold_in(self.key, 1), steps, actions=self.key)):
+            warnings.warn(
+                f"{self.env.name}: two different keys give the same episode; is it meant to be deterministic?",
+                stacklevel=3,
+            )
+        if self.traces > 1:
+            raise self.fail(f"step was traced {self.traces} times; types or Python values change between calls")
+        self.counters(first)
+        if eager:
+            obs, state = self.run("reset without jit", self.env.reset, self.key, self.params)
+            if not _close((obs, state), self.reset(self.key, self.params)):
+                raise self.fail("reset gives other results without jit")
+            arguments = (self.key, state, self.env.action_space.sample(self.key), self.params)
+            if not _close(self.run("step without jit", self.env.step, *arguments), self.step(*arguments)):
+                raise self.fail("step gives other results without jit")
+
+    def play(self, key: jax.Array, steps: int, actions: jax.Array | None = None) -> list[Any]:
+        """(state before, what step returned) for random steps, validated; a new episode after each end."""
+        env, played = self.env, []
+        actions = key if actions is None else actions
+        obs, state = self.run("reset", self.reset, key, self.params)
+        self.inside("reset", obs)
+        for t in range(steps):
+            action = env.action_space.sample(jax.random.fold_in(actions, t))
+            out = self.run("step", self.step, jax.random.fold_in(key, t), state, action, self.params)
+            self.inside(f"step {t}", out.obs)
+            if not np.isfinite(out.reward):
+                raise self.fail(f"the reward of step {t} is {float(out.reward)}")
+            played.append((state, out))
+            state = out.state
+            if out.terminated or out.truncated:
+                state = self.reset(jax.random.fold_in(key, t), self.params)[1]
+        return played
+
+    def inside(self, where: str, obs: Any) -> None:
+        space, x = self.env.observation_space, np.asarray(obs)
+        if not np.isfinite(x).all():
+            raise self.fail(f"the observation from {where} is not finite")
+        if not _inside(space, x):
+            raise self.fail(
+                f"the observation from {where} leaves its space {_short(space)}: it spans {x.min()} to {x.max()}"
+            )
+
+    def counters(self, played: list[Any]) -> None:
+        """A counter in the state that runs on every step must not fall back when an episode ends."""
+        pairs = [(_numbers(state), _numbers(out.state), out) for state, out in played]
+        running = [p for p in pairs if not (p[2].terminated or p[2].truncated)]
+        fresh = _numbers(self.reset(self.key, self.params)[1])
+        if not running:
+            return
+        clocks = [i for i in fresh if all(b[i] == a[i] + 1 for a, b, _ in running)]
+        for _, after, out in pairs:
+            if out.terminated or out.truncated:
+                for i in clocks:
+                    if after[i] == fresh[i]:
+                        raise self.fail("step resets the environment when an episode ends; return the last state")
+
+    def batches(self) -> None:
+        """One vmap over keys, states, actions and parameters gives what a loop gives."""
+        keys = jax.random.split(self.key, _BATCH)
+        many = jax.tree.map(lambda x: jnp.stack([x] * _BATCH), self.params)
+        loop = [self.reset(k, self.params) for k in keys]
+        if not _close(_stack(loop), self.run("vmap of reset", jax.jit(jax.vmap(self.env.reset)), keys, many)):
+            raise self.fail("reset gives other results under vmap")
+        actions = jax.vmap(self.env.action_space.sample)(keys)
+        states = [state for _, state in loop]
+        one = [self.step(k, s, a, self.params) for k, s, a in zip(keys, states, actions, strict=True)]
+        step = jax.jit(jax.vmap(self.env.step))
+        batch = self.run("vmap of step", step, keys, _stack(states), actions, many)
+        if not _close(_stack(one), batch):
+            raise self.fail("step gives other results under vmap")
+
+    def time_limit(self) -> None:
+        """A reached limit is truncation, lasts, and leaves `terminated` alone."""
+        limit = next((f for f in _LIMITS if hasattr(self.params, f)), None)
+        if limit is None:
+            return
+        value = getattr(self.params, limit)
+        if getattr(value, "shape", None) != () or not dataclasses.is_dataclass(self.params):
+            return
+        short = dataclasses.replace(self.params, **{limit: jnp.asarray(3, value.dtype)})  # type: ignore[type-var]
+        state = free = self.reset(self.key, self.params)[1]
+        cut = False
+        for t in range(4):
+            key = jax.random.fold_in(self.key, t)
+            action = self.env.action_space.sample(key)
+            out = self.step(key, state, action, short)
+            unlimited = self.step(key, free, action, self.params)
+            if bool(out.terminated) != bool(unlimited.terminated):
+                raise self.fail(f"reaching {limit} changes terminated; the limit belongs in truncated alone")
+            if cut and not out.truncated:
+                raise self.fail(
+                    f"truncated is unset again one step after {limit} was reached: step resets the environment, "
+                    "or it compares the time with == instead of >="
+                )
+            cut = cut or bool(out.truncated)
+            if out.terminated:
+                return
+            state, free = out.state, unlimited.state
+        if not cut:
+            raise self.fail(f"{limit} = 3 was passed and truncated is still unset")
+
+
+def _path(path: Any) -> str:
+    return jax.tree_util.keystr(path)
+
+
+def _describe(x: Any) -> str:
+    if not hasattr(x, "dtype"):
+        return f"the Python value {x!r}"
+    return f"{'weakly typed ' if getattr(x, 'weak_type', False) else ''}{x.dtype}{list(x.shape)}"
+
+
+def _short(space: Space) -> str:
+    if isinstance(space, Discrete):
+        return f"Discrete({space.n})"
+    return f"Box from {space.bound('low').min()} to {space.bound('high').max()}"
+
+
+def _inside(space: Space, x: np.ndarray) -> bool:
+    if isinstance(space, Discrete):
+        return space.contains(x)
+    low, high = space.bound("low"), space.bound("high")
+    room = 1e-5 * np.maximum(1.0, np.abs(x))  # float32 rounding at the edge is no offence
+    return bool(((x >= low - room) & (x <= high + room)).all())
+
+
+def _host(x: Any) -> np.ndarray:
+    return np.asarray(jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x)
+
+
+def _numbers(state: Any) -> dict[int, float]:
+    """Scalar leaves of a state by position."""
+    leaves = [_host(x) for x in jax.tree.leaves(state)]
+    return {i: float(x) for i, x in enumerate(leaves) if x.shape == () and x.dtype != bool}
+
+
+def _stack(trees: list[Any]) -> Any:
+    return jax.tree.map(lambda *xs: jnp.stack(xs), *trees)
+
+
+def _equal(first: Any, second: Any) -> bool:
+    """Bitwise, over the length of the shorter list."""
+    pairs = zip(first[: len(second)], second[: len(first)], strict=True)
+    return all(
+        np.array_equal(_host(a), _host(b), equal_nan=True)
+        for x, y in pairs
+        for a, b in zip(jax.tree.leaves(x), jax.tree.leaves(y), strict=True)
+    )
+
+
+def _close(first: Any, second: Any) -> bool:
+    """Equal to within what differently fused float32 arithmetic may change."""
+    pairs = zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)
+    return all(np.allclose(_host(a), _host(b), rtol=1e-3, atol=1e-3, equal_nan=True) for a, b in pairs)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; returns 0 (kept), 1 (broken) or 2 (no such environment or option)."""
+    from jaxrl_envs.registry import make
+
+    parser = argparse.ArgumentParser("python -m jaxrl_envs.check", description="Check an environment's contract.")
+    parser.add_argument("name", help="a registered name, e.g. CartPole-v1")
+    parser.add_argument("--steps", type=int, default=32, help="random steps to take (default 32)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="passed to make")
+    parser.add_argument("--no-eager", action="store_true", help="skip the comparison with unjitted calls")
+    given = parser.parse_args(arguments)
+    try:
+        env = make(given.name, **dict(_option(o) for o in given.option))
+        check_env(env, jax.random.key(given.seed), given.steps, not given.no_eager)
+    except EnvError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (ValueError, ImportError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{env.name} keeps the contract: {_short(env.observation_space)} in, {_short(env.action_space)} out")
+    return 0
+
+
+def _option(text: str) -> tuple[str, Any]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise ValueError(f"--option {text!r} is not KEY=VALUE")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -20,6 +20,9 @@ def test_point_estimates_by_hand():
     assert s.median(runs) == 3.5
     tasks = np.array([[0.0, 10.0, 0.5], [2.0, 30.0, 0.7]])
     assert s.median(tasks) == 1.0  # of the task means 1, 20, 0.6
+    assert (
+        s.median([[0.0, 1.0, 4.0], [0.0, 1.0, 5.0], [9.0, 1.0, 6.0]]) == 3.0
+    )  # means 3, 1, 5; medians 0, 1, 5
     assert s.mean(tasks) == pytest.approx(43.2 / 6)
     assert s.optimality_gap(tasks) == pytest.approx(1 - (0 + 1 + 1 + 1 + 0.5 + 0.7) / 6)
     assert s.optimality_gap([2.0, 8.0], gamma=5.0) == pytest.approx(5 - (2 + 5) / 2)
@@ -124,6 +127,14 @@ def test_probability_of_improvement_interval_against_direct_resampling():
         a, b = rng.choice(x, 8), rng.choice(y, 6)
         direct.append(np.mean(a[:, None] > b) + 0.5 * np.mean(a[:, None] == b))
     np.testing.assert_allclose(found[1:], np.quantile(direct, [0.025, 0.975]), atol=0.03)
+
+
+def test_probability_of_improvement_resamples_both_sides_of_each_task():
+    x, y = np.random.default_rng(9).normal(size=(2, 8, 1))
+    one = s.probability_of_improvement(x, y)
+    many = s.probability_of_improvement(np.tile(x, 16), np.tile(y, 16))
+    assert many.value == pytest.approx(one.value)
+    assert (many.high - many.low) == pytest.approx((one.high - one.low) / 4, rel=0.1)  # 1 / sqrt(16)
 
 
 def test_probability_of_improvement_extremes_and_single_runs():

@@ -1,0 +1,294 @@
+"""Statistics over runs: point estimates, stratified bootstrap intervals, probability of improvement.
+
+The estimators of Agarwal et al. 2021, "Deep Reinforcement Learning at the Edge of the Statistical
+Precipice" (arXiv 2108.13264). Scores are ``[runs]`` for one task or ``[runs, tasks]``; runs differ only
+by seed. NumPy and scipy, no jax.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+Statistic = Callable[[np.ndarray], Any]
+NonFinite = Literal["error", "worst"]
+
+_CHUNK = 4_000_000  # numbers held at once while resampling
+
+
+class Estimate(NamedTuple):
+    """A value with a confidence interval; the bounds are NaN where one run leaves nothing to resample."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Aggregate:
+    """The four aggregates of one algorithm, with intervals.
+
+    Attributes:
+        mean, median, iqm, optimality_gap: see the functions of these names.
+        runs, tasks: what they were computed over.
+    """
+
+    mean: Estimate
+    median: Estimate
+    iqm: Estimate
+    optimality_gap: Estimate
+    runs: int
+    tasks: int
+
+
+def mean(scores: ArrayLike) -> Any:
+    """Mean over runs and tasks.
+
+    Like `median`, `iqm` and `optimality_gap` it maps ``[runs]`` or ``[runs, tasks]`` to a number and
+    ``[..., runs, tasks]`` to ``[...]``; the leading axes are batch axes, such as bootstrap resamples.
+    """
+    return _result(_tasks_last(scores).mean((-2, -1)))
+
+
+def median(scores: ArrayLike) -> Any:
+    """Median over tasks of each task's mean over runs; with one task, the median over its runs."""
+    array = _tasks_last(scores)
+    if array.shape[-1] == 1:
+        return _result(np.median(array[..., 0], axis=-1))
+    return _result(np.median(array.mean(-2), axis=-1))
+
+
+def iqm(scores: ArrayLike) -> Any:
+    """Interquartile mean over runs and tasks together: a quarter of the scores is cut at each end.
+
+    As in `scipy.stats.trim_mean`, the number cut is rounded down.
+    """
+    array = _tasks_last(scores)
+    return _result(stats.trim_mean(array.reshape(*array.shape[:-2], -1), 0.25, axis=-1))
+
+
+def optimality_gap(scores: ArrayLike, gamma: float = 1.0) -> Any:
+    """How far the scores fall short of ``gamma`` on average; scores above it count as ``gamma``.
+
+    Only meaningful for normalised scores. Lower is better.
+    """
+    return _result(gamma - np.minimum(_tasks_last(scores), gamma).mean((-2, -1)))
+
+
+def stratified_bootstrap(
+    scores: ArrayLike,
+    statistic: Statistic = iqm,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+    non_finite: NonFinite = "error",
+) -> tuple[float, float]:
+    """Percentile bootstrap interval, resampling runs within each task independently.
+
+    Args:
+        scores: ``[runs]`` or ``[runs, tasks]``.
+        statistic: maps ``[..., runs, tasks]`` to ``[...]``, like those of this module.
+        confidence: coverage, between 0 and 1.
+        resamples: number of bootstrap resamples.
+        seed: of the resampling; the same seed gives the same interval.
+        non_finite: ``"error"`` refuses NaN and infinite scores; ``"worst"`` counts such a run as the
+            worst finite one of its task (a diverged seed must not improve an average by its absence).
+
+    Returns:
+        ``(low, high)``; both NaN with a single run.
+
+    Raises:
+        ValueError: for scores of another shape, empty or non-finite ones, or settings out of range.
+    """
+    _check_settings(confidence, resamples)
+    array = clean(scores, non_finite)
+    runs, tasks = array.shape
+    if runs < 2:
+        return float("nan"), float("nan")
+    rng = np.random.default_rng(seed)
+    samples = []
+    for size in _chunks(resamples, runs * tasks):
+        index = rng.integers(0, runs, (size, runs, tasks))
+        samples.append(statistic(np.take_along_axis(array[None], index, axis=1)))
+    return _interval(np.concatenate(samples), confidence)
+
+
+def estimate(scores: ArrayLike, statistic: Statistic = iqm, **options: Any) -> Estimate:
+    """A statistic with its interval; ``options`` are those of `stratified_bootstrap`."""
+    array = clean(scores, options.get("non_finite", "error"))
+    return Estimate(float(statistic(array)), *stratified_bootstrap(array, statistic, **options))
+
+
+def aggregate(scores: ArrayLike, gamma: float = 1.0, **options: Any) -> Aggregate:
+    """All four aggregates; ``options`` are those of `stratified_bootstrap`, ``gamma`` the optimality gap's."""
+    array = clean(scores, options.get("non_finite", "error"))
+    gap = lambda x: optimality_gap(x, gamma)  # noqa: E731
+    values = [estimate(array, statistic, **options) for statistic in (mean, median, iqm, gap)]
+    return Aggregate(*values, runs=array.shape[0], tasks=array.shape[1])
+
+
+def probability_of_improvement(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+    non_finite: NonFinite = "error",
+) -> Estimate:
+    """Probability that a run of ``x`` beats a run of ``y`` on a task, averaged over tasks.
+
+    Per task the Mann-Whitney U statistic over the number of pairs (ties count half); the interval
+    resamples the runs of both within each task.
+
+    Args:
+        x: ``[runs]`` or ``[runs, tasks]``.
+        y: likewise, the same tasks in the same order; the number of runs may differ.
+        confidence: coverage, between 0 and 1.
+        resamples: number of bootstrap resamples.
+        seed: of the resampling.
+        non_finite: as in `stratified_bootstrap`; with ``"worst"`` such a run loses to every finite one.
+
+    Returns:
+        An `Estimate`; its bounds are NaN if either side has a single run.
+
+    Raises:
+        ValueError: as in `stratified_bootstrap`, and if the tasks differ in number.
+    """
+    _check_settings(confidence, resamples)
+    ours, theirs = (clean(scores, non_finite, worst=-np.inf) for scores in (x, y))
+    if ours.shape[1] != theirs.shape[1]:
+        raise ValueError(f"x has {ours.shape[1]} tasks, y has {theirs.shape[1]}; both need the same tasks")
+    # wins[k, i, j]: on task k, does run i of x beat run j of y? Resampling reweights rows and columns.
+    a, b = ours.T[:, :, None], theirs.T[:, None, :]
+    wins = (a > b) + 0.5 * (a == b)
+    value = float(wins.mean())
+    (runs, tasks), others = ours.shape, theirs.shape[0]
+    if runs < 2 or others < 2:
+        return Estimate(value, float("nan"), float("nan"))
+    rng = np.random.default_rng(seed)
+    samples = []
+    for size in _chunks(resamples, (runs + others) * tasks):
+        rows = rng.multinomial(runs, np.full(runs, 1 / runs), (size, tasks)) / runs
+        columns = rng.multinomial(others, np.full(others, 1 / others), (size, tasks)) / others
+        samples.append(np.einsum("bki,kij,bkj->b", rows, wins, columns, optimize=True) / tasks)
+    return Estimate(value, *_interval(np.concatenate(samples), confidence))
+
+
+def bootstrap_curve(
+    curves: ArrayLike,
+    statistic: Statistic = iqm,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2_000,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A statistic over runs at each point of a learning curve, with a pointwise interval.
+
+    Args:
+        curves: ``[runs, points]``; NaN where a run has no value yet. Each point uses the runs that do.
+        statistic: as in `stratified_bootstrap`.
+        confidence: coverage, between 0 and 1.
+        resamples: number of bootstrap resamples at each point.
+        seed: of the resampling.
+
+    Returns:
+        ``(value, low, high)``, each float64 ``[points]``; NaN where no run (for the bounds: fewer than
+        two runs) has a value.
+
+    Raises:
+        ValueError: for another shape or settings out of range.
+    """
+    _check_settings(confidence, resamples)
+    array = np.asarray(curves, np.float64)
+    if array.ndim != 2 or array.shape[0] == 0:
+        raise ValueError(
+            f"curves have shape {array.shape}; they must be [runs, points] with at least one run"
+        )
+    value, low, high = np.full((3, array.shape[1]), np.nan)
+    for point, column in enumerate(array.T):
+        present = column[np.isfinite(column)]
+        if present.size:
+            value[point] = statistic(present[:, None])
+            low[point], high[point] = stratified_bootstrap(
+                present, statistic, confidence=confidence, resamples=resamples, seed=seed
+            )
+    return value, low, high
+
+
+def clean(scores: ArrayLike, non_finite: NonFinite = "error", worst: float | None = None) -> np.ndarray:
+    """Scores as finite float64 ``[runs, tasks]``.
+
+    Args:
+        scores: ``[runs]`` or ``[runs, tasks]``.
+        non_finite: as in `stratified_bootstrap`.
+        worst: what a non-finite score becomes with ``"worst"``; by default the worst finite score of
+            its task.
+
+    Returns:
+        float64 ``[runs, tasks]``.
+
+    Raises:
+        ValueError: for other shapes, no scores, or non-finite ones, naming the run.
+    """
+    if non_finite not in ("error", "worst"):
+        raise ValueError(f"non_finite is {non_finite!r}; it must be 'error' or 'worst'")
+    try:
+        array = np.asarray(scores, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "scores must be numbers, [runs] or [runs, tasks] with equally many runs each"
+        ) from None
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(
+            f"scores have shape {np.shape(scores)}; they must be [runs] or [runs, tasks], not empty"
+        )
+    bad = ~np.isfinite(array)
+    if not bad.any():
+        return array
+    run, task = (int(i) for i in np.argwhere(bad)[0])
+    where = f"run {run}" + (f" on task {task}" if array.shape[1] > 1 else "")
+    if non_finite == "error":
+        raise ValueError(
+            f"the score of {where} (counted from 0) is {array[run, task]}; scores must be finite, "
+            "or give non_finite='worst' to count such runs as the worst of their task"
+        )
+    if worst is None and bad.all(axis=0).any():
+        task = int(np.flatnonzero(bad.all(axis=0))[0])
+        raise ValueError(f"no run on task {task} (counted from 0) has a finite score")
+    lowest = np.where(bad, np.inf, array).min(axis=0) if worst is None else worst
+    return np.where(bad, lowest, array)
+
+
+def _tasks_last(scores: ArrayLike) -> np.ndarray:
+    array = np.asarray(scores, np.float64)
+    return array[:, None] if array.ndim == 1 else array
+
+
+def _result(values: np.ndarray) -> Any:
+    return float(values) if np.ndim(values) == 0 else values
+
+
+def _chunks(total: int, width: int) -> list[int]:
+    size = max(1, _CHUNK // width)
+    return [min(size, total - start) for start in range(0, total, size)]
+
+
+def _interval(samples: np.ndarray, confidence: float) -> tuple[float, float]:
+    low, high = np.quantile(samples, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def _check_settings(confidence: float, resamples: int) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence is {confidence!r}; it must lie between 0 and 1, e.g. 0.95")
+    if resamples < 1:
+        raise ValueError(f"resamples is {resamples!r}; at least 1 is needed")

@@ -86,9 +86,9 @@ class Box:
         """A uniform element where bounded, a standard normal one elsewhere; clipped to the bounds."""
         low, high = self.bound("low"), self.bound("high")
         if np.issubdtype(self.dtype, np.integer):
-            return jax.random.randint(key, self.shape, low.astype(np.int32), high.astype(np.int32) + 1).astype(
-                self.dtype
-            )
+            return jax.random.randint(
+                key, self.shape, low.astype(np.int32), high.astype(np.int32) + 1
+            ).astype(self.dtype)
         if self.bounded:
             return jax.random.uniform(key, self.shape, self.dtype, low, high)
         return jnp.clip(jax.random.normal(key, self.shape, self.dtype), low, high)

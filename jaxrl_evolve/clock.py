@@ -28,7 +28,9 @@ class Clock:
     unit: str = struct.field(pytree_node=False, default="env_steps")
 
     @classmethod
-    def at(cls, step: float | Array, horizon: float | Array, epoch: float | Array = 0.0, unit: str = "env_steps"):
+    def at(
+        cls, step: float | Array, horizon: float | Array, epoch: float | Array = 0.0, unit: str = "env_steps"
+    ):
         """A clock from plain numbers."""
         as_float = lambda x: jnp.asarray(x, jnp.float32)  # noqa: E731
         return cls(as_float(step), as_float(horizon), as_float(epoch), unit)

@@ -1,0 +1,47 @@
+# Every target works from a bare clone: it makes .venv and installs what it needs first.
+# PYTHON chooses the interpreter (3.11 to 3.13) that .venv is made with.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt
+
+.NOTPARALLEL:
+.PHONY: demo test lint types docs bench clean
+
+demo: $(VENV)/.core
+	$(BIN)/jaxrl-evolve train ppo --env CartPole-v1 --steps 250_000 --seeds 8 --out runs/cartpole --overwrite
+	$(BIN)/jaxrl-evolve report runs/cartpole --out runs/report
+
+test: lint types
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/pyright --project pyproject.toml --pythonpath $(BIN)/python
+
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/throughput.py
+
+clean:
+	rm -rf $(VENV) .jax_cache .pytest_cache .ruff_cache build dist site
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo 'Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# One stamp for each set of extras, renewed when the dependencies change.
+$(VENV)/.core: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.%: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e '.[$*]'
+	@touch $@

@@ -1,0 +1,56 @@
+"""Vmapped training must not deadlock on CPU, whatever order a program imports things in."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+
+FLAG = "--xla_cpu_enable_concurrency_optimized_scheduler"
+
+
+def start(*arguments: str, flags: str = "", timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "XLA_FLAGS": flags}
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, env=environment, timeout=timeout
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", f"{FLAG}=false"),
+        ("--xla_dump_max_hlo_modules=1", f"--xla_dump_max_hlo_modules=1 {FLAG}=false"),
+        (f"{FLAG}=true", f"{FLAG}=true"),
+    ],
+    ids=["unset", "other flags are kept", "the user's choice stands"],
+)
+def test_scheduler_is_off_before_the_backend_starts(before, after):
+    code = "import jax, jaxrl_evolve, os; jax.devices(); print(os.environ['XLA_FLAGS'])"
+    done = start("-W", "error", "-c", code, flags=before)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == after
+
+
+def test_a_backend_already_running_is_warned_about_once():
+    code = "import jax; jax.devices(); import jaxrl_evolve; import jaxrl_evolve.clock"
+    done = start("-c", code)
+    assert done.stderr.count("RuntimeWarning") == 1
+    assert f"XLA_FLAGS={FLAG}=false" in done.stderr
+
+
+def test_unknown_jaxlib_is_left_alone(monkeypatch):
+    from jaxrl_evolve import _cpu
+
+    monkeypatch.setenv("XLA_FLAGS", "")
+    monkeypatch.setattr(_cpu, "version", lambda _: "99.0.0.dev1")
+    _cpu.use_safe_scheduler()
+    assert os.environ["XLA_FLAGS"] == ""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jaxrl_evolve.cli") is None, reason="no command yet")
+def test_eight_vmapped_seeds_finish(tmp_path):
+    arguments = ["train", "ppo", "--env", "CartPole-v1", "--steps", "16_384", "--seeds", "8"]
+    done = start("-m", "jaxrl_evolve", *arguments, "--out", str(tmp_path / "run"), timeout=240)
+    assert done.returncode == 0, done.stderr

@@ -121,7 +121,7 @@ class Checkpoints:
 
                 self._checkpointer().save(work / _ARRAYS, ocp.args.PyTreeSave(arrays))
         except (OSError, ValueError) as error:
-            raise CheckpointError(f"checkpoint step {step} could not be written: {error}") from error
+            raise CheckpointError(f"checkpoint step {step} could not be written: {_brief(error)}") from error
         self._commit = threading.Thread(
             target=self._finish, args=(step, work, content), name=f"checkpoint {step}"
         )
@@ -142,7 +142,7 @@ class Checkpoints:
         _barrier("checkpoint written")
         failure, self._failure = self._failure, None
         if failure is not None:
-            raise CheckpointError(f"a checkpoint could not be written: {failure}") from failure
+            raise CheckpointError(f"a checkpoint could not be written: {_brief(failure)}") from failure
 
     def close(self) -> None:
         """`wait`, then end the threads that write."""
@@ -312,13 +312,14 @@ class Checkpoints:
         request = ocp.args.PyTreeRestore(item=dict.fromkeys(wanted, 0), restore_args=arguments)
         try:
             return self._checkpointer().restore(path / _ARRAYS, request)
-        except Exception as error:  # the files are as they were written, so say which orbax cannot read them
-            raise CheckpointError(f"{path} cannot be read by orbax {ocp.__version__}: {error}") from error
+        except Exception as error:  # the files are as they were written, so it is the reader that differs
+            kind = type(error).__name__
+            raise CheckpointError(f"{path} cannot be read by orbax {ocp.__version__} ({kind})") from error
 
 
 def _storable(leaf: Any) -> jax.Array | np.ndarray:
     if not isinstance(leaf, jax.Array):
-        return np.array(leaf)  # a copy: the caller may write into theirs while the save runs
+        return np.asarray(leaf)  # orbax copies host arrays before save returns
     return jax.random.key_data(leaf) if is_key(leaf) else leaf
 
 
@@ -346,6 +347,10 @@ def _rebuild(raw: Any, template: Any, saved: Leaf) -> Any:
         return np.asarray(raw)
     array = raw if isinstance(raw, jax.Array) else jnp.array(raw)
     return array if saved.key_impl is None else jax.random.wrap_key_data(array, impl=saved.key_impl)
+
+
+def _brief(error: Exception) -> str:
+    return str(error).partition("\n")[0][:200]  # storage errors can run to pages
 
 
 def _folder_name(step: int, revision: int) -> str:

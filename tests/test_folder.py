@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from jaxrl_evolve.training import folder
-from jaxrl_evolve.training.folder import FolderError, Lock, RunFolder
+from jaxrl_evolve.training.folder import FolderError, Lock
 
 
 def a_run(path):

@@ -220,3 +220,26 @@ def vectorize(
         return state._replace(pool=pool)
 
     return VectorEnv(env, num_envs, reset, step, refresh)
+
+
+def resets_from_name(name: str) -> ResetPolicy:
+    """A reset policy from text: ``full``, ``optimistic:K``, ``pool:M`` or ``pool:M:RENEW``.
+
+    Raises:
+        ValueError: the text is none of these.
+    """
+    kind, *numbers = name.split(":")
+    try:
+        sizes = [int(number) for number in numbers]
+        match kind, sizes:
+            case "full", []:
+                return FullResets()
+            case "optimistic", [k]:
+                return OptimisticResets(k)
+            case "pool", [m]:
+                return PoolResets(m)
+            case "pool", [m, renew]:
+                return PoolResets(m, renew)
+    except ValueError as error:
+        raise ValueError(f"resets is {name!r}: {error}") from None
+    raise ValueError(f"resets is {name!r}; allowed are full, optimistic:K, pool:M and pool:M:RENEW")

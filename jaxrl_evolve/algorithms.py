@@ -1,0 +1,79 @@
+"""The algorithms that `train` knows by name, and how another package adds one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jaxrl_envs.contract import Env
+
+from jaxrl_evolve import plugins
+from jaxrl_evolve.learners.learner import Learner
+from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, ppo
+from jaxrl_evolve.objectives import Objective, a2c, ppo_clip
+from jaxrl_evolve.presets import a2c_preset, ppo_preset
+
+
+class Algorithm(NamedTuple):
+    """A learner with everything a command line needs to offer it.
+
+    Attributes:
+        make: ``(env, num_envs, rollout_length, config, hp, objective or None) -> Learner``.
+        config: frozen dataclass of static settings; its field docstrings are the command's help.
+        hp: dataclass (pytree) of traced hyperparameters, floats.
+        preset: ``env name -> Preset``, the settings to start from.
+        summary: one line for ``jaxrl-evolve list``.
+    """
+
+    make: Callable[[Env, int, int, Any, Any, Objective | None], Learner]
+    config: type
+    hp: type
+    preset: Callable[[str], Any]
+    summary: str
+
+
+def _make_a2c(
+    env: Env,
+    num_envs: int,
+    rollout_length: int,
+    config: PPOConfig,
+    hp: PPOHyperparameters,
+    objective: Objective | None,
+) -> Learner:
+    if config.epochs * config.minibatches != 1:
+        raise ValueError(
+            f"epochs is {config.epochs} and minibatches {config.minibatches}; A2C makes one pass over one "
+            "batch, so both must be 1"
+        )
+    learner = ppo(env, num_envs, rollout_length, config, hp, objective or a2c(config.normalise_advantage))
+    return learner._replace(name="a2c")
+
+
+BUILTIN_ALGORITHMS = {
+    "ppo": Algorithm(
+        ppo, PPOConfig, PPOHyperparameters, ppo_preset, "proximal policy optimisation (Schulman et al. 2017)"
+    ),
+    "a2c": Algorithm(
+        _make_a2c, PPOConfig, PPOHyperparameters, a2c_preset, "advantage actor-critic (Mnih et al. 2016)"
+    ),
+}
+
+BUILTIN_OBJECTIVES: dict[str, Callable[[], Objective]] = {"ppo-clip": ppo_clip, "a2c": a2c}
+
+
+def find_algorithm(name: str) -> Algorithm:
+    """The algorithm called ``name``, built in or from an installed package.
+
+    Raises:
+        ValueError: none is called so; the message gives near matches.
+    """
+    return plugins.find(plugins.ALGORITHMS, name, BUILTIN_ALGORITHMS)
+
+
+def find_objective(name: str) -> Objective:
+    """The objective called ``name``, built in or from an installed package.
+
+    Raises:
+        ValueError: none is called so; the message gives near matches.
+    """
+    return plugins.find(plugins.OBJECTIVES, name, BUILTIN_OBJECTIVES)()

@@ -1,0 +1,88 @@
+"""Tuned settings per suite and environment, held as data.
+
+A preset is found by the longest pattern that matches the environment's name. Sources: PureJaxRL's
+published settings for classic control, MinAtar and Brax; Craftax_Baselines' for Craftax. What was tuned
+here says so beside the entry, with the seeds it was tuned on (never those that are reported).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+from dataclasses import replace
+
+from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters
+from jaxrl_evolve.networks import NetworkConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """Settings of a training run that depend on the environment.
+
+    Attributes:
+        num_envs: parallel environments of one run.
+        rollout_length: steps per environment and update.
+        resets: reset policy by name, see `jaxrl_envs.vector.resets_from_name`.
+        config: the algorithm's static settings.
+        hp: its hyperparameters.
+    """
+
+    num_envs: int = 4
+    rollout_length: int = 128
+    resets: str = "full"
+    config: PPOConfig = dataclasses.field(default_factory=PPOConfig)
+    hp: PPOHyperparameters = dataclasses.field(default_factory=PPOHyperparameters)
+
+
+_CLASSIC = Preset()
+_MINATAR = Preset(
+    num_envs=64,
+    config=PPOConfig(minibatches=8, network=NetworkConfig(activation="relu")),
+    hp=PPOHyperparameters(learning_rate=5e-3),
+)
+_BRAX = Preset(
+    num_envs=2048,
+    rollout_length=10,
+    config=PPOConfig(
+        minibatches=32,
+        normalise_observations=True,
+        normalise_returns=True,
+        network=NetworkConfig(hidden=(256, 256)),
+    ),
+    hp=PPOHyperparameters(learning_rate=3e-4, learning_rate_end=1.0, entropy_coef=0.0),
+)
+_CRAFTAX = Preset(
+    num_envs=1024,
+    rollout_length=64,
+    resets="optimistic:16",
+    config=PPOConfig(minibatches=8, network=NetworkConfig(hidden=(512, 512, 512))),
+    hp=PPOHyperparameters(learning_rate=2e-4, gae_lambda=0.8, max_grad_norm=1.0),
+)
+_MEMORY = NetworkConfig(memory="gru", memory_size=64, hidden=(64,))
+
+PPO_PRESETS: dict[str, Preset] = {
+    "*": _CLASSIC,
+    "*-MinAtar": _MINATAR,
+    "brax/*": _BRAX,
+    "craftax/*": _CRAFTAX,
+    "craftax/*-Pixels-*": replace(
+        _CRAFTAX, config=replace(_CRAFTAX.config, network=NetworkConfig(encoder="atari", hidden=(512,)))
+    ),
+    "MemoryChain-bsuite": replace(
+        _CLASSIC, num_envs=64, rollout_length=32, config=PPOConfig(network=_MEMORY, minibatches=4)
+    ),
+}
+
+
+def ppo_preset(env: str) -> Preset:
+    """The PPO settings for an environment's name."""
+    env = env.removeprefix("gymnax/")
+    matching = [pattern for pattern in PPO_PRESETS if fnmatch.fnmatchcase(env, pattern)]
+    return PPO_PRESETS[max(matching, key=len)]
+
+
+def a2c_preset(env: str) -> Preset:
+    """PPO's settings for the environment, turned into A2C: one pass over the whole batch."""
+    preset = ppo_preset(env)
+    config = replace(preset.config, epochs=1, minibatches=1, normalise_advantage=False, clip_value=False)
+    return replace(preset, rollout_length=min(preset.rollout_length, 16), config=config)

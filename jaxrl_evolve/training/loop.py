@@ -1,0 +1,397 @@
+"""The host loop: chunks between stops, and at each stop what a person or a restart will need.
+
+Nothing here is inside a compiled program, so logging, progress, evaluation, checkpoints and interrupts
+cost nothing there. The loop's own state is one number, the updates made; everything else is in the
+training state, so a resumed run is the uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxrl_evolve import statistics
+from jaxrl_evolve.config import TrainConfig
+from jaxrl_evolve.experiment import build, traced
+from jaxrl_evolve.training import folder as folders
+from jaxrl_evolve.training import sinks
+from jaxrl_evolve.training.axes import device_mesh
+from jaxrl_evolve.training.checkpoint import Checkpoints, config_digest
+from jaxrl_evolve.training.interrupts import Interrupts
+from jaxrl_evolve.training.programs import AXIS, Programs, compile_programs, to_host
+from jaxrl_evolve.training.progress import TrainingProgress
+from jaxrl_evolve.training.schedule import Stop, stops
+
+
+class Interrupted(Exception):
+    """Training stopped at a signal, with its state saved.
+
+    Attributes:
+        signal: its name.
+    """
+
+    def __init__(self, signal: str, message: str) -> None:
+        super().__init__(message)
+        self.signal = signal
+
+
+class Diverged(Exception):
+    """Every run's loss stopped being finite; the last good state is saved."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainResult:
+    """What a training run came to.
+
+    Attributes:
+        config: what was asked for.
+        summary: the contents of ``result.json``.
+        states: training states, one per group of runs, leaves ``[runs of the group, ...]``.
+        rows: the metrics, oldest first (of this process's part of the run, if it was resumed without an
+            output folder).
+    """
+
+    config: TrainConfig[Any, Any]
+    summary: dict[str, Any]
+    states: list[Any]
+    rows: list[dict[str, Any]]
+
+    @property
+    def eval_return(self) -> list[float]:
+        """Mean return of each run's final evaluation; NaN where the run diverged."""
+        return [float("nan") if x is None else x for x in self.summary["eval_return"]]
+
+    @property
+    def iqm(self) -> float | None:
+        """Interquartile mean over runs."""
+        return self.summary["iqm"]
+
+    @property
+    def ci95(self) -> tuple[float, float]:
+        """Bootstrap interval of `iqm`."""
+        return tuple(self.summary["ci95"])
+
+
+def train(
+    config: TrainConfig[Any, Any],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    quiet: bool = True,
+    points: Sequence[Any] | None = None,
+) -> TrainResult:
+    """Train every seed of a configuration, side by side.
+
+    Args:
+        config: what to train.
+        out: run folder to write; None writes nothing.
+        resume: continue the run in ``out``.
+        overwrite: delete the run in ``out`` first.
+        quiet: show no progress.
+        points: hyperparameter objects to run instead of ``config.hp``, each with every seed (a sweep). Runs
+            are ordered point by point.
+
+    Raises:
+        ValueError: the configuration does not fit, or the folder can't be used.
+        Interrupted: SIGINT or SIGTERM came; the state is saved if there is a folder.
+        Diverged: no run is left.
+    """
+    experiment = build(config)
+    with contextlib.ExitStack() as stack:
+        folder = None
+        if out is not None:
+            folder = _open_folder(config, out, resume, overwrite)
+            if jax.process_index() == 0:
+                stack.enter_context(folders.Lock(folder))
+        loop = _Loop(config, points, folder)
+        loop.prepare(experiment, resume)
+        total, seeds = config.env_steps, loop.runs
+        progress = stack.enter_context(
+            TrainingProgress(
+                f"{config.algorithm} on {config.env}",
+                total,
+                start=loop.updates * config.steps_per_update,
+                seeds=seeds,
+                quiet=quiet or jax.process_index() != 0,
+            )
+        )
+        interrupts = stack.enter_context(Interrupts())
+        stack.callback(loop.close)
+        for stop in loop.remaining():
+            loop.advance(stop, progress)
+            if loop.all_diverged():
+                loop.save()
+                raise Diverged(loop.divergence_message() + "; no run is left")
+            if interrupts.requested and stop.updates < config.updates:
+                loop.save()
+                raise Interrupted(interrupts.requested, _how_to_resume(interrupts.requested, loop, out))
+        return loop.finish()
+
+
+def _how_to_resume(signal: str, loop: _Loop, out: Any) -> str:
+    done = f"{signal} after {loop.updates * loop.config.steps_per_update:,} of {loop.config.env_steps:,} steps"
+    return f"{done}; nothing was saved" if out is None else f"{done}; continue with: jaxrl-evolve resume {out}"
+
+
+def _open_folder(
+    config: TrainConfig[Any, Any], out: str | os.PathLike[str], resume: bool, overwrite: bool
+) -> folders.RunFolder:
+    """The run folder, its configuration written; of several processes only the first touches it."""
+    if jax.process_index() != 0:
+        return folders.RunFolder(folders.Path(out))
+    folder = folders.create(out, overwrite=overwrite, resume=resume)
+    asked = folders.plain(config)
+    if folder.config.exists():
+        _same_config(folders.read_json(folder.config), asked, folder)
+    else:
+        folders.write_json(folder.config, asked)
+    return folder
+
+
+def _same_config(there: Mapping[str, Any], asked: Mapping[str, Any], folder: folders.RunFolder) -> None:
+    for name, value in _flat(asked):
+        found = dict(_flat(there)).get(name)
+        if found != value and not name.startswith("sinks."):
+            raise ValueError(
+                f"{name} is {value!r}, but the run in {folder.path} was started with {found!r}: resume it "
+                "unchanged, or train into another folder"
+            )
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+class _Loop:
+    """Host state of one training run; `train` is its only user."""
+
+    def __init__(
+        self, config: TrainConfig[Any, Any], points: Sequence[Any] | None, folder: folders.RunFolder | None
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.points = points
+        self.runs = config.seeds * (len(points) if points else 1)
+        self.group = config.group or self.runs
+        if self.runs % self.group:
+            raise ValueError(f"group is {self.group}; it must divide the number of runs, {self.runs}")
+        self.seeds = np.tile(np.arange(config.seeds), self.runs // config.seeds)
+        self.updates = 0
+        self.run_seconds = self.eval_seconds = self.compile_seconds = 0.0
+        self.rows: list[dict[str, Any]] = []
+        self.diverged = np.full(self.runs, -1)
+        self.states: list[Any] = []
+        self.programs: list[Programs] = []
+        self.checkpoints: Checkpoints | None = None
+        self.sink = sinks.Sink(lambda row, step: None, lambda: None)
+
+    def prepare(self, experiment: Any, resume: bool) -> None:
+        """Compile, make or restore the states, open the sinks."""
+        devices = jax.device_count()
+        mesh = device_mesh(AXIS) if devices > 1 and self.group % devices == 0 else None
+        for i, hp in enumerate(self._hp_groups()):
+            if i and self.points is None:
+                self.programs.append(self.programs[0])  # groups of one program differ in their seeds only
+                continue
+            programs = compile_programs(
+                experiment, hp, self.group, self.config.updates, self.config.evaluation, self.config.seed, mesh
+            )
+            self.programs.append(programs)
+            self.compile_seconds += programs.compile_seconds
+        self.states = [p.init(seeds) for p, seeds in zip(self.programs, self._seed_groups(), strict=True)]
+        if self.folder is None:
+            return
+        identity = {"algorithm": self.config.algorithm, "env": self.config.env}
+        identity["config_digest"] = config_digest(_decisive(self.config))
+        self.checkpoints = Checkpoints(self.folder.checkpoints, identity, keep=self.config.keep)
+        if resume and self.checkpoints.steps():
+            self.states, record = self.checkpoints.restore(self.states)
+            self.updates = record["updates"]
+            self.run_seconds, self.eval_seconds = record["run_seconds"], record["eval_seconds"]
+            self.compile_seconds += record["compile_seconds"]
+            self.diverged = np.asarray(record["diverged"])
+        if jax.process_index() == 0:
+            self.sink = self._open_sinks(self.folder)
+
+    def _hp_groups(self) -> list[Any]:
+        """Hyperparameters of every group: scalars, or one value per run where there are points."""
+        groups = self.runs // self.group
+        if self.points is None:
+            return [traced(self.config.hp)] * groups
+        own = [traced(point) for point in self.points for _ in range(self.config.seeds)]
+        stacked = jax.tree.map(lambda *x: np.stack(x), *own)
+        return [
+            jax.tree.map(lambda x, i=i: x[i * self.group : (i + 1) * self.group], stacked) for i in range(groups)
+        ]
+
+    def _seed_groups(self) -> list[np.ndarray]:
+        return list(self.seeds.reshape(-1, self.group))
+
+    def _open_sinks(self, folder: folders.RunFolder) -> sinks.Sink:
+        config, at = self.config.sinks, self.updates * self.config.steps_per_update
+        resume_at = at if self.updates else None
+        opened = [sinks.jsonl(folder.metrics, resume_at), sinks.table(folder.table, resume_at)]
+        if config.tensorboard:
+            opened.append(sinks.tensorboard(folder.path / "tensorboard", config.per_seed, resume_at))
+        if config.wandb != "off":
+            name = f"{self.config.algorithm} {self.config.env}"
+            opened.append(
+                sinks.wandb(
+                    folder.path / "wandb",
+                    config.wandb_project,
+                    name,
+                    folders.plain(self.config),
+                    config.per_seed,
+                    config.wandb == "offline",
+                )
+            )
+        return sinks.together(*opened)
+
+    def remaining(self) -> list[Stop]:
+        """The stops that are still ahead."""
+        c = self.config
+        return [s for s in stops(c.updates, c.rows, c.evaluation.times, c.checkpoints) if s.updates > self.updates]
+
+    def advance(self, stop: Stop, progress: TrainingProgress) -> None:
+        """Train up to a stop and do what is due there."""
+        began = time.perf_counter()
+        parts = []
+        for i, programs in enumerate(self.programs):
+            self.states[i], metrics = programs.advance(self._load(i), stop.updates - self.updates)
+            parts.append(to_host(metrics))
+            self._unload(i)
+        self.run_seconds += time.perf_counter() - began
+        self.updates = stop.updates
+        steps = self.updates * self.config.steps_per_update
+        metrics = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        row: dict[str, Any] = {"env_steps": steps, "updates": self.updates, "seconds": self.run_seconds, **metrics}
+        if stop.evaluate:
+            row["eval_return"] = self.evaluate(1).mean(-1)
+        self._note_divergence(progress)
+        row = folders.plain(row)
+        self.rows.append(row)
+        self.sink.write(row, steps)
+        finite = metrics["episode_return"][np.isfinite(metrics["episode_return"])]
+        progress.update(steps, finite.mean() if finite.size else None)
+        if stop.save:
+            self.save()
+
+    def _load(self, i: int) -> Any:
+        """Group ``i``'s state on the device."""
+        if len(self.states) == 1:
+            return self.states[i]
+        return jax.device_put(self.states[i], jax.local_devices()[0])
+
+    def _unload(self, i: int) -> None:
+        """With several groups, only the one at work occupies the device."""
+        if len(self.states) > 1:
+            self.states[i] = jax.device_put(self.states[i], jax.local_devices(backend="cpu")[0])
+
+    def evaluate(self, repeats: int) -> np.ndarray:
+        """Returns ``[runs, repeats * episodes]`` of the policies as they are now."""
+        began = time.perf_counter()
+        groups = []
+        for i, (programs, seeds) in enumerate(zip(self.programs, self._seed_groups(), strict=True)):
+            learner_state = self._load(i).learner
+            episodes = [programs.evaluate(learner_state, seeds, self.updates, r) for r in range(repeats)]
+            groups.append(np.concatenate([to_host(e.returns) for e in episodes], axis=-1))
+        self.eval_seconds += time.perf_counter() - began
+        return np.concatenate(groups)
+
+    def _note_divergence(self, progress: TrainingProgress) -> None:
+        diverged = np.concatenate([to_host(state.diverged) for state in self.states])
+        for run in np.flatnonzero((diverged >= 0) & (self.diverged < 0)):
+            step = int(diverged[run]) * self.config.steps_per_update
+            progress.say(
+                f"run {run} (seed {self.seeds[run]}): the loss was not finite after {step:,} steps; the run "
+                "stops there and keeps its last good parameters, the others go on"
+            )
+        self.diverged = diverged
+
+    def all_diverged(self) -> bool:
+        """Whether no run is left."""
+        return bool((self.diverged >= 0).all())
+
+    def divergence_message(self) -> str:
+        """What went wrong, for an error."""
+        first = int(self.diverged.max()) * self.config.steps_per_update
+        kept = f", whose last good parameters are in {self.folder.checkpoints}" if self.folder else ""
+        return f"the loss of all {self.runs} runs was not finite after at most {first:,} steps{kept}"
+
+    def save(self) -> None:
+        """Write a checkpoint of now, unless there is one."""
+        if self.checkpoints is None or self.updates in self.checkpoints.steps():
+            return
+        record = {
+            "updates": self.updates,
+            "run_seconds": self.run_seconds,
+            "eval_seconds": self.eval_seconds,
+            "compile_seconds": self.compile_seconds,
+            "diverged": self.diverged.tolist(),
+        }
+        self.checkpoints.save(self.updates, self.states, record)
+
+    def close(self) -> None:
+        """Finish writing."""
+        self.sink.close()
+        if self.checkpoints is not None:
+            self.checkpoints.close()
+
+    def finish(self) -> TrainResult:
+        """The final evaluation, the result file and the figure."""
+        evaluation = self.config.evaluation
+        repeats = -(-evaluation.final_episodes // evaluation.episodes)
+        returns = self.evaluate(repeats)[:, : evaluation.final_episodes].mean(-1)
+        returns = np.where(self.diverged >= 0, np.nan, returns)
+        summary = self._summary(returns)
+        if self.folder is not None and jax.process_index() == 0:
+            folders.write_json(self.folder.result, summary)
+        return TrainResult(self.config, folders.plain(summary), self.states, self.rows)
+
+    def _summary(self, returns: np.ndarray) -> dict[str, Any]:
+        config = self.config
+        iqm = (
+            statistics.estimate(returns, statistics.iqm, non_finite="worst")
+            if self.points is None and np.isfinite(returns).any()
+            else statistics.Estimate(float("nan"), float("nan"), float("nan"))
+        )
+        steps = config.env_steps * self.runs
+        return {
+            "algorithm": config.algorithm,
+            "env": config.env,
+            "seeds": config.seeds,
+            "env_steps": config.env_steps,
+            "eval_return": returns,
+            "iqm": iqm.value,
+            "ci95": [iqm.low, iqm.high],
+            "compile_seconds": self.compile_seconds,
+            "run_seconds": self.run_seconds,
+            "eval_seconds": self.eval_seconds,
+            "steps_per_second": steps / self.run_seconds if self.run_seconds else None,
+            "seed": config.seed,
+            "diverged": {
+                str(run): int(self.diverged[run]) * config.steps_per_update
+                for run in np.flatnonzero(self.diverged >= 0)
+            },
+            **folders.provenance(),
+        }
+
+
+def _decisive(config: TrainConfig[Any, Any]) -> dict[str, Any]:
+    """The parts of a configuration that decide what the training state is and becomes."""
+    plain = folders.plain(config)
+    for name in ("sinks", "keep", "rows", "checkpoints", "evaluation"):
+        del plain[name]
+    return plain

@@ -159,8 +159,7 @@ HOLD = """
 def test_one_process_per_folder_and_a_dead_one_binds_nobody(tmp_path):
     run = a_run(tmp_path)
     command = [sys.executable, "-c", textwrap.dedent(HOLD), str(tmp_path)]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None and child.stdout.readline() == "held\n"
         with (
             pytest.raises(FolderError, match=rf"another process \({child.pid}\) is training into"),
@@ -170,9 +169,7 @@ def test_one_process_per_folder_and_a_dead_one_binds_nobody(tmp_path):
         with pytest.raises(FolderError, match="another process"):
             folder.create(tmp_path, overwrite=True)
         assert run.config.exists()
-    finally:
         child.kill()
-        child.wait()
     with Lock(run):
         assert (tmp_path / ".lock").read_text() == f"{os.getpid()}\n"
         with pytest.raises(FolderError, match="another process"), Lock(run):

@@ -42,7 +42,8 @@ class Checkpoints:
     """The checkpoints of one run, in one folder.
 
     With several processes (`jax.distributed`) every process makes the same calls on the same shared
-    folder; process 0 writes the manifest and renames.
+    folder; process 0 writes the manifest and renames. Use it in a ``with`` block, or `close` it: a save
+    still going on when Python exits is lost, and the one before it remains.
 
     Args:
         folder: where the checkpoints lie; made at the first save.
@@ -197,8 +198,8 @@ class Checkpoints:
 
         Args:
             template: a pytree of the state's structure; leaves are arrays or `jax.ShapeDtypeStruct`. Each
-                restored leaf gets its template's sharding (or is left uncommitted where the template is);
-                NumPy leaves come back as NumPy.
+                restored leaf gets its template's sharding (or is left uncommitted where the template is or
+                names no sharding, which several processes need); NumPy leaves come back as NumPy.
             step: None is the newest. If that is damaged it is refused, never silently passed over.
 
         Returns:

@@ -71,7 +71,11 @@ def jsonl(path: str | os.PathLike[str], resume_at: int | None = None) -> Sink:
     """
     path = Path(path)
     file = _open(path, "r+b" if path.exists() else "w+b")
-    file.truncate(0 if resume_at is None else _end_of_lines(file, path, resume_at))
+    try:
+        file.truncate(0 if resume_at is None else _end_of_lines(file, path, resume_at))
+    except SinkError:
+        file.close()
+        raise
     file.seek(0, os.SEEK_END)
 
     def write(row: Mapping[str, Any], step: int) -> None:

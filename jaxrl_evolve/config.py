@@ -6,7 +6,9 @@ import dataclasses
 import difflib
 import typing
 from collections.abc import Mapping
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import tyro
 
 from jaxrl_evolve.algorithms import find_algorithm
 
@@ -48,7 +50,7 @@ class SinkConfig:
 class TrainConfig(Generic[C, H]):
     """One training run of several seeds."""
 
-    algorithm: str
+    algorithm: Annotated[str, tyro.conf.Suppress]
     """What learns; `jaxrl-evolve list` names all."""
     env: str
     """Name of the environment; `jaxrl-evolve list` names all."""

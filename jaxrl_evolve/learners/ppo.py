@@ -8,11 +8,12 @@ correct bootstrapping at truncation, then ``epochs`` passes over shuffled miniba
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
 import optax
+import tyro
 from flax import struct
 from jax.flatten_util import ravel_pytree
 from jaxrl_envs.contract import Env
@@ -28,6 +29,10 @@ from jaxrl_evolve.returns import gae
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 
 
+Scalar = Annotated[float | Array, tyro.conf.arg(constructor=float, metavar="FLOAT")]
+"""A number, or a traced float32 scalar in its place; a plain number on the command line."""
+
+
 @struct.dataclass
 class PPOHyperparameters:
     """What a sweep can vary without compiling anew: traced float32 scalars.
@@ -36,27 +41,27 @@ class PPOHyperparameters:
     it constant, 0 anneals it away.
     """
 
-    learning_rate: float | Array = 2.5e-4
+    learning_rate: Scalar = 2.5e-4
     """Adam's step size."""
-    learning_rate_end: float | Array = 0.0
+    learning_rate_end: Scalar = 0.0
     """Fraction of the learning rate left at the horizon."""
-    gamma: float | Array = 0.99
+    gamma: Scalar = 0.99
     """Discount factor."""
-    gae_lambda: float | Array = 0.95
+    gae_lambda: Scalar = 0.95
     """Trace parameter of the advantage estimate."""
-    clip: float | Array = 0.2
+    clip: Scalar = 0.2
     """Range of the probability ratio (and of the value, where clipped)."""
-    clip_end: float | Array = 1.0
+    clip_end: Scalar = 1.0
     """Fraction of the ratio's range left at the horizon."""
-    value_coef: float | Array = 0.5
+    value_coef: Scalar = 0.5
     """Weight of the value loss."""
-    entropy_coef: float | Array = 0.01
+    entropy_coef: Scalar = 0.01
     """Weight of the entropy bonus."""
-    entropy_end: float | Array = 1.0
+    entropy_end: Scalar = 1.0
     """Fraction of the entropy bonus left at the horizon."""
-    max_grad_norm: float | Array = 0.5
+    max_grad_norm: Scalar = 0.5
     """Largest norm of the whole gradient."""
-    adam_eps: float | Array = 1e-5
+    adam_eps: Scalar = 1e-5
     """Adam's denominator offset."""
 
 

@@ -1,0 +1,391 @@
+"""The command ``jaxrl-evolve``: a thin layer over the library, one function per subcommand.
+
+Settings come from dataclasses whose field docstrings are the help texts. Wrong usage ends with one
+sentence and exit code 2, a failure with one sentence and exit code 1; an interrupt saves first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from jaxrl_evolve.config import TrainConfig
+
+USAGE_ERROR, FAILURE = 2, 1
+_SIGNAL_EXIT = {"SIGINT": 130, "SIGTERM": 143}
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """Where a run goes."""
+
+    out: str
+    """Run folder to write. One that is not empty is refused, unless --resume or --overwrite."""
+    resume: bool = False
+    """Continue the run in the folder, if there is one."""
+    overwrite: bool = False
+    """Delete the run in the folder first."""
+    quiet: bool = False
+    """Show no progress and no summary."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Devices:
+    """What it runs on."""
+
+    coordinator: str = ""
+    """Address `host:port` of the first process, to train on several hosts; 'auto' where the cluster tells
+    (SLURM, TPU pods). Every process gets the same command."""
+    processes: int = 0
+    """Number of processes (not with 'auto')."""
+    process_id: int = -1
+    """This process's number, from 0 (not with 'auto')."""
+    cache: str = ""
+    """Folder of the compilation cache; empty for the user's cache folder, 'off' for none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateArguments:
+    """Evaluate trained agents."""
+
+    folder: tyro.conf.Positional[str]
+    """Run folder."""
+    episodes: int = 128
+    """Whole episodes per seed."""
+    mode: Literal["greedy", "sample"] = "greedy"
+    """Take the policy's mode, or sample from it."""
+    seed: int = 0
+    """Root of the episodes' randomness."""
+    step: int = -1
+    """Checkpoint, by its number of updates; -1 for the newest."""
+    max_steps: int = 10_000
+    """Steps after which an episode is cut off."""
+    devices: Annotated[Devices, tyro.conf.arg(name="")] = Devices()
+
+
+@dataclasses.dataclass(frozen=True)
+class RenderArguments:
+    """Draw an episode of a trained agent as a GIF."""
+
+    folder: tyro.conf.Positional[str]
+    """Run folder."""
+    out: str = ""
+    """File to write; empty for episode.gif in the run folder."""
+    run: int = 0
+    """Which run of the folder, counted from 0."""
+    mode: Literal["greedy", "sample"] = "greedy"
+    """Take the policy's mode, or sample from it."""
+    seed: int = 0
+    """Root of the episode's randomness."""
+    max_steps: int = 1_000
+    """Steps after which the episode is cut off."""
+    fps: int = 30
+    """Frames per second."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ResumeArguments:
+    """Continue an interrupted run (or sweep)."""
+
+    folder: tyro.conf.Positional[str]
+    """Run folder."""
+    quiet: bool = False
+    """Show no progress and no summary."""
+    devices: Annotated[Devices, tyro.conf.arg(name="")] = Devices()
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportArguments:
+    """Compare finished runs: a table, figures and statistics."""
+
+    folders: tyro.conf.Positional[tuple[str, ...]]
+    """Run folders."""
+    out: str = "report"
+    """Folder to write."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ListArguments:
+    """Name what there is."""
+
+    what: tyro.conf.Positional[Literal["all", "environments", "algorithms", "objectives"]] = "all"
+    """Which kind."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepSpace:
+    """What a sweep varies."""
+
+    grid: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=V1,V2,…")] = ()
+    """Fields and their values, every combination: `--grid hp.learning_rate=1e-3,3e-4 num_envs=4,16`. Points that
+    differ in hp alone run side by side in one program; other fields compile anew."""
+    random: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=[log:]LOW:HIGH")] = ()
+    """Hyperparameters and their ranges, drawn uniformly: `--random hp.learning_rate=log:1e-4:1e-2`."""
+    samples: int = 8
+    """Draws from the random ranges (for each point of the grid)."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    from jaxrl_evolve.training.checkpoint import CheckpointError
+    from jaxrl_evolve.training.loop import Diverged, Interrupted
+
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _dispatch(words)
+    except CheckpointError as error:
+        return _complain(error, FAILURE)
+    except ValueError as error:
+        return _complain(error, USAGE_ERROR)
+    except (Diverged, OSError) as error:
+        return _complain(error, FAILURE)
+    except Interrupted as error:
+        return _complain(error, _SIGNAL_EXIT.get(error.signal, FAILURE))
+    except KeyboardInterrupt:
+        return _complain("interrupted", _SIGNAL_EXIT["SIGINT"])
+    except SystemExit as exit:  # tyro's: 0 after --help, 2 after wrong usage
+        return exit.code if isinstance(exit.code, int) else USAGE_ERROR
+
+
+def _complain(error: object, code: int) -> int:
+    print(f"jaxrl-evolve: {error}", file=sys.stderr)
+    return code
+
+
+_HELP = """usage: jaxrl-evolve COMMAND …
+
+  train ALGORITHM --env NAME --out FOLDER   train every seed side by side
+  resume FOLDER                             continue an interrupted run or sweep
+  evaluate FOLDER                           evaluate trained agents
+  sweep ALGORITHM --env NAME --out FOLDER   train over a grid or random draws of settings
+  report FOLDER… --out FOLDER               compare finished runs
+  list                                      name environments, algorithms and objectives
+  render FOLDER                             draw an episode as a GIF
+
+jaxrl-evolve COMMAND --help explains a command."""
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        print(_HELP)
+        return 0
+    if words[0] == "--version":
+        from jaxrl_evolve import __version__
+
+        print(__version__)
+        return 0
+    commands = {
+        "train": _train,
+        "resume": _resume,
+        "evaluate": _evaluate,
+        "sweep": _sweep,
+        "report": _report,
+        "list": _list,
+        "render": _render,
+    }
+    if words[0] not in commands:
+        raise ValueError(_unknown("command", words[0], list(commands)))
+    return commands[words[0]](words[1:])
+
+
+def _unknown(kind: str, name: str, known: list[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
+    return f"{kind} is {name!r}, which is not known: {hint}"
+
+
+def _start(devices: Devices) -> None:
+    """Settings of jax that must come before its first use."""
+    import jax
+
+    if devices.coordinator == "auto":
+        jax.distributed.initialize()
+    elif devices.coordinator:
+        if devices.processes < 1 or not 0 <= devices.process_id < devices.processes:
+            raise ValueError(
+                f"processes is {devices.processes} and process_id {devices.process_id}; with a coordinator "
+                "there is at least 1 process, and ids run from 0"
+            )
+        jax.distributed.initialize(devices.coordinator, devices.processes, devices.process_id)
+    if devices.cache == "off" or "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(devices.cache or Path(home) / "jaxrl_evolve" / "compiled")
+    # The user's own folder: entries are executable, so it must not be one that others can write.
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def _settings(command: str, words: list[str], *extra: tuple[str, type, Any]) -> Any:
+    """Parse ``ALGORITHM`` and the settings of a run, whose defaults are the environment's preset."""
+    from jaxrl_evolve import plugins
+    from jaxrl_evolve.algorithms import BUILTIN_ALGORITHMS, find_algorithm
+
+    algorithms = plugins.names(plugins.ALGORITHMS, BUILTIN_ALGORITHMS)
+    if not words or words[0].startswith("-"):
+        if not {"-h", "--help"} & set(words):
+            raise ValueError(f"{command} needs an algorithm: {command} {'|'.join(algorithms)} --env NAME --out FOLDER")
+        words = ["ppo", *words]
+    algorithm = find_algorithm(words[0])
+    env = _option(words, "--env")
+    helping = bool({"-h", "--help"} & set(words))
+    if env is None and not helping:
+        raise ValueError(f"{command} needs an environment: --env NAME (`jaxrl-evolve list` names all)")
+    kind = TrainConfig[algorithm.config, algorithm.hp]
+    default = TrainConfig.preset(words[0], env or "CartPole-v1")
+    flat = lambda t: Annotated[t, tyro.conf.arg(name="")]  # noqa: E731
+    fields = [
+        ("config", flat(kind), dataclasses.field(default=default)),
+        *((name, flat(t), dataclasses.field(default=d)) for name, t, d in extra),
+        ("devices", flat(Devices), dataclasses.field(default=Devices())),
+    ]
+    arguments = dataclasses.make_dataclass(
+        "Arguments", [("output", flat(Output)), *fields], frozen=True, kw_only=True
+    )
+    return tyro.cli(
+        arguments, prog=f"jaxrl-evolve {command} {words[0]}", args=words[1:], description=algorithm.summary
+    )
+
+
+def _option(words: list[str], name: str) -> str | None:
+    for i, word in enumerate(words):
+        if word == name and i + 1 < len(words):
+            return words[i + 1]
+        if word.startswith(f"{name}="):
+            return word.partition("=")[2]
+    return None
+
+
+def _train(words: list[str]) -> int:
+    arguments = _settings("train", words)
+    _start(arguments.devices)
+    return _run(arguments.config, arguments.output)
+
+
+def _run(config: TrainConfig[Any, Any], output: Output) -> int:
+    from jaxrl_evolve.training.loop import train
+
+    result = train(
+        config, output.out, resume=output.resume, overwrite=output.overwrite, quiet=output.quiet
+    )
+    if not output.quiet:
+        print(_summary(result.summary, output.out))
+    return 0
+
+
+def _summary(summary: dict[str, Any], out: str) -> str:
+    low, high = summary["ci95"]
+    interval = "" if low is None else f" [{low:.4g}, {high:.4g}]"
+    iqm = "none finished" if summary["iqm"] is None else f"{summary['iqm']:.4g}{interval}"
+    return (
+        f"{summary['algorithm']} on {summary['env']}: return {iqm} (IQM and 95 % interval over "
+        f"{summary['seeds']} seeds), {summary['env_steps']:,} steps per seed\n"
+        f"{summary['steps_per_second']:,.0f} steps/s for all seeds together, {summary['run_seconds']:.1f} s after "
+        f"{summary['compile_seconds']:.1f} s of compiling; results in {out}"
+    )
+
+
+def _resume(words: list[str]) -> int:
+    from jaxrl_evolve.config import from_json
+    from jaxrl_evolve.training import folder as folders
+
+    arguments = tyro.cli(ResumeArguments, prog="jaxrl-evolve resume", args=words)
+    _start(arguments.devices)
+    output = Output(arguments.folder, resume=True, quiet=arguments.quiet)
+    if (Path(arguments.folder) / "sweep.json").exists():
+        from jaxrl_evolve.sweep import resume_sweep
+
+        resume_sweep(arguments.folder, quiet=arguments.quiet)
+        return 0
+    folder = folders.existing(arguments.folder)
+    return _run(from_json(folders.read_json(folder.config)), output)
+
+
+def _evaluate(words: list[str]) -> int:
+    import json
+
+    from jaxrl_evolve.training import folder as folders
+    from jaxrl_evolve.training.restore import evaluate_folder
+
+    arguments = tyro.cli(EvaluateArguments, prog="jaxrl-evolve evaluate", args=words)
+    _start(arguments.devices)
+    outcome = evaluate_folder(
+        arguments.folder,
+        arguments.episodes,
+        mode=arguments.mode,
+        seed=arguments.seed,
+        step=None if arguments.step < 0 else arguments.step,
+        max_steps=arguments.max_steps,
+    )
+    print(json.dumps(folders.plain(outcome), indent=2))
+    return 0
+
+
+def _sweep(words: list[str]) -> int:
+    from jaxrl_evolve.sweep import sweep
+
+    arguments = _settings("sweep", words, ("space", SweepSpace, SweepSpace()))
+    _start(arguments.devices)
+    output, space = arguments.output, arguments.space
+    table = sweep(
+        arguments.config,
+        output.out,
+        grid=space.grid,
+        random=space.random,
+        samples=space.samples,
+        resume=output.resume,
+        overwrite=output.overwrite,
+        quiet=output.quiet,
+    )
+    if not output.quiet:
+        print(table)
+    return 0
+
+
+def _report(words: list[str]) -> int:
+    from jaxrl_evolve.report import report
+
+    arguments = tyro.cli(ReportArguments, prog="jaxrl-evolve report", args=words)
+    print(report(arguments.folders, arguments.out).table)
+    return 0
+
+
+def _list(words: list[str]) -> int:
+    from jaxrl_envs import available
+
+    from jaxrl_evolve import plugins
+    from jaxrl_evolve.algorithms import BUILTIN_ALGORITHMS, BUILTIN_OBJECTIVES, find_algorithm
+
+    what = tyro.cli(ListArguments, prog="jaxrl-evolve list", args=words).what
+    sections = {
+        "algorithms": [
+            f"{name:12}{find_algorithm(name).summary}"
+            for name in plugins.names(plugins.ALGORITHMS, BUILTIN_ALGORITHMS)
+        ],
+        "objectives": plugins.names(plugins.OBJECTIVES, BUILTIN_OBJECTIVES),
+        "environments": available(),
+    }
+    for title, lines in sections.items():
+        if what == "all":
+            print(f"{title}:")
+        if what in ("all", title):
+            print("\n".join(f"  {line}" for line in lines))
+    return 0
+
+
+def _render(words: list[str]) -> int:
+    from jaxrl_evolve.render import render
+
+    a = tyro.cli(RenderArguments, prog="jaxrl-evolve render", args=words)
+    _start(Devices())
+    print(render(a.folder, a.out or None, run=a.run, mode=a.mode, seed=a.seed, max_steps=a.max_steps, fps=a.fps))
+    return 0

@@ -1,0 +1,113 @@
+"""Trained agents back from their run folder."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl_evolve import statistics
+from jaxrl_evolve.config import TrainConfig, from_json
+from jaxrl_evolve.evaluation import make_evaluation
+from jaxrl_evolve.experiment import Experiment, build, traced
+from jaxrl_evolve.learners.learner import Mode
+from jaxrl_evolve.training import folder as folders
+from jaxrl_evolve.training.checkpoint import Checkpoints
+
+
+class Trained(NamedTuple):
+    """The runs of a folder at one checkpoint.
+
+    Attributes:
+        config: how they were trained.
+        experiment: the functions that this means.
+        learner_state: their learners' states, leaves ``[runs, ...]``.
+        updates: updates made.
+    """
+
+    config: TrainConfig[Any, Any]
+    experiment: Experiment
+    learner_state: Any
+    updates: int
+
+
+def load(path: str | os.PathLike[str], step: int | None = None) -> Trained:
+    """The agents in a run folder.
+
+    Args:
+        path: the run folder.
+        step: which checkpoint, by its number of updates; the newest by default.
+
+    Raises:
+        ValueError: there is no such folder or checkpoint, or it is damaged.
+    """
+    folder = folders.existing(path)
+    config = from_json(folders.read_json(folder.config))
+    experiment = build(config)
+    checkpoints = Checkpoints(folder.checkpoints, {"algorithm": config.algorithm, "env": config.env})
+    with checkpoints:
+        # Sizes of the groups are the checkpoint's to say: a sweep has more runs than seeds.
+        runs = np.size(checkpoints.manifest(step).record["diverged"])
+        group = config.group or runs
+        one_group = jax.eval_shape(
+            jax.vmap(experiment.chunk.init, (0, None, None)),
+            jax.random.split(jax.random.key(0), group),
+            traced(config.hp),
+            experiment.env.params,
+        )
+        states, record = checkpoints.restore([one_group] * (runs // group), step)
+    learner_state = jax.tree.map(lambda *x: jnp.concatenate(x), *(state.learner for state in states))
+    return Trained(config, experiment, learner_state, record["updates"])
+
+
+def evaluate_folder(
+    path: str | os.PathLike[str],
+    episodes: int,
+    *,
+    mode: Mode = "greedy",
+    seed: int = 0,
+    step: int | None = None,
+    max_steps: int = 10_000,
+) -> dict[str, Any]:
+    """Evaluate the agents of a run folder anew.
+
+    Args:
+        path: the run folder.
+        episodes: whole episodes per run.
+        mode: ``"greedy"`` or ``"sample"``.
+        seed: root of the episodes' randomness.
+        step: which checkpoint, by its number of updates; the newest by default.
+        max_steps: steps after which an episode is cut off.
+
+    Returns:
+        ``eval_return`` and ``eval_length`` (mean per run), ``finished`` (fraction of episodes that ended by
+        themselves), ``iqm``, ``ci95``, and what was evaluated.
+
+    Raises:
+        ValueError: there is no such folder or checkpoint, it is damaged, or a size is below one.
+    """
+    trained = load(path, step)
+    test = make_evaluation(trained.experiment.env, trained.experiment.learner, episodes, max_steps, mode)
+    runs = jax.tree.leaves(trained.learner_state)[0].shape[0]
+    keys = jax.random.split(jax.random.key(seed), runs)
+    outcome = jax.jit(jax.vmap(test, (0, 0, None)))(
+        keys, trained.learner_state, trained.experiment.env.params
+    )
+    returns = np.asarray(outcome.returns.mean(-1))
+    iqm = statistics.estimate(returns, statistics.iqm, non_finite="worst")
+    return {
+        "algorithm": trained.config.algorithm,
+        "env": trained.config.env,
+        "env_steps": trained.updates * trained.config.steps_per_update,
+        "mode": mode,
+        "episodes": episodes,
+        "seed": seed,
+        "eval_return": returns,
+        "eval_length": np.asarray(outcome.lengths.mean(-1)),
+        "finished": float(outcome.finished.mean()),
+        "iqm": iqm.value,
+        "ci95": [iqm.low, iqm.high],
+    }

@@ -205,7 +205,7 @@ class TanhNormal:
     @property
     def _affine(self) -> tuple[np.ndarray, np.ndarray]:
         low, high = np.asarray(self.low, np.float32), np.asarray(self.high, np.float32)
-        return (high + low) / np.float32(2), (high - low) / np.float32(2)
+        return np.asarray((high + low) / 2, np.float32), np.asarray((high - low) / 2, np.float32)
 
     def _squash(self, x: Array) -> Array:
         middle, half = self._affine

@@ -65,11 +65,9 @@ class Categorical:
     def log_prob(self, action: Int[Array, "*B"]) -> Float[Array, "*B"]:
         """Log-probability; ``-inf`` for an action outside ``0 .. A-1``."""
         log_probs = self.log_probs
-        actions = jnp.arange(log_probs.shape[-1], dtype=jnp.int32)
-        chosen = jnp.asarray(action, jnp.int32)[..., None] == actions
-        # A masked sum instead of a gather: the gradient of a gather is a scatter, slow on CPU.
-        picked = jnp.sum(jnp.where(chosen, log_probs, 0.0), axis=-1)
-        return jnp.where(jnp.any(chosen, axis=-1), picked, -jnp.inf)
+        index = jnp.asarray(action, jnp.int32)[..., None]
+        index = jnp.where(index < 0, log_probs.shape[-1], index)  # a negative index would count from the end
+        return jnp.take_along_axis(log_probs, index, axis=-1, mode="fill", fill_value=-jnp.inf)[..., 0]
 
     def sample_and_log_prob(self, key: PRNGKeyArray) -> tuple[Int[Array, "*B"], Float[Array, "*B"]]:
         """A draw and its log-probability."""

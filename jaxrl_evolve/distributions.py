@@ -82,11 +82,9 @@ class Categorical:
                 picked = jnp.where(action == i, column, picked)
             return picked - _log_sum_exp(columns)
         log_probs = self.log_probs
-        actions = jnp.arange(log_probs.shape[-1], dtype=jnp.int32)
-        chosen = action[..., None] == actions
-        # A masked sum instead of a gather: the gradient of a gather is a scatter, slow on CPU.
-        picked = jnp.sum(jnp.where(chosen, log_probs, 0.0), axis=-1)
-        return jnp.where(jnp.any(chosen, axis=-1), picked, -jnp.inf)
+        index = action[..., None]
+        index = jnp.where(index < 0, log_probs.shape[-1], index)  # a negative index would count from the end
+        return jnp.take_along_axis(log_probs, index, axis=-1, mode="fill", fill_value=-jnp.inf)[..., 0]
 
     def sample_and_log_prob(self, key: PRNGKeyArray) -> tuple[Int[Array, "*B"], Float[Array, "*B"]]:
         """A draw and its log-probability."""
@@ -228,7 +226,7 @@ class TanhNormal:
     @property
     def _affine(self) -> tuple[np.ndarray, np.ndarray]:
         low, high = np.asarray(self.low, np.float32), np.asarray(self.high, np.float32)
-        return (high + low) / np.float32(2), (high - low) / np.float32(2)
+        return np.asarray((high + low) / 2, np.float32), np.asarray((high - low) / 2, np.float32)
 
     def _squash(self, x: Array) -> Array:
         middle, half = self._affine

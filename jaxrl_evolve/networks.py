@@ -119,6 +119,19 @@ class TowerDense(nn.Module):
         return jnp.einsum(equation, kernel, x) + bias[:, :, None]
 
 
+class Head(nn.Module):
+    """A linear read-out of one tower, features first: ``[D, B]`` to ``[features, B]``."""
+
+    features: int
+    scale: float
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        kernel = self.param("kernel", nn.initializers.orthogonal(self.scale), (x.shape[0], self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        return kernel.T @ x + bias[:, None]
+
+
 class TowerGRU(nn.Module):
     """A gated recurrent unit per tower (Cho et al. 2014), features first.
 
@@ -194,8 +207,8 @@ class ActorCritic(nn.Module):
         self.layers = [TowerDense(self.towers, width, math.sqrt(2)) for width in c.hidden]
         if c.memory == "gru":
             self.gru = TowerGRU(self.towers, c.memory_size)
-        self.policy_head = TowerDense(1, self.head_size, 0.01)
-        self.value_head = TowerDense(1, 1, 1.0)
+        self.policy_head = Head(self.head_size, 0.01)
+        self.value_head = Head(1, 1.0)
         if self.continuous:
             self.log_std = self.param("log_std", nn.initializers.zeros, (self.head_size,))
 
@@ -220,12 +233,12 @@ class ActorCritic(nn.Module):
         return jnp.transpose(memory, (1, 2, 0)), memory
 
     def actor(self, x: Array) -> tuple[Array, Any]:
-        """``[towers, H, B]`` to head parameters ``[B, A]`` and log standard deviations (or None)."""
-        return self.policy_head(x[:1])[0].T, self.log_std if self.continuous else None
+        """``[towers, H, B]`` to head parameters ``[A, B]`` and log standard deviations (or None)."""
+        return self.policy_head(x[0]), self.log_std if self.continuous else None
 
     def critic(self, x: Array) -> Array:
         """``[towers, H, B]`` to values ``[B]``."""
-        return self.value_head(x[-1:])[0, 0]
+        return self.value_head(x[-1])[0]
 
     def __call__(self, obs: Array, memory: Any) -> Any:
         """Touches every parameter once, for `init`."""
@@ -277,7 +290,8 @@ def make_network(config: NetworkConfig, observation_space: Space, action_space: 
     towers = 1 if config.shared else 2
 
     def distribution(head: tuple[Array, Any], batch: tuple[int, ...]) -> Distribution:
-        mean, log_std = head[0].reshape((*batch, head_size)), head[1]
+        # Reshaped before transposed: elements of one action then still lie side by side in memory.
+        mean, log_std = jnp.moveaxis(head[0].reshape((head_size, *batch)), 0, -1), head[1]
         if not continuous:
             return Categorical(mean)
         log_std = jnp.broadcast_to(log_std, mean.shape)

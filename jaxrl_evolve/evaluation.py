@@ -62,6 +62,7 @@ def make_evaluation(
         raise ValueError(f"episodes is {episodes} and max_steps {max_steps}; both must be at least 1")
 
     def evaluate(key: Array, learner_state: Any, env_params: Any) -> Episodes:
+        actor = learner.actor(learner_state)
         key, key_reset = jax.random.split(key)
         obs, state = jax.vmap(env.reset, (0, None))(jax.random.split(key_reset, episodes), env_params)
         fresh = Episodes(
@@ -79,7 +80,7 @@ def make_evaluation(
         def step(carry: _Carry) -> _Carry:
             key, key_act, key_step = jax.random.split(carry.key, 3)
             first = jnp.full((episodes,), carry.step == 0)
-            action, memory, _ = learner.act(learner_state, carry.obs, first, carry.memory, key_act, mode=mode)
+            action, memory, _ = learner.act(actor, carry.obs, first, carry.memory, key_act, mode=mode)
             out = jax.vmap(env.step, (0, 0, 0, None))(
                 jax.random.split(key_step, episodes), carry.state, action, env_params
             )

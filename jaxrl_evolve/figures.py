@@ -207,7 +207,7 @@ def probability_of_improvement(
     return Path(path)
 
 
-def _interval(axis: Any, row: float, estimate: Estimate, colour: str) -> None:
+def _interval(axis: Any, row: int, estimate: Estimate, colour: str) -> None:
     if np.isfinite([estimate.low, estimate.high]).all():
         axis.plot(
             [estimate.low, estimate.high],

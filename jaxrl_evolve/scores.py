@@ -33,9 +33,9 @@ class Scale:
     source: str
     solved: float | None = None
 
-    def __call__(self, returns: ArrayLike) -> np.ndarray:
+    def __call__(self, returns: ArrayLike | float) -> np.ndarray:
         """Normalised scores, float64 of the same shape."""
-        return (np.asarray(returns, np.float64) - self.random) / (self.reference - self.random)
+        return np.asarray((np.asarray(returns, np.float64) - self.random) / (self.reference - self.random))
 
 
 _RANDOM_HERE = "random: uniform actions, 2,000 episodes in gymnax 1.0.1"
@@ -97,7 +97,7 @@ def scale_of(env_name: str, **options: Any) -> Scale | None:
     return SCALES.get(task_name(env_name, **options))
 
 
-def normalise(env_name: str, returns: ArrayLike, **options: Any) -> np.ndarray:
+def normalise(env_name: str, returns: ArrayLike | float, **options: Any) -> np.ndarray:
     """Returns of one environment as normalised scores.
 
     Args:

@@ -185,15 +185,18 @@ def ppo(
     def seen(state: PPOState, obs: Any) -> Any:
         return state.observations.normalise(obs) if config.normalise_observations else obs
 
+    def actor(state: PPOState) -> PPOState:
+        return state.replace(params=network.actor(state.params), optimiser=(), returns=())
+
     def act(
-        state: PPOState, obs: Any, first: Array, memory: Any, key: Array, mode: Mode = "explore"
+        actor: PPOState, obs: Any, first: Array, memory: Any, key: Array, mode: Mode = "explore"
     ) -> tuple[Array, Any, PolicyOutput]:
-        obs, value, before = seen(state, obs), None, memory
+        obs, value, before = seen(actor, obs), None, memory
         if network.recurrent and mode == "explore":
             # Values depend on the memory of this moment; recomputing them later would unroll it again.
-            distribution, value, memory = network.policy_and_value(state.params, obs, first, memory)
+            distribution, value, memory = network.policy_and_value(actor.params, obs, first, memory)
         else:
-            distribution, memory = network.policy(state.params, obs, first, memory)
+            distribution, memory = network.policy(actor.params, obs, first, memory)
         action = distribution.mode() if mode == "greedy" else distribution.sample(key)
         log_prob = distribution.log_prob(action)
         return action, memory, PolicyOutput(log_prob, value, distribution, before)
@@ -275,4 +278,4 @@ def ppo(
             observations = observations.merge(raw_obs)
         return PPOState(params, optimiser_state, observations, returns), metrics
 
-    return Learner("ppo", init, act, update, network.initial_memory, objective.init, hp)
+    return Learner("ppo", init, actor, act, update, network.initial_memory, objective.init, hp)

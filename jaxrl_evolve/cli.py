@@ -133,6 +133,8 @@ class SweepSpace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
+    import jax
+
     from jaxrl_evolve.training.checkpoint import CheckpointError
     from jaxrl_evolve.training.loop import Diverged, Interrupted
 
@@ -143,8 +145,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, FAILURE)
     except ValueError as error:
         return _complain(error, USAGE_ERROR)
-    except (Diverged, OSError) as error:
+    except (Diverged, OSError, ImportError) as error:
         return _complain(error, FAILURE)
+    except jax.errors.JaxRuntimeError as error:  # the device gave up, usually for want of memory
+        hint = "; --group N holds fewer seeds on the device at a time" if "RESOURCE_EXHAUSTED" in str(error) else ""
+        return _complain(f"{str(error).partition(chr(10))[0]}{hint}", FAILURE)
     except Interrupted as error:
         return _complain(error, _SIGNAL_EXIT.get(error.signal, FAILURE))
     except KeyboardInterrupt:
@@ -304,7 +309,9 @@ def _resume(words: list[str]) -> int:
     if (Path(arguments.folder) / "sweep.json").exists():
         from jaxrl_evolve.sweep import resume_sweep
 
-        resume_sweep(arguments.folder, quiet=arguments.quiet)
+        table = resume_sweep(arguments.folder, quiet=arguments.quiet)
+        if not arguments.quiet:
+            print(table)
         return 0
     folder = folders.existing(arguments.folder)
     return _run(from_json(folders.read_json(folder.config)), output)
@@ -355,7 +362,7 @@ def _report(words: list[str]) -> int:
     from jaxrl_evolve.report import report
 
     arguments = tyro.cli(ReportArguments, prog="jaxrl-evolve report", args=words)
-    print(report(arguments.folders, arguments.out).table)
+    print(report(arguments.folders, arguments.out).markdown)
     return 0
 
 

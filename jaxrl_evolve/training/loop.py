@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxrl_evolve import statistics
+from jaxrl_evolve import figures, statistics
 from jaxrl_evolve.config import TrainConfig
 from jaxrl_evolve.experiment import build, traced
 from jaxrl_evolve.training import folder as folders
@@ -105,54 +105,66 @@ def train(
         Diverged: no run is left.
     """
     experiment = build(config)
+    loop = _Loop(config, points)
     with contextlib.ExitStack() as stack:
-        folder = None
         if out is not None:
-            folder = _open_folder(config, out, resume, overwrite)
-            if jax.process_index() == 0:
-                stack.enter_context(folders.Lock(folder))
-        loop = _Loop(config, points, folder)
+            loop.folder = _open_folder(loop, out, resume, overwrite, stack)
+        stack.callback(loop.close)
+        if resume and (finished := loop.finished(experiment)):
+            return finished
         loop.prepare(experiment, resume)
-        total, seeds = config.env_steps, loop.runs
         progress = stack.enter_context(
             TrainingProgress(
                 f"{config.algorithm} on {config.env}",
-                total,
+                config.env_steps,
                 start=loop.updates * config.steps_per_update,
-                seeds=seeds,
+                seeds=loop.runs,
                 quiet=quiet or jax.process_index() != 0,
             )
         )
         interrupts = stack.enter_context(Interrupts())
-        stack.callback(loop.close)
         for stop in loop.remaining():
-            loop.advance(stop, progress)
+            if not loop.all_diverged():  # which a resumed run may be from the start
+                loop.advance(stop, progress)
             if loop.all_diverged():
-                loop.save()
+                loop.stop_early()
                 raise Diverged(loop.divergence_message() + "; no run is left")
             if interrupts.requested and stop.updates < config.updates:
-                loop.save()
+                loop.stop_early()
                 raise Interrupted(interrupts.requested, _how_to_resume(interrupts.requested, loop, out))
         return loop.finish()
 
 
 def _how_to_resume(signal: str, loop: _Loop, out: Any) -> str:
-    done = f"{signal} after {loop.updates * loop.config.steps_per_update:,} of {loop.config.env_steps:,} steps"
-    return f"{done}; nothing was saved" if out is None else f"{done}; continue with: jaxrl-evolve resume {out}"
+    done = (
+        f"{signal} after {loop.updates * loop.config.steps_per_update:,} of {loop.config.env_steps:,} steps"
+    )
+    return (
+        f"{done}; nothing was saved" if out is None else f"{done}; continue with: jaxrl-evolve resume {out}"
+    )
 
 
 def _open_folder(
-    config: TrainConfig[Any, Any], out: str | os.PathLike[str], resume: bool, overwrite: bool
+    loop: _Loop, out: str | os.PathLike[str], resume: bool, overwrite: bool, stack: contextlib.ExitStack
 ) -> folders.RunFolder:
-    """The run folder, its configuration written; of several processes only the first touches it."""
+    """The run folder, locked, its configuration written; of several processes only the first touches it."""
     if jax.process_index() != 0:
         return folders.RunFolder(folders.Path(out))
     folder = folders.create(out, overwrite=overwrite, resume=resume)
-    asked = folders.plain(config)
+    stack.enter_context(folders.Lock(folder))
+    asked, points = folders.plain(loop.config), {"points": folders.plain(loop.points)}
     if folder.config.exists():
         _same_config(folders.read_json(folder.config), asked, folder)
     else:
         folders.write_json(folder.config, asked)
+    if loop.points is not None and not (folder.points.exists() or folder.metrics.exists()):
+        folders.write_json(folder.points, points)
+    there = folders.read_json(folder.points) if folder.points.exists() else {"points": None}
+    if there != points:
+        raise ValueError(
+            f"the run in {folder.path} was started with other points of a sweep: resume the sweep itself, or "
+            "train into another folder"
+        )
     return folder
 
 
@@ -177,12 +189,10 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 class _Loop:
     """Host state of one training run; `train` is its only user."""
 
-    def __init__(
-        self, config: TrainConfig[Any, Any], points: Sequence[Any] | None, folder: folders.RunFolder | None
-    ) -> None:
+    def __init__(self, config: TrainConfig[Any, Any], points: Sequence[Any] | None) -> None:
         self.config = config
-        self.folder = folder
         self.points = points
+        self.folder: folders.RunFolder | None = None
         self.runs = config.seeds * (len(points) if points else 1)
         self.group = config.group or self.runs
         if self.runs % self.group:
@@ -206,16 +216,20 @@ class _Loop:
                 self.programs.append(self.programs[0])  # groups of one program differ in their seeds only
                 continue
             programs = compile_programs(
-                experiment, hp, self.group, self.config.updates, self.config.evaluation, self.config.seed, mesh
+                experiment,
+                hp,
+                self.group,
+                self.config.updates,
+                self.config.evaluation,
+                self.config.seed,
+                mesh,
             )
             self.programs.append(programs)
             self.compile_seconds += programs.compile_seconds
         self.states = [p.init(seeds) for p, seeds in zip(self.programs, self._seed_groups(), strict=True)]
         if self.folder is None:
             return
-        identity = {"algorithm": self.config.algorithm, "env": self.config.env}
-        identity["config_digest"] = config_digest(_decisive(self.config))
-        self.checkpoints = Checkpoints(self.folder.checkpoints, identity, keep=self.config.keep)
+        self.checkpoints = self._open_checkpoints(self.folder)
         if resume and self.checkpoints.steps():
             self.states, record = self.checkpoints.restore(self.states)
             self.updates = record["updates"]
@@ -225,6 +239,27 @@ class _Loop:
         if jax.process_index() == 0:
             self.sink = self._open_sinks(self.folder)
 
+    def _open_checkpoints(self, folder: folders.RunFolder) -> Checkpoints:
+        identity = {"algorithm": self.config.algorithm, "env": self.config.env}
+        identity["config_digest"] = config_digest(_decisive(self.config))
+        return Checkpoints(folder.checkpoints, identity, keep=self.config.keep)
+
+    def finished(self, experiment: Any) -> TrainResult | None:
+        """The result of a run that needs no more work, read back without compiling anything; else None."""
+        if self.folder is None or not self.folder.result.exists():
+            return None
+        self.checkpoints = self._open_checkpoints(self.folder)
+        if self.checkpoints.steps()[-1:] != [self.config.updates]:
+            return None
+        init = jax.vmap(experiment.chunk.init, (0, None, None))
+        keys = jax.random.split(jax.random.key(0), self.group)
+        group = jax.eval_shape(init, keys, traced(self.config.hp), experiment.env.params)
+        states, _ = self.checkpoints.restore([group] * (self.runs // self.group))
+        rows = sinks.read_jsonl(self.folder.metrics)
+        if not self.folder.curves.exists():
+            self.draw()
+        return TrainResult(self.config, folders.read_json(self.folder.result), states, rows)
+
     def _hp_groups(self) -> list[Any]:
         """Hyperparameters of every group: scalars, or one value per run where there are points."""
         groups = self.runs // self.group
@@ -233,7 +268,8 @@ class _Loop:
         own = [traced(point) for point in self.points for _ in range(self.config.seeds)]
         stacked = jax.tree.map(lambda *x: np.stack(x), *own)
         return [
-            jax.tree.map(lambda x, i=i: x[i * self.group : (i + 1) * self.group], stacked) for i in range(groups)
+            jax.tree.map(lambda x, i=i: x[i * self.group : (i + 1) * self.group], stacked)
+            for i in range(groups)
         ]
 
     def _seed_groups(self) -> list[np.ndarray]:
@@ -262,7 +298,9 @@ class _Loop:
     def remaining(self) -> list[Stop]:
         """The stops that are still ahead."""
         c = self.config
-        return [s for s in stops(c.updates, c.rows, c.evaluation.times, c.checkpoints) if s.updates > self.updates]
+        return [
+            s for s in stops(c.updates, c.rows, c.evaluation.times, c.checkpoints) if s.updates > self.updates
+        ]
 
     def advance(self, stop: Stop, progress: TrainingProgress) -> None:
         """Train up to a stop and do what is due there."""
@@ -276,7 +314,12 @@ class _Loop:
         self.updates = stop.updates
         steps = self.updates * self.config.steps_per_update
         metrics = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        row: dict[str, Any] = {"env_steps": steps, "updates": self.updates, "seconds": self.run_seconds, **metrics}
+        row: dict[str, Any] = {
+            "env_steps": steps,
+            "updates": self.updates,
+            "seconds": self.run_seconds,
+            **metrics,
+        }
         if stop.evaluate:
             row["eval_return"] = self.evaluate(1).mean(-1)
         self._note_divergence(progress)
@@ -343,11 +386,44 @@ class _Loop:
         }
         self.checkpoints.save(self.updates, self.states, record)
 
+    def stop_early(self) -> None:
+        """Save what there is, and draw it."""
+        self.save()
+        if self.checkpoints is not None:
+            self.checkpoints.wait()
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw the learning curves, of the evaluations where there are several, else of training episodes."""
+        if self.folder is None or jax.process_index() != 0:
+            return
+        rows = sinks.read_jsonl(self.folder.metrics)
+        for name, label in (("eval_return", "Evaluation return"), ("episode_return", "Training return")):
+            seen = [row for row in rows if any(x is not None for x in row.get(name, ()))]
+            if len(seen) < (2 if name == "eval_return" else 1):
+                continue
+            steps = np.array([row[sinks.STEP] for row in seen])
+            returns = np.array([row[name] for row in seen], np.float64).T
+            labels = (
+                [f"point {i}" for i in range(len(self.points))] if self.points else [self.config.algorithm]
+            )
+            curves = [
+                figures.Curve(name, steps, of_point)
+                for name, of_point in zip(labels, np.split(returns, len(labels)), strict=True)
+            ]
+            title = f"{self.config.algorithm} on {self.config.env}"
+            figures.learning_curves(
+                curves, self.folder.curves, title=title, ylabel=label, per_seed=len(curves) == 1
+            )
+            return
+
     def close(self) -> None:
         """Finish writing."""
-        self.sink.close()
-        if self.checkpoints is not None:
-            self.checkpoints.close()
+        try:
+            self.sink.close()
+        finally:
+            if self.checkpoints is not None:
+                self.checkpoints.close()
 
     def finish(self) -> TrainResult:
         """The final evaluation, the result file and the figure."""
@@ -356,21 +432,22 @@ class _Loop:
         returns = self.evaluate(repeats)[:, : evaluation.final_episodes].mean(-1)
         returns = np.where(self.diverged >= 0, np.nan, returns)
         summary = self._summary(returns)
+        if self.checkpoints is not None:
+            self.checkpoints.wait()  # so that whoever finds a result also finds the agents
         if self.folder is not None and jax.process_index() == 0:
             folders.write_json(self.folder.result, summary)
+        self.draw()
         return TrainResult(self.config, folders.plain(summary), self.states, self.rows)
 
     def _summary(self, returns: np.ndarray) -> dict[str, Any]:
         config = self.config
-        iqm = (
-            statistics.estimate(returns, statistics.iqm, non_finite="worst")
-            if self.points is None and np.isfinite(returns).any()
-            else statistics.Estimate(float("nan"), float("nan"), float("nan"))
-        )
+        iqm = estimate_iqm(returns if self.points is None else returns[:0])
         steps = config.env_steps * self.runs
+        points = {} if self.points is None else {"points": self._point_summaries(returns)}
         return {
             "algorithm": config.algorithm,
             "env": config.env,
+            "env_options": dict(config.env_options),
             "seeds": config.seeds,
             "env_steps": config.env_steps,
             "eval_return": returns,
@@ -385,8 +462,25 @@ class _Loop:
                 str(run): int(self.diverged[run]) * config.steps_per_update
                 for run in np.flatnonzero(self.diverged >= 0)
             },
+            **points,
             **folders.provenance(),
         }
+
+    def _point_summaries(self, returns: np.ndarray) -> list[dict[str, Any]]:
+        summaries = []
+        for hp, of_point in zip(self.points or (), returns.reshape(-1, self.config.seeds), strict=True):
+            iqm = estimate_iqm(of_point)
+            summaries.append(
+                {"hp": hp, "eval_return": of_point, "iqm": iqm.value, "ci95": [iqm.low, iqm.high]}
+            )
+        return summaries
+
+
+def estimate_iqm(returns: np.ndarray) -> statistics.Estimate:
+    """The interquartile mean of runs; a diverged one counts as the worst of them, NaN where none is left."""
+    if not np.isfinite(returns).any():
+        return statistics.Estimate(float("nan"), float("nan"), float("nan"))
+    return statistics.estimate(returns, statistics.iqm, non_finite="worst")
 
 
 def _decisive(config: TrainConfig[Any, Any]) -> dict[str, Any]:

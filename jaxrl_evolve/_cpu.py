@@ -54,3 +54,20 @@ def _backend_is_running() -> bool:
     bridge = sys.modules.get("jax._src.xla_bridge")
     running = getattr(bridge, "backends_are_initialized", None)
     return bool(running and running())
+
+
+def use_all_cores() -> None:
+    """Make every core a device of its own, so that runs can be split over them.
+
+    A training run of common size gains little from a second core, two runs on a core each gain all of it.
+    The command does this by itself; a program calls it before jax first computes anything. It does nothing
+    if a backend is running already, or if the number of CPU devices was chosen in another way.
+    """
+    import jax
+
+    chosen = jax.config.read("jax_num_cpu_devices") > 0
+    if chosen or "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        return
+    if not _backend_is_running():
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        jax.config.update("jax_num_cpu_devices", cores)

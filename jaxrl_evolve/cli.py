@@ -211,6 +211,9 @@ def _start(devices: Devices) -> None:
     """Settings of jax that must come before its first use."""
     import jax
 
+    from jaxrl_evolve._cpu import use_all_cores
+
+    use_all_cores()
     if devices.coordinator == "auto":
         jax.distributed.initialize()
     elif devices.coordinator:

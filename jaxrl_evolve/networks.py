@@ -23,6 +23,7 @@ from jaxrl_envs.spaces import Box, Discrete, Space
 from jaxtyping import Array, Float
 
 from jaxrl_evolve.distributions import Categorical, Distribution, Normal, TanhNormal
+from jaxrl_evolve.orthogonal import orthogonal
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": jnp.tanh,
@@ -92,7 +93,7 @@ class Network(NamedTuple):
 
 def _towers_orthogonal(scale: float) -> Callable[..., Array]:
     """Orthogonal initialiser of ``[towers, in, out]`` kernels, independent per tower."""
-    single = nn.initializers.orthogonal(scale)
+    single = orthogonal(scale)
 
     def init(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
         return jnp.stack([single(k, shape[1:], dtype) for k in jax.random.split(key, shape[0])])
@@ -127,7 +128,7 @@ class Head(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        kernel = self.param("kernel", nn.initializers.orthogonal(self.scale), (x.shape[0], self.features))
+        kernel = self.param("kernel", orthogonal(self.scale), (x.shape[0], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         return kernel.T @ x + bias[:, None]
 
@@ -182,7 +183,7 @@ class Encoder(nn.Module):
                 (kernel, kernel),
                 (stride, stride),
                 padding="VALID",
-                kernel_init=nn.initializers.orthogonal(math.sqrt(2)),
+                kernel_init=orthogonal(math.sqrt(2)),
             )(x)
             x = nn.relu(x)
         return x.reshape((x.shape[0], -1))

@@ -22,7 +22,7 @@ from jaxrl_evolve.config import TrainConfig
 from jaxrl_evolve.experiment import build, traced
 from jaxrl_evolve.training import folder as folders
 from jaxrl_evolve.training import sinks
-from jaxrl_evolve.training.axes import device_mesh
+from jaxrl_evolve.training.axes import mesh_for
 from jaxrl_evolve.training.checkpoint import Checkpoints, config_digest
 from jaxrl_evolve.training.interrupts import Interrupts
 from jaxrl_evolve.training.programs import AXIS, Programs, compile_programs, to_host
@@ -209,8 +209,7 @@ class _Loop:
 
     def prepare(self, experiment: Any, resume: bool) -> None:
         """Compile, make or restore the states, open the sinks."""
-        devices = jax.device_count()
-        mesh = device_mesh(AXIS) if devices > 1 and self.group % devices == 0 else None
+        mesh = mesh_for(AXIS, self.group)
         for i, hp in enumerate(self._hp_groups()):
             if i and self.points is None:
                 self.programs.append(self.programs[0])  # groups of one program differ in their seeds only

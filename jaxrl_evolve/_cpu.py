@@ -65,7 +65,7 @@ def use_all_cores() -> None:
     """
     import jax
 
-    chosen = jax.config.read("jax_num_cpu_devices") > 0
+    chosen = jax.config.jax_num_cpu_devices > 0  # pyright: ignore[reportAttributeAccessIssue]
     if chosen or "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
         return
     if not _backend_is_running():

@@ -13,15 +13,15 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxrl_envs.spaces import Box, Discrete, Space
 from jaxtyping import Array, Float
 
+from jaxrl_envs.spaces import Box, Discrete, Space
 from jaxrl_evolve.distributions import Categorical, Distribution, Normal, TanhNormal
 from jaxrl_evolve.orthogonal import orthogonal
 
@@ -283,7 +283,8 @@ def make_network(config: NetworkConfig, observation_space: Space, action_space: 
             raise ValueError(
                 f"action_space is {action_space}; allowed are Discrete and Box with one dimension"
             )
-    if continuous and config.distribution == "tanh_normal" and not action_space.bounded:
+    squashed = config.distribution == "tanh_normal"
+    if squashed and isinstance(action_space, Box) and not action_space.bounded:
         raise ValueError("distribution is 'tanh_normal' but the action space is unbounded; use 'normal'")
     module = ActorCritic(config, observation_space, head_size, continuous)
     single = ActorCritic(dataclasses.replace(config, shared=True), observation_space, head_size, continuous)
@@ -296,8 +297,8 @@ def make_network(config: NetworkConfig, observation_space: Space, action_space: 
         if not continuous:
             return Categorical(mean)
         log_std = jnp.broadcast_to(log_std, mean.shape)
-        if config.distribution == "tanh_normal":
-            return TanhNormal(mean, log_std, action_space.bound("low"), action_space.bound("high"))  # type: ignore[union-attr]
+        if squashed and isinstance(action_space, Box):
+            return TanhNormal(mean, log_std, action_space.low, action_space.high)
         return Normal(mean, log_std)
 
     def flat(obs: Array, batch_axes: int) -> Array:
@@ -370,7 +371,7 @@ def make_network(config: NetworkConfig, observation_space: Space, action_space: 
             x = net.after_memory(x)
             return net.actor(x), net.critic(x)
 
-        head, value = module.apply(params, method=compute)
+        head, value = cast(Any, module.apply(params, method=compute))
         return distribution(head, batch), value.reshape(batch)
 
     def value(params: Any, obs: Array, memory: Any) -> Array:
@@ -380,6 +381,6 @@ def make_network(config: NetworkConfig, observation_space: Space, action_space: 
                 x, _ = net.recur(x, flat(memory, 2)[:, -1:])
             return net.critic(net.after_memory(x))
 
-        return single.apply(tower(params, towers - 1), method=compute).reshape(obs.shape[:2])
+        return cast(Array, single.apply(tower(params, towers - 1), method=compute)).reshape(obs.shape[:2])
 
     return Network(init, actor, policy, policy_and_value, unroll, value, initial_memory, recurrent)

@@ -21,7 +21,7 @@ _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = np.uint32(0x1BD11BDA)
 
 
-def _threefry(key: UInt32[Array, "2"], x0: Array, x1: Array) -> tuple[Array, Array]:
+def _threefry(key: UInt32[Array, 2], x0: Array, x1: Array) -> tuple[Array, Array]:
     """Encrypt the counters ``(x0, x1)``, uint32 arrays of one shape."""
     schedule = (key[0], key[1], key[0] ^ key[1] ^ _PARITY)
     x0, x1 = x0 + schedule[0], x1 + schedule[1]

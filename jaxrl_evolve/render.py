@@ -11,8 +11,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxrl_envs.contract import Env
 
+from jaxrl_envs.contract import Env
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.training.restore import load
 

@@ -163,7 +163,9 @@ def vectorize(
         obs, state = reset_slots(jax.random.split(key_slots, num_envs), params)
         pool: Any = ()
         if isinstance(resets, PoolResets):
-            pool = Pool(*reset_slots(jax.random.split(key_pool, resets.size), params), jnp.zeros((), jnp.int32))
+            pool = Pool(
+                *reset_slots(jax.random.split(key_pool, resets.size), params), jnp.zeros((), jnp.int32)
+            )
         return VectorState(
             env=state,
             obs=obs,

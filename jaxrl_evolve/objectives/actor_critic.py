@@ -1,5 +1,6 @@
 """The pieces that actor-critic objectives share: value loss, entropy bonus, advantage scaling, and the
-frame that turns a surrogate for the policy into a whole objective."""
+frame that turns a surrogate for the policy into a whole objective.
+"""
 
 from __future__ import annotations
 

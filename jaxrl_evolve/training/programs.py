@@ -80,7 +80,9 @@ def compile_programs(
     def evaluate(
         learner_state: Any, seeds: jax.Array, updates: jax.Array, repeat: jax.Array, env_params: Any
     ) -> Episodes:
-        key = lambda k: jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(k, _EVALUATION), updates), repeat)  # noqa: E731
+        key = lambda k: jax.random.fold_in(
+            jax.random.fold_in(jax.random.fold_in(k, _EVALUATION), updates), repeat
+        )
         keys = jax.vmap(key)(run_keys(seeds))
         return jax.vmap(test, (0, 0, None))(keys, learner_state, env_params)
 
@@ -99,7 +101,9 @@ def compile_programs(
     began = time.perf_counter()
     compiled_init = jax.jit(init).lower(seeds, hp, env_params).compile()
     state = compiled_init(seeds, hp, env_params)
-    compiled_run = jax.jit(chunk.run, donate_argnums=0).lower(state, hp, eta, env_params, total, one).compile()
+    compiled_run = (
+        jax.jit(chunk.run, donate_argnums=0).lower(state, hp, eta, env_params, total, one).compile()
+    )
     compiled_test = jax.jit(evaluate).lower(state.learner, seeds, one, one, env_params).compile()
     compile_seconds = time.perf_counter() - began
 

@@ -256,7 +256,7 @@ def _settings(command: str, words: list[str], *extra: tuple[str, type, Any]) -> 
         raise ValueError(f"{command} needs an environment: --env NAME (`jaxrl-evolve list` names all)")
     kind = TrainConfig[algorithm.config, algorithm.hp]
     default = TrainConfig.preset(words[0], env or "CartPole-v1")
-    flat = lambda t: Annotated[t, tyro.conf.arg(name="")]  # noqa: E731
+    flat = lambda t: Annotated[t, tyro.conf.arg(name="")]
     fields = [
         ("config", flat(kind), dataclasses.field(default=default)),
         *((name, flat(t), dataclasses.field(default=d)) for name, t, d in extra),

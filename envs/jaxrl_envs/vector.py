@@ -213,7 +213,7 @@ def vectorize(
             return state
         obs, env_state = reset_slots(jax.random.split(key, resets.renew), params)
         places = (state.pool.cursor + jnp.arange(resets.renew, dtype=jnp.int32)) % resets.size
-        put = lambda old, new: jax.tree.map(lambda x, y: x.at[places].set(y), old, new)  # noqa: E731
+        put = lambda old, new: jax.tree.map(lambda x, y: x.at[places].set(y), old, new)
         pool = Pool(
             put(state.pool.obs, obs),
             put(state.pool.state, env_state),

@@ -75,7 +75,7 @@ def make_minibatches(shuffle: Shuffle, length: int, num_envs: int, minibatches: 
     check_minibatches(shuffle, length, num_envs, minibatches)
     if shuffle == "envs":
         rows = num_envs
-        take = lambda tree, index: jax.tree.map(lambda x: x[:, index], tree)  # noqa: E731
+        take = lambda tree, index: jax.tree.map(lambda x: x[:, index], tree)
     else:
         block = 1 if shuffle == "samples" else block_size(length, num_envs, minibatches)
         rows = length * num_envs // block

@@ -131,13 +131,13 @@ def mesh_for(name: str, runs: int) -> Mesh | None:
     return device_mesh(name, jax.devices()[:count]) if count > 1 else None
 
 
-def place(tree: Any, mesh: Mesh, *names: str) -> Any:
+def place(tree: Any, mesh: Mesh, *names: str | None) -> Any:
     """Arrays laid out over a mesh, from the same values on every process.
 
     Args:
         tree: arrays whose leading axes are to be split.
         mesh: the devices.
-        names: mesh axis of each leading axis; none replicates.
+        names: mesh axis of each leading axis (None keeps it whole); no names replicate everything.
     """
     sharding = NamedSharding(mesh, PartitionSpec(*names))
 

@@ -12,10 +12,12 @@ import dataclasses
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from signal import Signals
 from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 
 from jaxrl_evolve import figures, statistics
 from jaxrl_evolve.config import TrainConfig
@@ -129,10 +131,20 @@ def train(
             if loop.all_diverged():
                 loop.stop_early()
                 raise Diverged(loop.divergence_message() + "; no run is left")
-            if interrupts.requested and stop.updates < config.updates:
+            signal = _agreed(interrupts.requested)
+            if signal and stop.updates < config.updates:
                 loop.stop_early()
-                raise Interrupted(interrupts.requested, _how_to_resume(interrupts.requested, loop, out))
+                raise Interrupted(signal, _how_to_resume(signal, loop, out))
         return loop.finish()
+
+
+def _agreed(signal: str | None) -> str | None:
+    """The signal that any process got: all must stop at the same update, or the rest would wait for ever."""
+    if jax.process_count() == 1:
+        return signal
+    got = int(Signals[signal]) if signal else 0
+    highest = int(multihost_utils.process_allgather(np.asarray(got)).max())
+    return Signals(highest).name if highest else None
 
 
 def _how_to_resume(signal: str, loop: _Loop, out: Any) -> str:

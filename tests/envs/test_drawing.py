@@ -27,7 +27,7 @@ def test_classic_control_frames(name):
 def test_cart_and_pole_move_as_the_state_does():
     env = make("CartPole-v1")
     _, state = env.reset(jax.random.key(0), env.params)
-    at = lambda x, angle: env.render(  # noqa: E731
+    at = lambda x, angle: env.render(
         state.replace(x=jnp.asarray(x, jnp.float32), theta=jnp.asarray(angle, jnp.float32)), env.params
     )
     assert where(at(-1.0, 0.0), drawing._BLUE)[1] < 130 < 190 < where(at(1.0, 0.0), drawing._BLUE)[1]

@@ -16,7 +16,7 @@ def tiny(name: str = "Tiny-v0", size: int = 2) -> Env:
         no = jnp.zeros((), bool)
         return EnvStep(jnp.zeros(size), state, jnp.zeros(()), no, no, {})
 
-    reset = lambda key, params: (jnp.zeros(size), ())  # noqa: E731
+    reset = lambda key, params: (jnp.zeros(size), ())
     return Env(name, reset, step, (), Box(-1.0, 1.0, (size,)), Discrete(2))
 
 

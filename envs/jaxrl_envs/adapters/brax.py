@@ -179,7 +179,7 @@ def _repeat(environment: Any, state: Any, action: jax.Array, times: int) -> tupl
 
     if times == 1:
         after = once(state)
-        return after, after.reward
+        return after, jnp.asarray(after.reward, jnp.float32)  # the inverted pendulum pays a Python number
 
     def body(carry: tuple[Any, jax.Array, jax.Array], _: None) -> tuple[Any, None]:
         state, reward, ended = carry

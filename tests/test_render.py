@@ -18,9 +18,17 @@ from jaxrl_evolve.training.restore import load
 @pytest.fixture(scope="module")
 def cartpole(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "cartpole"
-    evaluation = walk.config().evaluation
+    small = walk.config()
     config = TrainConfig.preset(
-        "ppo", "CartPole-v1", steps=2048, num_envs=4, rollout_length=64, seeds=2, rows=2, evaluation=evaluation
+        "ppo",
+        "CartPole-v1",
+        steps=640,
+        num_envs=4,
+        rollout_length=16,
+        seeds=2,
+        rows=2,
+        learner=small.learner,
+        evaluation=small.evaluation,
     )
     train(config, out)
     return out

@@ -278,21 +278,29 @@ class _Loop:
     def _open_sinks(self, folder: folders.RunFolder) -> sinks.Sink:
         config, at = self.config.sinks, self.updates * self.config.steps_per_update
         resume_at = at if self.updates else None
-        opened = [sinks.jsonl(folder.metrics, resume_at), sinks.table(folder.table, resume_at)]
-        if config.tensorboard:
-            opened.append(sinks.tensorboard(folder.path / "tensorboard", config.per_seed, resume_at))
-        if config.wandb != "off":
-            name = f"{self.config.algorithm} {self.config.env}"
-            opened.append(
-                sinks.wandb(
-                    folder.path / "wandb",
-                    config.wandb_project,
-                    name,
-                    folders.plain(self.config),
-                    config.per_seed,
-                    config.wandb == "offline",
+        opened: list[sinks.Sink] = []
+        with contextlib.ExitStack() as on_failure:
+
+            def add(sink: sinks.Sink) -> None:
+                on_failure.callback(sink.close)
+                opened.append(sink)
+
+            add(sinks.jsonl(folder.metrics, resume_at))
+            add(sinks.table(folder.table, resume_at))
+            if config.tensorboard:
+                add(sinks.tensorboard(folder.path / "tensorboard", config.per_seed, resume_at))
+            if config.wandb != "off":
+                add(
+                    sinks.wandb(
+                        folder.path / "wandb",
+                        config.wandb_project,
+                        f"{self.config.algorithm} {self.config.env}",
+                        folders.plain(self.config),
+                        config.per_seed,
+                        config.wandb == "offline",
+                    )
                 )
-            )
+            on_failure.pop_all()
         return sinks.together(*opened)
 
     def remaining(self) -> list[Stop]:

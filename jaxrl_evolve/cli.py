@@ -95,6 +95,8 @@ class ResumeArguments:
 
     folder: tyro.conf.Positional[str]
     """Run folder."""
+    step: int = -1
+    """Checkpoint to go on from, by its number of updates; -1 for the newest (and always, for a sweep)."""
     quiet: bool = False
     """Show no progress and no summary."""
     devices: Annotated[Devices, tyro.conf.arg(name="")] = Devices()
@@ -285,10 +287,12 @@ def _train(words: list[str]) -> int:
     return _run(arguments.config, arguments.output)
 
 
-def _run(config: TrainConfig[Any, Any], output: Output) -> int:
+def _run(config: TrainConfig[Any, Any], output: Output, step: int | None = None) -> int:
     from jaxrl_evolve.training.loop import train
 
-    result = train(config, output.out, resume=output.resume, overwrite=output.overwrite, quiet=output.quiet)
+    result = train(
+        config, output.out, resume=output.resume, overwrite=output.overwrite, quiet=output.quiet, step=step
+    )
     if not output.quiet:
         print(_summary(result.summary, output.out))
     return 0
@@ -321,7 +325,8 @@ def _resume(words: list[str]) -> int:
             print(table)
         return 0
     folder = folders.existing(arguments.folder)
-    return _run(from_json(folders.read_json(folder.config)), output)
+    step = None if arguments.step < 0 else arguments.step
+    return _run(from_json(folders.read_json(folder.config)), output, step)
 
 
 def _evaluate(words: list[str]) -> int:

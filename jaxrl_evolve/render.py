@@ -74,17 +74,18 @@ def episode(
     Args:
         env: an environment that can draw itself.
         learner: whose ``act`` chooses.
-        learner_state: the state of one run.
+        learner_state: of one run.
         key: randomness of the episode.
         mode: ``"greedy"`` or ``"sample"``.
         max_steps: steps after which it is cut off.
     """
     assert env.render is not None
+    actor = learner.actor(learner_state)
 
     def step(key: jax.Array, state: Any, obs: Any, first: jax.Array, memory: Any) -> Any:
         key, key_act, key_step = jax.random.split(key, 3)
         one = jax.tree.map(lambda x: x[None], obs)
-        action, memory, _ = learner.act(learner_state, one, first, memory, key_act, mode=mode)
+        action, memory, _ = learner.act(actor, one, first, memory, key_act, mode=mode)
         out = env.step(key_step, state, jax.tree.map(lambda x: x[0], action), env.params)
         return key, out.state, out.obs, jnp.zeros((1,), bool), memory, out.terminated | out.truncated
 

@@ -88,6 +88,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = True,
+    step: int | None = None,
     points: Sequence[Any] | None = None,
 ) -> TrainResult:
     """Train every seed of a configuration, side by side.
@@ -98,6 +99,8 @@ def train(
         resume: continue the run in ``out``.
         overwrite: delete the run in ``out`` first.
         quiet: show no progress.
+        step: which checkpoint to resume from, by its number of updates; the newest by default. What the run
+            did after it is made anew.
         points: hyperparameter objects to run instead of ``config.hp``, each with every seed (a sweep). Runs
             are ordered point by point.
 
@@ -112,9 +115,9 @@ def train(
         if out is not None:
             loop.folder = _open_folder(loop, out, resume, overwrite, stack)
         stack.callback(loop.close)
-        if resume and (finished := loop.finished(experiment)):
+        if resume and step is None and (finished := loop.finished(experiment)):
             return finished
-        loop.prepare(experiment, resume)
+        loop.prepare(experiment, resume, step)
         progress = stack.enter_context(
             TrainingProgress(
                 f"{config.algorithm} on {config.env}",
@@ -210,7 +213,7 @@ class _Loop:
         if self.runs % self.group:
             raise ValueError(f"group is {self.group}; it must divide the number of runs, {self.runs}")
         self.seeds = np.tile(np.arange(config.seeds), self.runs // config.seeds)
-        self.updates = 0
+        self.updates = self.saved = 0
         self.run_seconds = self.eval_seconds = self.compile_seconds = 0.0
         self.rows: list[dict[str, Any]] = []
         self.diverged = np.full(self.runs, -1)
@@ -219,7 +222,7 @@ class _Loop:
         self.checkpoints: Checkpoints | None = None
         self.sink = sinks.Sink(lambda row, step: None, lambda: None)
 
-    def prepare(self, experiment: Any, resume: bool) -> None:
+    def prepare(self, experiment: Any, resume: bool, step: int | None = None) -> None:
         """Compile, make or restore the states, open the sinks."""
         mesh = mesh_for(AXIS, self.group)
         for i, hp in enumerate(self._hp_groups()):
@@ -241,9 +244,9 @@ class _Loop:
         if self.folder is None:
             return
         self.checkpoints = self._open_checkpoints(self.folder)
-        if resume and self.checkpoints.steps():
-            self.states, record = self.checkpoints.restore(self.states)
-            self.updates = record["updates"]
+        if resume and (step is not None or self.checkpoints.steps()):
+            self.states, record = self.checkpoints.restore(self.states, step)
+            self.updates = self.saved = record["updates"]
             self.run_seconds, self.eval_seconds = record["run_seconds"], record["eval_seconds"]
             self.compile_seconds += record["compile_seconds"]
             self.diverged = np.asarray(record["diverged"])
@@ -289,21 +292,29 @@ class _Loop:
     def _open_sinks(self, folder: folders.RunFolder) -> sinks.Sink:
         config, at = self.config.sinks, self.updates * self.config.steps_per_update
         resume_at = at if self.updates else None
-        opened = [sinks.jsonl(folder.metrics, resume_at), sinks.table(folder.table, resume_at)]
-        if config.tensorboard:
-            opened.append(sinks.tensorboard(folder.path / "tensorboard", config.per_seed, resume_at))
-        if config.wandb != "off":
-            name = f"{self.config.algorithm} {self.config.env}"
-            opened.append(
-                sinks.wandb(
-                    folder.path / "wandb",
-                    config.wandb_project,
-                    name,
-                    folders.plain(self.config),
-                    config.per_seed,
-                    config.wandb == "offline",
+        opened: list[sinks.Sink] = []
+        with contextlib.ExitStack() as on_failure:
+
+            def add(sink: sinks.Sink) -> None:
+                on_failure.callback(sink.close)
+                opened.append(sink)
+
+            add(sinks.jsonl(folder.metrics, resume_at))
+            add(sinks.table(folder.table, resume_at))
+            if config.tensorboard:
+                add(sinks.tensorboard(folder.path / "tensorboard", config.per_seed, resume_at))
+            if config.wandb != "off":
+                add(
+                    sinks.wandb(
+                        folder.path / "wandb",
+                        config.wandb_project,
+                        f"{self.config.algorithm} {self.config.env}",
+                        folders.plain(self.config),
+                        config.per_seed,
+                        config.wandb == "offline",
+                    )
                 )
-            )
+            on_failure.pop_all()
         return sinks.together(*opened)
 
     def remaining(self) -> list[Stop]:
@@ -385,9 +396,10 @@ class _Loop:
         return f"the loss of all {self.runs} runs was not finite after at most {first:,} steps{kept}"
 
     def save(self) -> None:
-        """Write a checkpoint of now, unless there is one."""
-        if self.checkpoints is None or self.updates in self.checkpoints.steps():
+        """Write a checkpoint of now, unless that is done."""
+        if self.checkpoints is None or self.saved == self.updates:
             return
+        self.saved = self.updates
         record = {
             "updates": self.updates,
             "run_seconds": self.run_seconds,

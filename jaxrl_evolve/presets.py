@@ -40,6 +40,14 @@ _MINATAR = Preset(
     config=PPOConfig(minibatches=8, network=NetworkConfig(activation="relu")),
     hp=PPOHyperparameters(learning_rate=5e-3),
 )
+# Step sizes per game as tuned for MinAtar at 1e7 steps, annealed, with this network and batch by Goldie et
+# al. 2024 (arXiv 2407.07082; code of learn-rl-algorithms); PureJaxRL's 5e-3 elsewhere.
+_MINATAR_LEARNING_RATES = {
+    "Asterix-MinAtar": 3e-3,
+    "Breakout-MinAtar": 1e-2,
+    "Freeway-MinAtar": 1e-3,
+    "SpaceInvaders-MinAtar": 7e-3,
+}
 _BRAX = Preset(
     num_envs=2048,
     rollout_length=10,
@@ -63,6 +71,10 @@ _MEMORY = NetworkConfig(memory="gru", memory_size=64, hidden=(64,))
 PPO_PRESETS: dict[str, Preset] = {
     "*": _CLASSIC,
     "*-MinAtar": _MINATAR,
+    **{
+        game: replace(_MINATAR, hp=_MINATAR.hp.replace(learning_rate=rate))
+        for game, rate in _MINATAR_LEARNING_RATES.items()
+    },
     "brax/*": _BRAX,
     "craftax/*": _CRAFTAX,
     "craftax/*-Pixels-*": replace(

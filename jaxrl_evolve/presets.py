@@ -40,8 +40,9 @@ _MINATAR = Preset(
     config=PPOConfig(minibatches=8, network=NetworkConfig(activation="relu")),
     hp=PPOHyperparameters(learning_rate=5e-3),
 )
-# Step sizes per game as tuned for MinAtar at 1e7 steps, annealed, with this network and batch by Goldie et
-# al. 2024 (arXiv 2407.07082; code of learn-rl-algorithms); PureJaxRL's 5e-3 elsewhere.
+# Annealed step sizes per game, with this network and batch, from the code of Goldie et al. 2025 ("How Should
+# We Meta-Learn Reinforcement Learning Algorithms?"), where they are tuned for PPO's learned relatives.
+# Seaquest keeps PureJaxRL's 5e-3.
 _MINATAR_LEARNING_RATES = {
     "Asterix-MinAtar": 3e-3,
     "Breakout-MinAtar": 1e-2,

@@ -40,6 +40,15 @@ _MINATAR = Preset(
     config=PPOConfig(minibatches=8, network=NetworkConfig(activation="relu")),
     hp=PPOHyperparameters(learning_rate=5e-3),
 )
+# Annealed step sizes per game, with this network and batch, from the code of Goldie et al. 2025 ("How Should
+# We Meta-Learn Reinforcement Learning Algorithms?"), where they are tuned for PPO's learned relatives.
+# Seaquest keeps PureJaxRL's 5e-3.
+_MINATAR_LEARNING_RATES = {
+    "Asterix-MinAtar": 3e-3,
+    "Breakout-MinAtar": 1e-2,
+    "Freeway-MinAtar": 1e-3,
+    "SpaceInvaders-MinAtar": 7e-3,
+}
 _BRAX = Preset(
     num_envs=2048,
     rollout_length=10,
@@ -63,6 +72,10 @@ _MEMORY = NetworkConfig(memory="gru", memory_size=64, hidden=(64,))
 PPO_PRESETS: dict[str, Preset] = {
     "*": _CLASSIC,
     "*-MinAtar": _MINATAR,
+    **{
+        game: replace(_MINATAR, hp=_MINATAR.hp.replace(learning_rate=rate))
+        for game, rate in _MINATAR_LEARNING_RATES.items()
+    },
     "brax/*": _BRAX,
     "craftax/*": _CRAFTAX,
     "craftax/*-Pixels-*": replace(

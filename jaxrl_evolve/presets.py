@@ -73,7 +73,7 @@ PPO_PRESETS: dict[str, Preset] = {
     "*": _CLASSIC,
     "*-MinAtar": _MINATAR,
     **{
-        game: replace(_MINATAR, hp=_MINATAR.hp.replace(learning_rate=rate))
+        game: replace(_MINATAR, hp=replace(_MINATAR.hp, learning_rate=rate))
         for game, rate in _MINATAR_LEARNING_RATES.items()
     },
     "brax/*": _BRAX,

@@ -1,6 +1,7 @@
 """Episodes as GIFs: every frame of one episode, written whole or not at all."""
 
 import os
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -66,7 +67,7 @@ def test_runs_modes_and_limits(cartpole, tmp_path):
         render(cartpole, tmp_path / f"{i}.gif", **options)
         for i, options in enumerate([{}, {"seed": 1}, {"run": 1}, {"mode": "sample"}, {"max_steps": 3}])
     ]
-    contents = [open(path, "rb").read() for path in gifs]
+    contents = [Path(path).read_bytes() for path in gifs]
     assert len(set(contents)) == 5
     with Image.open(gifs[-1]) as image:
         assert image.n_frames <= 4

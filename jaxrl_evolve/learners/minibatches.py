@@ -55,7 +55,9 @@ def check_minibatches(shuffle: Shuffle, length: int, num_envs: int, minibatches:
     """
     size = num_envs if shuffle == "envs" else length * num_envs
     if minibatches < 1 or size % minibatches:
-        near = sorted((d for d in range(1, size + 1) if size % d == 0), key=lambda d: abs(d - minibatches))[:4]
+        near = sorted((d for d in range(1, size + 1) if size % d == 0), key=lambda d: abs(d - minibatches))[
+            :4
+        ]
         what = "num_envs" if shuffle == "envs" else "num_envs * rollout_length"
         raise ValueError(
             f"minibatches is {minibatches}; it must divide {what} = {size} (for example "
@@ -76,8 +78,10 @@ def make_minibatches(shuffle: Shuffle, length: int, num_envs: int, minibatches: 
     else:
         block = 1 if shuffle == "samples" else block_size(length, num_envs, minibatches)
         rows = length * num_envs // block
-        take = lambda tree, index: jax.tree.map(  # noqa: E731
-            lambda x: x.reshape((rows, block, *x.shape[2:]))[index], tree
+        take = (
+            lambda tree, index: jax.tree.map(  # noqa: E731
+                lambda x: x.reshape((rows, block, *x.shape[2:]))[index], tree
+            )
         )
 
     def permutations(key: Array, epochs: int) -> Array:

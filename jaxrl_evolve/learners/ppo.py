@@ -245,9 +245,7 @@ def ppo(
             rows, epoch = xs
             taken, adv, tgt = minibatches.take((trajectory, advantage, target), rows)
             batch = ObjectiveBatch(taken, adv, tgt, hp)
-            memory = (
-                minibatches.take_slots(trajectory.policy.memory[0], rows) if network.recurrent else ()
-            )
+            memory = minibatches.take_slots(trajectory.policy.memory[0], rows) if network.recurrent else ()
             (total, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(
                 params, batch, memory, clock.replace(epoch=epoch)
             )

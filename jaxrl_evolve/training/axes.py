@@ -54,14 +54,18 @@ def over_runs(chunk: Chunk, axes: Sequence[RunAxis], mesh: Mesh | None = None) -
     """
     init, run = chunk.init, chunk.run
     for axis in reversed(axes):
-        hp, eta, params, horizon = (0 if x else None for x in (axis.hp, axis.eta, axis.env_params, axis.horizon))
+        hp, eta, params, horizon = (
+            0 if x else None for x in (axis.hp, axis.eta, axis.env_params, axis.horizon)
+        )
         init = jax.vmap(init, in_axes=(0, hp, params))
         run = _along(run, (0, hp, eta, params, horizon, None), axis.lanes)
     if mesh is not None:
         sizes = {axis.name: axis.size for axis in axes}
         for name, devices in mesh.shape.items():
             if name not in sizes:
-                raise ValueError(f"mesh axis {name!r} is no run axis; run axes are {', '.join(sizes) or 'none'}")
+                raise ValueError(
+                    f"mesh axis {name!r} is no run axis; run axes are {', '.join(sizes) or 'none'}"
+                )
             if sizes[name] % devices:
                 raise ValueError(
                     f"run axis {name!r} has size {sizes[name]}; the mesh splits it over {devices} devices, so "
@@ -71,9 +75,7 @@ def over_runs(chunk: Chunk, axes: Sequence[RunAxis], mesh: Mesh | None = None) -
             _spec(axes, mesh, field) for field in ("", "hp", "eta", "env_params", "horizon")
         )
         whole = PartitionSpec()
-        init = jax.shard_map(
-            init, mesh=mesh, in_specs=(every, hp, params), out_specs=every, check_vma=False
-        )
+        init = jax.shard_map(init, mesh=mesh, in_specs=(every, hp, params), out_specs=every, check_vma=False)
         run = jax.shard_map(
             run,
             mesh=mesh,

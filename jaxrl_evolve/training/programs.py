@@ -64,9 +64,10 @@ def compile_programs(
     """
     env, learner, one_run = experiment
     own_hp = any(jnp.ndim(x) for x in jax.tree.leaves(hp))
-    devices = 1 if mesh is None else mesh.size
-    lanes = sequential_lanes(one_run.steps_per_update) if jax.default_backend() == "cpu" else 0
-    axis = RunAxis(AXIS, runs, hp=own_hp, lanes=lanes if lanes < runs // devices else 0)
+    on_one = runs // (1 if mesh is None else mesh.size)
+    lanes = sequential_lanes(one_run.steps_per_update) if jax.default_backend() == "cpu" else on_one
+    # A vmap over a single run would only turn its products into slower, batched ones.
+    axis = RunAxis(AXIS, runs, hp=own_hp, lanes=lanes if lanes < on_one else 1 if on_one == 1 else 0)
     chunk = over_runs(one_run, [axis], mesh)
     test = make_evaluation(env, learner, evaluation.episodes, evaluation.max_steps, evaluation.mode)
     root = random.key(root_seed)
@@ -80,7 +81,9 @@ def compile_programs(
     def evaluate(
         learner_state: Any, seeds: jax.Array, updates: jax.Array, repeat: jax.Array, env_params: Any
     ) -> Episodes:
-        key = lambda k: jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(k, _EVALUATION), updates), repeat)  # noqa: E731
+        key = lambda k: jax.random.fold_in(
+            jax.random.fold_in(jax.random.fold_in(k, _EVALUATION), updates), repeat
+        )  # noqa: E731
         keys = jax.vmap(key)(run_keys(seeds))
         return jax.vmap(test, (0, 0, None))(keys, learner_state, env_params)
 
@@ -99,7 +102,9 @@ def compile_programs(
     began = time.perf_counter()
     compiled_init = jax.jit(init).lower(seeds, hp, env_params).compile()
     state = compiled_init(seeds, hp, env_params)
-    compiled_run = jax.jit(chunk.run, donate_argnums=0).lower(state, hp, eta, env_params, total, one).compile()
+    compiled_run = (
+        jax.jit(chunk.run, donate_argnums=0).lower(state, hp, eta, env_params, total, one).compile()
+    )
     compiled_test = jax.jit(evaluate).lower(state.learner, seeds, one, one, env_params).compile()
     compile_seconds = time.perf_counter() - began
 

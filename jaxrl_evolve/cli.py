@@ -95,6 +95,8 @@ class ResumeArguments:
 
     folder: tyro.conf.Positional[str]
     """Run folder."""
+    step: int = -1
+    """Checkpoint to go on from, by its number of updates; -1 for the newest (and always, for a sweep)."""
     quiet: bool = False
     """Show no progress and no summary."""
     devices: Annotated[Devices, tyro.conf.arg(name="")] = Devices()
@@ -133,6 +135,8 @@ class SweepSpace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
+    import jax
+
     from jaxrl_evolve.training.checkpoint import CheckpointError
     from jaxrl_evolve.training.loop import Diverged, Interrupted
 
@@ -143,8 +147,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, FAILURE)
     except ValueError as error:
         return _complain(error, USAGE_ERROR)
-    except (Diverged, OSError) as error:
+    except (Diverged, OSError, ImportError) as error:
         return _complain(error, FAILURE)
+    except jax.errors.JaxRuntimeError as error:  # the device gave up, usually for want of memory
+        hint = (
+            "; --group N holds fewer seeds on the device at a time"
+            if "RESOURCE_EXHAUSTED" in str(error)
+            else ""
+        )
+        return _complain(f"{str(error).partition(chr(10))[0]}{hint}", FAILURE)
     except Interrupted as error:
         return _complain(error, _SIGNAL_EXIT.get(error.signal, FAILURE))
     except KeyboardInterrupt:
@@ -206,6 +217,9 @@ def _start(devices: Devices) -> None:
     """Settings of jax that must come before its first use."""
     import jax
 
+    from jaxrl_evolve._cpu import use_all_cores
+
+    use_all_cores()
     if devices.coordinator == "auto":
         jax.distributed.initialize()
     elif devices.coordinator:
@@ -233,7 +247,9 @@ def _settings(command: str, words: list[str], *extra: tuple[str, type, Any]) -> 
     algorithms = plugins.names(plugins.ALGORITHMS, BUILTIN_ALGORITHMS)
     if not words or words[0].startswith("-"):
         if not {"-h", "--help"} & set(words):
-            raise ValueError(f"{command} needs an algorithm: {command} {'|'.join(algorithms)} --env NAME --out FOLDER")
+            raise ValueError(
+                f"{command} needs an algorithm: {command} {'|'.join(algorithms)} --env NAME --out FOLDER"
+            )
         words = ["ppo", *words]
     algorithm = find_algorithm(words[0])
     env = _option(words, "--env")
@@ -242,7 +258,7 @@ def _settings(command: str, words: list[str], *extra: tuple[str, type, Any]) -> 
         raise ValueError(f"{command} needs an environment: --env NAME (`jaxrl-evolve list` names all)")
     kind = TrainConfig[algorithm.config, algorithm.hp]
     default = TrainConfig.preset(words[0], env or "CartPole-v1")
-    flat = lambda t: Annotated[t, tyro.conf.arg(name="")]  # noqa: E731
+    flat = lambda t: Annotated[t, tyro.conf.arg(name="")]
     fields = [
         ("config", flat(kind), dataclasses.field(default=default)),
         *((name, flat(t), dataclasses.field(default=d)) for name, t, d in extra),
@@ -271,11 +287,11 @@ def _train(words: list[str]) -> int:
     return _run(arguments.config, arguments.output)
 
 
-def _run(config: TrainConfig[Any, Any], output: Output) -> int:
+def _run(config: TrainConfig[Any, Any], output: Output, step: int | None = None) -> int:
     from jaxrl_evolve.training.loop import train
 
     result = train(
-        config, output.out, resume=output.resume, overwrite=output.overwrite, quiet=output.quiet
+        config, output.out, resume=output.resume, overwrite=output.overwrite, quiet=output.quiet, step=step
     )
     if not output.quiet:
         print(_summary(result.summary, output.out))
@@ -304,10 +320,13 @@ def _resume(words: list[str]) -> int:
     if (Path(arguments.folder) / "sweep.json").exists():
         from jaxrl_evolve.sweep import resume_sweep
 
-        resume_sweep(arguments.folder, quiet=arguments.quiet)
+        table = resume_sweep(arguments.folder, quiet=arguments.quiet)
+        if not arguments.quiet:
+            print(table)
         return 0
     folder = folders.existing(arguments.folder)
-    return _run(from_json(folders.read_json(folder.config)), output)
+    step = None if arguments.step < 0 else arguments.step
+    return _run(from_json(folders.read_json(folder.config)), output, step)
 
 
 def _evaluate(words: list[str]) -> int:
@@ -355,13 +374,12 @@ def _report(words: list[str]) -> int:
     from jaxrl_evolve.report import report
 
     arguments = tyro.cli(ReportArguments, prog="jaxrl-evolve report", args=words)
-    print(report(arguments.folders, arguments.out).table)
+    print(report(arguments.folders, arguments.out).markdown)
     return 0
 
 
 def _list(words: list[str]) -> int:
     from jaxrl_envs import available
-
     from jaxrl_evolve import plugins
     from jaxrl_evolve.algorithms import BUILTIN_ALGORITHMS, BUILTIN_OBJECTIVES, find_algorithm
 
@@ -387,5 +405,7 @@ def _render(words: list[str]) -> int:
 
     a = tyro.cli(RenderArguments, prog="jaxrl-evolve render", args=words)
     _start(Devices())
-    print(render(a.folder, a.out or None, run=a.run, mode=a.mode, seed=a.seed, max_steps=a.max_steps, fps=a.fps))
+    print(
+        render(a.folder, a.out or None, run=a.run, mode=a.mode, seed=a.seed, max_steps=a.max_steps, fps=a.fps)
+    )
     return 0

@@ -10,6 +10,8 @@ to get both. `entropy` and `kl` are exact up to quadrature where it says so, and
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 
 import jax
@@ -39,6 +41,17 @@ class Categorical:
         """Normalised log-probabilities."""
         return jax.nn.log_softmax(jnp.asarray(self.logits, jnp.float32))
 
+    def _columns(self) -> list[Float[Array, "*B"]]:
+        """One array per action. Arithmetic between them runs along the batch, where a CPU's vector units
+        are of use; along a short last axis they are not, and a loss can take longer than its network.
+        """
+        logits = jnp.asarray(self.logits, jnp.float32)
+        return [logits[..., i] for i in range(logits.shape[-1])]
+
+    @property
+    def _unrolled(self) -> bool:
+        return self.logits.shape[-1] <= _UNROLLED_ACTIONS
+
     def sample(self, key: PRNGKeyArray) -> Int[Array, "*B"]:
         """Action indices, int32. Never an action of probability zero.
 
@@ -47,16 +60,14 @@ class Categorical:
         monotone in floating point, and the uniform number is scaled by the last of them; since it is
         below 1, some sum always exceeds it and a zero-width interval never holds it.
         """
-        logits = jnp.asarray(self.logits, jnp.float32)
-        if logits.shape[-1] > _UNROLLED_ACTIONS:
-            return jax.random.categorical(key, logits).astype(jnp.int32)
-        weights = jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
-        cumulative = [weights[..., 0]]
-        for i in range(1, logits.shape[-1]):
-            cumulative.append(cumulative[-1] + weights[..., i])
-        threshold = jax.random.uniform(key, logits.shape[:-1], jnp.float32) * cumulative[-1]
+        if not self._unrolled:
+            return jax.random.categorical(key, jnp.asarray(self.logits, jnp.float32)).astype(jnp.int32)
+        columns = self._columns()
+        largest = functools.reduce(jnp.maximum, columns)
+        cumulative = list(itertools.accumulate(jnp.exp(column - largest) for column in columns))
+        threshold = jax.random.uniform(key, largest.shape, jnp.float32) * cumulative[-1]
         passed = [(bound < threshold).astype(jnp.int32) for bound in cumulative[:-1]]
-        return sum(passed, jnp.zeros(logits.shape[:-1], jnp.int32))
+        return sum(passed, jnp.zeros(largest.shape, jnp.int32))
 
     def mode(self) -> Int[Array, "*B"]:
         """The most probable action, int32; the first of several equal ones."""
@@ -64,12 +75,17 @@ class Categorical:
 
     def log_prob(self, action: Int[Array, "*B"]) -> Float[Array, "*B"]:
         """Log-probability; ``-inf`` for an action outside ``0 .. A-1``."""
+        action = jnp.asarray(action, jnp.int32)
+        if self._unrolled:
+            columns = self._columns()
+            picked = jnp.full(columns[0].shape, -jnp.inf, jnp.float32)
+            for i, column in enumerate(columns):
+                picked = jnp.where(action == i, column, picked)
+            return picked - _log_sum_exp(columns)
         log_probs = self.log_probs
-        actions = jnp.arange(log_probs.shape[-1], dtype=jnp.int32)
-        chosen = jnp.asarray(action, jnp.int32)[..., None] == actions
-        # A masked sum instead of a gather: the gradient of a gather is a scatter, slow on CPU.
-        picked = jnp.sum(jnp.where(chosen, log_probs, 0.0), axis=-1)
-        return jnp.where(jnp.any(chosen, axis=-1), picked, -jnp.inf)
+        index = action[..., None]
+        index = jnp.where(index < 0, log_probs.shape[-1], index)  # a negative index would count from the end
+        return jnp.take_along_axis(log_probs, index, axis=-1, mode="fill", fill_value=-jnp.inf)[..., 0]
 
     def sample_and_log_prob(self, key: PRNGKeyArray) -> tuple[Int[Array, "*B"], Float[Array, "*B"]]:
         """A draw and its log-probability."""
@@ -78,6 +94,12 @@ class Categorical:
 
     def entropy(self) -> Float[Array, "*B"]:
         """Entropy in nats; forbidden actions add nothing."""
+        if self._unrolled:
+            columns = self._columns()
+            normaliser = _log_sum_exp(columns)
+            allowed = [jnp.where(column > -jnp.inf, column, 0.0) for column in columns]
+            expected = [jnp.exp(c - normaliser) * x for c, x in zip(columns, allowed, strict=True)]
+            return normaliser - sum(expected[1:], expected[0])
         log_probs = self.log_probs
         probs = jnp.exp(log_probs)
         return -jnp.sum(probs * jnp.where(probs > 0, log_probs, 0.0), axis=-1)
@@ -205,7 +227,7 @@ class TanhNormal:
     @property
     def _affine(self) -> tuple[np.ndarray, np.ndarray]:
         low, high = np.asarray(self.low, np.float32), np.asarray(self.high, np.float32)
-        return (high + low) / np.float32(2), (high - low) / np.float32(2)
+        return np.asarray((high + low) / 2, np.float32), np.asarray((high - low) / 2, np.float32)
 
     def _squash(self, x: Array) -> Array:
         middle, half = self._affine
@@ -219,6 +241,13 @@ class TanhNormal:
 
 
 Distribution = Categorical | Normal | TanhNormal
+
+
+def _log_sum_exp(columns: list[Array]) -> Array:
+    """The logarithm of the summed exponentials of equally shaped arrays."""
+    largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, columns))
+    terms = [jnp.exp(column - largest) for column in columns]
+    return largest + jnp.log(sum(terms[1:], terms[0]))
 
 
 def _parameters(mean: Array, log_std: Array) -> tuple[Array, Array]:

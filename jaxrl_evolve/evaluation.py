@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxrl_envs.contract import Env
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxrl_envs.contract import Env
 from jaxrl_evolve.learners.learner import Learner, Mode
 
 
@@ -62,6 +62,7 @@ def make_evaluation(
         raise ValueError(f"episodes is {episodes} and max_steps {max_steps}; both must be at least 1")
 
     def evaluate(key: Array, learner_state: Any, env_params: Any) -> Episodes:
+        actor = learner.actor(learner_state)
         key, key_reset = jax.random.split(key)
         obs, state = jax.vmap(env.reset, (0, None))(jax.random.split(key_reset, episodes), env_params)
         fresh = Episodes(
@@ -69,9 +70,7 @@ def make_evaluation(
             jnp.zeros((episodes,), jnp.int32),
             jnp.zeros((episodes,), bool),
         )
-        carry = _Carry(
-            jnp.zeros((), jnp.int32), key, obs, state, learner.initial_memory(episodes), fresh
-        )
+        carry = _Carry(jnp.zeros((), jnp.int32), key, obs, state, learner.initial_memory(episodes), fresh)
 
         def running(carry: _Carry) -> Array:
             return (carry.step < max_steps) & ~carry.episodes.finished.all()
@@ -79,7 +78,7 @@ def make_evaluation(
         def step(carry: _Carry) -> _Carry:
             key, key_act, key_step = jax.random.split(carry.key, 3)
             first = jnp.full((episodes,), carry.step == 0)
-            action, memory, _ = learner.act(learner_state, carry.obs, first, carry.memory, key_act, mode=mode)
+            action, memory, _ = learner.act(actor, carry.obs, first, carry.memory, key_act, mode=mode)
             out = jax.vmap(env.step, (0, 0, 0, None))(
                 jax.random.split(key_step, episodes), carry.state, action, env_params
             )

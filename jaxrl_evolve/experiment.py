@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+
 from jaxrl_envs import make
 from jaxrl_envs.contract import Env
 from jaxrl_envs.vector import resets_from_name, vectorize
-
 from jaxrl_evolve.algorithms import find_algorithm, find_objective
 from jaxrl_evolve.config import TrainConfig
 from jaxrl_evolve.learners.learner import Learner
@@ -40,7 +40,13 @@ def build(config: TrainConfig[Any, Any]) -> Experiment:
     algorithm = find_algorithm(config.algorithm)
     objective = find_objective(config.objective) if config.objective else None
     resets = resets_from_name(config.resets)
-    env = make(config.env, **{name: literal(text) for name, text in config.env_options.items()})
+    options = {name: literal(text) for name, text in config.env_options.items()}
+    try:
+        env = make(config.env, **options)
+    except TypeError as error:
+        if not options:
+            raise
+        raise ValueError(f"env_options is {options}, which {config.env} does not take: {error}") from None
     learner = algorithm.make(
         env, config.num_envs, config.rollout_length, config.learner, traced(config.hp), objective
     )

@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,7 @@ def learning_curves(
                 axis.fill_between(x, low, high, color=style["color"], alpha=0.2, linewidth=0)
                 # A marker shows what a line cannot: a point without neighbours.
                 marker = "o" if np.isfinite(value).sum() <= 1 else None
-                axis.plot(x, value, linewidth=1.7, label=curve.label, marker=marker, **style)
+                axis.plot(x, value, linewidth=1.7, label=_short(curve.label), marker=marker, **style)
             axis.set_title(panel)
             axis.xaxis.set_major_formatter(_si())
             axis.margins(x=0.02)
@@ -153,12 +153,14 @@ def comparison(
     styles = _styles(labels)
     rows = {label: len(labels) - 1 - i for i, label in enumerate(labels)}
     height = 0.75 + 0.34 * len(labels)
-    with _figure(path, len(estimates), width=3.4, height=height) as (figure, axes):
-        for axis, (panel, found) in zip(axes, estimates.items(), strict=True):
+    width = 2.8 + _text_width(labels) / _columns(len(estimates))
+    with _figure(path, len(estimates), width, height) as (figure, axes):
+        for index, (axis, (panel, found)) in enumerate(zip(axes, estimates.items(), strict=True)):
             for label, estimate in found.items():
                 _interval(axis, rows[label], estimate, styles[label]["color"])
             axis.set_title(panel)
-            axis.set_yticks(list(rows.values()), list(rows))
+            first = index % _columns(len(estimates)) == 0
+            axis.set_yticks(list(rows.values()), [_short(label) if first else "" for label in labels])
             axis.set_ylim(-0.6, len(labels) - 0.4)
             axis.grid(axis="y", visible=False)
             axis.locator_params(axis="x", nbins=5)
@@ -190,11 +192,13 @@ def probability_of_improvement(
     """
     if not estimates:
         raise ValueError("there are no pairs of algorithms to draw")
-    with _figure(path, 1, width=5.2, height=0.8 + 0.34 * len(estimates)) as (figure, (axis,)):
+    names = [f"{_short(x)} over {_short(y)}" for x, y in estimates]
+    width, height = 3.6 + _text_width(names), 0.8 + 0.34 * len(names)
+    with _figure(path, 1, width, height) as (figure, (axis,)):
         axis.axvline(0.5, color="#888888", linewidth=1, linestyle="--")
         for row, estimate in enumerate(reversed(list(estimates.values()))):
             _interval(axis, row, estimate, _COLOURS[0])
-        axis.set_yticks(range(len(estimates)), [f"{x} over {y}" for x, y in reversed(list(estimates))])
+        axis.set_yticks(range(len(names)), names[::-1])
         axis.set_xlim(-0.02, 1.02)
         axis.set_ylim(-0.6, len(estimates) - 0.4)
         axis.grid(axis="y", visible=False)
@@ -203,7 +207,7 @@ def probability_of_improvement(
     return Path(path)
 
 
-def _interval(axis: Any, row: float, estimate: Estimate, colour: str) -> None:
+def _interval(axis: Any, row: int, estimate: Estimate, colour: str) -> None:
     if np.isfinite([estimate.low, estimate.high]).all():
         axis.plot(
             [estimate.low, estimate.high],
@@ -225,6 +229,16 @@ def _styles(labels: Sequence[str]) -> dict[str, dict[str, str]]:
         }
         for i, label in enumerate(dict.fromkeys(labels))
     }
+
+
+def _short(label: str) -> str:
+    """The end of a long label, where labels made from paths differ."""
+    return label if len(label) <= 40 else f"…{label[-39:]}"
+
+
+def _text_width(labels: Iterable[str]) -> float:
+    """Inches that the longest label takes, about."""
+    return 0.085 * max(len(_short(label)) for label in labels)
 
 
 def _thin(points: int) -> np.ndarray:

@@ -13,16 +13,17 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxrl_envs.spaces import Box, Discrete, Space
 from jaxtyping import Array, Float
 
+from jaxrl_envs.spaces import Box, Discrete, Space
 from jaxrl_evolve.distributions import Categorical, Distribution, Normal, TanhNormal
+from jaxrl_evolve.orthogonal import orthogonal
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": jnp.tanh,
@@ -69,7 +70,8 @@ class Network(NamedTuple):
 
     Attributes:
         init: ``key -> params``.
-        policy: ``(params, obs, first, memory) -> (distribution, memory)``, one step, actor only.
+        actor: ``params -> actor``, what `policy` reads of them; take it out of loops that act.
+        policy: ``(actor, obs, first, memory) -> (distribution, memory)``, one step.
         policy_and_value: ``(params, obs, first, memory) -> (distribution, value, memory)``, one step.
         unroll: ``(params, obs, first, memory) -> (distribution, value)`` over ``[T, N]`` from the memory
             before the first step.
@@ -80,6 +82,7 @@ class Network(NamedTuple):
     """
 
     init: Callable[[Array], Any]
+    actor: Callable[[Any], Any]
     policy: Callable[..., tuple[Distribution, Any]]
     policy_and_value: Callable[..., tuple[Distribution, Float[Array, " N"], Any]]
     unroll: Callable[..., tuple[Distribution, Float[Array, "T N"]]]
@@ -90,7 +93,7 @@ class Network(NamedTuple):
 
 def _towers_orthogonal(scale: float) -> Callable[..., Array]:
     """Orthogonal initialiser of ``[towers, in, out]`` kernels, independent per tower."""
-    single = nn.initializers.orthogonal(scale)
+    single = orthogonal(scale)
 
     def init(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
         return jnp.stack([single(k, shape[1:], dtype) for k in jax.random.split(key, shape[0])])
@@ -101,8 +104,7 @@ def _towers_orthogonal(scale: float) -> Callable[..., Array]:
 class TowerDense(nn.Module):
     """A dense layer per tower, features first.
 
-    Input: ``[B, D]`` (read by every tower) or ``[towers, D, B]``. Output: ``[towers, features, B]``; with
-    ``tower`` given, only that tower is computed and the tower axis has size one.
+    Input: ``[B, D]`` (read by every tower) or ``[towers, D, B]``. Output: ``[towers, features, B]``.
     """
 
     towers: int
@@ -110,14 +112,25 @@ class TowerDense(nn.Module):
     scale: float
 
     @nn.compact
-    def __call__(self, x: Array, tower: int | None = None) -> Array:
+    def __call__(self, x: Array) -> Array:
         width = x.shape[-1] if x.ndim == 2 else x.shape[1]
         kernel = self.param("kernel", _towers_orthogonal(self.scale), (self.towers, width, self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.towers, self.features))
-        if tower is not None:
-            kernel, bias = kernel[tower : tower + 1], bias[tower : tower + 1]
         equation = "tdf,bd->tfb" if x.ndim == 2 else "tdf,tdb->tfb"
         return jnp.einsum(equation, kernel, x) + bias[:, :, None]
+
+
+class Head(nn.Module):
+    """A linear read-out of one tower, features first: ``[D, B]`` to ``[features, B]``."""
+
+    features: int
+    scale: float
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        kernel = self.param("kernel", orthogonal(self.scale), (x.shape[0], self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        return kernel.T @ x + bias[:, None]
 
 
 class TowerGRU(nn.Module):
@@ -130,24 +143,20 @@ class TowerGRU(nn.Module):
     size: int
 
     @nn.compact
-    def __call__(self, x: Array, memory: Array, tower: int | None = None) -> Array:
+    def __call__(self, x: Array, memory: Array) -> Array:
         width, size = x.shape[1], self.size
         w = self.param("input_kernel", _towers_orthogonal(1.0), (self.towers, width, 3 * size))
         u = self.param("memory_kernel", _towers_orthogonal(1.0), (self.towers, size, 3 * size))
         b = self.param("bias", nn.initializers.zeros, (self.towers, 3 * size))
         c = self.param("candidate_bias", nn.initializers.zeros, (self.towers, size))
         h = jnp.transpose(memory, (1, 2, 0))
-        if tower is not None:
-            s = slice(tower, tower + 1)
-            w, u, b, c, h = w[s], u[s], b[s], c[s], h[s]
         from_input = jnp.einsum("tdf,tdb->tfb", w, x) + b[:, :, None]
         from_memory = jnp.einsum("tdf,tdb->tfb", u, h)
         reset = nn.sigmoid(from_input[:, :size] + from_memory[:, :size])
         update = nn.sigmoid(from_input[:, size : 2 * size] + from_memory[:, size : 2 * size])
         candidate = jnp.tanh(from_input[:, 2 * size :] + reset * (from_memory[:, 2 * size :] + c[:, :, None]))
         h = (1.0 - update) * candidate + update * h
-        fresh = jnp.transpose(h, (2, 0, 1))
-        return fresh if tower is None else memory.at[:, tower].set(fresh[:, 0])
+        return jnp.transpose(h, (2, 0, 1))
 
 
 class Encoder(nn.Module):
@@ -174,7 +183,7 @@ class Encoder(nn.Module):
                 (kernel, kernel),
                 (stride, stride),
                 padding="VALID",
-                kernel_init=nn.initializers.orthogonal(math.sqrt(2)),
+                kernel_init=orthogonal(math.sqrt(2)),
             )(x)
             x = nn.relu(x)
         return x.reshape((x.shape[0], -1))
@@ -199,41 +208,38 @@ class ActorCritic(nn.Module):
         self.layers = [TowerDense(self.towers, width, math.sqrt(2)) for width in c.hidden]
         if c.memory == "gru":
             self.gru = TowerGRU(self.towers, c.memory_size)
-        self.policy_head = TowerDense(1, self.head_size, 0.01)
-        self.value_head = TowerDense(1, 1, 1.0)
+        self.policy_head = Head(self.head_size, 0.01)
+        self.value_head = Head(1, 1.0)
         if self.continuous:
             self.log_std = self.param("log_std", nn.initializers.zeros, (self.head_size,))
 
-    def before_memory(self, obs: Array, tower: int | None = None) -> Array:
+    def before_memory(self, obs: Array) -> Array:
         """``[B, ...]`` to ``[towers, D, B]``: the encoder and the layers before the memory."""
-        chosen = self.encoders if tower is None or len(self.encoders) == 1 else [self.encoders[tower]]
-        features = [encode(obs) for encode in chosen]
+        features = [encode(obs) for encode in self.encoders]
         x = features[0] if len(features) == 1 else jnp.stack([f.T for f in features])
-        first_part = self.layers[:1] if self.config.memory == "gru" else self.layers
-        return self.dense(x, first_part, tower)
+        return self.dense(x, self.layers[:1] if self.config.memory == "gru" else self.layers)
 
-    def after_memory(self, x: Array, tower: int | None = None) -> Array:
+    def after_memory(self, x: Array) -> Array:
         """``[towers, M, B]`` to ``[towers, H, B]``: the layers after the memory, if there is one."""
-        return self.dense(x, self.layers[1:], tower) if self.config.memory == "gru" else x
+        return self.dense(x, self.layers[1:]) if self.config.memory == "gru" else x
 
-    def dense(self, x: Array, layers: Any, tower: int | None) -> Array:
+    def dense(self, x: Array, layers: Any) -> Array:
         for layer in layers:
-            x = ACTIVATIONS[self.config.activation](layer(x, tower))
+            x = ACTIVATIONS[self.config.activation](layer(x))
         return x
 
-    def recur(self, x: Array, memory: Array, tower: int | None = None) -> tuple[Array, Array]:
+    def recur(self, x: Array, memory: Array) -> tuple[Array, Array]:
         """One step of the memory: ``x [towers, D, B]`` to ``[towers, M, B]`` and the new memory."""
-        memory = self.gru(x, memory, tower)
-        read = memory if tower is None else memory[:, tower : tower + 1]
-        return jnp.transpose(read, (1, 2, 0)), memory
+        memory = self.gru(x, memory)
+        return jnp.transpose(memory, (1, 2, 0)), memory
 
     def actor(self, x: Array) -> tuple[Array, Any]:
-        """``[towers, H, B]`` to head parameters ``[B, A]`` and log standard deviations (or None)."""
-        return self.policy_head(x[:1])[0].T, self.log_std if self.continuous else None
+        """``[towers, H, B]`` to head parameters ``[A, B]`` and log standard deviations (or None)."""
+        return self.policy_head(x[0]), self.log_std if self.continuous else None
 
     def critic(self, x: Array) -> Array:
         """``[towers, H, B]`` to values ``[B]``."""
-        return self.value_head(x[-1:])[0, 0]
+        return self.value_head(x[-1])[0]
 
     def __call__(self, obs: Array, memory: Any) -> Any:
         """Touches every parameter once, for `init`."""
@@ -277,19 +283,22 @@ def make_network(config: NetworkConfig, observation_space: Space, action_space: 
             raise ValueError(
                 f"action_space is {action_space}; allowed are Discrete and Box with one dimension"
             )
-    if continuous and config.distribution == "tanh_normal" and not action_space.bounded:
+    squashed = config.distribution == "tanh_normal"
+    if squashed and isinstance(action_space, Box) and not action_space.bounded:
         raise ValueError("distribution is 'tanh_normal' but the action space is unbounded; use 'normal'")
     module = ActorCritic(config, observation_space, head_size, continuous)
+    single = ActorCritic(dataclasses.replace(config, shared=True), observation_space, head_size, continuous)
     recurrent = config.memory == "gru"
     towers = 1 if config.shared else 2
 
     def distribution(head: tuple[Array, Any], batch: tuple[int, ...]) -> Distribution:
-        mean, log_std = head[0].reshape((*batch, head_size)), head[1]
+        # Reshaped before transposed: elements of one action then still lie side by side in memory.
+        mean, log_std = jnp.moveaxis(head[0].reshape((head_size, *batch)), 0, -1), head[1]
         if not continuous:
             return Categorical(mean)
         log_std = jnp.broadcast_to(log_std, mean.shape)
-        if config.distribution == "tanh_normal":
-            return TanhNormal(mean, log_std, action_space.bound("low"), action_space.bound("high"))  # type: ignore[union-attr]
+        if squashed and isinstance(action_space, Box):
+            return TanhNormal(mean, log_std, action_space.low, action_space.high)
         return Normal(mean, log_std)
 
     def flat(obs: Array, batch_axes: int) -> Array:
@@ -298,9 +307,6 @@ def make_network(config: NetworkConfig, observation_space: Space, action_space: 
     def cleared(memory: Array, first: Array) -> Array:
         return jnp.where(first[:, None, None], 0.0, memory)
 
-    def run(params: Any, function: Callable[[ActorCritic], Any]) -> Any:
-        return module.apply(params, method=function)
-
     def initial_memory(num_envs: int) -> Any:
         return jnp.zeros((num_envs, towers, config.memory_size), jnp.float32) if recurrent else ()
 
@@ -308,19 +314,30 @@ def make_network(config: NetworkConfig, observation_space: Space, action_space: 
         obs = jnp.zeros((1, *observation_space.shape), observation_space.dtype)
         return module.init(key, obs, initial_memory(1))
 
-    def policy(params: Any, obs: Array, first: Array, memory: Any) -> tuple[Distribution, Any]:
-        def compute(net: ActorCritic) -> Any:
-            x, after = net.before_memory(obs, 0), ()
-            if recurrent:
-                # Both towers advance: the critic's memory must be there when it is asked for.
-                x, after = net.recur(net.before_memory(obs), cleared(memory, first))
-                x = x[:1]
-            return net.actor(net.after_memory(x, 0)), after
+    def tower(params: Any, index: int) -> Any:
+        """The parameters of one tower alone, as a network with a single tower has them."""
+        if towers == 1:
+            return params
+        own = dict(params["params"])
+        for name, layer in own.items():
+            if name.startswith(("layers_", "gru")):
+                own[name] = jax.tree.map(lambda x: x[index : index + 1], layer)
+        if f"encoders_{index}" in own:
+            own["encoders_0"] = own[f"encoders_{index}"]
+        return {"params": own}
 
-        head, after = run(params, compute)
-        return distribution(head, first.shape), after
+    def actor(params: Any) -> Any:
+        # The critic's memory must advance with the actor's, so a recurrent policy needs both towers.
+        return params if recurrent else tower(params, 0)
 
-    def policy_and_value(params: Any, obs: Array, first: Array, memory: Any) -> Any:
+    def policy(actor: Any, obs: Array, first: Array, memory: Any) -> tuple[Distribution, Any]:
+        if recurrent:
+            head, _, memory = forward(actor, obs, first, memory)
+        else:
+            head = single.apply(actor, obs, method=lambda net, obs: net.actor(net.before_memory(obs)))
+        return distribution(head, first.shape), memory
+
+    def forward(params: Any, obs: Array, first: Array, memory: Any) -> Any:
         def compute(net: ActorCritic) -> Any:
             x, after = net.before_memory(obs), ()
             if recurrent:
@@ -328,8 +345,11 @@ def make_network(config: NetworkConfig, observation_space: Space, action_space: 
             x = net.after_memory(x)
             return net.actor(x), net.critic(x), after
 
-        head, value, after = run(params, compute)
-        return distribution(head, first.shape), value, after
+        return module.apply(params, method=compute)
+
+    def policy_and_value(params: Any, obs: Array, first: Array, memory: Any) -> Any:
+        head, value, memory = forward(params, obs, first, memory)
+        return distribution(head, first.shape), value, memory
 
     def unroll(params: Any, obs: Array, first: Array, memory: Any) -> Any:
         batch = first.shape
@@ -351,19 +371,16 @@ def make_network(config: NetworkConfig, observation_space: Space, action_space: 
             x = net.after_memory(x)
             return net.actor(x), net.critic(x)
 
-        head, value = run(params, compute)
+        head, value = cast(Any, module.apply(params, method=compute))
         return distribution(head, batch), value.reshape(batch)
 
     def value(params: Any, obs: Array, memory: Any) -> Array:
-        batch = obs.shape[:2]
-
         def compute(net: ActorCritic) -> Any:
-            critic = towers - 1
-            x = net.before_memory(flat(obs, 2), critic)
+            x = net.before_memory(flat(obs, 2))
             if recurrent:
-                x, _ = net.recur(x, flat(memory, 2), critic)
-            return net.critic(net.after_memory(x, critic))
+                x, _ = net.recur(x, flat(memory, 2)[:, -1:])
+            return net.critic(net.after_memory(x))
 
-        return run(params, compute).reshape(batch)
+        return cast(Array, single.apply(tower(params, towers - 1), method=compute)).reshape(obs.shape[:2])
 
-    return Network(init, policy, policy_and_value, unroll, value, initial_memory, recurrent)
+    return Network(init, actor, policy, policy_and_value, unroll, value, initial_memory, recurrent)

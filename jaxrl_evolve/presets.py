@@ -98,7 +98,7 @@ PPO_PRESETS: dict[str, Preset] = {
     "MountainCarContinuous-v0": _MOUNTAIN_CAR_CONTINUOUS,
     "*-MinAtar": _MINATAR,
     **{
-        game: replace(_MINATAR, hp=_MINATAR.hp.replace(learning_rate=rate))
+        game: replace(_MINATAR, hp=replace(_MINATAR.hp, learning_rate=rate))
         for game, rate in _MINATAR_LEARNING_RATES.items()
     },
     "brax/*": _BRAX,

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-Scalar = float | Float[Array, ""]
+Scalar = float | int | Float[Array, ""]
 Series = Float[Array, "T ..."]
 Flags = Bool[Array, "T ..."]
 
@@ -139,7 +139,7 @@ def n_step_returns(
     )
     discount = _discount(terminated, _scalar(gamma))
 
-    def extend(_: int, returns: Array) -> Array:
+    def extend(_: Array, returns: Array) -> Array:
         following = jnp.concatenate([returns[1:], next_value[-1:]])
         return reward + discount * jnp.where(ended, next_value, following)
 

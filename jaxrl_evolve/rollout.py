@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxrl_envs.vector import VectorEnv, VectorState
 from jaxtyping import Array, Float
 
+from jaxrl_envs.vector import VectorEnv, VectorState
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.trajectory import Trajectory
 
@@ -61,14 +61,14 @@ def rollout(
         The slots' new state, the policy's new memory, the trajectory ``[T, N, ...]``, and sums over the
         episodes that ended.
     """
+    actor = learner.actor(learner_state)
 
-    def step(carry: tuple[VectorState, Any], key: Array) -> tuple[Any, Any]:
+    def step(carry: tuple[VectorState, Any], keys: Array) -> tuple[Any, Any]:
         state, memory = carry
-        key_act, key_step = jax.random.split(key)
         action, next_memory, policy = learner.act(
-            learner_state, state.obs, state.first, memory, key_act, mode="explore"
+            actor, state.obs, state.first, memory, keys[0], mode="explore"
         )
-        next_state, seen = venv.step(key_step, state, action, env_params)
+        next_state, seen = venv.step(keys[1], state, action, env_params)
         transition = Trajectory(
             obs=state.obs,
             action=action,
@@ -80,11 +80,20 @@ def rollout(
             policy=policy,
             info=seen.info,
         )
-        return (next_state, next_memory), (transition, seen.episode_return, seen.episode_length)
+        return (next_state, next_memory), transition
 
-    (venv_state, memory), (trajectory, returns, lengths) = jax.lax.scan(
-        step, (venv_state, memory), jax.random.split(key, length)
-    )
-    ended = trajectory.ended.astype(jnp.float32)
-    sums = EpisodeSums(ended.sum(), (ended * returns).sum(), (ended * lengths).sum())
-    return venv_state, memory, trajectory, sums
+    keys = jax.random.split(key, (length, 2))
+    (after, memory), trajectory = jax.lax.scan(step, (venv_state, memory), keys)
+    return after, memory, trajectory, _ended_episodes(venv_state, after, trajectory)
+
+
+def _ended_episodes(before: VectorState, after: VectorState, trajectory: Trajectory) -> EpisodeSums:
+    """Sums over the episodes that ended, without a record of each.
+
+    What running episodes had collected before, plus what was collected now, less what is still running
+    after, belongs to those that ended.
+    """
+    episodes = trajectory.ended.sum(dtype=jnp.float32)
+    collected = trajectory.reward.sum() + before.episode_return.sum() - after.episode_return.sum()
+    steps = trajectory.reward.size + before.episode_length.sum() - after.episode_length.sum()
+    return EpisodeSums(episodes, jnp.where(episodes > 0, collected, 0.0), steps.astype(jnp.float32))

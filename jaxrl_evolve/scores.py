@@ -33,9 +33,9 @@ class Scale:
     source: str
     solved: float | None = None
 
-    def __call__(self, returns: ArrayLike) -> np.ndarray:
+    def __call__(self, returns: ArrayLike | float) -> np.ndarray:
         """Normalised scores, float64 of the same shape."""
-        return (np.asarray(returns, np.float64) - self.random) / (self.reference - self.random)
+        return np.asarray((np.asarray(returns, np.float64) - self.random) / (self.reference - self.random))
 
 
 _RANDOM_HERE = "random: uniform actions, 2,000 episodes in gymnax 1.0.1"
@@ -76,7 +76,14 @@ SCALES: dict[str, Scale] = {
         "steps, Goldie et al. 2024 (arXiv 2407.07082)",
     ),
 }
-"""Scales by registry name; options that belong to the task follow in brackets, sorted by name."""
+"""Scales by `task_name`."""
+
+
+def task_name(env_name: str, **options: Any) -> str:
+    """One name for an environment and the options it was made with: ``name[option=value,...]``."""
+    if not options:
+        return env_name
+    return f"{env_name}[{','.join(f'{name}={value}' for name, value in sorted(options.items()))}]"
 
 
 def scale_of(env_name: str, **options: Any) -> Scale | None:
@@ -87,10 +94,10 @@ def scale_of(env_name: str, **options: Any) -> Scale | None:
         **options: what the environment was made with besides its name. Constants hold for exactly
             these, so an option that is not part of a known name leaves no scale.
     """
-    return SCALES.get(_key(env_name, options))
+    return SCALES.get(task_name(env_name, **options))
 
 
-def normalise(env_name: str, returns: ArrayLike, **options: Any) -> np.ndarray:
+def normalise(env_name: str, returns: ArrayLike | float, **options: Any) -> np.ndarray:
     """Returns of one environment as normalised scores.
 
     Args:
@@ -106,14 +113,8 @@ def normalise(env_name: str, returns: ArrayLike, **options: Any) -> np.ndarray:
     """
     scale = scale_of(env_name, **options)
     if scale is None:
-        key = _key(env_name, options)
+        key = task_name(env_name, **options)
         near = difflib.get_close_matches(key, SCALES, n=3)
         hint = f"; near names that have: {', '.join(near)}" if near else ""
         raise ValueError(f"no normalised score is known for the environment {key!r}{hint}")
     return scale(returns)
-
-
-def _key(env_name: str, options: dict[str, Any]) -> str:
-    if not options:
-        return env_name
-    return f"{env_name}[{','.join(f'{name}={value}' for name, value in sorted(options.items()))}]"

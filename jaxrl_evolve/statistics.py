@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
 Statistic = Callable[[np.ndarray], Any]
-NonFinite = Literal["error", "worst"]
 
 _CHUNK = 4_000_000  # numbers held at once while resampling
 
@@ -87,7 +86,7 @@ def stratified_bootstrap(
     confidence: float = 0.95,
     resamples: int = 10_000,
     seed: int = 0,
-    non_finite: NonFinite = "error",
+    non_finite: str = "error",
 ) -> tuple[float, float]:
     """Percentile bootstrap interval, resampling runs within each task independently.
 
@@ -128,7 +127,7 @@ def estimate(scores: ArrayLike, statistic: Statistic = iqm, **options: Any) -> E
 def aggregate(scores: ArrayLike, gamma: float = 1.0, **options: Any) -> Aggregate:
     """All four aggregates; ``options`` are those of `stratified_bootstrap`, ``gamma`` the optimality gap's."""
     array = clean(scores, options.get("non_finite", "error"))
-    gap = lambda x: optimality_gap(x, gamma)  # noqa: E731
+    gap = lambda x: optimality_gap(x, gamma)
     values = [estimate(array, statistic, **options) for statistic in (mean, median, iqm, gap)]
     return Aggregate(*values, runs=array.shape[0], tasks=array.shape[1])
 
@@ -140,7 +139,7 @@ def probability_of_improvement(
     confidence: float = 0.95,
     resamples: int = 10_000,
     seed: int = 0,
-    non_finite: NonFinite = "error",
+    non_finite: str = "error",
 ) -> Estimate:
     """Probability that a run of ``x`` beats a run of ``y`` on a task, averaged over tasks.
 
@@ -222,7 +221,7 @@ def bootstrap_curve(
     return value, low, high
 
 
-def clean(scores: ArrayLike, non_finite: NonFinite = "error", worst: float | None = None) -> np.ndarray:
+def clean(scores: ArrayLike, non_finite: str = "error", worst: float | None = None) -> np.ndarray:
     """Scores as finite float64 ``[runs, tasks]``.
 
     Args:
@@ -273,7 +272,7 @@ def _tasks_last(scores: ArrayLike) -> np.ndarray:
     return array[:, None] if array.ndim == 1 else array
 
 
-def _result(values: np.ndarray) -> Any:
+def _result(values: Any) -> Any:
     return float(values) if np.ndim(values) == 0 else values
 
 

@@ -94,7 +94,7 @@ def probe_env(continuous: bool = False) -> Env:
 
 def observations() -> np.ndarray:
     """What each probe shows for each cue, step by step: ``[7, LONGEST, 2 cues, 2]``."""
-    one = lambda probe: jnp.stack(  # noqa: E731
+    one = lambda probe: jnp.stack(
         [jnp.stack([observe(probe, c, jnp.float32(t)) for c in CUES]) for t in range(LONGEST)]
     )
     return np.asarray(jax.vmap(one)(stacked()))

@@ -10,9 +10,9 @@ from scipy import integrate, stats
 
 from jaxrl_evolve.distributions import Categorical, Normal, TanhNormal
 
-LOGITS = np.float32([[0.3, -1.2, 2.0, 0.0], [5.0, 5.0, -3.0, 1.0], [0.0, 0.0, 0.0, 0.0]])
-MEAN = np.float32([[0.4, -1.1], [2.0, 0.0]])
-LOG_STD = np.float32([[-0.5, 0.3], [0.1, -1.0]])
+LOGITS = jnp.float32([[0.3, -1.2, 2.0, 0.0], [5.0, 5.0, -3.0, 1.0], [0.0, 0.0, 0.0, 0.0]])
+MEAN = jnp.float32([[0.4, -1.1], [2.0, 0.0]])
+LOG_STD = jnp.float32([[-0.5, 0.3], [0.1, -1.0]])
 DISTRIBUTIONS = [
     Categorical(LOGITS),
     Normal(MEAN, LOG_STD),
@@ -25,7 +25,8 @@ def _name(distribution) -> str:
 
 
 def _probs(logits: np.ndarray) -> np.ndarray:
-    exp = np.exp(logits.astype(np.float64) - logits.max(-1, keepdims=True))
+    logits = np.asarray(logits, np.float64)
+    exp = np.exp(logits - logits.max(-1, keepdims=True))
     return exp / exp.sum(-1, keepdims=True)
 
 
@@ -37,7 +38,7 @@ def test_categorical_against_scipy():
     d = Categorical(LOGITS)
     for action in range(4):
         np.testing.assert_allclose(
-            d.log_prob(np.full(3, action)),
+            d.log_prob(jnp.full(3, action)),
             [stats.multinomial.logpmf(np.eye(4)[action], 1, p) for p in probs],
             rtol=1e-5,
         )
@@ -114,7 +115,7 @@ def test_categorical_forbidden_actions_keep_entropy_kl_and_gradients_finite():
 
 
 def test_categorical_refuses_actions_out_of_range_with_probability_zero():
-    np.testing.assert_array_equal(Categorical(LOGITS).log_prob(np.array([-1, 4, 99])), -np.inf)
+    np.testing.assert_array_equal(Categorical(LOGITS).log_prob(jnp.array([-1, 4, 99])), -np.inf)
 
 
 # Normal
@@ -122,8 +123,8 @@ def test_categorical_refuses_actions_out_of_range_with_probability_zero():
 
 def test_normal_against_scipy():
     d, other = Normal(MEAN, LOG_STD), Normal(MEAN + 0.3, LOG_STD * 0.5)
-    action = np.float32([[0.0, 1.0], [3.0, -0.2]])
-    std = np.exp(LOG_STD.astype(np.float64))
+    action = jnp.float32([[0.0, 1.0], [3.0, -0.2]])
+    std = np.exp(np.asarray(LOG_STD, np.float64))
     np.testing.assert_allclose(d.log_prob(action), stats.norm.logpdf(action, MEAN, std).sum(-1), rtol=1e-5)
     np.testing.assert_allclose(d.entropy(), stats.norm.entropy(MEAN, std).sum(-1), rtol=1e-5)
     np.testing.assert_array_equal(d.mode(), MEAN)
@@ -147,8 +148,8 @@ def test_normal_against_scipy():
 
 
 def test_normal_broadcasts_a_state_independent_scale():
-    shared = np.float32([-0.5, 0.3])
-    d, full = Normal(MEAN, shared), Normal(MEAN, np.broadcast_to(shared, MEAN.shape))
+    shared = jnp.float32([-0.5, 0.3])
+    d, full = Normal(MEAN, shared), Normal(MEAN, jnp.broadcast_to(shared, MEAN.shape))
     np.testing.assert_array_equal(d.entropy(), full.entropy())
     np.testing.assert_array_equal(d.log_prob(MEAN * 2), full.log_prob(MEAN * 2))
     np.testing.assert_array_equal(d.sample(jax.random.key(0)), full.sample(jax.random.key(0)))

@@ -24,7 +24,7 @@ def counter() -> Learner:
         memory = jnp.where(first, 0, memory + 1)
         return jnp.minimum(memory, 2) if mode == "greedy" else 0 * memory, memory, PolicyOutput(0.0 * memory)
 
-    start = lambda n: jnp.full((n,), 99, jnp.int32)  # noqa: E731
+    start = lambda n: jnp.full((n,), 99, jnp.int32)
     return Learner("counter", lambda key, hp: (), act, lambda *a: a, start, lambda key: (), ())
 
 

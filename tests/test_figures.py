@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -97,6 +98,20 @@ def test_comparison_draws_each_interval(tmp_path, drawn):
     assert bars == [((-90.0, -75.0), 1), ((-80.0,), 1), ((-120.0, -99.0), 0), ((-100.0,), 0)]
     assert [tuple(line.get_xdata()) for line in right.lines] == [(-300.0,)]  # no interval, no bar
     assert [text.get_text() for text in left.get_yticklabels()] == ["ppo", "a2c"]
+
+
+def test_long_labels_leave_room_for_the_data(tmp_path, drawn):
+    labels = [f"algorithm ({'folder/' * 12}{i})" for i in range(9)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns when a layout collapses
+        comparison({"a": dict.fromkeys(labels, Estimate(1.0, 0.0, 2.0))}, tmp_path / "c.png")
+        probability_of_improvement({(labels[0], labels[1]): Estimate(0.5, 0.1, 0.9)}, tmp_path / "p.png")
+        learning_curves(
+            [Curve(label, STEPS, RETURNS, p) for label in labels for p in "xy"], tmp_path / "l.png"
+        )
+    for figure in drawn:
+        for axis in figure.axes:
+            assert axis.get_position().width * figure.get_figwidth() > 1.5
 
 
 def test_probability_of_improvement_names_both_sides(tmp_path, drawn):

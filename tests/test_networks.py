@@ -197,7 +197,7 @@ def test_shapes_and_agreement_of_the_four_ways_to_ask(encoder: Any, space: Any, 
     assert (policy.logits.shape, value.shape, value.dtype) == ((2, 3), (2,), jnp.float32)
     assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, start)
     assert (policies.logits.shape, values.shape, alone.shape) == ((3, 2, 3), (3, 2), (3, 2))
-    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)  # noqa: E731
+    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
     close(policy.logits, same_policy.logits)
     close(policies.logits[0], policy.logits)
     close(values[0], value)

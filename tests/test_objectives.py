@@ -27,7 +27,7 @@ class Numbers:
 
     def __init__(self, seed: int = 0, advantage: float = 1.0) -> None:
         rng = np.random.default_rng(seed)
-        draw = lambda scale: (scale * rng.normal(size=SHAPE)).astype(np.float32)  # noqa: E731
+        draw = lambda scale: (scale * rng.normal(size=SHAPE)).astype(np.float32)
         self.logits = rng.normal(size=(*SHAPE, 3)).astype(np.float32)
         self.action = rng.integers(0, 3, SHAPE).astype(np.int32)
         self.log_probs = self.logits - np.log(np.exp(self.logits).sum(-1, keepdims=True))

@@ -95,17 +95,25 @@ def _oracle_vtrace_advantage(d, episode, t, pg_rho_bar=1.3):
     return min(pg_rho_bar, np.exp(d["log_ratio"][t])) * (d["reward"][t] + GAMMA * after - d["value"][t])
 
 
+def _arrays(d, *names):
+    return (jnp.asarray(d[name]) for name in names)
+
+
 def _gae(d, gamma=GAMMA, lam=LAM):
-    return gae(d["reward"], d["value"], d["next_value"], d["terminated"], d["ended"], gamma, lam)
+    return gae(*_arrays(d, "reward", "value", "next_value", "terminated", "ended"), gamma, lam)
 
 
 def _lambda(d):
-    return lambda_returns(d["reward"], d["next_value"], d["terminated"], d["ended"], GAMMA, LAM)
+    return lambda_returns(*_arrays(d, "reward", "next_value", "terminated", "ended"), GAMMA, LAM)
+
+
+def _n_step(d, n):
+    return n_step_returns(*_arrays(d, "reward", "next_value", "terminated", "ended"), GAMMA, n)
 
 
 def _vtrace(d, **options):
     names = ("log_ratio", "reward", "value", "next_value", "terminated", "ended")
-    return vtrace(*(d[name] for name in names), GAMMA, **options)
+    return vtrace(*_arrays(d, *names), GAMMA, **options)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -126,7 +134,7 @@ def test_against_per_episode_numpy(seed):
 @pytest.mark.parametrize("n", [1, 2, 5, 37, 1000])
 def test_n_step_against_numpy(n):
     data = _random(11)
-    found = n_step_returns(data["reward"], data["next_value"], data["terminated"], data["ended"], GAMMA, n)
+    found = _n_step(data, n)
     expected = _per_lane(data, lambda d, episode, t: _oracle_n_step(d, episode, t, n))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
@@ -159,10 +167,10 @@ RLAX_VTRACE = {  # clip_rho_threshold=1.1, clip_pg_rho_threshold=1.3; rlax clips
 
 def test_against_rlax():
     d = RLAX_INPUT
-    close = lambda found, expected: np.testing.assert_allclose(found, expected, rtol=1e-5)  # noqa: E731
+    close = lambda found, expected: np.testing.assert_allclose(found, expected, rtol=1e-5)
     close(_gae(d)[0], RLAX_GAE)
     close(_lambda(d), RLAX_LAMBDA)
-    close(n_step_returns(d["reward"], d["next_value"], d["terminated"], d["ended"], GAMMA, 3), RLAX_3_STEP)
+    close(_n_step(d, 3), RLAX_3_STEP)
     for lam, (targets, advantages) in RLAX_VTRACE.items():
         out = _vtrace(d, lam=lam, rho_bar=1.1, pg_rho_bar=1.3)
         close(out.targets, targets)
@@ -255,9 +263,9 @@ def _weights(data):
 
 def test_bad_input_is_named():
     data = _random(9)
-    with pytest.raises(ValueError, match=r"next_value has shape \(36, 5\), reward has \(37, 5\)"):
-        _gae({**data, "next_value": data["next_value"][1:]})
+    with pytest.raises(ValueError, match=r"next_value has shape \(37, 4\), reward has \(37, 5\)"):
+        _gae({**data, "next_value": data["next_value"][:, 1:]})
     with pytest.raises(ValueError, match="n is 0"):
-        n_step_returns(data["reward"], data["next_value"], data["terminated"], data["ended"], GAMMA, 0)
+        _n_step(data, 0)
     with pytest.raises(ValueError, match="time axis"):
         _gae({k: v[:0] for k, v in data.items()})

@@ -28,7 +28,7 @@ def clockwork() -> Learner:
         action = (obs[:, 1].astype(jnp.int32) + state) % 3
         return action, memory, PolicyOutput(-obs[:, 1], memory=before)
 
-    zeros = lambda n: jnp.zeros((n,), jnp.int32)  # noqa: E731
+    zeros = lambda n: jnp.zeros((n,), jnp.int32)
     return Learner("clockwork", lambda key, hp: (), act, lambda *a: a, zeros, lambda key: (), ())
 
 

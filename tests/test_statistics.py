@@ -165,7 +165,7 @@ def test_non_finite_runs_are_named_or_count_as_the_worst():
         (lambda: s.stratified_bootstrap([]), "not empty"),
         (lambda: s.stratified_bootstrap(np.zeros((2, 2, 2))), r"shape \(2, 2, 2\)"),
         (lambda: s.stratified_bootstrap([[1.0, 2.0], [3.0]]), "equally many runs"),
-        (lambda: s.stratified_bootstrap([1.0, 2.0], confidence=95), "confidence is 95"),
+        (lambda: s.stratified_bootstrap([1.0, 2.0], confidence=95.0), "confidence is 95"),
         (lambda: s.stratified_bootstrap([1.0, 2.0], resamples=0), "resamples is 0"),
         (lambda: s.clean([1.0], "ignore"), "non_finite is 'ignore'"),
         (lambda: s.probability_of_improvement(np.zeros((3, 2)), np.zeros((3, 1))), "x has 2 tasks, y has 1"),

@@ -1,15 +1,17 @@
 """The type checker that jaxtyping's import hook applies to both packages while tests run."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from beartype import beartype
 
 
 def check(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Beartype, but for constructors.
+    """Beartype, but for constructors and for what returns `Self`.
 
     jax rebuilds pytree dataclasses through their constructors with extra batch axes and with
-    placeholder leaves, which no shape annotation can describe.
+    placeholder leaves, which no shape annotation can describe. `Self` means nothing to beartype outside a
+    class that it decorates whole.
     """
-    return function if function.__name__ == "__init__" else beartype(function)
+    exempt = function.__name__ == "__init__" or function.__annotations__.get("return") in ("Self", Self)
+    return function if exempt else beartype(function)

@@ -163,7 +163,9 @@ def vectorize(
         obs, state = reset_slots(jax.random.split(key_slots, num_envs), params)
         pool: Any = ()
         if isinstance(resets, PoolResets):
-            pool = Pool(*reset_slots(jax.random.split(key_pool, resets.size), params), jnp.zeros((), jnp.int32))
+            pool = Pool(
+                *reset_slots(jax.random.split(key_pool, resets.size), params), jnp.zeros((), jnp.int32)
+            )
         return VectorState(
             env=state,
             obs=obs,
@@ -173,24 +175,24 @@ def vectorize(
             pool=pool,
         )
 
-    def starts(key: jax.Array, ended: jax.Array, pool: Any, params: Any) -> tuple[Any, Any]:
+    def starts(keys: jax.Array, ended: jax.Array, pool: Any, params: Any) -> tuple[Any, Any]:
         """Observations and states ``[N, ...]`` for the slots in ``ended`` to continue from."""
         match resets:
             case FullResets():
-                return reset_slots(jax.random.split(key, num_envs), params)
+                return reset_slots(keys, params)
             case OptimisticResets(resets_per_step=k):
-                fresh = reset_slots(jax.random.split(key, k), params)
+                fresh = reset_slots(jax.random.split(keys[0], k), params)
                 turn = (jnp.cumsum(ended, dtype=jnp.int32) - 1) % k
                 return jax.tree.map(lambda x: x[turn], fresh)
             case PoolResets(size=m):
-                drawn = jax.random.randint(key, (num_envs,), 0, m, jnp.int32)
+                drawn = jax.random.randint(keys[0], (num_envs,), 0, m, jnp.int32)
                 return jax.tree.map(lambda x: x[drawn], (pool.obs, pool.state))
 
     def step(key: jax.Array, state: VectorState, action: Any, params: Any) -> tuple[VectorState, VectorStep]:
-        key_step, key_reset = jax.random.split(key)
-        out = step_slots(jax.random.split(key_step, num_envs), state.env, action, params)
+        keys_step, keys_reset = jax.random.split(key, (2, num_envs))  # in one draw: this is a hot loop
+        out = step_slots(keys_step, state.env, action, params)
         ended = out.terminated | out.truncated
-        obs, env_state = _choose(ended, starts(key_reset, ended, state.pool, params), (out.obs, out.state))
+        obs, env_state = _choose(ended, starts(keys_reset, ended, state.pool, params), (out.obs, out.state))
         episode_return = state.episode_return + out.reward
         episode_length = state.episode_length + 1
         carried = VectorState(
@@ -211,7 +213,7 @@ def vectorize(
             return state
         obs, env_state = reset_slots(jax.random.split(key, resets.renew), params)
         places = (state.pool.cursor + jnp.arange(resets.renew, dtype=jnp.int32)) % resets.size
-        put = lambda old, new: jax.tree.map(lambda x, y: x.at[places].set(y), old, new)  # noqa: E731
+        put = lambda old, new: jax.tree.map(lambda x, y: x.at[places].set(y), old, new)
         pool = Pool(
             put(state.pool.obs, obs),
             put(state.pool.state, env_state),

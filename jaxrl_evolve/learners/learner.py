@@ -21,7 +21,8 @@ class Learner(NamedTuple):
     Attributes:
         name: for reports.
         init: ``(key, hp) -> state``.
-        act: ``(state, obs [N, ...], first [N], memory, key, mode) -> (action [N, ...], memory,
+        actor: ``state -> actor``, the part of the state that acting reads; taken once per rollout.
+        act: ``(actor, obs [N, ...], first [N], memory, key, mode) -> (action [N, ...], memory,
             PolicyOutput with leaves [N, ...])``. ``mode`` is static.
         update: ``(key, state, trajectory [T, N, ...], hp, eta, clock) -> (state, metrics)``; metrics is a dict
             of float32 scalars with the same keys on every call, among them ``loss``, which is not finite if
@@ -33,6 +34,7 @@ class Learner(NamedTuple):
 
     name: str
     init: Callable[[jax.Array, Any], Any]
+    actor: Callable[[Any], Any]
     act: Callable[..., tuple[Any, Any, PolicyOutput]]
     update: Callable[..., tuple[Any, dict[str, Array]]]
     initial_memory: Callable[[int], Any]

@@ -246,7 +246,7 @@ class Checkpoints:
             os.rename(work, self.folder / _folder_name(step, max(taken, default=-1) + 1))
             _sync_folder(self.folder)
             self._retain(step)
-        except Exception as error:  # noqa: BLE001  raised again by wait(), in the caller's thread
+        except Exception as error:
             self._failure = error
 
     def _retain(self, newest: int) -> None:

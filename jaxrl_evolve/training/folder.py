@@ -8,6 +8,7 @@ import json
 import math
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
@@ -25,8 +26,9 @@ except ImportError:  # no advisory locks on this system: a run folder then goes 
     fcntl = None
 
 _LOCK = ".lock"
-_FILES = ("config.json", "metrics.jsonl", "metrics.csv", "result.json")
-_FOLDERS = ("checkpoints", "tensorboard", "wandb")
+_RUN, _SWEEP = "config.json", "sweep.json"  # a folder without its one of these is none of ours
+_FILES = (_RUN, _SWEEP, "metrics.jsonl", "metrics.csv", "points.json", "result.json", "sweep.csv", "sweep.md")
+_FOLDERS = re.compile(r"checkpoints|tensorboard|wandb|shape_\d{3,}")
 _FIGURES = (".png", ".pdf", ".svg", ".gif")
 _DISTRIBUTIONS = ("jax", "jaxlib", "flax", "optax", "gymnax", "brax", "orbax-checkpoint", "jaxrl-evolve")
 
@@ -49,6 +51,11 @@ class RunFolder:
     def config(self) -> Path:
         """What was asked for."""
         return self.path / "config.json"
+
+    @property
+    def points(self) -> Path:
+        """Hyperparameters of a sweep's points, where the run has several."""
+        return self.path / "points.json"
 
     @property
     def metrics(self) -> Path:
@@ -75,12 +82,20 @@ class RunFolder:
         """What came out."""
         return self.path / "result.json"
 
+    @property
+    def sweep(self) -> Path:
+        """What a sweep varies: the folder of a sweep has this file instead of `config`."""
+        return self.path / _SWEEP
 
-def create(out: str | os.PathLike[str], *, overwrite: bool = False, resume: bool = False) -> RunFolder:
+
+def create(
+    out: str | os.PathLike[str], *, overwrite: bool = False, resume: bool = False, sweep: bool = False
+) -> RunFolder:
     """A folder for a new run, or with ``resume`` that of a run to be continued.
 
     ``overwrite`` deletes what an earlier run left, and refuses if anything else lies there. ``resume``
-    takes up a folder with a ``config.json``, and makes a new one where there is none.
+    takes up a folder with a ``config.json``, and makes a new one where there is none. A run never takes
+    the folder of a sweep, nor a sweep (``sweep.json``) that of a run.
 
     Raises:
         FolderError: the folder is not empty and neither was asked for (or both), it does not look like a
@@ -90,7 +105,7 @@ def create(out: str | os.PathLike[str], *, overwrite: bool = False, resume: bool
         raise FolderError(
             "overwrite and resume exclude each other: one deletes the run, the other continues it"
         )
-    path = Path(out)
+    path, kind, mark = Path(out), *_kind(sweep)
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path, prefix=".", suffix=".tmp"):
@@ -101,36 +116,40 @@ def create(out: str | os.PathLike[str], *, overwrite: bool = False, resume: bool
     if not entries:
         return RunFolder(path)
     if resume:
-        return existing(path)
+        return existing(path, sweep=sweep)
     if not overwrite:
         raise FolderError(
-            f"output folder {path} is not empty: continue its run with --resume or delete it with --overwrite"
+            f"output folder {path} is not empty: continue its {kind} with --resume or delete it with --overwrite"
         )
     foreign = [name for name in entries if not _belongs(path / name)]
-    if foreign or "config.json" not in entries:
-        what = f"it holds {', '.join(foreign[:3])}" if foreign else "it has no config.json"
-        raise FolderError(f"will not overwrite {path}: it does not look like a run folder ({what})")
+    if foreign or mark not in entries:
+        what = f"it holds {', '.join(foreign[:3])}" if foreign else f"it has no {mark}"
+        raise FolderError(f"will not overwrite {path}: it does not look like a {kind} folder ({what})")
     with Lock(RunFolder(path)):
-        # config.json goes last: a deletion that was cut short can be taken up again.
-        for name in sorted(entries, key=lambda name: name == "config.json"):
+        # The mark goes last: a deletion that was cut short can be taken up again.
+        for name in sorted(entries, key=lambda name: name == mark):
             target = path / name
             shutil.rmtree(target) if target.is_dir() and not target.is_symlink() else target.unlink()
     return RunFolder(path)
 
 
-def existing(path: str | os.PathLike[str]) -> RunFolder:
-    """The folder of an earlier run.
+def existing(path: str | os.PathLike[str], *, sweep: bool = False) -> RunFolder:
+    """The folder of an earlier run, or of an earlier sweep.
 
     Raises:
-        FolderError: there is none, or its ``config.json`` is missing or not a JSON object.
+        FolderError: there is none, or its ``config.json`` (``sweep.json``) is missing or not a JSON object.
     """
-    folder = RunFolder(Path(path))
+    folder, kind, mark = RunFolder(Path(path)), *_kind(sweep)
     if not folder.path.is_dir():
-        raise FolderError(f"there is no run folder {folder.path}")
-    if not folder.config.is_file():
-        raise FolderError(f"{folder.path} is not a run folder: it has no config.json")
-    read_json(folder.config)
+        raise FolderError(f"there is no {kind} folder {folder.path}")
+    if not (folder.path / mark).is_file():
+        raise FolderError(f"{folder.path} is not a {kind} folder: it has no {mark}")
+    read_json(folder.path / mark)
     return folder
+
+
+def _kind(sweep: bool) -> tuple[str, str]:
+    return ("sweep", _SWEEP) if sweep else ("run", _RUN)
 
 
 class Lock:
@@ -277,7 +296,7 @@ def provenance() -> dict[str, Any]:
 
 def _belongs(path: Path) -> bool:
     if path.is_dir() and not path.is_symlink():
-        return path.name in _FOLDERS
+        return _FOLDERS.fullmatch(path.name) is not None
     return path.name in _FILES or path.suffix in _FIGURES
 
 

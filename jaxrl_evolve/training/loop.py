@@ -12,17 +12,19 @@ import dataclasses
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from signal import Signals
 from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 
-from jaxrl_evolve import statistics
+from jaxrl_evolve import figures, statistics
 from jaxrl_evolve.config import TrainConfig
 from jaxrl_evolve.experiment import build, traced
 from jaxrl_evolve.training import folder as folders
 from jaxrl_evolve.training import sinks
-from jaxrl_evolve.training.axes import device_mesh
+from jaxrl_evolve.training.axes import mesh_for
 from jaxrl_evolve.training.checkpoint import Checkpoints, config_digest
 from jaxrl_evolve.training.interrupts import Interrupts
 from jaxrl_evolve.training.programs import AXIS, Programs, compile_programs, to_host
@@ -86,6 +88,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = True,
+    step: int | None = None,
     points: Sequence[Any] | None = None,
 ) -> TrainResult:
     """Train every seed of a configuration, side by side.
@@ -96,6 +99,8 @@ def train(
         resume: continue the run in ``out``.
         overwrite: delete the run in ``out`` first.
         quiet: show no progress.
+        step: which checkpoint to resume from, by its number of updates; the newest by default. What the run
+            did after it is made anew.
         points: hyperparameter objects to run instead of ``config.hp``, each with every seed (a sweep). Runs
             are ordered point by point.
 
@@ -105,54 +110,76 @@ def train(
         Diverged: no run is left.
     """
     experiment = build(config)
+    loop = _Loop(config, points)
     with contextlib.ExitStack() as stack:
-        folder = None
         if out is not None:
-            folder = _open_folder(config, out, resume, overwrite)
-            if jax.process_index() == 0:
-                stack.enter_context(folders.Lock(folder))
-        loop = _Loop(config, points, folder)
-        loop.prepare(experiment, resume)
-        total, seeds = config.env_steps, loop.runs
+            loop.folder = _open_folder(loop, out, resume, overwrite, stack)
+        stack.callback(loop.close)
+        if resume and step is None and (finished := loop.finished(experiment)):
+            return finished
+        loop.prepare(experiment, resume, step)
         progress = stack.enter_context(
             TrainingProgress(
                 f"{config.algorithm} on {config.env}",
-                total,
+                config.env_steps,
                 start=loop.updates * config.steps_per_update,
-                seeds=seeds,
+                seeds=loop.runs,
                 quiet=quiet or jax.process_index() != 0,
             )
         )
         interrupts = stack.enter_context(Interrupts())
-        stack.callback(loop.close)
         for stop in loop.remaining():
-            loop.advance(stop, progress)
+            if not loop.all_diverged():  # which a resumed run may be from the start
+                loop.advance(stop, progress)
             if loop.all_diverged():
-                loop.save()
+                loop.stop_early()
                 raise Diverged(loop.divergence_message() + "; no run is left")
-            if interrupts.requested and stop.updates < config.updates:
-                loop.save()
-                raise Interrupted(interrupts.requested, _how_to_resume(interrupts.requested, loop, out))
+            signal = _agreed(interrupts.requested)
+            if signal and stop.updates < config.updates:
+                loop.stop_early()
+                raise Interrupted(signal, _how_to_resume(signal, loop, out))
         return loop.finish()
 
 
+def _agreed(signal: str | None) -> str | None:
+    """The signal that any process got: all must stop at the same update, or the rest would wait for ever."""
+    if jax.process_count() == 1:
+        return signal
+    got = int(Signals[signal]) if signal else 0
+    highest = int(multihost_utils.process_allgather(np.asarray(got)).max())
+    return Signals(highest).name if highest else None
+
+
 def _how_to_resume(signal: str, loop: _Loop, out: Any) -> str:
-    done = f"{signal} after {loop.updates * loop.config.steps_per_update:,} of {loop.config.env_steps:,} steps"
-    return f"{done}; nothing was saved" if out is None else f"{done}; continue with: jaxrl-evolve resume {out}"
+    done = (
+        f"{signal} after {loop.updates * loop.config.steps_per_update:,} of {loop.config.env_steps:,} steps"
+    )
+    return (
+        f"{done}; nothing was saved" if out is None else f"{done}; continue with: jaxrl-evolve resume {out}"
+    )
 
 
 def _open_folder(
-    config: TrainConfig[Any, Any], out: str | os.PathLike[str], resume: bool, overwrite: bool
+    loop: _Loop, out: str | os.PathLike[str], resume: bool, overwrite: bool, stack: contextlib.ExitStack
 ) -> folders.RunFolder:
-    """The run folder, its configuration written; of several processes only the first touches it."""
+    """The run folder, locked, its configuration written; of several processes only the first touches it."""
     if jax.process_index() != 0:
         return folders.RunFolder(folders.Path(out))
     folder = folders.create(out, overwrite=overwrite, resume=resume)
-    asked = folders.plain(config)
+    stack.enter_context(folders.Lock(folder))
+    asked, points = folders.plain(loop.config), {"points": folders.plain(loop.points)}
     if folder.config.exists():
         _same_config(folders.read_json(folder.config), asked, folder)
     else:
         folders.write_json(folder.config, asked)
+    if loop.points is not None and not (folder.points.exists() or folder.metrics.exists()):
+        folders.write_json(folder.points, points)
+    there = folders.read_json(folder.points) if folder.points.exists() else {"points": None}
+    if there != points:
+        raise ValueError(
+            f"the run in {folder.path} was started with other points of a sweep: resume the sweep itself, or "
+            "train into another folder"
+        )
     return folder
 
 
@@ -177,18 +204,16 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 class _Loop:
     """Host state of one training run; `train` is its only user."""
 
-    def __init__(
-        self, config: TrainConfig[Any, Any], points: Sequence[Any] | None, folder: folders.RunFolder | None
-    ) -> None:
+    def __init__(self, config: TrainConfig[Any, Any], points: Sequence[Any] | None) -> None:
         self.config = config
-        self.folder = folder
         self.points = points
+        self.folder: folders.RunFolder | None = None
         self.runs = config.seeds * (len(points) if points else 1)
         self.group = config.group or self.runs
         if self.runs % self.group:
             raise ValueError(f"group is {self.group}; it must divide the number of runs, {self.runs}")
         self.seeds = np.tile(np.arange(config.seeds), self.runs // config.seeds)
-        self.updates = 0
+        self.updates = self.saved = 0
         self.run_seconds = self.eval_seconds = self.compile_seconds = 0.0
         self.rows: list[dict[str, Any]] = []
         self.diverged = np.full(self.runs, -1)
@@ -197,33 +222,57 @@ class _Loop:
         self.checkpoints: Checkpoints | None = None
         self.sink = sinks.Sink(lambda row, step: None, lambda: None)
 
-    def prepare(self, experiment: Any, resume: bool) -> None:
+    def prepare(self, experiment: Any, resume: bool, step: int | None = None) -> None:
         """Compile, make or restore the states, open the sinks."""
-        devices = jax.device_count()
-        mesh = device_mesh(AXIS) if devices > 1 and self.group % devices == 0 else None
+        mesh = mesh_for(AXIS, self.group)
         for i, hp in enumerate(self._hp_groups()):
             if i and self.points is None:
                 self.programs.append(self.programs[0])  # groups of one program differ in their seeds only
                 continue
             programs = compile_programs(
-                experiment, hp, self.group, self.config.updates, self.config.evaluation, self.config.seed, mesh
+                experiment,
+                hp,
+                self.group,
+                self.config.updates,
+                self.config.evaluation,
+                self.config.seed,
+                mesh,
             )
             self.programs.append(programs)
             self.compile_seconds += programs.compile_seconds
         self.states = [p.init(seeds) for p, seeds in zip(self.programs, self._seed_groups(), strict=True)]
         if self.folder is None:
             return
-        identity = {"algorithm": self.config.algorithm, "env": self.config.env}
-        identity["config_digest"] = config_digest(_decisive(self.config))
-        self.checkpoints = Checkpoints(self.folder.checkpoints, identity, keep=self.config.keep)
-        if resume and self.checkpoints.steps():
-            self.states, record = self.checkpoints.restore(self.states)
-            self.updates = record["updates"]
+        self.checkpoints = self._open_checkpoints(self.folder)
+        if resume and (step is not None or self.checkpoints.steps()):
+            self.states, record = self.checkpoints.restore(self.states, step)
+            self.updates = self.saved = record["updates"]
             self.run_seconds, self.eval_seconds = record["run_seconds"], record["eval_seconds"]
             self.compile_seconds += record["compile_seconds"]
             self.diverged = np.asarray(record["diverged"])
         if jax.process_index() == 0:
             self.sink = self._open_sinks(self.folder)
+
+    def _open_checkpoints(self, folder: folders.RunFolder) -> Checkpoints:
+        identity = {"algorithm": self.config.algorithm, "env": self.config.env}
+        identity["config_digest"] = config_digest(_decisive(self.config))
+        return Checkpoints(folder.checkpoints, identity, keep=self.config.keep)
+
+    def finished(self, experiment: Any) -> TrainResult | None:
+        """The result of a run that needs no more work, read back without compiling anything; else None."""
+        if self.folder is None or not self.folder.result.exists():
+            return None
+        self.checkpoints = self._open_checkpoints(self.folder)
+        if self.checkpoints.steps()[-1:] != [self.config.updates]:
+            return None
+        init = jax.vmap(experiment.chunk.init, (0, None, None))
+        keys = jax.random.split(jax.random.key(0), self.group)
+        group = jax.eval_shape(init, keys, traced(self.config.hp), experiment.env.params)
+        states, _ = self.checkpoints.restore([group] * (self.runs // self.group))
+        rows = sinks.read_jsonl(self.folder.metrics)
+        if not self.folder.curves.exists():
+            self.draw()
+        return TrainResult(self.config, folders.read_json(self.folder.result), states, rows)
 
     def _hp_groups(self) -> list[Any]:
         """Hyperparameters of every group: scalars, or one value per run where there are points."""
@@ -233,7 +282,8 @@ class _Loop:
         own = [traced(point) for point in self.points for _ in range(self.config.seeds)]
         stacked = jax.tree.map(lambda *x: np.stack(x), *own)
         return [
-            jax.tree.map(lambda x, i=i: x[i * self.group : (i + 1) * self.group], stacked) for i in range(groups)
+            jax.tree.map(lambda x, i=i: x[i * self.group : (i + 1) * self.group], stacked)
+            for i in range(groups)
         ]
 
     def _seed_groups(self) -> list[np.ndarray]:
@@ -242,27 +292,37 @@ class _Loop:
     def _open_sinks(self, folder: folders.RunFolder) -> sinks.Sink:
         config, at = self.config.sinks, self.updates * self.config.steps_per_update
         resume_at = at if self.updates else None
-        opened = [sinks.jsonl(folder.metrics, resume_at), sinks.table(folder.table, resume_at)]
-        if config.tensorboard:
-            opened.append(sinks.tensorboard(folder.path / "tensorboard", config.per_seed, resume_at))
-        if config.wandb != "off":
-            name = f"{self.config.algorithm} {self.config.env}"
-            opened.append(
-                sinks.wandb(
-                    folder.path / "wandb",
-                    config.wandb_project,
-                    name,
-                    folders.plain(self.config),
-                    config.per_seed,
-                    config.wandb == "offline",
+        opened: list[sinks.Sink] = []
+        with contextlib.ExitStack() as on_failure:
+
+            def add(sink: sinks.Sink) -> None:
+                on_failure.callback(sink.close)
+                opened.append(sink)
+
+            add(sinks.jsonl(folder.metrics, resume_at))
+            add(sinks.table(folder.table, resume_at))
+            if config.tensorboard:
+                add(sinks.tensorboard(folder.path / "tensorboard", config.per_seed, resume_at))
+            if config.wandb != "off":
+                add(
+                    sinks.wandb(
+                        folder.path / "wandb",
+                        config.wandb_project,
+                        f"{self.config.algorithm} {self.config.env}",
+                        folders.plain(self.config),
+                        config.per_seed,
+                        config.wandb == "offline",
+                    )
                 )
-            )
+            on_failure.pop_all()
         return sinks.together(*opened)
 
     def remaining(self) -> list[Stop]:
         """The stops that are still ahead."""
         c = self.config
-        return [s for s in stops(c.updates, c.rows, c.evaluation.times, c.checkpoints) if s.updates > self.updates]
+        return [
+            s for s in stops(c.updates, c.rows, c.evaluation.times, c.checkpoints) if s.updates > self.updates
+        ]
 
     def advance(self, stop: Stop, progress: TrainingProgress) -> None:
         """Train up to a stop and do what is due there."""
@@ -276,7 +336,12 @@ class _Loop:
         self.updates = stop.updates
         steps = self.updates * self.config.steps_per_update
         metrics = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        row: dict[str, Any] = {"env_steps": steps, "updates": self.updates, "seconds": self.run_seconds, **metrics}
+        row: dict[str, Any] = {
+            "env_steps": steps,
+            "updates": self.updates,
+            "seconds": self.run_seconds,
+            **metrics,
+        }
         if stop.evaluate:
             row["eval_return"] = self.evaluate(1).mean(-1)
         self._note_divergence(progress)
@@ -331,9 +396,10 @@ class _Loop:
         return f"the loss of all {self.runs} runs was not finite after at most {first:,} steps{kept}"
 
     def save(self) -> None:
-        """Write a checkpoint of now, unless there is one."""
-        if self.checkpoints is None or self.updates in self.checkpoints.steps():
+        """Write a checkpoint of now, unless that is done."""
+        if self.checkpoints is None or self.saved == self.updates:
             return
+        self.saved = self.updates
         record = {
             "updates": self.updates,
             "run_seconds": self.run_seconds,
@@ -343,11 +409,44 @@ class _Loop:
         }
         self.checkpoints.save(self.updates, self.states, record)
 
+    def stop_early(self) -> None:
+        """Save what there is, and draw it."""
+        self.save()
+        if self.checkpoints is not None:
+            self.checkpoints.wait()
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw the learning curves, of the evaluations where there are several, else of training episodes."""
+        if self.folder is None or jax.process_index() != 0:
+            return
+        rows = sinks.read_jsonl(self.folder.metrics)
+        for name, label in (("eval_return", "Evaluation return"), ("episode_return", "Training return")):
+            seen = [row for row in rows if any(x is not None for x in row.get(name, ()))]
+            if len(seen) < (2 if name == "eval_return" else 1):
+                continue
+            steps = np.array([row[sinks.STEP] for row in seen])
+            returns = np.array([row[name] for row in seen], np.float64).T
+            labels = (
+                [f"point {i}" for i in range(len(self.points))] if self.points else [self.config.algorithm]
+            )
+            curves = [
+                figures.Curve(name, steps, of_point)
+                for name, of_point in zip(labels, np.split(returns, len(labels)), strict=True)
+            ]
+            title = f"{self.config.algorithm} on {self.config.env}"
+            figures.learning_curves(
+                curves, self.folder.curves, title=title, ylabel=label, per_seed=len(curves) == 1
+            )
+            return
+
     def close(self) -> None:
         """Finish writing."""
-        self.sink.close()
-        if self.checkpoints is not None:
-            self.checkpoints.close()
+        try:
+            self.sink.close()
+        finally:
+            if self.checkpoints is not None:
+                self.checkpoints.close()
 
     def finish(self) -> TrainResult:
         """The final evaluation, the result file and the figure."""
@@ -356,21 +455,22 @@ class _Loop:
         returns = self.evaluate(repeats)[:, : evaluation.final_episodes].mean(-1)
         returns = np.where(self.diverged >= 0, np.nan, returns)
         summary = self._summary(returns)
+        if self.checkpoints is not None:
+            self.checkpoints.wait()  # so that whoever finds a result also finds the agents
         if self.folder is not None and jax.process_index() == 0:
             folders.write_json(self.folder.result, summary)
+        self.draw()
         return TrainResult(self.config, folders.plain(summary), self.states, self.rows)
 
     def _summary(self, returns: np.ndarray) -> dict[str, Any]:
         config = self.config
-        iqm = (
-            statistics.estimate(returns, statistics.iqm, non_finite="worst")
-            if self.points is None and np.isfinite(returns).any()
-            else statistics.Estimate(float("nan"), float("nan"), float("nan"))
-        )
+        iqm = estimate_iqm(returns if self.points is None else returns[:0])
         steps = config.env_steps * self.runs
+        points = {} if self.points is None else {"points": self._point_summaries(returns)}
         return {
             "algorithm": config.algorithm,
             "env": config.env,
+            "env_options": dict(config.env_options),
             "seeds": config.seeds,
             "env_steps": config.env_steps,
             "eval_return": returns,
@@ -385,8 +485,25 @@ class _Loop:
                 str(run): int(self.diverged[run]) * config.steps_per_update
                 for run in np.flatnonzero(self.diverged >= 0)
             },
+            **points,
             **folders.provenance(),
         }
+
+    def _point_summaries(self, returns: np.ndarray) -> list[dict[str, Any]]:
+        summaries = []
+        for hp, of_point in zip(self.points or (), returns.reshape(-1, self.config.seeds), strict=True):
+            iqm = estimate_iqm(of_point)
+            summaries.append(
+                {"hp": hp, "eval_return": of_point, "iqm": iqm.value, "ci95": [iqm.low, iqm.high]}
+            )
+        return summaries
+
+
+def estimate_iqm(returns: np.ndarray) -> statistics.Estimate:
+    """The interquartile mean of runs; a diverged one counts as the worst of them, NaN where none is left."""
+    if not np.isfinite(returns).any():
+        return statistics.Estimate(float("nan"), float("nan"), float("nan"))
+    return statistics.estimate(returns, statistics.iqm, non_finite="worst")
 
 
 def _decisive(config: TrainConfig[Any, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import io
 import json
 import os
 import secrets
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,6 +85,19 @@ def jsonl(path: str | os.PathLike[str], resume_at: int | None = None) -> Sink:
         file.flush()
 
     return Sink(write, file.close)
+
+
+def read_jsonl(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The rows that `jsonl` wrote, oldest first; a half-written last line is left out.
+
+    Raises:
+        SinkError: an earlier row is damaged (its line is named), or the file cannot be read.
+    """
+    path = Path(path)
+    with _open(path, "rb", "read") as file:
+        end = _end_of_lines(file, path, sys.maxsize)
+        file.seek(0)
+        return [json.loads(line) for line in file.read(end).splitlines()]
 
 
 def table(path: str | os.PathLike[str], resume_at: int | None = None) -> Sink:
@@ -239,11 +253,11 @@ def _numbers(flat: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     return ((name, value) for name, value in flat.items() if isinstance(value, (int, float)))
 
 
-def _open(path: Path, mode: str) -> Any:
+def _open(path: Path, mode: str, what: str = "write") -> Any:
     try:
         return open(path, mode)
     except OSError as error:
-        raise SinkError(f"cannot write {path}: {error.strerror}") from None
+        raise SinkError(f"cannot {what} {path}: {error.strerror}") from None
 
 
 def _end_of_lines(file: Any, path: Path, resume_at: int) -> int:

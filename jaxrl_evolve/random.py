@@ -1,0 +1,94 @@
+"""Threefry keys whose generator is straight-line code.
+
+On CPU, jax compiles each call of its Threefry generator into a loop of small kernels. In a simulation
+step a few such loops cost more than the step. Here the same generator (Salmon et al. 2011, Threefry-2x32
+with 20 rounds) is written without a loop, so XLA fuses each call into one kernel; keys, splits and bits
+are those of jax's own ``threefry2x32``, bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.random import define_prng_impl
+from jaxtyping import Array, UInt32
+
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+_PARITY = np.uint32(0x1BD11BDA)
+
+
+def _threefry(key: UInt32[Array, 2], x0: Array, x1: Array) -> tuple[Array, Array]:
+    """Encrypt the counters ``(x0, x1)``, uint32 arrays of one shape."""
+    schedule = (key[0], key[1], key[0] ^ key[1] ^ _PARITY)
+    x0, x1 = x0 + schedule[0], x1 + schedule[1]
+    for group in range(5):
+        for distance in _ROTATIONS[group % 2]:
+            x0 = x0 + x1
+            x1 = (x1 << np.uint32(distance)) | (x1 >> np.uint32(32 - distance))
+            x1 = x0 ^ x1
+        x0 = x0 + schedule[(group + 1) % 3]
+        x1 = x1 + schedule[(group + 2) % 3] + np.uint32(group + 1)
+    return x0, x1
+
+
+def _counters(shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """High and low words of ``0, 1, 2, …`` in C order."""
+    size = math.prod(shape)
+    if size >= 2**32:
+        raise ValueError(f"shape is {shape}, {size} numbers; one call draws fewer than 2**32")
+    low = jnp.arange(size, dtype=jnp.uint32).reshape(shape)
+    return jnp.zeros(shape, jnp.uint32), low
+
+
+def _barrier(x: Array) -> Array:
+    # Without it XLA would fuse the rounds into every reader of the result, and compute them there again.
+    return jax.lax.optimization_barrier(x)
+
+
+def _seed(seed: Array) -> Array:
+    words = jnp.asarray(seed)
+    if words.dtype.itemsize <= 4:
+        return jnp.stack([jnp.zeros((), jnp.uint32), words.astype(jnp.uint32)])
+    return jnp.stack([(words >> 32).astype(jnp.uint32), words.astype(jnp.uint32)])
+
+
+def _split(key: Array, shape: tuple[int, ...]) -> Array:
+    return _barrier(jnp.stack(_threefry(key, *_counters(tuple(shape))), axis=-1))
+
+
+def _fold_in(key: Array, data: Any) -> Array:
+    words = _seed(jnp.asarray(data, jnp.uint32))
+    return _barrier(jnp.stack(_threefry(key, words[0], words[1])))
+
+
+def _random_bits(key: Array, bit_width: int, shape: tuple[int, ...]) -> Array:
+    high, low = _threefry(key, *_counters(tuple(shape)))
+    if bit_width == 64:
+        return _barrier((high.astype(jnp.uint64) << 32) | low.astype(jnp.uint64))
+    return _barrier((high ^ low).astype(jnp.dtype(f"uint{bit_width}")))
+
+
+IMPLEMENTATION = define_prng_impl(
+    key_shape=(2,),
+    seed=_seed,
+    split=_split,
+    random_bits=_random_bits,
+    fold_in=_fold_in,
+    name="threefry2x32_fused",
+    tag="fry_fused",
+)
+"""The implementation, for `jax.random.wrap_key_data` and `jax.random.key`."""
+
+
+def key(seed: int) -> Array:
+    """A typed key with the value of ``jax.random.key(seed)``, drawing the same numbers faster on CPU."""
+    return fused(jax.random.key(seed))
+
+
+def fused(keys: Array) -> Array:
+    """The same keys (any shape) under this implementation."""
+    return jax.random.wrap_key_data(jax.random.key_data(keys), impl=IMPLEMENTATION)

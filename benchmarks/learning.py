@@ -113,10 +113,10 @@ SUITES: dict[str, Suite] = {
                 reference="1, perfect; 0, no memory",
                 changes={"env_options": {"memory_length": str(length)}, **changes},
             )
-            for length in (10, 30)
+            for length in (10, 50)
             for name, changes in (("GRU", {}), ("MLP", _WITHOUT_MEMORY))
         ),
-        steps=500_000,
+        steps=300_000,
         seeds=8,
         evaluation=EvaluationConfig(times=5, episodes=128, final_episodes=512),
         remarks="",

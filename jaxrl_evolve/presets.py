@@ -35,6 +35,22 @@ class Preset:
 
 
 _CLASSIC = Preset()
+# The tasks that are hard at a constant scale of rewards and observations. Tuned here over learning rate, gamma
+# and entropy bonus at 5e5 steps with root seeds 100 and 200; the reported ones have root seed 0.
+_NORMALISED = PPOConfig(normalise_observations=True, normalise_returns=True)
+_ACROBOT = replace(_CLASSIC, num_envs=16, hp=PPOHyperparameters(learning_rate=1e-3))
+_PENDULUM = Preset(
+    num_envs=16,
+    config=replace(_NORMALISED, epochs=10, minibatches=8),
+    hp=PPOHyperparameters(learning_rate=1e-3, gamma=0.95, entropy_coef=0.0),
+)
+_MOUNTAIN_CAR = Preset(
+    num_envs=16,
+    rollout_length=64,
+    config=_NORMALISED,
+    hp=PPOHyperparameters(learning_rate=3e-3, gae_lambda=0.98, entropy_coef=0.05),
+)
+_MOUNTAIN_CAR_CONTINUOUS = Preset(num_envs=32, config=_NORMALISED, hp=PPOHyperparameters(learning_rate=3e-3))
 _MINATAR = Preset(
     num_envs=64,
     config=PPOConfig(minibatches=8, network=NetworkConfig(activation="relu")),
@@ -67,10 +83,19 @@ _CRAFTAX = Preset(
     config=PPOConfig(minibatches=8, network=NetworkConfig(hidden=(512, 512, 512))),
     hp=PPOHyperparameters(learning_rate=2e-4, gae_lambda=0.8, max_grad_norm=1.0),
 )
-_MEMORY = NetworkConfig(memory="gru", memory_size=64, hidden=(64,))
+_MEMORY_CHAIN = Preset(
+    num_envs=64,
+    rollout_length=64,
+    config=PPOConfig(network=NetworkConfig(memory="gru", memory_size=64, hidden=(64,))),
+    hp=PPOHyperparameters(learning_rate=1e-3),
+)
 
 PPO_PRESETS: dict[str, Preset] = {
     "*": _CLASSIC,
+    "Acrobot-v1": _ACROBOT,
+    "Pendulum-v1": _PENDULUM,
+    "MountainCar-v0": _MOUNTAIN_CAR,
+    "MountainCarContinuous-v0": _MOUNTAIN_CAR_CONTINUOUS,
     "*-MinAtar": _MINATAR,
     **{
         game: replace(_MINATAR, hp=replace(_MINATAR.hp, learning_rate=rate))
@@ -81,9 +106,7 @@ PPO_PRESETS: dict[str, Preset] = {
     "craftax/*-Pixels-*": replace(
         _CRAFTAX, config=replace(_CRAFTAX.config, network=NetworkConfig(encoder="atari", hidden=(512,)))
     ),
-    "MemoryChain-bsuite": replace(
-        _CLASSIC, num_envs=64, rollout_length=32, config=PPOConfig(network=_MEMORY, minibatches=4)
-    ),
+    "MemoryChain-bsuite": _MEMORY_CHAIN,
 }
 
 

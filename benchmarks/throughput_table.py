@@ -71,7 +71,7 @@ def read(path: Path) -> list[Row]:
     """The rows of a file; none if it does not exist."""
     if not path.exists():
         return []
-    number = lambda text: float(text) if text else None  # noqa: E731
+    number = lambda text: float(text) if text else None
     with path.open(newline="") as file:
         return [
             Row(
@@ -157,7 +157,7 @@ def _speed(results: _Results) -> str:
     for name in results.has(*cases.SPEED):
         case = cases.SPEED[name]
         own, peer = (results.get(name, "steps_per_second", side) for side in ("ours", "peer"))
-        pair = lambda measure, digits, name=name: (  # noqa: E731
+        pair = lambda measure, digits, name=name: (
             f"{_spread(results.get(name, measure), digits)} / "
             f"{_spread(results.get(name, measure, 'peer'), digits)}"
         )

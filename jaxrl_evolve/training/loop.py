@@ -19,7 +19,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from jaxrl_evolve import figures, statistics
+from jaxrl_evolve import figures, random, statistics
 from jaxrl_evolve.config import TrainConfig
 from jaxrl_evolve.experiment import build, traced
 from jaxrl_evolve.training import folder as folders

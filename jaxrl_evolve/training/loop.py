@@ -218,6 +218,7 @@ class _Loop:
         self.rows: list[dict[str, Any]] = []
         self.diverged = np.full(self.runs, -1)
         self.states: list[Any] = []
+        self.shardings: Any = None
         self.hps: list[Any] = []
         self.programs: Programs
         self.checkpoints: Checkpoints | None = None
@@ -241,6 +242,7 @@ class _Loop:
         self.states = [
             self.programs.init(seeds, hp) for seeds, hp in zip(self._seed_groups(), self.hps, strict=True)
         ]
+        self.shardings = jax.tree.map(lambda x: x.sharding, self.states[0])
         if self.folder is None:
             return
         self.checkpoints = self._open_checkpoints(self.folder)
@@ -354,14 +356,14 @@ class _Loop:
             self.save()
 
     def _load(self, i: int) -> Any:
-        """Group ``i``'s state on the device."""
-        if len(self.states) == 1:
-            return self.states[i]
-        return jax.device_put(self.states[i], jax.local_devices()[0])
+        """Group ``i``'s state where the compiled programs expect it."""
+        if len(self.states) > 1:
+            self.states[i] = jax.tree.map(jax.device_put, self.states[i], self.shardings)
+        return self.states[i]
 
     def _unload(self, i: int) -> None:
-        """With several groups, only the one at work occupies the device."""
-        if len(self.states) > 1:
+        """With several groups, only the one at work occupies the accelerator."""
+        if len(self.states) > 1 and jax.default_backend() != "cpu":
             self.states[i] = jax.device_put(self.states[i], jax.local_devices(backend="cpu")[0])
 
     def evaluate(self, repeats: int) -> np.ndarray:

@@ -206,7 +206,9 @@ def test_the_message_names_the_run_and_the_steps(some_lost, capsys):
 def test_when_all_diverge_the_last_good_state_remains(tmp_path):
     config = spoiled(1.0)
     for resume in (False, True):  # resuming trains nothing further
-        with pytest.raises(Diverged, match="the loss of all 4 runs was not finite .*no run is left") as caught:
+        with pytest.raises(
+            Diverged, match="the loss of all 4 runs was not finite .*no run is left"
+        ) as caught:
             train(config, tmp_path / "run", resume=resume)
         assert str(tmp_path / "run" / "checkpoints") in str(caught.value)
         assert "\n" not in str(caught.value)

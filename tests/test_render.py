@@ -54,7 +54,9 @@ def test_a_gif_shows_a_whole_episode(cartpole, tmp_path):
     for shown, drawn in ((first, frames[0]), (last, frames[-1])):
         assert np.abs(shown - drawn).mean() < 2  # a palette of 256 colours
     assert np.abs(first - last).max() > 50
-    assert render(cartpole, tmp_path / "deep" / "a.gif", run=1, seed=3, fps=25) == str(tmp_path / "deep" / "a.gif")
+    assert render(cartpole, tmp_path / "deep" / "a.gif", run=1, seed=3, fps=25) == str(
+        tmp_path / "deep" / "a.gif"
+    )
     assert (tmp_path / "deep" / "a.gif").read_bytes() == (cartpole / "episode.gif").read_bytes()
     assert os.listdir(tmp_path / "deep") == ["a.gif"]
 

@@ -74,7 +74,9 @@ def test_results_agree_with_each_other(swept):
         assert (point["iqm"], *point["ci95"]) == pytest.approx(tuple(expected))
         assert point["diverged"] == 0 and point["env_steps"] == 640
     assert result["best"] == max(points, key=lambda point: point["iqm"])
-    assert {"algorithm", "env", "seeds", "seed", "compile_seconds", "versions", "git", "device"} <= set(result)
+    assert {"algorithm", "env", "seeds", "seed", "compile_seconds", "versions", "git", "device"} <= set(
+        result
+    )
     assert table == (out / "sweep.md").read_text()
     lines = table.splitlines()[4:]
     rates = [float(line.split("|")[2]) for line in lines]
@@ -83,7 +85,9 @@ def test_results_agree_with_each_other(swept):
     with (out / "sweep.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["iqm"]) for row in rows] == [point["iqm"] for point in points]
-    assert [[float(row["seed_0"]), float(row["seed_1"])] for row in rows] == [p["eval_return"] for p in points]
+    assert [[float(row["seed_0"]), float(row["seed_1"])] for row in rows] == [
+        p["eval_return"] for p in points
+    ]
     assert (out / "sweep.png").read_bytes().startswith(b"\x89PNG")
     assert (out / "shape_000" / "curves.png").exists()
 
@@ -106,7 +110,9 @@ def test_random_draws_are_written_down_and_depend_on_the_seed_alone():
     assert made == plan(config, ["num_envs=4,8"], random, 200)
     assert [shape.settings for shape in made.shapes] == [{"num_envs": 4}, {"num_envs": 8}]
     assert made.shapes[0].points == made.shapes[1].points
-    rates, clips = (np.array([p[f"hp.{name}"] for p in made.shapes[0].points]) for name in ("learning_rate", "clip"))
+    rates, clips = (
+        np.array([p[f"hp.{name}"] for p in made.shapes[0].points]) for name in ("learning_rate", "clip")
+    )
     # Kolmogorov's 0.1 % bound for 200 draws is 0.137.
     for uniform in (np.log(rates / 1e-4) / math.log(100), (clips - 0.1) / 0.2):
         assert 0 <= uniform.min() and uniform.max() <= 1

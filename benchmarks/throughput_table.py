@@ -204,14 +204,15 @@ def _breakdown(results: _Results) -> str:
         whole, alone = results.value(name, "whole update"), results.value(name, "network alone")
         parts = [row for row in results.rows.values() if row.case == name and row.value is not None]
         rows = [(row.measure, f"{row.value:.2f}", f"{row.value / whole:.0%}") for row in parts]  # type: ignore[operator]
-        text += (
-            f"## Where the time goes\n\nOne update of {cases.BREAKDOWN[name].title}, one seed. Parts are timed "
-            "alone or as differences; what the compiler overlaps between them shows as a negative rest. The last "
-            "row is the limit: the network forwards and backwards on the same minibatches, already shuffled. "
-            f"The whole takes {_ratio(whole, alone)} times as long.\n\n"
-            + _table(("Part", "ms", "Share"), rows)
-        )
-    return text
+        text += f"\n{cases.BREAKDOWN[name].title}; the whole takes {_ratio(whole, alone)} times the network alone:\n\n"
+        text += _table(("Part", "ms", "Share"), rows)
+    if not text:
+        return ""
+    return (
+        "## Where the time goes\n\nOne update of one seed. Parts are timed alone or as differences, so what the "
+        "compiler saves across them shows as a negative rest. The last row is the limit: the network forwards "
+        "and backwards on the same minibatches, already shuffled, without optimiser.\n" + text
+    )
 
 
 def _resets(results: _Results) -> str:

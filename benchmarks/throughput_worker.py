@@ -21,9 +21,9 @@ use_all_cores()  # as the command does
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
-from jaxrl_envs.vector import VectorEnv, VectorState, VectorStep, resets_from_name, vectorize  # noqa: E402
 from throughput_peer import peak_mib, say  # noqa: E402
 
+from jaxrl_envs.vector import VectorEnv, VectorState, VectorStep, resets_from_name, vectorize  # noqa: E402
 from jaxrl_evolve import random  # noqa: E402
 from jaxrl_evolve.clock import Clock  # noqa: E402
 from jaxrl_evolve.config import EvaluationConfig, TrainConfig  # noqa: E402
@@ -178,7 +178,7 @@ def breakdown(case: dict[str, Any]) -> None:
 
         return jax.lax.scan(body, params, batches)
 
-    envs, trajectory = jax.jit(act_and_step)(key, state.learner, state.envs)
+    _, trajectory = jax.jit(act_and_step)(key, state.learner, state.envs)
     params = state.learner.params
     value, (advantage, target) = jax.jit(values_and_advantages)(params, trajectory)
     with_value = trajectory.replace(policy=trajectory.policy.replace(value=value))

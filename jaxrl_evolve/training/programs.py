@@ -64,9 +64,10 @@ def compile_programs(
     """
     env, learner, one_run = experiment
     own_hp = any(jnp.ndim(x) for x in jax.tree.leaves(hp))
-    devices = 1 if mesh is None else mesh.size
-    lanes = sequential_lanes(one_run.steps_per_update) if jax.default_backend() == "cpu" else 0
-    axis = RunAxis(AXIS, runs, hp=own_hp, lanes=lanes if lanes < runs // devices else 0)
+    on_one = runs // (1 if mesh is None else mesh.size)
+    lanes = sequential_lanes(one_run.steps_per_update) if jax.default_backend() == "cpu" else on_one
+    # A vmap over a single run would only turn its products into slower, batched ones.
+    axis = RunAxis(AXIS, runs, hp=own_hp, lanes=lanes if lanes < on_one else 1 if on_one == 1 else 0)
     chunk = over_runs(one_run, [axis], mesh)
     test = make_evaluation(env, learner, evaluation.episodes, evaluation.max_steps, evaluation.mode)
     root = random.key(root_seed)

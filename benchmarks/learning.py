@@ -113,10 +113,10 @@ SUITES: dict[str, Suite] = {
                 reference="1, perfect; 0, no memory",
                 changes={"env_options": {"memory_length": str(length)}, **changes},
             )
-            for length in (10, 50)
+            for length in (10, 20)
             for name, changes in (("GRU", {}), ("MLP", _WITHOUT_MEMORY))
         ),
-        steps=300_000,
+        steps=400_000,
         seeds=8,
         evaluation=EvaluationConfig(times=5, episodes=128, final_episodes=512),
         remarks="",

@@ -83,11 +83,13 @@ _CRAFTAX = Preset(
     config=PPOConfig(minibatches=8, network=NetworkConfig(hidden=(512, 512, 512))),
     hp=PPOHyperparameters(learning_rate=2e-4, gae_lambda=0.8, max_grad_norm=1.0),
 )
+# Tuned here at memory lengths 10 and 20 with root seeds 100 and 200. At length 20 and 4e5 steps, of learning
+# rates 1e-3 and 3e-3 and lambda 0.95 and 1, only 3e-3 with 1 solved it (one seed each).
 _MEMORY_CHAIN = Preset(
     num_envs=64,
     rollout_length=64,
     config=PPOConfig(network=NetworkConfig(memory="gru", memory_size=64, hidden=(64,))),
-    hp=PPOHyperparameters(learning_rate=1e-3),
+    hp=PPOHyperparameters(learning_rate=3e-3, gae_lambda=1.0),
 )
 
 PPO_PRESETS: dict[str, Preset] = {

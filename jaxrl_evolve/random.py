@@ -92,3 +92,8 @@ def key(seed: int) -> Array:
 def fused(keys: Array) -> Array:
     """The same keys (any shape) under this implementation."""
     return jax.random.wrap_key_data(jax.random.key_data(keys), impl=IMPLEMENTATION)
+
+
+def implementation(name: str) -> Any:
+    """What jax takes as ``impl`` for an implementation's name, ``str(jax.random.key_impl(keys))``."""
+    return IMPLEMENTATION if name == str(jax.random.key_impl(key(0))) else name

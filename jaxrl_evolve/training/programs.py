@@ -29,14 +29,14 @@ class Programs(NamedTuple):
     """Compiled functions of ``R`` runs side by side.
 
     Attributes:
-        init: ``seeds [R] -> TrainState``, leaves ``[R, ...]``.
-        advance: ``(state, updates) -> (state, metrics [R])``; donates ``state``.
+        init: ``(seeds [R], hp) -> TrainState``, leaves ``[R, ...]``.
+        advance: ``(state, hp, updates) -> (state, metrics [R])``; donates ``state``.
         evaluate: ``(learner state, seeds, updates made, repeat) -> Episodes``, leaves ``[R, E]``.
         compile_seconds: what compiling them took.
     """
 
-    init: Callable[[np.ndarray], TrainState]
-    advance: Callable[[TrainState, int], tuple[TrainState, dict[str, jax.Array]]]
+    init: Callable[[np.ndarray, Any], TrainState]
+    advance: Callable[[TrainState, Any, int], tuple[TrainState, dict[str, jax.Array]]]
     evaluate: Callable[[Any, np.ndarray, int, int], Episodes]
     compile_seconds: float
 
@@ -54,7 +54,8 @@ def compile_programs(
 
     Args:
         experiment: what runs.
-        hp: hyperparameters; leaves are scalars, or ``[runs]`` where every run has its own.
+        hp: hyperparameters of the shapes to come; leaves are scalars, or ``[runs]`` where every run has its
+            own.
         runs: size of the group ``R``.
         horizon: updates in a whole run.
         evaluation: how to evaluate.
@@ -64,9 +65,10 @@ def compile_programs(
     """
     env, learner, one_run = experiment
     own_hp = any(jnp.ndim(x) for x in jax.tree.leaves(hp))
-    devices = 1 if mesh is None else mesh.size
-    lanes = sequential_lanes(one_run.steps_per_update) if jax.default_backend() == "cpu" else 0
-    axis = RunAxis(AXIS, runs, hp=own_hp, lanes=lanes if lanes < runs // devices else 0)
+    on_one = runs // (1 if mesh is None else mesh.size)
+    lanes = sequential_lanes(one_run.steps_per_update) if jax.default_backend() == "cpu" else on_one
+    # A vmap over a single run would only turn its products into slower, batched ones.
+    axis = RunAxis(AXIS, runs, hp=own_hp, lanes=lanes if lanes < on_one else 1 if on_one == 1 else 0)
     chunk = over_runs(one_run, [axis], mesh)
     test = make_evaluation(env, learner, evaluation.episodes, evaluation.max_steps, evaluation.mode)
     root = random.key(root_seed)
@@ -108,9 +110,9 @@ def compile_programs(
     compile_seconds = time.perf_counter() - began
 
     return Programs(
-        init=lambda seeds: compiled_init(put(seeds.astype(np.uint32), True), hp, env_params),
-        advance=lambda state, updates: compiled_run(
-            state, hp, eta, env_params, total, put(np.int32(updates), False)
+        init=lambda seeds, hp: compiled_init(put(seeds.astype(np.uint32), True), put(hp, own_hp), env_params),
+        advance=lambda state, hp, updates: compiled_run(
+            state, put(hp, own_hp), eta, env_params, total, put(np.int32(updates), False)
         ),
         evaluate=lambda learner_state, seeds, updates, repeat: compiled_test(
             learner_state,

@@ -88,9 +88,10 @@ def speed(case: dict[str, Any]) -> None:
     """A whole training run per line read: the programs that `jaxrl-evolve train` runs."""
     log, config = CompileLog(), training_config(case)
     seeds, updates, last = np.arange(config.seeds), config.updates, case.get("last_updates", 0)
+    hp = traced(config.hp)
     programs = compile_programs(
         build(config),
-        traced(config.hp),
+        hp,
         config.seeds,
         updates,
         EvaluationConfig(),
@@ -101,10 +102,10 @@ def speed(case: dict[str, Any]) -> None:
     say(compile_seconds=programs.compile_seconds - log.seconds["evaluate"], **provenance())
     for line in sys.stdin:
         began = time.perf_counter()
-        state, _ = programs.advance(programs.init(seeds), updates - last)
+        state, _ = programs.advance(programs.init(seeds, hp), hp, updates - last)
         metrics: Any = None
         if last:
-            state, metrics = programs.advance(state, last)
+            state, metrics = programs.advance(state, hp, last)
         jax.block_until_ready(state.updates)
         answer = {"seconds": time.perf_counter() - began, "peak_mib": peak_mib()}
         if line.startswith("returns"):

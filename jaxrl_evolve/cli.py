@@ -386,7 +386,7 @@ def _list(words: list[str]) -> int:
     what = tyro.cli(ListArguments, prog="jaxrl-evolve list", args=words).what
     sections = {
         "algorithms": [
-            f"{name:12}{find_algorithm(name).summary}"
+            f"{name:18} {find_algorithm(name).summary}"
             for name in plugins.names(plugins.ALGORITHMS, BUILTIN_ALGORITHMS)
         ],
         "objectives": plugins.names(plugins.OBJECTIVES, BUILTIN_OBJECTIVES),

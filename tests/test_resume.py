@@ -207,7 +207,9 @@ def train_in_child(out, rows):
     train(KILLED, out, resume=True)
 
 
-@pytest.mark.timeout(900)  # twenty-two starts of a run: half a minute alone on a machine, minutes on a busy one
+@pytest.mark.timeout(
+    900
+)  # twenty-two starts of a run: half a minute alone on a machine, minutes on a busy one
 def test_twenty_kills_at_random_moments(tmp_path):
     # Children are forked with all modules imported and no backend started (importing gymnax starts one), and
     # find their programs in the compilation cache: a restart costs a second.

@@ -150,7 +150,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Diverged, OSError, ImportError) as error:
         return _complain(error, FAILURE)
     except jax.errors.JaxRuntimeError as error:  # the device gave up, usually for want of memory
-        hint = "; --group N holds fewer seeds on the device at a time" if "RESOURCE_EXHAUSTED" in str(error) else ""
+        hint = (
+            "; --group N holds fewer seeds on the device at a time"
+            if "RESOURCE_EXHAUSTED" in str(error)
+            else ""
+        )
         return _complain(f"{str(error).partition(chr(10))[0]}{hint}", FAILURE)
     except Interrupted as error:
         return _complain(error, _SIGNAL_EXIT.get(error.signal, FAILURE))
@@ -240,7 +244,9 @@ def _settings(command: str, words: list[str], *extra: tuple[str, type, Any]) -> 
     algorithms = plugins.names(plugins.ALGORITHMS, BUILTIN_ALGORITHMS)
     if not words or words[0].startswith("-"):
         if not {"-h", "--help"} & set(words):
-            raise ValueError(f"{command} needs an algorithm: {command} {'|'.join(algorithms)} --env NAME --out FOLDER")
+            raise ValueError(
+                f"{command} needs an algorithm: {command} {'|'.join(algorithms)} --env NAME --out FOLDER"
+            )
         words = ["ppo", *words]
     algorithm = find_algorithm(words[0])
     env = _option(words, "--env")
@@ -397,5 +403,7 @@ def _render(words: list[str]) -> int:
 
     a = tyro.cli(RenderArguments, prog="jaxrl-evolve render", args=words)
     _start(Devices())
-    print(render(a.folder, a.out or None, run=a.run, mode=a.mode, seed=a.seed, max_steps=a.max_steps, fps=a.fps))
+    print(
+        render(a.folder, a.out or None, run=a.run, mode=a.mode, seed=a.seed, max_steps=a.max_steps, fps=a.fps)
+    )
     return 0

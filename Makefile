@@ -1,6 +1,7 @@
 # Every target works from a bare clone: it makes .venv and installs what it needs first.
-# PYTHON chooses the interpreter (3.11 to 3.13) that .venv is made with.
-PYTHON ?= python3
+# PYTHON chooses the interpreter that .venv is made with; otherwise the first supported one is taken.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(firstword $(foreach p,python3 python3.12 python3.11 python3.13,$(shell $(p) -c '$(SUPPORTED)' 2>/dev/null && echo $(p))) python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt
@@ -24,7 +25,7 @@ types: $(VENV)/.dev
 	$(BIN)/pyright --project pyproject.toml --pythonpath $(BIN)/python
 
 docs: $(VENV)/.docs
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/throughput.py
@@ -33,7 +34,7 @@ clean:
 	rm -rf $(VENV) .jax_cache .pytest_cache .ruff_cache build dist site
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	@$(PYTHON) -c '$(SUPPORTED)' || \
 		{ echo 'Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 

@@ -1,7 +1,8 @@
 """Reinforcement learning in JAX: agents, objectives, curricula and tasks over one trajectory type.
 
 Public names are imported on first use, so that `import jaxrl_evolve` is quick and imports no
-environment suite.
+environment suite. Functions that bear the name of their module (`rollout`, `render`, `report`, `sweep`)
+are found there: ``from jaxrl_evolve.rollout import rollout``.
 """
 
 from __future__ import annotations
@@ -12,24 +13,137 @@ from typing import TYPE_CHECKING, Any
 from jaxrl_evolve._cpu import use_safe_scheduler
 
 if TYPE_CHECKING:
+    from jaxrl_evolve._cpu import use_all_cores
+    from jaxrl_evolve.algorithms import Algorithm
     from jaxrl_evolve.clock import Clock, linear_schedule
+    from jaxrl_evolve.config import EvaluationConfig, SinkConfig, TrainConfig
+    from jaxrl_evolve.distributions import Categorical, Distribution, Normal, TanhNormal
+    from jaxrl_evolve.evaluation import Episodes, make_evaluation
+    from jaxrl_evolve.experiment import Experiment, build
+    from jaxrl_evolve.learners.learner import Learner
+    from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, PPOState, ppo
+    from jaxrl_evolve.networks import Network, NetworkConfig, make_network
+    from jaxrl_evolve.objectives.a2c import a2c
+    from jaxrl_evolve.objectives.actor_critic import actor_critic_objective
+    from jaxrl_evolve.objectives.objective import Objective, ObjectiveBatch, ObjectiveOutputs
+    from jaxrl_evolve.objectives.ppo import ppo_clip
+    from jaxrl_evolve.presets import Preset
+    from jaxrl_evolve.returns import VTrace, gae, lambda_returns, n_step_returns, vtrace
+    from jaxrl_evolve.training.axes import RunAxis, device_mesh, over_runs, place
+    from jaxrl_evolve.training.chunk import Chunk, TrainState, make_chunk
+    from jaxrl_evolve.training.loop import Diverged, Interrupted, TrainResult, train
+    from jaxrl_evolve.training.restore import Trained, evaluate_folder, load
     from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Algorithm",
+    "Categorical",
+    "Chunk",
     "Clock",
+    "Distribution",
+    "Diverged",
+    "Episodes",
+    "EvaluationConfig",
+    "Experiment",
+    "Interrupted",
+    "Learner",
+    "Network",
+    "NetworkConfig",
+    "Normal",
+    "Objective",
+    "ObjectiveBatch",
+    "ObjectiveOutputs",
+    "PPOConfig",
+    "PPOHyperparameters",
+    "PPOState",
     "PolicyOutput",
+    "Preset",
+    "RunAxis",
+    "SinkConfig",
+    "TanhNormal",
+    "TrainConfig",
+    "TrainResult",
+    "TrainState",
+    "Trained",
     "Trajectory",
+    "VTrace",
     "__version__",
+    "a2c",
+    "actor_critic_objective",
+    "build",
+    "device_mesh",
+    "evaluate_folder",
+    "gae",
+    "lambda_returns",
     "linear_schedule",
+    "load",
+    "make_chunk",
+    "make_evaluation",
+    "make_network",
+    "n_step_returns",
+    "over_runs",
+    "place",
+    "ppo",
+    "ppo_clip",
+    "train",
+    "use_all_cores",
+    "vtrace",
 ]
 
 _MODULE_OF = {
+    "Algorithm": "algorithms",
+    "Categorical": "distributions",
+    "Chunk": "training.chunk",
     "Clock": "clock",
+    "Distribution": "distributions",
+    "Diverged": "training.loop",
+    "Episodes": "evaluation",
+    "EvaluationConfig": "config",
+    "Experiment": "experiment",
+    "Interrupted": "training.loop",
+    "Learner": "learners.learner",
+    "Network": "networks",
+    "NetworkConfig": "networks",
+    "Normal": "distributions",
+    "Objective": "objectives.objective",
+    "ObjectiveBatch": "objectives.objective",
+    "ObjectiveOutputs": "objectives.objective",
+    "PPOConfig": "learners.ppo",
+    "PPOHyperparameters": "learners.ppo",
+    "PPOState": "learners.ppo",
     "PolicyOutput": "trajectory",
+    "Preset": "presets",
+    "RunAxis": "training.axes",
+    "SinkConfig": "config",
+    "TanhNormal": "distributions",
+    "TrainConfig": "config",
+    "TrainResult": "training.loop",
+    "TrainState": "training.chunk",
+    "Trained": "training.restore",
     "Trajectory": "trajectory",
+    "VTrace": "returns",
+    "a2c": "objectives.a2c",
+    "actor_critic_objective": "objectives.actor_critic",
+    "build": "experiment",
+    "device_mesh": "training.axes",
+    "evaluate_folder": "training.restore",
+    "gae": "returns",
+    "lambda_returns": "returns",
     "linear_schedule": "clock",
+    "load": "training.restore",
+    "make_chunk": "training.chunk",
+    "make_evaluation": "evaluation",
+    "make_network": "networks",
+    "n_step_returns": "returns",
+    "over_runs": "training.axes",
+    "place": "training.axes",
+    "ppo": "learners.ppo",
+    "ppo_clip": "objectives.ppo",
+    "train": "training.loop",
+    "use_all_cores": "_cpu",
+    "vtrace": "returns",
 }
 
 use_safe_scheduler()

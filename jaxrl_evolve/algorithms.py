@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jaxrl_envs.contract import Env
-
 from jaxrl_evolve import plugins
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, ppo

@@ -217,6 +217,9 @@ def _start(devices: Devices) -> None:
     """Settings of jax that must come before its first use."""
     import jax
 
+    from jaxrl_evolve._cpu import use_all_cores
+
+    use_all_cores()
     if devices.coordinator == "auto":
         jax.distributed.initialize()
     elif devices.coordinator:
@@ -255,7 +258,7 @@ def _settings(command: str, words: list[str], *extra: tuple[str, type, Any]) -> 
         raise ValueError(f"{command} needs an environment: --env NAME (`jaxrl-evolve list` names all)")
     kind = TrainConfig[algorithm.config, algorithm.hp]
     default = TrainConfig.preset(words[0], env or "CartPole-v1")
-    flat = lambda t: Annotated[t, tyro.conf.arg(name="")]  # noqa: E731
+    flat = lambda t: Annotated[t, tyro.conf.arg(name="")]
     fields = [
         ("config", flat(kind), dataclasses.field(default=default)),
         *((name, flat(t), dataclasses.field(default=d)) for name, t, d in extra),
@@ -377,14 +380,13 @@ def _report(words: list[str]) -> int:
 
 def _list(words: list[str]) -> int:
     from jaxrl_envs import available
-
     from jaxrl_evolve import plugins
     from jaxrl_evolve.algorithms import BUILTIN_ALGORITHMS, BUILTIN_OBJECTIVES, find_algorithm
 
     what = tyro.cli(ListArguments, prog="jaxrl-evolve list", args=words).what
     sections = {
         "algorithms": [
-            f"{name:12}{find_algorithm(name).summary}"
+            f"{name:18} {find_algorithm(name).summary}"
             for name in plugins.names(plugins.ALGORITHMS, BUILTIN_ALGORITHMS)
         ],
         "objectives": plugins.names(plugins.OBJECTIVES, BUILTIN_OBJECTIVES),

@@ -32,7 +32,7 @@ class Clock:
         cls, step: float | Array, horizon: float | Array, epoch: float | Array = 0.0, unit: str = "env_steps"
     ):
         """A clock from plain numbers."""
-        as_float = lambda x: jnp.asarray(x, jnp.float32)  # noqa: E731
+        as_float = lambda x: jnp.asarray(x, jnp.float32)
         return cls(as_float(step), as_float(horizon), as_float(epoch), unit)
 
     @property

@@ -133,7 +133,9 @@ class TrainConfig(Generic[C, H]):
         for name, value in changes.items():
             _known(name, allowed, "TrainConfig")
             start = values.get(name)
-            values[name] = update(start, value, name) if start is not None and isinstance(value, Mapping) else value
+            values[name] = (
+                update(start, value, name) if start is not None and isinstance(value, Mapping) else value
+            )
         return cls(algorithm=algorithm, env=env, **values)
 
     @property

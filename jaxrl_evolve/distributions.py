@@ -43,7 +43,8 @@ class Categorical:
 
     def _columns(self) -> list[Float[Array, "*B"]]:
         """One array per action. Arithmetic between them runs along the batch, where a CPU's vector units
-        are of use; along a short last axis they are not, and a loss can take longer than its network."""
+        are of use; along a short last axis they are not, and a loss can take longer than its network.
+        """
         logits = jnp.asarray(self.logits, jnp.float32)
         return [logits[..., i] for i in range(logits.shape[-1])]
 

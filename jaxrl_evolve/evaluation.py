@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxrl_envs.contract import Env
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxrl_envs.contract import Env
 from jaxrl_evolve.learners.learner import Learner, Mode
 
 
@@ -70,9 +70,7 @@ def make_evaluation(
             jnp.zeros((episodes,), jnp.int32),
             jnp.zeros((episodes,), bool),
         )
-        carry = _Carry(
-            jnp.zeros((), jnp.int32), key, obs, state, learner.initial_memory(episodes), fresh
-        )
+        carry = _Carry(jnp.zeros((), jnp.int32), key, obs, state, learner.initial_memory(episodes), fresh)
 
         def running(carry: _Carry) -> Array:
             return (carry.step < max_steps) & ~carry.episodes.finished.all()

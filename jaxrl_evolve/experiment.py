@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+
 from jaxrl_envs import make
 from jaxrl_envs.contract import Env
 from jaxrl_envs.vector import resets_from_name, vectorize
-
 from jaxrl_evolve.algorithms import find_algorithm, find_objective
 from jaxrl_evolve.config import TrainConfig
 from jaxrl_evolve.learners.learner import Learner

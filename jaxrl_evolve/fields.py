@@ -59,7 +59,8 @@ def parse_field(instance: Any, name: str, text: str) -> Any:
             raise ValueError(f"{parent or 'a configuration'} has no field {part!r}: {hint}")
         instance, kind = getattr(instance, part), hints[part]
     if dataclasses.is_dataclass(instance) or isinstance(instance, Mapping):
-        inside = ", ".join(getattr(type(instance), "__dataclass_fields__", instance) or ("a name",))
+        own = instance if isinstance(instance, Mapping) else typing.get_type_hints(type(instance))
+        inside = ", ".join(own or ("a name",))
         raise ValueError(f"{name} has fields of its own: {name}.… with one of {inside}")
     return _parse(kind, name, text)
 

@@ -13,16 +13,17 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxrl_envs.spaces import Box, Discrete, Space
 from jaxtyping import Array, Float
 
+from jaxrl_envs.spaces import Box, Discrete, Space
 from jaxrl_evolve.distributions import Categorical, Distribution, Normal, TanhNormal
+from jaxrl_evolve.orthogonal import orthogonal
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": jnp.tanh,
@@ -92,7 +93,7 @@ class Network(NamedTuple):
 
 def _towers_orthogonal(scale: float) -> Callable[..., Array]:
     """Orthogonal initialiser of ``[towers, in, out]`` kernels, independent per tower."""
-    single = nn.initializers.orthogonal(scale)
+    single = orthogonal(scale)
 
     def init(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
         return jnp.stack([single(k, shape[1:], dtype) for k in jax.random.split(key, shape[0])])
@@ -117,6 +118,19 @@ class TowerDense(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (self.towers, self.features))
         equation = "tdf,bd->tfb" if x.ndim == 2 else "tdf,tdb->tfb"
         return jnp.einsum(equation, kernel, x) + bias[:, :, None]
+
+
+class Head(nn.Module):
+    """A linear read-out of one tower, features first: ``[D, B]`` to ``[features, B]``."""
+
+    features: int
+    scale: float
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        kernel = self.param("kernel", orthogonal(self.scale), (x.shape[0], self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        return kernel.T @ x + bias[:, None]
 
 
 class TowerGRU(nn.Module):
@@ -169,7 +183,7 @@ class Encoder(nn.Module):
                 (kernel, kernel),
                 (stride, stride),
                 padding="VALID",
-                kernel_init=nn.initializers.orthogonal(math.sqrt(2)),
+                kernel_init=orthogonal(math.sqrt(2)),
             )(x)
             x = nn.relu(x)
         return x.reshape((x.shape[0], -1))
@@ -194,8 +208,8 @@ class ActorCritic(nn.Module):
         self.layers = [TowerDense(self.towers, width, math.sqrt(2)) for width in c.hidden]
         if c.memory == "gru":
             self.gru = TowerGRU(self.towers, c.memory_size)
-        self.policy_head = TowerDense(1, self.head_size, 0.01)
-        self.value_head = TowerDense(1, 1, 1.0)
+        self.policy_head = Head(self.head_size, 0.01)
+        self.value_head = Head(1, 1.0)
         if self.continuous:
             self.log_std = self.param("log_std", nn.initializers.zeros, (self.head_size,))
 
@@ -220,12 +234,12 @@ class ActorCritic(nn.Module):
         return jnp.transpose(memory, (1, 2, 0)), memory
 
     def actor(self, x: Array) -> tuple[Array, Any]:
-        """``[towers, H, B]`` to head parameters ``[B, A]`` and log standard deviations (or None)."""
-        return self.policy_head(x[:1])[0].T, self.log_std if self.continuous else None
+        """``[towers, H, B]`` to head parameters ``[A, B]`` and log standard deviations (or None)."""
+        return self.policy_head(x[0]), self.log_std if self.continuous else None
 
     def critic(self, x: Array) -> Array:
         """``[towers, H, B]`` to values ``[B]``."""
-        return self.value_head(x[-1:])[0, 0]
+        return self.value_head(x[-1])[0]
 
     def __call__(self, obs: Array, memory: Any) -> Any:
         """Touches every parameter once, for `init`."""
@@ -269,7 +283,8 @@ def make_network(config: NetworkConfig, observation_space: Space, action_space: 
             raise ValueError(
                 f"action_space is {action_space}; allowed are Discrete and Box with one dimension"
             )
-    if continuous and config.distribution == "tanh_normal" and not action_space.bounded:
+    squashed = config.distribution == "tanh_normal"
+    if squashed and isinstance(action_space, Box) and not action_space.bounded:
         raise ValueError("distribution is 'tanh_normal' but the action space is unbounded; use 'normal'")
     module = ActorCritic(config, observation_space, head_size, continuous)
     single = ActorCritic(dataclasses.replace(config, shared=True), observation_space, head_size, continuous)
@@ -277,12 +292,13 @@ def make_network(config: NetworkConfig, observation_space: Space, action_space: 
     towers = 1 if config.shared else 2
 
     def distribution(head: tuple[Array, Any], batch: tuple[int, ...]) -> Distribution:
-        mean, log_std = head[0].reshape((*batch, head_size)), head[1]
+        # Reshaped before transposed: elements of one action then still lie side by side in memory.
+        mean, log_std = jnp.moveaxis(head[0].reshape((head_size, *batch)), 0, -1), head[1]
         if not continuous:
             return Categorical(mean)
         log_std = jnp.broadcast_to(log_std, mean.shape)
-        if config.distribution == "tanh_normal":
-            return TanhNormal(mean, log_std, action_space.bound("low"), action_space.bound("high"))  # type: ignore[union-attr]
+        if squashed and isinstance(action_space, Box):
+            return TanhNormal(mean, log_std, action_space.low, action_space.high)
         return Normal(mean, log_std)
 
     def flat(obs: Array, batch_axes: int) -> Array:
@@ -355,7 +371,7 @@ def make_network(config: NetworkConfig, observation_space: Space, action_space: 
             x = net.after_memory(x)
             return net.actor(x), net.critic(x)
 
-        head, value = module.apply(params, method=compute)
+        head, value = cast(Any, module.apply(params, method=compute))
         return distribution(head, batch), value.reshape(batch)
 
     def value(params: Any, obs: Array, memory: Any) -> Array:
@@ -365,6 +381,6 @@ def make_network(config: NetworkConfig, observation_space: Space, action_space: 
                 x, _ = net.recur(x, flat(memory, 2)[:, -1:])
             return net.critic(net.after_memory(x))
 
-        return single.apply(tower(params, towers - 1), method=compute).reshape(obs.shape[:2])
+        return cast(Array, single.apply(tower(params, towers - 1), method=compute)).reshape(obs.shape[:2])
 
     return Network(init, actor, policy, policy_and_value, unroll, value, initial_memory, recurrent)

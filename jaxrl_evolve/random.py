@@ -21,7 +21,7 @@ _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = np.uint32(0x1BD11BDA)
 
 
-def _threefry(key: UInt32[Array, "2"], x0: Array, x1: Array) -> tuple[Array, Array]:
+def _threefry(key: UInt32[Array, 2], x0: Array, x1: Array) -> tuple[Array, Array]:
     """Encrypt the counters ``(x0, x1)``, uint32 arrays of one shape."""
     schedule = (key[0], key[1], key[0] ^ key[1] ^ _PARITY)
     x0, x1 = x0 + schedule[0], x1 + schedule[1]
@@ -92,3 +92,8 @@ def key(seed: int) -> Array:
 def fused(keys: Array) -> Array:
     """The same keys (any shape) under this implementation."""
     return jax.random.wrap_key_data(jax.random.key_data(keys), impl=IMPLEMENTATION)
+
+
+def implementation(name: str) -> Any:
+    """What jax takes as ``impl`` for an implementation's name, ``str(jax.random.key_impl(keys))``."""
+    return IMPLEMENTATION if name == str(jax.random.key_impl(key(0))) else name

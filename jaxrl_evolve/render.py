@@ -11,8 +11,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxrl_envs.contract import Env
 
+from jaxrl_envs.contract import Env
+from jaxrl_evolve import random
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.training.restore import load
 
@@ -61,7 +62,7 @@ def render(
     if env.render is None:
         raise ValueError(f"the suite of {env.name} offers no drawing of it, so an episode cannot be shown")
     state = jax.tree.map(lambda x: x[run], trained.learner_state)
-    frames = episode(env, learner, state, jax.random.key(seed), mode, max_steps)
+    frames = episode(env, learner, state, random.key(seed), mode, max_steps)
     _write_gif(frames, target, fps)
     return str(target)
 

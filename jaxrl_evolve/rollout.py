@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxrl_envs.vector import VectorEnv, VectorState
 from jaxtyping import Array, Float
 
+from jaxrl_envs.vector import VectorEnv, VectorState
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.trajectory import Trajectory
 
@@ -61,7 +61,6 @@ def rollout(
         The slots' new state, the policy's new memory, the trajectory ``[T, N, ...]``, and sums over the
         episodes that ended.
     """
-
     actor = learner.actor(learner_state)
 
     def step(carry: tuple[VectorState, Any], keys: Array) -> tuple[Any, Any]:

@@ -127,7 +127,7 @@ def estimate(scores: ArrayLike, statistic: Statistic = iqm, **options: Any) -> E
 def aggregate(scores: ArrayLike, gamma: float = 1.0, **options: Any) -> Aggregate:
     """All four aggregates; ``options`` are those of `stratified_bootstrap`, ``gamma`` the optimality gap's."""
     array = clean(scores, options.get("non_finite", "error"))
-    gap = lambda x: optimality_gap(x, gamma)  # noqa: E731
+    gap = lambda x: optimality_gap(x, gamma)
     values = [estimate(array, statistic, **options) for statistic in (mean, median, iqm, gap)]
     return Aggregate(*values, runs=array.shape[0], tasks=array.shape[1])
 

@@ -49,6 +49,20 @@ def test_unknown_jaxlib_is_left_alone(monkeypatch):
     assert os.environ["XLA_FLAGS"] == ""
 
 
+def test_vmapped_orthogonal_initialisation_finishes_under_either_scheduler():
+    """16 QR decompositions vmapped over 8 seeds hang here; the library's initialiser must not."""
+    code = """
+import jax
+from jaxrl_evolve.orthogonal import orthogonal
+init = lambda key: [orthogonal()(k, (64, 64)) for k in jax.random.split(key, 16)]
+program = jax.jit(jax.vmap(init))
+for seed in range(20):
+    jax.block_until_ready(program(jax.random.split(jax.random.key(seed), 8)))
+"""
+    done = start("-c", code, flags=f"{FLAG}=true", timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.skipif(importlib.util.find_spec("jaxrl_evolve.cli") is None, reason="no command yet")
 def test_eight_vmapped_seeds_finish(tmp_path):
     arguments = ["train", "ppo", "--env", "CartPole-v1", "--steps", "16_384", "--seeds", "8"]

@@ -12,7 +12,7 @@ from jaxrl_evolve.training.interrupts import Interrupts
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_sets_the_flag_and_the_second_raises(number):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
+    with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:  # noqa: PT012
         assert interrupts.requested is None
         os.kill(os.getpid(), number)
         assert interrupts.requested == number.name

@@ -21,7 +21,7 @@ from jaxrl_evolve.training.schedule import stops
 
 def host(tree):
     """Leaves as NumPy, keys as their data."""
-    is_key = lambda x: jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)  # noqa: E731
+    is_key = lambda x: jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
     return [np.asarray(jax.random.key_data(x) if is_key(x) else x) for x in jax.tree.leaves(tree)]
 
 
@@ -111,12 +111,11 @@ def test_each_program_is_traced_once_in_a_run(two):
 
 def test_seeds_side_by_side_are_the_seeds_one_by_one(two):
     config, states = two[0].config, two[0].states[0]
-    programs = compile_programs(
-        build(config), traced(config.hp), 1, config.updates, config.evaluation, config.seed
-    )
+    hp = traced(config.hp)
+    programs = compile_programs(build(config), hp, 1, config.updates, config.evaluation, config.seed)
     for seed in range(2):
         number = np.array([seed])
-        alone, _ = programs.advance(programs.init(number), config.updates)
+        alone, _ = programs.advance(programs.init(number, hp), hp, config.updates)
         assert_close(run_of(states, seed), alone)
         returns = programs.evaluate(alone.learner, number, config.updates, 0).returns.mean()
         np.testing.assert_allclose(two[0].rows[-1]["eval_return"][seed], returns, rtol=1e-4)
@@ -183,13 +182,12 @@ def test_a_run_that_diverges_stops_and_the_others_go_on(some_lost, capsys):
     assert min(finite) <= result.iqm <= max(finite)
     # The lost runs keep the parameters they had before the update that spoiled them.
     config = healthy.config
-    programs = compile_programs(
-        build(config), traced(config.hp), 4, config.updates, config.evaluation, config.seed
-    )
-    state, updates = programs.init(np.arange(4)), 0
+    hp = traced(config.hp)
+    programs = compile_programs(build(config), hp, 4, config.updates, config.evaluation, config.seed)
+    state, updates = programs.init(np.arange(4), hp), 0
     for run, until in sorted(lost.items(), key=lambda item: item[1]):
         if until > updates:
-            state, _ = programs.advance(state, until - updates)
+            state, _ = programs.advance(state, hp, until - updates)
             updates = until
         assert_equal(run_of(state.learner, run), run_of(result.states[0].learner, run))
     assert_equal(load(out).learner_state, result.states[0].learner)

@@ -1,14 +1,15 @@
 """Episodes as GIFs: every frame of one episode, written whole or not at all."""
 
 import os
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 import walk
-from jaxrl_envs import make
 from PIL import Image, ImageSequence
 
+from jaxrl_envs import make
 from jaxrl_evolve.config import TrainConfig
 from jaxrl_evolve.render import episode, render
 from jaxrl_evolve.training.loop import train
@@ -66,7 +67,7 @@ def test_runs_modes_and_limits(cartpole, tmp_path):
         render(cartpole, tmp_path / f"{i}.gif", **options)
         for i, options in enumerate([{}, {"seed": 1}, {"run": 1}, {"mode": "sample"}, {"max_steps": 3}])
     ]
-    contents = [open(path, "rb").read() for path in gifs]
+    contents = [Path(path).read_bytes() for path in gifs]
     assert len(set(contents)) == 5
     with Image.open(gifs[-1]) as image:
         assert image.n_frames <= 4
@@ -93,7 +94,7 @@ def test_cartpole_looks_as_it_stands():
     env = make("CartPole-v1")
     assert env.render is not None
     _, state = env.reset(jax.random.key(0), env.params)
-    red = lambda frame: np.argwhere((frame[..., 0] > 150) & (frame[..., 1] < 110)).mean(0)  # noqa: E731
+    red = lambda frame: np.argwhere((frame[..., 0] > 150) & (frame[..., 1] < 110)).mean(0)
     upright = env.render(state.replace(x=0.0, theta=0.0), env.params)
     tilted = env.render(state.replace(x=0.0, theta=0.5), env.params)
     moved = env.render(state.replace(x=1.2, theta=0.0), env.params)

@@ -167,7 +167,7 @@ RLAX_VTRACE = {  # clip_rho_threshold=1.1, clip_pg_rho_threshold=1.3; rlax clips
 
 def test_against_rlax():
     d = RLAX_INPUT
-    close = lambda found, expected: np.testing.assert_allclose(found, expected, rtol=1e-5)  # noqa: E731
+    close = lambda found, expected: np.testing.assert_allclose(found, expected, rtol=1e-5)
     close(_gae(d)[0], RLAX_GAE)
     close(_lambda(d), RLAX_LAMBDA)
     close(_n_step(d, 3), RLAX_3_STEP)

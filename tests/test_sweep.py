@@ -115,7 +115,7 @@ def test_random_draws_are_written_down_and_depend_on_the_seed_alone():
     )
     # Kolmogorov's 0.1 % bound for 200 draws is 0.137.
     for uniform in (np.log(rates / 1e-4) / math.log(100), (clips - 0.1) / 0.2):
-        assert 0 <= uniform.min() and uniform.max() <= 1
+        assert uniform.min() >= 0 and uniform.max() <= 1
         assert np.abs(np.sort(uniform) - (np.arange(200) + 0.5) / 200).max() < 0.14
     assert abs(np.corrcoef(np.log(rates), clips)[0, 1]) < 0.25
     other = plan(dataclasses.replace(config, seed=1), (), random, 200)

@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+
 import jaxrl_envs
 from jaxrl_envs.contract import Env, EnvStep
 from jaxrl_envs.spaces import Box, Discrete
-
 from jaxrl_evolve.config import EvaluationConfig, TrainConfig
 
 NAME = "tiny/Walk"

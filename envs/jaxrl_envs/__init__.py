@@ -33,7 +33,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # Loaded on demand, so that `python -m jaxrl_envs.check` does not find itself already imported.
     if name in ("EnvError", "check_env"):
-        from jaxrl_envs import check
+        from jaxrl_envs.check import EnvError, check_env
 
-        return getattr(check, name)
+        return {"EnvError": EnvError, "check_env": check_env}[name]
     raise AttributeError(f"module 'jaxrl_envs' has no attribute {name!r}")

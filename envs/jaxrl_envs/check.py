@@ -1,7 +1,7 @@
 """`check_env`: does an environment keep the contract? Run it on your own, in a test or as a command.
 
-    python -m jaxrl_envs.check CartPole-v1
-    python -m jaxrl_envs.check brax/hopper --option backend=spring --steps 16
+python -m jaxrl_envs.check CartPole-v1
+python -m jaxrl_envs.check brax/hopper --option backend=spring --steps 16
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ class _Check:
                 raise self.fail(f"{field} is {space!r}; it must be a jaxrl_envs Box or Discrete")
         for path, leaf in jax.tree_util.tree_leaves_with_path(env.params):
             if not isinstance(leaf, jax.Array) or leaf.weak_type:
-                raise self.fail(f"params{_path(path)} is {_describe(leaf)}; it must be a strongly typed array")
+                raise self.fail(
+                    f"params{_path(path)} is {_describe(leaf)}; it must be a strongly typed array"
+                )
         made = self.run("reset(key, params)", jax.eval_shape, env.reset, self.key, env.params)
         if not isinstance(made, tuple) or len(made) != 2:
             raise self.fail(f"reset returns {type(made).__name__}; it must be the pair (obs, state)")
@@ -131,7 +133,9 @@ class _Check:
     def fits(self, where: str, obs: Any) -> None:
         space = self.env.observation_space
         if not isinstance(obs, jax.ShapeDtypeStruct):
-            raise self.fail(f"the observation from {where} is {jax.tree.structure(obs)}; it must be one array")
+            raise self.fail(
+                f"the observation from {where} is {jax.tree.structure(obs)}; it must be one array"
+            )
         if obs.shape != space.shape or obs.dtype != space.dtype:
             raise self.fail(
                 f"the observation from {where} is {_describe(obs)}; its space has {space.dtype}{list(space.shape)}"
@@ -176,7 +180,9 @@ class _Check:
                 stacklevel=3,
             )
         if self.traces > 1:
-            raise self.fail(f"step was traced {self.traces} times; types or Python values change between calls")
+            raise self.fail(
+                f"step was traced {self.traces} times; types or Python values change between calls"
+            )
         self.counters(first)
         if eager:
             obs, state = self.run("reset without jit", self.env.reset, self.key, self.params)
@@ -225,7 +231,9 @@ class _Check:
             if out.terminated or out.truncated:
                 for i in clocks:
                     if after[i] == fresh[i]:
-                        raise self.fail("step resets the environment when an episode ends; return the last state")
+                        raise self.fail(
+                            "step resets the environment when an episode ends; return the last state"
+                        )
 
     def batches(self) -> None:
         """One vmap over keys, states, actions and parameters gives what a loop gives."""
@@ -331,7 +339,9 @@ def main(arguments: list[str] | None = None) -> int:
     """The command; returns 0 (kept), 1 (broken) or 2 (no such environment or option)."""
     from jaxrl_envs.registry import make
 
-    parser = argparse.ArgumentParser("python -m jaxrl_envs.check", description="Check an environment's contract.")
+    parser = argparse.ArgumentParser(
+        "python -m jaxrl_envs.check", description="Check an environment's contract."
+    )
     parser.add_argument("name", help="a registered name, e.g. CartPole-v1")
     parser.add_argument("--steps", type=int, default=32, help="random steps to take (default 32)")
     parser.add_argument("--seed", type=int, default=0)
@@ -347,7 +357,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, ImportError) as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"{env.name} keeps the contract: {_short(env.observation_space)} in, {_short(env.action_space)} out")
+    print(
+        f"{env.name} keeps the contract: {_short(env.observation_space)} in, {_short(env.action_space)} out"
+    )
     return 0
 
 

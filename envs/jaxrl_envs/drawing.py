@@ -12,7 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Colour = tuple[int, int, int]
-_PAPER, _INK, _BLUE, _RED, _GREEN = (250, 250, 248), (45, 48, 56), (55, 110, 190), (200, 70, 60), (70, 150, 90)
+_PAPER, _INK, _BLUE, _RED, _GREEN = (
+    (250, 250, 248),
+    (45, 48, 56),
+    (55, 110, 190),
+    (200, 70, 60),
+    (70, 150, 90),
+)
 
 
 class Disc(NamedTuple):
@@ -103,7 +109,9 @@ def cartpole(state: Any, params: Any) -> np.ndarray:
 def pendulum(state: Any, params: Any) -> np.ndarray:
     angle, length = float(state.theta), float(params.l)
     tip = (-length * np.sin(angle), length * np.cos(angle))
-    return picture([Line([(0, 0), tip], 0.12, _RED), Disc((0, 0), 0.05, _INK)], (0.0, 0.0), 3.2 * length)
+    return picture(
+        [Line([(0.0, 0.0), tip], 0.12, _RED), Disc((0.0, 0.0), 0.05, _INK)], (0.0, 0.0), 3.2 * length
+    )
 
 
 def acrobot(state: Any, params: Any) -> np.ndarray:
@@ -114,9 +122,9 @@ def acrobot(state: Any, params: Any) -> np.ndarray:
     reach = first + second
     shapes = [
         Line([(-reach, 1.0), (reach, 1.0)], 0.02, _GREEN),
-        Line([(0, 0), elbow], 0.12, _BLUE),
+        Line([(0.0, 0.0), elbow], 0.12, _BLUE),
         Line([elbow, tip], 0.12, _RED),
-        Disc((0, 0), 0.05, _INK),
+        Disc((0.0, 0.0), 0.05, _INK),
     ]
     return picture(shapes, (0.0, 0.0), 3.0 * reach)
 
@@ -145,17 +153,20 @@ CLASSIC_CONTROL: dict[str, Callable[[Any, Any], np.ndarray]] = {
 """Drawings by gymnax name."""
 
 
-def maze(walls: np.ndarray, position: Sequence[int], goal: Sequence[int]) -> np.ndarray:
-    """A board of walls, goal and agent."""
-    layers = np.zeros((*np.shape(walls), 3), bool)
-    layers[..., 0] = np.asarray(walls)
+def maze(walls: np.ndarray, position: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """A board of walls ``[H, W]``, the goal ``[2]`` and the agent ``[2]``."""
+    layers = np.zeros((*walls.shape, 3), bool)
+    layers[..., 0] = walls
     layers[int(goal[0]), int(goal[1]), 1] = True
     layers[int(position[0]), int(position[1]), 2] = True
     return board(layers)
 
 
 def bodies(
-    capsules: Sequence[tuple[np.ndarray, np.ndarray, float]], axes: tuple[int, int], width: float, follow: bool
+    capsules: Sequence[tuple[np.ndarray, np.ndarray, float]],
+    axes: tuple[int, int],
+    width: float,
+    follow: bool,
 ) -> np.ndarray:
     """Capsules of a physics scene projected on two axes.
 

@@ -163,7 +163,9 @@ def vectorize(
         obs, state = reset_slots(jax.random.split(key_slots, num_envs), params)
         pool: Any = ()
         if isinstance(resets, PoolResets):
-            pool = Pool(*reset_slots(jax.random.split(key_pool, resets.size), params), jnp.zeros((), jnp.int32))
+            pool = Pool(
+                *reset_slots(jax.random.split(key_pool, resets.size), params), jnp.zeros((), jnp.int32)
+            )
         return VectorState(
             env=state,
             obs=obs,
@@ -211,7 +213,7 @@ def vectorize(
             return state
         obs, env_state = reset_slots(jax.random.split(key, resets.renew), params)
         places = (state.pool.cursor + jnp.arange(resets.renew, dtype=jnp.int32)) % resets.size
-        put = lambda old, new: jax.tree.map(lambda x, y: x.at[places].set(y), old, new)  # noqa: E731
+        put = lambda old, new: jax.tree.map(lambda x, y: x.at[places].set(y), old, new)
         pool = Pool(
             put(state.pool.obs, obs),
             put(state.pool.state, env_state),

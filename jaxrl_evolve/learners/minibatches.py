@@ -40,7 +40,8 @@ class Minibatches(NamedTuple):
 
 def block_size(length: int, num_envs: int, minibatches: int) -> int:
     """Environments per block: the largest divisor of ``num_envs`` that leaves every minibatch an equal
-    number of blocks, and at least `MIN_BLOCKS` of them if any divisor does."""
+    number of blocks, and at least `MIN_BLOCKS` of them if any divisor does.
+    """
     total = length * num_envs
     fitting = [d for d in range(1, num_envs + 1) if num_envs % d == 0 and (total // d) % minibatches == 0]
     mixed = [d for d in fitting if total // d // minibatches >= MIN_BLOCKS]
@@ -55,7 +56,9 @@ def check_minibatches(shuffle: Shuffle, length: int, num_envs: int, minibatches:
     """
     size = num_envs if shuffle == "envs" else length * num_envs
     if minibatches < 1 or size % minibatches:
-        near = sorted((d for d in range(1, size + 1) if size % d == 0), key=lambda d: abs(d - minibatches))[:4]
+        near = sorted((d for d in range(1, size + 1) if size % d == 0), key=lambda d: abs(d - minibatches))[
+            :4
+        ]
         what = "num_envs" if shuffle == "envs" else "num_envs * rollout_length"
         raise ValueError(
             f"minibatches is {minibatches}; it must divide {what} = {size} (for example "
@@ -72,13 +75,11 @@ def make_minibatches(shuffle: Shuffle, length: int, num_envs: int, minibatches: 
     check_minibatches(shuffle, length, num_envs, minibatches)
     if shuffle == "envs":
         rows = num_envs
-        take = lambda tree, index: jax.tree.map(lambda x: x[:, index], tree)  # noqa: E731
+        take = lambda tree, index: jax.tree.map(lambda x: x[:, index], tree)
     else:
         block = 1 if shuffle == "samples" else block_size(length, num_envs, minibatches)
         rows = length * num_envs // block
-        take = lambda tree, index: jax.tree.map(  # noqa: E731
-            lambda x: x.reshape((rows, block, *x.shape[2:]))[index], tree
-        )
+        take = lambda tree, index: jax.tree.map(lambda x: x.reshape((rows, block, *x.shape[2:]))[index], tree)
 
     def permutations(key: Array, epochs: int) -> Array:
         keys = jax.random.split(key, epochs)

@@ -8,6 +8,7 @@ correct bootstrapping at truncation, then ``epochs`` passes over shuffled miniba
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import jax
@@ -16,9 +17,9 @@ import optax
 import tyro
 from flax import struct
 from jax.flatten_util import ravel_pytree
-from jaxrl_envs.contract import Env
 from jaxtyping import Array, Float
 
+from jaxrl_envs.contract import Env
 from jaxrl_evolve.clock import Clock, linear_schedule
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.learners.minibatches import make_minibatches
@@ -27,7 +28,6 @@ from jaxrl_evolve.normalisation import ReturnScale, RunningMoments
 from jaxrl_evolve.objectives import Objective, ObjectiveBatch, ObjectiveOutputs, ppo_clip
 from jaxrl_evolve.returns import gae
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
-
 
 Scalar = Annotated[float | Array, tyro.conf.arg(constructor=float, metavar="FLOAT")]
 """A number, or a traced float32 scalar in its place; a plain number on the command line."""
@@ -186,7 +186,7 @@ def ppo(
         return state.observations.normalise(obs) if config.normalise_observations else obs
 
     def actor(state: PPOState) -> PPOState:
-        return state.replace(params=network.actor(state.params), optimiser=(), returns=())
+        return replace(state, params=network.actor(state.params), optimiser=(), returns=())
 
     def act(
         actor: PPOState, obs: Any, first: Array, memory: Any, key: Array, mode: Mode = "explore"
@@ -223,9 +223,9 @@ def ppo(
         if config.normalise_returns:
             returns = returns.merge(reward, trajectory.ended, hp.gamma)
             reward = returns.scale(reward)
-        trajectory = trajectory.replace(obs=seen(state, raw_obs), next_obs=seen(state, trajectory.next_obs))
+        trajectory = replace(trajectory, obs=seen(state, raw_obs), next_obs=seen(state, trajectory.next_obs))
         value, next_value = evaluate(state, trajectory)
-        trajectory = trajectory.replace(policy=trajectory.policy.replace(value=value))
+        trajectory = replace(trajectory, policy=replace(trajectory.policy, value=value))
         advantage, target = gae(
             reward, value, next_value, trajectory.terminated, trajectory.ended, hp.gamma, hp.gae_lambda
         )
@@ -245,16 +245,14 @@ def ppo(
             rows, epoch = xs
             taken, adv, tgt = minibatches.take((trajectory, advantage, target), rows)
             batch = ObjectiveBatch(taken, adv, tgt, hp)
-            memory = (
-                minibatches.take_slots(trajectory.policy.memory[0], rows) if network.recurrent else ()
-            )
+            memory = minibatches.take_slots(trajectory.policy.memory[0], rows) if network.recurrent else ()
             (total, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(
-                params, batch, memory, clock.replace(epoch=epoch)
+                params, batch, memory, replace(clock, epoch=epoch)
             )
             flat, unravel = ravel_pytree(gradient)
             metrics = {"loss": total, "grad_norm": optax.tree.norm(flat), **metrics}
             step, optimiser_state = optimiser.update(flat, optimiser_state)
-            params = optax.apply_updates(params, unravel(-learning_rate * step))
+            params = optax.apply_updates(params, unravel(-learning_rate * jnp.asarray(step)))
             # One vector per step instead of one array per metric: fewer kernels in the innermost loop.
             return (params, optimiser_state), (jnp.stack(list(metrics.values())), metrics)
 

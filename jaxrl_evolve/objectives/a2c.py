@@ -22,6 +22,4 @@ def a2c(normalise_advantage: bool = False) -> Objective:
         log_prob = log_ratio + batch.trajectory.policy.log_prob
         return -log_prob * jax.lax.stop_gradient(advantage), {}
 
-    return actor_critic_objective(
-        "a2c", surrogate, normalise_advantage=normalise_advantage, clip_value=False
-    )
+    return actor_critic_objective("a2c", surrogate, normalise_advantage=normalise_advantage, clip_value=False)

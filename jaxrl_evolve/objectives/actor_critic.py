@@ -1,5 +1,6 @@
 """The pieces that actor-critic objectives share: value loss, entropy bonus, advantage scaling, and the
-frame that turns a surrogate for the policy into a whole objective."""
+frame that turns a surrogate for the policy into a whole objective.
+"""
 
 from __future__ import annotations
 
@@ -31,13 +32,15 @@ def value_loss(batch: ObjectiveBatch, value: Float[Array, "t n"], clip: Float[Ar
     With ``clip`` given, the pessimistic maximum with the error of a value kept within ``clip`` of the one
     recorded when acting, as in the PPO reference implementation (Engstrom et al. 2020, section 3).
     """
-    error = jnp.square(value - batch.target)
+    error = value - batch.target
     if clip is not None:
         old = batch.trajectory.policy.value
         assert old is not None, "the learner records values before it calls the objective"
-        kept = old + jnp.clip(value - old, -clip, clip)
-        error = jnp.maximum(error, jnp.square(kept - batch.target))
-    return 0.5 * error.mean()
+        change = value - old
+        limit = jnp.where(change > 0, clip, -clip)
+        kept = old - batch.target + jnp.where(jnp.abs(change) > clip, limit, change)
+        error = jnp.where(jnp.abs(kept) > jnp.abs(error), kept, error)
+    return 0.5 * jnp.square(error).mean()
 
 
 def actor_critic_objective(

@@ -25,7 +25,10 @@ def ppo_clip(normalise_advantage: bool = True, clip_value: bool = True) -> Objec
         del eta
         clip = linear_schedule(clock, batch.hp.clip, batch.hp.clip_end)
         ratio = jnp.exp(log_ratio)
-        loss = -jnp.minimum(ratio * advantage, jnp.clip(ratio, 1.0 - clip, 1.0 + clip) * advantage)
+        # The minimum of the two products, chosen by a comparison: its gradient needs no division of ties.
+        limit = jnp.where(advantage > 0, 1.0 + clip, 1.0 - clip)
+        clipped = (ratio - limit) * advantage > 0
+        loss = -jnp.where(clipped, limit, ratio) * advantage
         metrics = {
             "approx_kl": (ratio - 1.0 - log_ratio).mean(),
             "clip_fraction": (jnp.abs(ratio - 1.0) > clip).mean(dtype=jnp.float32),

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
+from jaxrl_evolve.random import implementation
 from jaxrl_evolve.training import manifest as manifests
 from jaxrl_evolve.training.manifest import CheckpointDamaged, CheckpointError, Leaf, Manifest, is_key
 
@@ -246,7 +247,7 @@ class Checkpoints:
             os.rename(work, self.folder / _folder_name(step, max(taken, default=-1) + 1))
             _sync_folder(self.folder)
             self._retain(step)
-        except Exception as error:  # noqa: BLE001  raised again by wait(), in the caller's thread
+        except Exception as error:
             self._failure = error
 
     def _retain(self, newest: int) -> None:
@@ -340,14 +341,18 @@ def _restore_arguments(leaf: Any) -> Any:
 def _rebuild(raw: Any, template: Any, saved: Leaf) -> Any:
     if raw is None:  # an array without elements, which orbax does not store
         if saved.key_impl is not None:
-            width = jax.random.key_data(jax.random.key(0, impl=saved.key_impl)).shape
+            width = jax.random.key_data(jax.random.key(0, impl=implementation(saved.key_impl))).shape
             raw = np.zeros((*saved.shape, *width), np.uint32)
         else:
             raw = np.zeros(saved.shape, jnp.dtype(saved.dtype))
     if isinstance(template, (np.ndarray, np.generic)):
         return np.asarray(raw)
     array = raw if isinstance(raw, jax.Array) else jnp.array(raw)
-    return array if saved.key_impl is None else jax.random.wrap_key_data(array, impl=saved.key_impl)
+    return (
+        array
+        if saved.key_impl is None
+        else jax.random.wrap_key_data(array, impl=implementation(saved.key_impl))
+    )
 
 
 def _brief(error: Exception) -> str:

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxrl_envs.vector import VectorEnv, VectorState
 from jaxtyping import Array, Int
 
+from jaxrl_envs.vector import VectorEnv, VectorState
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.rollout import EpisodeSums, rollout

@@ -12,17 +12,19 @@ import dataclasses
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from signal import Signals
 from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 
-from jaxrl_evolve import figures, statistics
+from jaxrl_evolve import figures, random, statistics
 from jaxrl_evolve.config import TrainConfig
 from jaxrl_evolve.experiment import build, traced
 from jaxrl_evolve.training import folder as folders
 from jaxrl_evolve.training import sinks
-from jaxrl_evolve.training.axes import device_mesh
+from jaxrl_evolve.training.axes import mesh_for
 from jaxrl_evolve.training.checkpoint import Checkpoints, config_digest
 from jaxrl_evolve.training.interrupts import Interrupts
 from jaxrl_evolve.training.programs import AXIS, Programs, compile_programs, to_host
@@ -132,10 +134,20 @@ def train(
             if loop.all_diverged():
                 loop.stop_early()
                 raise Diverged(loop.divergence_message() + "; no run is left")
-            if interrupts.requested and stop.updates < config.updates:
+            signal = _agreed(interrupts.requested)
+            if signal and stop.updates < config.updates:
                 loop.stop_early()
-                raise Interrupted(interrupts.requested, _how_to_resume(interrupts.requested, loop, out))
+                raise Interrupted(signal, _how_to_resume(signal, loop, out))
         return loop.finish()
+
+
+def _agreed(signal: str | None) -> str | None:
+    """The signal that any process got: all must stop at the same update, or the rest would wait for ever."""
+    if jax.process_count() == 1:
+        return signal
+    got = int(Signals[signal]) if signal else 0
+    highest = int(multihost_utils.process_allgather(np.asarray(got)).max())
+    return Signals(highest).name if highest else None
 
 
 def _how_to_resume(signal: str, loop: _Loop, out: Any) -> str:
@@ -206,30 +218,31 @@ class _Loop:
         self.rows: list[dict[str, Any]] = []
         self.diverged = np.full(self.runs, -1)
         self.states: list[Any] = []
-        self.programs: list[Programs] = []
+        self.shardings: Any = None
+        self.hps: list[Any] = []
+        self.programs: Programs
         self.checkpoints: Checkpoints | None = None
         self.sink = sinks.Sink(lambda row, step: None, lambda: None)
 
     def prepare(self, experiment: Any, resume: bool, step: int | None = None) -> None:
         """Compile, make or restore the states, open the sinks."""
-        devices = jax.device_count()
-        mesh = device_mesh(AXIS) if devices > 1 and self.group % devices == 0 else None
-        for i, hp in enumerate(self._hp_groups()):
-            if i and self.points is None:
-                self.programs.append(self.programs[0])  # groups of one program differ in their seeds only
-                continue
-            programs = compile_programs(
-                experiment,
-                hp,
-                self.group,
-                self.config.updates,
-                self.config.evaluation,
-                self.config.seed,
-                mesh,
-            )
-            self.programs.append(programs)
-            self.compile_seconds += programs.compile_seconds
-        self.states = [p.init(seeds) for p, seeds in zip(self.programs, self._seed_groups(), strict=True)]
+        mesh = mesh_for(AXIS, self.group)
+        self.hps = self._hp_groups()
+        # Groups differ in their seeds and hyperparameters, which are arguments: one program serves all.
+        self.programs = compile_programs(
+            experiment,
+            self.hps[0],
+            self.group,
+            self.config.updates,
+            self.config.evaluation,
+            self.config.seed,
+            mesh,
+        )
+        self.compile_seconds += self.programs.compile_seconds
+        self.states = [
+            self.programs.init(seeds, hp) for seeds, hp in zip(self._seed_groups(), self.hps, strict=True)
+        ]
+        self.shardings = jax.tree.map(lambda x: x.sharding, self.states[0])
         if self.folder is None:
             return
         self.checkpoints = self._open_checkpoints(self.folder)
@@ -255,7 +268,7 @@ class _Loop:
         if self.checkpoints.steps()[-1:] != [self.config.updates]:
             return None
         init = jax.vmap(experiment.chunk.init, (0, None, None))
-        keys = jax.random.split(jax.random.key(0), self.group)
+        keys = jax.random.split(random.key(0), self.group)
         group = jax.eval_shape(init, keys, traced(self.config.hp), experiment.env.params)
         states, _ = self.checkpoints.restore([group] * (self.runs // self.group))
         rows = sinks.read_jsonl(self.folder.metrics)
@@ -317,8 +330,8 @@ class _Loop:
         """Train up to a stop and do what is due there."""
         began = time.perf_counter()
         parts = []
-        for i, programs in enumerate(self.programs):
-            self.states[i], metrics = programs.advance(self._load(i), stop.updates - self.updates)
+        for i, hp in enumerate(self.hps):
+            self.states[i], metrics = self.programs.advance(self._load(i), hp, stop.updates - self.updates)
             parts.append(to_host(metrics))
             self._unload(i)
         self.run_seconds += time.perf_counter() - began
@@ -343,23 +356,23 @@ class _Loop:
             self.save()
 
     def _load(self, i: int) -> Any:
-        """Group ``i``'s state on the device."""
-        if len(self.states) == 1:
-            return self.states[i]
-        return jax.device_put(self.states[i], jax.local_devices()[0])
+        """Group ``i``'s state where the compiled programs expect it."""
+        if len(self.states) > 1:
+            self.states[i] = jax.tree.map(jax.device_put, self.states[i], self.shardings)
+        return self.states[i]
 
     def _unload(self, i: int) -> None:
-        """With several groups, only the one at work occupies the device."""
-        if len(self.states) > 1:
+        """With several groups, only the one at work occupies the accelerator."""
+        if len(self.states) > 1 and jax.default_backend() != "cpu":
             self.states[i] = jax.device_put(self.states[i], jax.local_devices(backend="cpu")[0])
 
     def evaluate(self, repeats: int) -> np.ndarray:
         """Returns ``[runs, repeats * episodes]`` of the policies as they are now."""
         began = time.perf_counter()
         groups = []
-        for i, (programs, seeds) in enumerate(zip(self.programs, self._seed_groups(), strict=True)):
+        for i, seeds in enumerate(self._seed_groups()):
             learner_state = self._load(i).learner
-            episodes = [programs.evaluate(learner_state, seeds, self.updates, r) for r in range(repeats)]
+            episodes = [self.programs.evaluate(learner_state, seeds, self.updates, r) for r in range(repeats)]
             groups.append(np.concatenate([to_host(e.returns) for e in episodes], axis=-1))
         self.eval_seconds += time.perf_counter() - began
         return np.concatenate(groups)

@@ -12,6 +12,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
+from jaxrl_evolve import random
 from jaxrl_evolve.config import EvaluationConfig
 from jaxrl_evolve.evaluation import Episodes, make_evaluation
 from jaxrl_evolve.experiment import Experiment
@@ -28,14 +29,14 @@ class Programs(NamedTuple):
     """Compiled functions of ``R`` runs side by side.
 
     Attributes:
-        init: ``seeds [R] -> TrainState``, leaves ``[R, ...]``.
-        advance: ``(state, updates) -> (state, metrics [R])``; donates ``state``.
+        init: ``(seeds [R], hp) -> TrainState``, leaves ``[R, ...]``.
+        advance: ``(state, hp, updates) -> (state, metrics [R])``; donates ``state``.
         evaluate: ``(learner state, seeds, updates made, repeat) -> Episodes``, leaves ``[R, E]``.
         compile_seconds: what compiling them took.
     """
 
-    init: Callable[[np.ndarray], TrainState]
-    advance: Callable[[TrainState, int], tuple[TrainState, dict[str, jax.Array]]]
+    init: Callable[[np.ndarray, Any], TrainState]
+    advance: Callable[[TrainState, Any, int], tuple[TrainState, dict[str, jax.Array]]]
     evaluate: Callable[[Any, np.ndarray, int, int], Episodes]
     compile_seconds: float
 
@@ -53,7 +54,8 @@ def compile_programs(
 
     Args:
         experiment: what runs.
-        hp: hyperparameters; leaves are scalars, or ``[runs]`` where every run has its own.
+        hp: hyperparameters of the shapes to come; leaves are scalars, or ``[runs]`` where every run has its
+            own.
         runs: size of the group ``R``.
         horizon: updates in a whole run.
         evaluation: how to evaluate.
@@ -63,9 +65,13 @@ def compile_programs(
     """
     env, learner, one_run = experiment
     own_hp = any(jnp.ndim(x) for x in jax.tree.leaves(hp))
-    chunk = over_runs(one_run, [RunAxis(AXIS, runs, hp=own_hp)], mesh)
+    on_one = runs // (1 if mesh is None else mesh.size)
+    lanes = sequential_lanes(one_run.steps_per_update) if jax.default_backend() == "cpu" else on_one
+    # A vmap over a single run would only turn its products into slower, batched ones.
+    axis = RunAxis(AXIS, runs, hp=own_hp, lanes=lanes if lanes < on_one else 1 if on_one == 1 else 0)
+    chunk = over_runs(one_run, [axis], mesh)
     test = make_evaluation(env, learner, evaluation.episodes, evaluation.max_steps, evaluation.mode)
-    root = jax.random.key(root_seed)
+    root = random.key(root_seed)
 
     def run_keys(seeds: jax.Array) -> jax.Array:
         return jax.vmap(lambda seed: jax.random.fold_in(root, seed))(seeds)
@@ -76,7 +82,9 @@ def compile_programs(
     def evaluate(
         learner_state: Any, seeds: jax.Array, updates: jax.Array, repeat: jax.Array, env_params: Any
     ) -> Episodes:
-        key = lambda k: jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(k, _EVALUATION), updates), repeat)  # noqa: E731
+        key = lambda k: jax.random.fold_in(
+            jax.random.fold_in(jax.random.fold_in(k, _EVALUATION), updates), repeat
+        )
         keys = jax.vmap(key)(run_keys(seeds))
         return jax.vmap(test, (0, 0, None))(keys, learner_state, env_params)
 
@@ -95,14 +103,16 @@ def compile_programs(
     began = time.perf_counter()
     compiled_init = jax.jit(init).lower(seeds, hp, env_params).compile()
     state = compiled_init(seeds, hp, env_params)
-    compiled_run = jax.jit(chunk.run, donate_argnums=0).lower(state, hp, eta, env_params, total, one).compile()
+    compiled_run = (
+        jax.jit(chunk.run, donate_argnums=0).lower(state, hp, eta, env_params, total, one).compile()
+    )
     compiled_test = jax.jit(evaluate).lower(state.learner, seeds, one, one, env_params).compile()
     compile_seconds = time.perf_counter() - began
 
     return Programs(
-        init=lambda seeds: compiled_init(put(seeds.astype(np.uint32), True), hp, env_params),
-        advance=lambda state, updates: compiled_run(
-            state, hp, eta, env_params, total, put(np.int32(updates), False)
+        init=lambda seeds, hp: compiled_init(put(seeds.astype(np.uint32), True), put(hp, own_hp), env_params),
+        advance=lambda state, hp, updates: compiled_run(
+            state, put(hp, own_hp), eta, env_params, total, put(np.int32(updates), False)
         ),
         evaluate=lambda learner_state, seeds, updates, repeat: compiled_test(
             learner_state,
@@ -113,6 +123,15 @@ def compile_programs(
         ),
         compile_seconds=compile_seconds,
     )
+
+
+def sequential_lanes(steps_per_update: int) -> int:
+    """Runs to vmap on one CPU core: enough to hide the cost of starting kernels, few enough for its cache.
+
+    Measured with CartPole and MinAtar (`benchmarks/throughput.py`): from a few thousand samples an update on,
+    one run at a time is fastest.
+    """
+    return max(1, 2048 // steps_per_update)
 
 
 def to_host(tree: Any) -> Any:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl_evolve import statistics
+from jaxrl_evolve import random, statistics
 from jaxrl_evolve.config import TrainConfig, from_json
 from jaxrl_evolve.evaluation import make_evaluation
 from jaxrl_evolve.experiment import Experiment, build, traced
@@ -54,7 +54,7 @@ def load(path: str | os.PathLike[str], step: int | None = None) -> Trained:
         group = config.group or runs
         one_group = jax.eval_shape(
             jax.vmap(experiment.chunk.init, (0, None, None)),
-            jax.random.split(jax.random.key(0), group),
+            jax.random.split(random.key(0), group),
             traced(config.hp),
             experiment.env.params,
         )
@@ -92,7 +92,7 @@ def evaluate_folder(
     trained = load(path, step)
     test = make_evaluation(trained.experiment.env, trained.experiment.learner, episodes, max_steps, mode)
     runs = jax.tree.leaves(trained.learner_state)[0].shape[0]
-    keys = jax.random.split(jax.random.key(seed), runs)
+    keys = jax.random.split(random.key(seed), runs)
     outcome = jax.jit(jax.vmap(test, (0, 0, None)))(
         keys, trained.learner_state, trained.experiment.env.params
     )

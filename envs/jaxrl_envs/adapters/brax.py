@@ -22,8 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxrl_envs import drawing
 from jaxrl_envs.contract import Env, EnvStep
+from jaxrl_envs.drawing import bodies
 from jaxrl_envs.keywords import reject_unknown
 from jaxrl_envs.spaces import Box
 from jaxrl_envs.stable import cast, stabilise
@@ -159,7 +159,7 @@ def _renderer(environment: Any, name: str) -> Callable[[Any, Any], np.ndarray] |
                 position[link] + _rotate(rotation[link], model.geom_pos[g] + side * along) for side in (-1, 1)
             ]
             capsules.append((ends[0], ends[1], float(model.geom_size[g, 0])))
-        return drawing.bodies(capsules, (0, 1) if name in _FROM_ABOVE else (0, 2), width, follow)
+        return bodies(capsules, (0, 1) if name in _FROM_ABOVE else (0, 2), width, follow)
 
     return render
 
@@ -179,7 +179,7 @@ def _repeat(environment: Any, state: Any, action: jax.Array, times: int) -> tupl
 
     if times == 1:
         after = once(state)
-        return after, after.reward
+        return after, jnp.asarray(after.reward, jnp.float32)  # the inverted pendulum pays a Python number
 
     def body(carry: tuple[Any, jax.Array, jax.Array], _: None) -> tuple[Any, None]:
         state, reward, ended = carry

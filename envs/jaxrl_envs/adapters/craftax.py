@@ -36,7 +36,9 @@ _GAMES = {
     "Craftax-Classic-Symbolic-v1": _Game(
         _CLASSIC, "envs.craftax_symbolic_env.CraftaxClassicSymbolicEnvNoAutoReset"
     ),
-    "Craftax-Classic-Pixels-v1": _Game(_CLASSIC, "envs.craftax_pixels_env.CraftaxClassicPixelsEnvNoAutoReset"),
+    "Craftax-Classic-Pixels-v1": _Game(
+        _CLASSIC, "envs.craftax_pixels_env.CraftaxClassicPixelsEnvNoAutoReset"
+    ),
     "Craftax-Symbolic-v1": _Game(_FULL, "envs.craftax_symbolic_env.CraftaxSymbolicEnvNoAutoReset"),
     "Craftax-Pixels-v1": _Game(_FULL, "envs.craftax_pixels_env.CraftaxPixelsEnvNoAutoReset"),
 }

@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl_envs import drawing
 from jaxrl_envs.contract import Env, EnvStep
+from jaxrl_envs.drawing import CLASSIC_CONTROL, board, maze
 from jaxrl_envs.keywords import reject_unknown
 from jaxrl_envs.parameters import like_default, strong_params
 from jaxrl_envs.spaces import Box, Discrete, Space
@@ -125,7 +125,7 @@ def from_gymnax(
             raise TypeError(
                 f"{type(environment).__name__} has no {method}; from_gymnax takes a gymnax >= 1.0 Environment"
             )
-    name = environment.name if name is None else name
+    name = str(environment.name if name is None else name)
     given = environment.default_params if params is None else params
     held = {field: getattr(given, field) for field in static}
     params = strong_params(name, dataclasses.replace(given, **dict.fromkeys(static)) if static else given)
@@ -148,7 +148,9 @@ def from_gymnax(
 
     try:
         reset, step, obs = stabilise(name, reset, step, params, action_space)
-    except jax.errors.ConcretizationTypeError as error:
+    except TypeError as error:  # jax says so with one of two exceptions, both TypeErrors
+        if "concrete value" not in str(error):
+            raise
         raise ValueError(
             f"{name} needs the value of a parameter while tracing; name that field in from_gymnax(static=...)"
         ) from error
@@ -168,13 +170,15 @@ def from_gymnax(
 
 def _renderer(environment: Any, name: str, space: Space) -> Callable[[Any, Any], np.ndarray] | None:
     """A drawing of the classic control tasks, of mazes, and of observations that are boards of cells."""
-    if name in drawing.CLASSIC_CONTROL:
-        return drawing.CLASSIC_CONTROL[name]
+    if name in CLASSIC_CONTROL:
+        return CLASSIC_CONTROL[name]
     if hasattr(environment, "occupied_map"):
-        return lambda state, params: drawing.maze(environment.occupied_map, state.pos, state.goal)
+        return lambda state, params: maze(
+            np.asarray(environment.occupied_map), np.asarray(state.pos), np.asarray(state.goal)
+        )
     if isinstance(space, Box) and len(space.shape) in (2, 3):
         key = jax.random.key(0)
-        return lambda state, params: drawing.board(environment.observe(key, state, None, params))
+        return lambda state, params: board(np.asarray(environment.observe(key, state, None, params)))
     return None
 
 

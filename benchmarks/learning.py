@@ -1,0 +1,256 @@
+"""How well the presets learn: tables of final evaluation returns, per suite.
+
+    python benchmarks/learning.py classic|minatar|brax|memory [--seeds N] [--steps N] [--only NAME ...]
+
+writes ``benchmarks/results/learning_<suite>.csv`` and ``.md``. A case that is in the table already is not
+run again without ``--overwrite``; one that was interrupted goes on from its last checkpoint in
+``runs/learning``. The presets were tuned on other seeds than the reported ones (``--seed``, 0).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import datetime
+import platform
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxrl_evolve import statistics
+from jaxrl_evolve.config import EvaluationConfig, TrainConfig
+from jaxrl_evolve.training.loop import train
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+RUNS = ROOT / "runs" / "learning"
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One row of a table.
+
+    Attributes:
+        env: the environment.
+        note: tells cases of one environment apart.
+        reference: a return to compare with, and where it is from.
+        changes: of the preset, as `TrainConfig.preset` takes them.
+    """
+
+    env: str
+    note: str = ""
+    reference: str = ""
+    changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        return f"{self.env} ({self.note})" if self.note else self.env
+
+
+@dataclasses.dataclass(frozen=True)
+class Suite:
+    """A table: its cases, sizes, and what a reader has to know."""
+
+    cases: tuple[Case, ...]
+    steps: int
+    seeds: int
+    evaluation: EvaluationConfig
+    remarks: str
+
+
+_TUNED = "tuned PPO of Goldie et al. 2024 (arXiv 2407.07082)"
+_WITHOUT_MEMORY = {"learner": {"network": {"memory": "none"}}}
+_FEWER_ENVS = {"num_envs": 256, "rollout_length": 32, "env_options": {"backend": "spring"}}
+
+SUITES: dict[str, Suite] = {
+    "classic": Suite(
+        (
+            Case("CartPole-v1", reference="500, the maximum"),
+            Case("Acrobot-v1", reference="-100, Gym's threshold"),
+            Case("Pendulum-v1", reference="none; about -150 is near the best"),
+            Case("MountainCar-v0", reference="-110, Gym's threshold"),
+            Case("MountainCarContinuous-v0", reference="90, Gym's threshold"),
+        ),
+        steps=500_000,
+        seeds=16,
+        evaluation=EvaluationConfig(times=5, episodes=64, final_episodes=128),
+        remarks="",
+    ),
+    "minatar": Suite(
+        (
+            Case("SpaceInvaders-MinAtar", reference=f"167.1, {_TUNED}"),
+            Case("Breakout-MinAtar", reference=f"50.1, {_TUNED}"),
+            Case("Asterix-MinAtar", reference=f"15.0, {_TUNED}"),
+            Case("Freeway-MinAtar", reference=f"61.8, {_TUNED}"),
+            Case("Seaquest-MinAtar", reference="none"),
+        ),
+        steps=10_000_000,
+        seeds=4,
+        evaluation=EvaluationConfig(times=10, episodes=64, final_episodes=128, max_steps=2_500),
+        remarks="The references are for older gymnax versions. With 4 seeds the intervals are rough.",
+    ),
+    "brax": Suite(
+        (
+            Case("brax/hopper", "spring, 256 x 32", changes=_FEWER_ENVS),
+            Case("brax/ant", "spring, 256 x 32", changes=_FEWER_ENVS),
+        ),
+        steps=1_000_000,
+        seeds=2,
+        evaluation=EvaluationConfig(times=2, episodes=16, final_episodes=32, max_steps=1_000),
+        remarks="Without an accelerator: a tenth and less of the usual steps, on the spring backend, with "
+        "fewer environments than the preset's 2048. These numbers show that learning starts, no more.",
+    ),
+    "memory": Suite(
+        tuple(
+            Case(
+                "MemoryChain-bsuite",
+                f"length {length}, {name}",
+                reference="1, perfect; 0, no memory",
+                changes={"env_options": {"memory_length": str(length)}, **changes},
+            )
+            for length in (10, 20)
+            for name, changes in (("GRU", {}), ("MLP", _WITHOUT_MEMORY))
+        ),
+        steps=400_000,
+        seeds=8,
+        evaluation=EvaluationConfig(times=5, episodes=128, final_episodes=512),
+        remarks="",
+    ),
+}
+
+
+def run(case: Case, suite: Suite, folder: Path, seeds: int, steps: int, seed: int) -> dict[str, Any]:
+    """Train one case and make its row."""
+    config = TrainConfig.preset(
+        "ppo",
+        case.env,
+        **{"steps": steps, "seeds": seeds, "seed": seed, "evaluation": suite.evaluation, **case.changes},
+    )
+    result = train(config, folder, resume=folder.exists(), quiet=False)
+    summary = result.summary
+    returns = np.asarray(result.eval_return)
+    low, high = result.ci95
+    return {
+        "case": case.label,
+        "algorithm": config.algorithm,
+        "iqm": result.iqm,
+        "ci95_low": low,
+        "ci95_high": high,
+        "mean": float(np.nanmean(returns)),
+        "train_return": float(statistics.iqm(np.asarray(result.rows[-1]["episode_return"], float))),
+        "reference": case.reference,
+        "seeds": seeds,
+        "first_seed": f"{seed}/0",
+        "env_steps": summary["env_steps"],
+        "steps_per_second": summary["steps_per_second"],
+        "run_seconds": summary["run_seconds"],
+        "compile_seconds": summary["compile_seconds"],
+        "hardware": _hardware(summary["device"]),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "versions": " ".join(
+            f"{name}={summary['versions'][name]}"
+            for name in ("python", "jax", "flax", "optax", "gymnax", "brax")
+        ),
+        "git": (summary["git"] or {}).get("commit"),
+        "command": "python benchmarks/learning.py " + " ".join(sys.argv[1:]),
+        "settings": f"{config.num_envs} envs x {config.rollout_length} steps, {config.learner}, {config.hp}",
+        "eval_returns": " ".join(f"{x:.6g}" for x in returns),
+    }
+
+
+def _hardware(device: Mapping[str, Any]) -> str:
+    if device["platform"] != "cpu":
+        return f"{device['count']} x {device['kind']}"
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return f"{model}, {device['cpu_cores']} cores"
+
+
+def markdown(name: str, suite: Suite, rows: list[dict[str, Any]]) -> str:
+    """The table for readers."""
+    lines = [
+        f"# Learning: {name}",
+        "",
+        "Final evaluation (`eval`): "
+        f"{suite.evaluation.final_episodes} whole {suite.evaluation.mode} episodes per seed in environments "
+        "of their own; interquartile mean over seeds with its 95% bootstrap interval. `training` is the "
+        "interquartile mean of the exploring policy's episodes in the last fiftieth of training. The presets "
+        "were tuned, where they were, on other seeds.",
+        "Steps per second and wall time are those of a machine shared with other work, all seeds together and "
+        "without compilation; for speed see `throughput.py`.",
+    ]
+    lines += [suite.remarks] if suite.remarks else []
+    lines += [
+        "",
+        "| environment | eval IQM | 95% interval | mean | training | reference | seeds | steps per seed "
+        "| steps/s | wall | date |",
+        "|---|--:|--:|--:|--:|---|--:|--:|--:|--:|---|",
+    ]
+    for row in rows:
+        r = {k: float(row[k]) for k in ("iqm", "ci95_low", "ci95_high", "mean", "train_return")}
+        speed, wall = float(row["steps_per_second"]), float(row["run_seconds"])
+        lines.append(
+            f"| {row['case']} | {r['iqm']:.4g} | [{r['ci95_low']:.4g}, {r['ci95_high']:.4g}] | {r['mean']:.4g} "
+            f"| {r['train_return']:.4g} | {row['reference']} | {row['seeds']} | {int(row['env_steps']):,} "
+            f"| {speed:,.0f} | {wall:,.0f} s | {row['date']} |"
+        )
+    for title, column in (("Hardware", "hardware"), ("Versions", "versions"), ("Command", "command")):
+        values = dict.fromkeys(row[column] for row in rows)
+        lines += ["", f"{title}: " + "; ".join(f"`{value}`" for value in values) + "."]
+    lines += ["", f"Returns of every seed and all settings are in `learning_{name}.csv`.", ""]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("suite", choices=SUITES)
+    parser.add_argument("--seeds", type=int, help="seeds per case")
+    parser.add_argument("--steps", type=int, help="environment steps per seed")
+    parser.add_argument("--seed", type=int, default=0, help="root of all randomness")
+    parser.add_argument("--only", nargs="+", default=[], help="cases whose name contains one of these")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the tables")
+    parser.add_argument("--overwrite", action="store_true", help="run cases again that are in the table")
+    args = parser.parse_args()
+
+    suite = SUITES[args.suite]
+    seeds, steps = args.seeds or suite.seeds, args.steps or suite.steps
+    path = args.results / f"learning_{args.suite}.csv"
+    args.results.mkdir(parents=True, exist_ok=True)
+    there: dict[str, dict[str, Any]] = {}
+    if path.exists():
+        with open(path, newline="", encoding="utf-8") as file:
+            there = {row["case"]: row for row in csv.DictReader(file)}
+    for case in suite.cases:
+        chosen = not args.only or any(part in case.label for part in args.only)
+        if not chosen or (case.label in there and not args.overwrite):
+            continue
+        folder = RUNS / f"{case.label} {steps}x{seeds} seed {args.seed}".replace("/", "-").replace(" ", "_")
+        if args.overwrite:
+            shutil.rmtree(folder, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        row = run(case, suite, folder, seeds, steps, args.seed)
+        there[case.label] = row
+        rows = [there[c.label] for c in suite.cases if c.label in there]
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(row))
+            writer.writeheader()
+            writer.writerows(rows)
+        path.with_suffix(".md").write_text(markdown(args.suite, suite, rows), encoding="utf-8")
+        print(
+            f"{case.label}: IQM {row['iqm']:.4g} [{row['ci95_low']:.4g}, {row['ci95_high']:.4g}]", flush=True
+        )
+
+
+if __name__ == "__main__":
+    main()

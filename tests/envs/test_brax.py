@@ -1,0 +1,138 @@
+"""The brax adapter: limit and fall, true final observation, fresh resets, repeats, purity."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl_envs import available, check_env, from_brax, make
+
+pytest.importorskip("brax")
+
+
+@pytest.fixture(scope="module")
+def hopper():
+    env = make("brax/hopper", backend="spring", episode_length=6)
+    return env, jax.jit(env.reset), jax.jit(env.step)
+
+
+def test_hopper_limit_and_fall(hopper):
+    """The fall is told from the observation that step returned: height below 0.7 or angle above 0.2."""
+    env, reset, step = hopper
+    _, state = reset(jax.random.key(0), env.params)
+    action = jnp.ones(3, jnp.float32)
+    fell = []
+    for t in range(1, 200):
+        out = step(jax.random.key(0), state, action, env.params)
+        height, angle = np.asarray(out.obs)[:2]
+        fell.append(not (height > 0.7 and abs(angle) < 0.2 and np.all(np.abs(out.obs[1:]) < 100)))
+        assert bool(out.terminated) == fell[-1]
+        assert bool(out.truncated) == (t >= 6)
+        state = out.state
+        if out.terminated:
+            break
+    assert fell[-1]
+    assert len(fell) > 6  # it outlived the limit, so the two flags were seen apart
+
+
+def test_hopper_clips_actions_and_leaves_inputs_alone(hopper):
+    env, reset, step = hopper
+    _, state = reset(jax.random.key(0), env.params)
+    far = step(jax.random.key(0), state, jnp.full(3, 9.0, jnp.float32), env.params)
+    edge = step(jax.random.key(0), state, jnp.ones(3, jnp.float32), env.params)
+    np.testing.assert_array_equal(far.obs, edge.obs)
+    assert far.reward == edge.reward
+
+
+def test_hopper_resets_afresh(hopper):
+    env, reset, _ = hopper
+    first, second = (reset(jax.random.key(i), env.params)[0] for i in (0, 1))
+    assert not np.allclose(first, second)
+
+
+@pytest.mark.filterwarnings("ignore:.*two different keys give the same episode")
+def test_contract_of_an_environment_without_physics():
+    check_env(make("brax/fast"), steps=8)
+
+
+@pytest.mark.parametrize("repeat", [1, 3])
+def test_action_repeat_sums_rewards(repeat):
+    """`fast` adds 0.02 to its speed per brax step and pays its position, so the sums are known."""
+    env = make("brax/fast", action_repeat=repeat, episode_length=5)
+    _, state = env.reset(jax.random.key(0), env.params)
+    speed = position = 0.0
+    for t in range(1, 7):
+        out = env.step(jax.random.key(0), state, jnp.ones(1, jnp.float32), env.params)
+        total = 0.0
+        for _ in range(repeat):
+            speed += 0.02
+            position += 0.02 * speed
+            total += position
+        np.testing.assert_allclose(out.reward, total, rtol=1e-5)
+        np.testing.assert_allclose(out.obs, [position, speed], rtol=1e-5)
+        assert bool(out.truncated) == (t * repeat >= 5)
+        assert not bool(out.terminated)
+        state = out.state
+
+
+@dataclasses.dataclass
+class Countdown:
+    """A brax-like environment that ends at its third step and writes into its metrics, as brax's do."""
+
+    action_size: int = 1
+
+    def reset(self, rng):
+        from brax.envs.base import State
+
+        zero = jnp.zeros(())
+        return State(None, jnp.zeros(1), zero, zero, {"steps": zero})
+
+    def step(self, state, action):
+        steps = state.metrics["steps"] + 1
+        state.metrics.update(steps=steps)
+        return state.replace(obs=steps[None], reward=steps, done=jnp.where(steps == 3, 1.0, 0.0))
+
+
+def test_a_termination_within_a_repeat_is_kept():
+    env = from_brax(Countdown(), "Countdown", action_repeat=2)
+    _, start = env.reset(jax.random.key(0), env.params)
+    rewards, flags, state = [], [], start
+    for _ in range(2):
+        out = env.step(jax.random.key(0), state, jnp.zeros(1, jnp.float32), env.params)
+        rewards.append(float(out.reward))
+        flags.append(bool(out.terminated))
+        state = out.state
+    assert rewards == [1 + 2, 3]  # the fourth brax step is not taken
+    assert flags == [False, True]
+    assert out.obs == 3
+    assert out.info["steps"] == 3
+    assert start.brax.metrics["steps"] == 0  # eager calls too leave their input alone
+
+
+def test_an_unsupported_backend_is_one_sentence():
+    with pytest.raises(ValueError, match="brax/swimmer cannot be made with backend 'spring'"):
+        make("brax/swimmer", backend="spring")
+
+
+def test_importing_brax_says_nothing():
+    import subprocess
+    import sys
+
+    code = "import jaxrl_envs; jaxrl_envs.make('brax/inverted_pendulum')"
+    out = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", code], capture_output=True, text=True
+    )
+    assert out.returncode == 0, out.stderr
+    assert out.stdout == ""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("backend", ["generalized", "spring", "positional", "mjx"])
+@pytest.mark.parametrize("name", [n for n in available("brax") if n != "brax/fast"])
+def test_contract(name, backend):
+    if name == "brax/swimmer" and backend != "generalized":
+        pytest.skip("brax has the swimmer on the generalized backend only")
+    check_env(make(name, backend=backend), steps=4, eager=False)

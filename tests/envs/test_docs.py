@@ -1,0 +1,17 @@
+"""The environments page: its Python blocks run."""
+
+import re
+from pathlib import Path
+
+PAGE = Path(__file__).parents[2] / "docs" / "environments.md"
+
+
+def test_python_blocks_run(monkeypatch):
+    from jaxrl_envs import registry
+
+    monkeypatch.setattr(registry, "_registered", {})
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(compile(block, str(PAGE), "exec"), {"__name__": "environments_page"})
+    assert registry.available("mine") == ["mine/Line-v0"]

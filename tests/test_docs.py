@@ -1,0 +1,139 @@
+"""The README and the documentation say what is so: examples run, commands parse, links lead somewhere."""
+
+import dataclasses
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jaxrl_evolve import cli
+from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters
+from jaxrl_evolve.networks import NetworkConfig
+from jaxrl_evolve.training.sinks import read_jsonl
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+PACKAGE = ROOT / "tests" / "extension"
+TINY = {"250_000": "1_024", "seeds=8": "seeds=2"}
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def code_blocks():
+    """Every Python block once, by the first page that has it; `tests/envs/test_docs.py` runs its own page's."""
+    first = {}
+    for page in PAGES:
+        if page.name != "environments.md":
+            for i, block in enumerate(blocks(page, "python")):
+                first.setdefault(block, f"{page.stem}-{i}")
+    return [pytest.param(block, id=name) for block, name in first.items()]
+
+
+def commands():
+    """Every line of a shell block that starts the command, continuation lines joined."""
+    found = []
+    for page in PAGES:
+        for block in blocks(page, "bash"):
+            for line in block.replace("\\\n", " ").splitlines():
+                words = shlex.split(line, comments=True)
+                if "jaxrl-evolve" in words:
+                    words = words[words.index("jaxrl-evolve") + 1 :]
+                    found.append(pytest.param(words, id=f"{page.stem}: {' '.join(words)}"[:70]))
+    return found
+
+
+@pytest.mark.parametrize("block", code_blocks())
+def test_python_blocks_run_at_tiny_size(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for full, tiny in TINY.items():
+        block = block.replace(full, tiny)
+    assert "10_000_000" not in block or "train(" not in block
+    exec(compile(block, "<documentation>", "exec"), {"__name__": "documentation"})
+    if (tmp_path / "runs").exists():
+        (row,) = read_jsonl(tmp_path / "runs" / "cartpole" / "metrics.jsonl")[:1]
+        told = (DOCS / "ppo.md").read_text()
+        assert not [n for n in row if f"`{n}`" not in told and n not in ("env_steps", "updates", "seconds")]
+
+
+def test_the_example_of_the_readme_has_five_lines_at_most():
+    (example,) = blocks(ROOT / "README.md", "python")
+    assert len([line for line in example.splitlines() if line.strip()]) <= 5
+    assert all(full in example for full in TINY)  # else the test above runs it at full size
+
+
+@pytest.mark.parametrize("words", commands())
+def test_commands_parse(words, monkeypatch):
+    monkeypatch.setattr(cli, "_start", lambda devices: None)
+    monkeypatch.setattr(cli, "_run", lambda *a, **k: 0)
+    monkeypatch.setattr("jaxrl_evolve.sweep.sweep", lambda *a, **k: "")
+    command, *rest = words
+    assert f"  {command} " in cli._HELP
+    # What an installed package offers is tested with the package; folders exist where commands run.
+    if command in ("train", "sweep") and not {"--help", "corridor-reinforce"} & set(rest):
+        assert cli.main(words) == 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_relative_links_lead_somewhere(page):
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        path = page.parent / target.partition("#")[0]
+        results = ROOT / "benchmarks" / "results"
+        if "://" in target or target.startswith("#") or (results in path.parents and not results.exists()):
+            continue
+        assert path.exists(), f"{page.name} links to {target}"
+
+
+def test_the_extension_page_shows_the_files_of_the_package():
+    shown = re.findall(
+        r'^```\w+ title="([^"]+)"\n(.*?)^```',
+        (DOCS / "extend.md").read_text(),
+        re.DOTALL | re.MULTILINE,
+    )
+    files = {name: (PACKAGE / name).read_text() for name, _ in shown}
+    assert dict(shown) == files
+    modules = {f"src/corridor_rl/{name}.py" for name in ("env", "objective", "learner")}
+    assert set(files) == {"pyproject.toml", *modules}
+    assert len(files["src/corridor_rl/objective.py"].splitlines()) <= 60
+
+
+@pytest.mark.parametrize("settings", [PPOConfig, PPOHyperparameters, NetworkConfig])
+def test_the_ppo_page_names_every_setting(settings):
+    text = (DOCS / "ppo.md").read_text()
+    told = {name.rpartition(".")[2].replace("-", "_") for name in re.findall(r"`([\w.-]+)`", text)}
+    names = {field.name for field in dataclasses.fields(settings)} - {"network"}
+    assert not names - told
+
+
+def test_the_file_map_names_every_module():
+    (text,) = [b for b in blocks(DOCS / "architecture.md", "") if "envs/jaxrl_envs/\n" in b]
+    folders = [ROOT / "envs" / "jaxrl_envs", ROOT / "jaxrl_evolve", ROOT / "jaxrl_evolve" / "training"]
+    modules = {path.name for folder in folders for path in folder.glob("[!_]*.py")}
+    assert not {name for name in modules if not re.search(rf"\b{re.escape(name)}", text)}
+    assert not {name for name in re.findall(r"\w+\.py", text) if name not in modules}
+
+
+def test_every_page_is_in_the_navigation():
+    navigation = (ROOT / "mkdocs.yml").read_text()
+    assert not [page.name for page in DOCS.glob("*.md") if f": {page.name}\n" not in navigation]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="mkdocs is not installed")
+def test_the_site_builds_without_warnings(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,166 @@
+"""Batches of environments: what the reset policies deal, and how episodes are counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import probes
+import pytest
+
+from jaxrl_envs import Box, Discrete, Env, EnvStep
+from jaxrl_envs.vector import (
+    FullResets,
+    OptimisticResets,
+    PoolResets,
+    VectorState,
+    resets_from_name,
+    vectorize,
+)
+
+N = 12
+
+
+def switch_env() -> Env:
+    """Action 0 goes on, 1 terminates, 2 truncates; the observation is the episode's random number."""
+
+    def reset(key: jax.Array, params: Any) -> tuple[Any, Any]:
+        number = jax.random.randint(key, (), 0, probes.NUMBERS, jnp.int32)
+        return number.astype(jnp.float32)[None], number
+
+    def step(key: jax.Array, state: Any, action: Any, params: Any) -> EnvStep:
+        return EnvStep(state.astype(jnp.float32)[None] + params, state, params, action == 1, action == 2, {})
+
+    params = jnp.asarray(0.5, jnp.float32)
+    return Env("switch", reset, step, params, Box(0.0, float(probes.NUMBERS), (1,)), Discrete(3))
+
+
+def _step(resets: Any, action: np.ndarray, seed: int = 0) -> tuple[VectorState, VectorState, Any]:
+    env = switch_env()
+    venv = vectorize(env, N, resets)
+    before = venv.reset(jax.random.key(seed), env.params)
+    after, seen = jax.jit(venv.step)(
+        jax.random.key(seed + 1), before, jnp.asarray(action, jnp.int32), env.params
+    )
+    return before, after, seen
+
+
+@pytest.mark.parametrize(
+    "resets",
+    [FullResets(), OptimisticResets(3), OptimisticResets(5), PoolResets(4), PoolResets(4, 2)],
+    ids=str,
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_slots_that_ended_start_anew_and_the_others_go_on(resets: Any, seed: int):
+    action = np.random.default_rng(seed).integers(0, 3, N)
+    before, after, seen = _step(resets, action, seed)
+    ended = action > 0
+    np.testing.assert_array_equal(seen.terminated, action == 1)
+    np.testing.assert_array_equal(seen.truncated, action == 2)
+    np.testing.assert_array_equal(after.first, ended)
+    # The successor is the true one whether or not the slot was reset.
+    np.testing.assert_array_equal(seen.next_obs[:, 0], np.asarray(before.env) + 0.5)
+    np.testing.assert_array_equal(np.asarray(after.env)[~ended], np.asarray(before.env)[~ended])
+    np.testing.assert_array_equal(np.asarray(after.obs)[~ended], np.asarray(seen.next_obs)[~ended])
+    # State and observation of a start belong together.
+    np.testing.assert_array_equal(np.asarray(after.obs)[ended, 0], np.asarray(after.env)[ended])
+    assert not set(np.asarray(after.env)[ended]) & set(np.asarray(before.env))
+
+
+def test_full_resets_never_share_a_start():
+    _, after, _ = _step(FullResets(), np.ones(N))
+    assert len(set(np.asarray(after.env).tolist())) == N
+
+
+@pytest.mark.parametrize("k", [1, 3, 4, 12, 20])
+@pytest.mark.parametrize("ended", [0, 1, 3, 4, 5, 12])
+def test_optimistic_resets_share_starts_only_when_they_must(k: int, ended: int):
+    places = np.sort(np.random.default_rng(ended).permutation(N)[:ended])
+    action = np.isin(np.arange(N), places)
+    _, after, _ = _step(OptimisticResets(k), action)
+    starts = np.asarray(after.env)[places]
+    assert len(set(starts.tolist())) == min(k, ended)
+    # Dealt in order: the ended slots number i and i + k share.
+    np.testing.assert_array_equal(starts, starts[np.arange(ended) % k])
+
+
+def test_pool_resets_draw_from_the_pool_and_renew_its_oldest():
+    env, size, renew = switch_env(), 5, 2
+    venv = vectorize(env, 200, PoolResets(size, renew))
+    state = venv.reset(jax.random.key(0), env.params)
+    stored = np.asarray(state.pool.state)
+    np.testing.assert_array_equal(np.asarray(state.pool.obs)[:, 0], stored)
+    after, _ = jax.jit(venv.step)(jax.random.key(1), state, jnp.ones(200, jnp.int32), env.params)
+    assert set(np.asarray(after.env).tolist()) == set(stored.tolist())
+    refresh = jax.jit(venv.refresh)
+    for turn in range(4):
+        fresh = refresh(jax.random.key(turn + 2), state, env.params)
+        old, new = np.asarray(state.pool.state), np.asarray(fresh.pool.state)
+        replaced = np.isin(np.arange(size), [(2 * turn) % size, (2 * turn + 1) % size])
+        np.testing.assert_array_equal(old != new, replaced)
+        np.testing.assert_array_equal(np.asarray(fresh.pool.obs)[:, 0], new)
+        np.testing.assert_array_equal(fresh.env, state.env)
+        state = fresh
+
+
+def test_a_pool_without_renewal_is_left_alone():
+    env = switch_env()
+    venv = vectorize(env, 3, PoolResets(2))
+    state = venv.reset(jax.random.key(0), env.params)
+    assert venv.refresh(jax.random.key(1), state, env.params) is state
+
+
+def test_returns_and_lengths_count_whole_episodes():
+    env = switch_env()
+    venv = vectorize(env, 2)
+    state = venv.reset(jax.random.key(0), env.params)
+    step = jax.jit(venv.step)
+    seen_returns, seen_lengths = [], []
+    for t, action in enumerate([(0, 0), (0, 1), (2, 0), (0, 0)]):
+        state, seen = step(jax.random.key(t), state, jnp.asarray(action, jnp.int32), env.params)
+        seen_returns.append(seen.episode_return.tolist())
+        seen_lengths.append(seen.episode_length.tolist())
+    assert seen_returns == [[0.5, 0.5], [1.0, 1.0], [1.5, 0.5], [0.5, 1.0]]
+    assert seen_lengths == [[1, 1], [2, 2], [3, 1], [1, 2]]
+
+
+def test_every_slot_can_have_its_own_parameters():
+    env = switch_env()
+    venv = vectorize(env, 3, params_per_slot=True)
+    params = jnp.asarray([1.0, 2.0, 3.0], jnp.float32)
+    state = venv.reset(jax.random.key(0), params)
+    _, seen = venv.step(jax.random.key(1), state, jnp.zeros(3, jnp.int32), params)
+    assert seen.reward.tolist() == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "policy"),
+    [
+        ("full", FullResets()),
+        ("optimistic:16", OptimisticResets(16)),
+        ("pool:8", PoolResets(8)),
+        ("pool:8:2", PoolResets(8, 2)),
+    ],
+)
+def test_reset_policies_have_names(name: str, policy: Any):
+    assert resets_from_name(name) == policy
+
+
+@pytest.mark.parametrize("name", ["", "fully", "full:1", "optimistic", "optimistic:x", "pool:0", "pool:2:3"])
+def test_other_names_are_refused(name: str):
+    with pytest.raises(ValueError, match="resets is '"):
+        resets_from_name(name)
+
+
+def test_impossible_batches_are_refused():
+    env = switch_env()
+    with pytest.raises(ValueError, match="num_envs is 0"):
+        vectorize(env, 0)
+    with pytest.raises(ValueError, match="only FullResets is allowed"):
+        vectorize(env, 2, OptimisticResets(1), params_per_slot=True)
+    with pytest.raises(ValueError, match="resets_per_step is 0"):
+        OptimisticResets(0)
+    with pytest.raises(ValueError, match="renew is 5; it must be between 0 and size"):
+        PoolResets(4, 5)

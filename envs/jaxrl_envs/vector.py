@@ -4,7 +4,7 @@ An `Env` never resets itself. `vectorize` batches one and decides what an ended 
 
 - `FullResets`: a fresh reset for every slot at every step. Right where a reset is cheap (classic
   control, MinAtar); ruinous where it is not, because under vmap every branch runs.
-- `OptimisticResets(k)`: ``k`` fresh resets a step, dealt in order to the slots that ended. Slots
+- `OptimisticResets(k)`: up to ``k`` fresh resets a step, dealt in order to the slots that ended. Slots
   share a start only when more than ``k`` end in the same step.
 - `PoolResets(m)`: starts drawn from ``m`` stored resets, of which a few are renewed once per rollout.
 
@@ -30,7 +30,7 @@ class FullResets:
 
 @dataclasses.dataclass(frozen=True)
 class OptimisticResets:
-    """``resets_per_step`` fresh resets a step, dealt to the slots that ended."""
+    """At most ``resets_per_step`` fresh resets a step, dealt to the slots that ended."""
 
     resets_per_step: int
 
@@ -131,6 +131,24 @@ def _choose(mask: jax.Array, new: Any, old: Any) -> Any:
     return jax.tree.map(leaf, new, old)
 
 
+def _as_many_as_needed(reset_slots: Any, keys: jax.Array, needed: jax.Array, params: Any) -> Any:
+    """Resets from ``keys`` [k], at least ``needed`` of them if there are as many, zeros in the others' place.
+
+    They are made a quarter at a time: few episodes end in one step, and a reset can cost more than a step.
+    """
+    size = keys.shape[0] // 4 if keys.shape[0] % 4 == 0 else keys.shape[0]
+    rounds = jnp.minimum(-(-needed // size), keys.shape[0] // size)
+    shapes = jax.eval_shape(reset_slots, keys, params)
+
+    def more(i: jax.Array, made: Any) -> Any:
+        fresh = reset_slots(jax.lax.dynamic_slice_in_dim(keys, i * size, size), params)
+        put = lambda old, new: jax.lax.dynamic_update_slice_in_dim(old, new, i * size, 0)
+        return jax.tree.map(put, made, fresh)
+
+    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    return jax.lax.fori_loop(0, rounds, more, nothing)
+
+
 def vectorize(
     env: Env, num_envs: int, resets: ResetPolicy | None = None, params_per_slot: bool = False
 ) -> VectorEnv:
@@ -181,7 +199,7 @@ def vectorize(
             case FullResets():
                 return reset_slots(keys, params)
             case OptimisticResets(resets_per_step=k):
-                fresh = reset_slots(jax.random.split(keys[0], k), params)
+                fresh = _as_many_as_needed(reset_slots, jax.random.split(keys[0], k), ended.sum(), params)
                 turn = (jnp.cumsum(ended, dtype=jnp.int32) - 1) % k
                 return jax.tree.map(lambda x: x[turn], fresh)
             case PoolResets(size=m):

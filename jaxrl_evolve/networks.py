@@ -226,17 +226,9 @@ class ActorCritic(nn.Module):
     def before_memory(self, obs: Array) -> Array:
         """``[B, ...]`` to ``[towers, D, B]``: the encoder and the layers before the memory."""
         features = [encode(obs) for encode in self.encoders]
-<<<<<<< HEAD
-        x = (
-            features[0]
-            if len(features) == 1
-            else jnp.stack([f if self.batch_first else f.T for f in features])
-        )
-=======
         x = features[0]
         if len(features) > 1:
             x = jnp.stack(features if self.batch_first else [f.T for f in features])
->>>>>>> bench
         return self.dense(x, self.layers[:1] if self.config.memory == "gru" else self.layers)
 
     def after_memory(self, x: Array) -> Array:

@@ -102,7 +102,7 @@ def _towers_orthogonal(scale: float) -> Callable[..., Array]:
 
 
 class TowerDense(nn.Module):
-    """A dense layer per tower, features first.
+    """A dense layer per tower, features first (or batch first, see `ActorCritic`).
 
     Input: ``[B, D]`` (read by every tower) or ``[towers, D, B]``. Output: ``[towers, features, B]``.
     """
@@ -110,27 +110,32 @@ class TowerDense(nn.Module):
     towers: int
     features: int
     scale: float
+    batch_first: bool = False
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        width = x.shape[-1] if x.ndim == 2 else x.shape[1]
+        given, made = ("tbd", "tbf") if self.batch_first else ("tdb", "tfb")
+        given = "bd" if x.ndim == 2 else given
+        width = x.shape[given.index("d")]
         kernel = self.param("kernel", _towers_orthogonal(self.scale), (self.towers, width, self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.towers, self.features))
-        equation = "tdf,bd->tfb" if x.ndim == 2 else "tdf,tdb->tfb"
-        return jnp.einsum(equation, kernel, x) + bias[:, :, None]
+        bias = bias[:, None, :] if self.batch_first else bias[:, :, None]
+        return jnp.einsum(f"tdf,{given}->{made}", kernel, x) + bias
 
 
 class Head(nn.Module):
-    """A linear read-out of one tower, features first: ``[D, B]`` to ``[features, B]``."""
+    """A linear read-out of one tower, features first: ``[D, B]`` to ``[features, B]`` (or batch first)."""
 
     features: int
     scale: float
+    batch_first: bool = False
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        kernel = self.param("kernel", orthogonal(self.scale), (x.shape[0], self.features))
+        width = x.shape[1 if self.batch_first else 0]
+        kernel = self.param("kernel", orthogonal(self.scale), (width, self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return kernel.T @ x + bias[:, None]
+        return x @ kernel + bias if self.batch_first else kernel.T @ x + bias[:, None]
 
 
 class TowerGRU(nn.Module):
@@ -190,12 +195,17 @@ class Encoder(nn.Module):
 
 
 class ActorCritic(nn.Module):
-    """Actor and critic over flat batches; see `Network` for the shapes users meet."""
+    """Actor and critic over flat batches; see `Network` for the shapes users meet.
+
+    With ``batch_first`` the last two axes of everything below are swapped: products with the few
+    observations of one step are then several times cheaper. Without memory only.
+    """
 
     config: NetworkConfig
     observation_space: Space
     head_size: int
     continuous: bool
+    batch_first: bool = False
 
     def setup(self) -> None:
         c = self.config
@@ -205,18 +215,22 @@ class ActorCritic(nn.Module):
         self.encoders = [
             Encoder(c.encoder, self.observation_space) for _ in range(self.towers if convolutional else 1)
         ]
-        self.layers = [TowerDense(self.towers, width, math.sqrt(2)) for width in c.hidden]
+        self.layers = [TowerDense(self.towers, width, math.sqrt(2), self.batch_first) for width in c.hidden]
         if c.memory == "gru":
             self.gru = TowerGRU(self.towers, c.memory_size)
-        self.policy_head = Head(self.head_size, 0.01)
-        self.value_head = Head(1, 1.0)
+        self.policy_head = Head(self.head_size, 0.01, self.batch_first)
+        self.value_head = Head(1, 1.0, self.batch_first)
         if self.continuous:
             self.log_std = self.param("log_std", nn.initializers.zeros, (self.head_size,))
 
     def before_memory(self, obs: Array) -> Array:
         """``[B, ...]`` to ``[towers, D, B]``: the encoder and the layers before the memory."""
         features = [encode(obs) for encode in self.encoders]
-        x = features[0] if len(features) == 1 else jnp.stack([f.T for f in features])
+        x = (
+            features[0]
+            if len(features) == 1
+            else jnp.stack([f if self.batch_first else f.T for f in features])
+        )
         return self.dense(x, self.layers[:1] if self.config.memory == "gru" else self.layers)
 
     def after_memory(self, x: Array) -> Array:
@@ -287,13 +301,17 @@ def make_network(config: NetworkConfig, observation_space: Space, action_space: 
     if squashed and isinstance(action_space, Box) and not action_space.bounded:
         raise ValueError("distribution is 'tanh_normal' but the action space is unbounded; use 'normal'")
     module = ActorCritic(config, observation_space, head_size, continuous)
-    single = ActorCritic(dataclasses.replace(config, shared=True), observation_space, head_size, continuous)
+    one = dataclasses.replace(config, shared=True)
+    single = ActorCritic(one, observation_space, head_size, continuous)
+    acting = ActorCritic(one, observation_space, head_size, continuous, batch_first=True)
     recurrent = config.memory == "gru"
     towers = 1 if config.shared else 2
 
     def distribution(head: tuple[Array, Any], batch: tuple[int, ...]) -> Distribution:
         # Reshaped before transposed: elements of one action then still lie side by side in memory.
-        mean, log_std = jnp.moveaxis(head[0].reshape((head_size, *batch)), 0, -1), head[1]
+        return of_parameters(jnp.moveaxis(head[0].reshape((head_size, *batch)), 0, -1), head[1])
+
+    def of_parameters(mean: Array, log_std: Any) -> Distribution:
         if not continuous:
             return Categorical(mean)
         log_std = jnp.broadcast_to(log_std, mean.shape)
@@ -333,9 +351,9 @@ def make_network(config: NetworkConfig, observation_space: Space, action_space: 
     def policy(actor: Any, obs: Array, first: Array, memory: Any) -> tuple[Distribution, Any]:
         if recurrent:
             head, _, memory = forward(actor, obs, first, memory)
-        else:
-            head = single.apply(actor, obs, method=lambda net, obs: net.actor(net.before_memory(obs)))
-        return distribution(head, first.shape), memory
+            return distribution(head, first.shape), memory
+        head = acting.apply(actor, obs, method=lambda net, obs: net.actor(net.before_memory(obs)))
+        return of_parameters(*cast(tuple[Array, Any], head)), memory
 
     def forward(params: Any, obs: Array, first: Array, memory: Any) -> Any:
         def compute(net: ActorCritic) -> Any:

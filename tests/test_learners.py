@@ -245,7 +245,7 @@ def test_unrolling_a_trajectory_is_acting_step_by_step(shared: bool):
     logits, values, memories = [], [], []
     for t in range(length):
         distribution, value, after = both(params, obs[t], first[t], memory)
-        only_policy, same = policy(params, obs[t], first[t], memory)
+        only_policy, same = policy(network.actor(params), obs[t], first[t], memory)
         np.testing.assert_allclose(only_policy.logits, distribution.logits, atol=1e-6)
         np.testing.assert_allclose(same, after, atol=1e-6)
         logits.append(distribution.logits)

@@ -66,7 +66,7 @@ class Categorical:
         largest = functools.reduce(jnp.maximum, columns)
         cumulative = list(itertools.accumulate(jnp.exp(column - largest) for column in columns))
         threshold = jax.random.uniform(key, largest.shape, jnp.float32) * cumulative[-1]
-        passed = [(bound < threshold).astype(jnp.int32) for bound in cumulative[:-1]]
+        passed = [(bound <= threshold).astype(jnp.int32) for bound in cumulative[:-1]]
         return sum(passed, jnp.zeros(largest.shape, jnp.int32))
 
     def mode(self) -> Int[Array, "*B"]:

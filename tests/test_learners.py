@@ -85,11 +85,13 @@ def learned(variant: Variant) -> tuple[Any, Any]:
     )
     hp = traced(
         PPOHyperparameters(
-            learning_rate=1e-2, gamma=GAMMA, entropy_coef=0.01 if variant.policy == "discrete" else 0.0
+            learning_rate=1e-2 if ppo_like else 2e-2,
+            gamma=GAMMA,
+            entropy_coef=0.01 if variant.policy == "discrete" else 0.0,
         )
     )
     learner = find_algorithm(variant.algorithm).make(env, ENVS, LENGTH, config, hp, None)
-    updates = 200 if ppo_like else 600
+    updates = 150 if ppo_like else 300
     count = len(probes.NAMES)
     chunk = over_runs(
         make_chunk(learner, vectorize(env, ENVS), LENGTH), [RunAxis("probe", count, env_params=True)]
@@ -224,7 +226,7 @@ def test_statistics_do_not_move_between_acting_and_the_first_minibatch():
     obs = np.asarray(trajectory.obs).reshape(-1, 2)
     # 32 raw observations on top of the 8.
     expected = (8 * np.asarray(state.observations.mean) + obs.sum(0)) / 40
-    np.testing.assert_allclose(after.observations.mean, expected, rtol=1e-5)
+    np.testing.assert_allclose(after.observations.mean, expected, rtol=1e-5, atol=1e-6)
     # Raw observations are what is stored.
     assert set(np.unique(obs)) == {0.0, 1.0}
 

@@ -75,7 +75,6 @@ def test_the_loop_without_resets_never_resets():
     import jax
     import jax.numpy as jnp
     import numpy as np
-
     import throughput_worker as worker
 
     from jaxrl_envs import make

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from jaxrl_evolve.returns import VTrace, gae, lambda_returns, n_step_returns, vtrace
     from jaxrl_evolve.training.axes import RunAxis, device_mesh, over_runs, place
     from jaxrl_evolve.training.chunk import Chunk, TrainState, make_chunk
-    from jaxrl_evolve.training.loop import Diverged, Interrupted, TrainResult, train
+    from jaxrl_evolve.training.loop import Diverged, Interrupted, train
+    from jaxrl_evolve.training.outcome import TrainResult
     from jaxrl_evolve.training.restore import Trained, evaluate_folder, load
     from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 
@@ -119,7 +120,7 @@ _MODULE_OF = {
     "SinkConfig": "config",
     "TanhNormal": "distributions",
     "TrainConfig": "config",
-    "TrainResult": "training.loop",
+    "TrainResult": "training.outcome",
     "TrainState": "training.chunk",
     "Trained": "training.restore",
     "Trajectory": "trajectory",

@@ -33,12 +33,14 @@ def test_every_preset_survives_json(algorithm, env):
     assert plain(back) == there
 
 
-def test_presets_are_found_by_the_longest_pattern():
+def test_presets_are_found_by_the_longest_pattern(monkeypatch):
+    some, more = (dataclasses.replace(PPO_PRESETS["*"], num_envs=n) for n in (3, 5))
+    monkeypatch.setitem(PPO_PRESETS, "tiny/*", some)
+    monkeypatch.setitem(PPO_PRESETS, "tiny/*-Pixels-*", more)
     preset = BUILTIN_ALGORITHMS["ppo"].preset
-    assert preset("gymnax/Breakout-MinAtar") is PPO_PRESETS["*-MinAtar"]
-    assert preset("craftax/Craftax-Classic-Pixels-v1") is PPO_PRESETS["craftax/*-Pixels-*"]
-    assert preset("craftax/Craftax-Classic-Symbolic-v1") is PPO_PRESETS["craftax/*"]
+    assert preset("tiny/Walk") is some and preset("tiny/Walk-Pixels-v1") is more
     assert preset("anything") is PPO_PRESETS["*"]
+    assert preset("gymnax/Breakout-MinAtar") is preset("Breakout-MinAtar") is not PPO_PRESETS["*"]
 
 
 def test_changes_go_into_nested_fields_and_leave_the_others():

@@ -28,7 +28,7 @@ def blocks(page, language):
 
 
 def code_blocks():
-    """Every Python block once, by the first page that has it; `tests/envs/test_docs.py` runs its own page's."""
+    """Every Python block once, by the first page that has it; `tests/envs/test_environments_page.py` runs its own page's."""
     first = {}
     for page in PAGES:
         if page.name != "environments.md":

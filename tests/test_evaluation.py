@@ -25,7 +25,7 @@ def counter() -> Learner:
         return jnp.minimum(memory, 2) if mode == "greedy" else 0 * memory, memory, PolicyOutput(0.0 * memory)
 
     start = lambda n: jnp.full((n,), 99, jnp.int32)
-    return Learner("counter", lambda key, hp: (), act, lambda *a: a, start, lambda key: (), ())
+    return Learner("counter", lambda key, hp: (), lambda s: s, act, lambda *a: a, start, lambda key: (), ())
 
 
 def _lengths(episodes: int, key: Any, env: Any) -> np.ndarray:

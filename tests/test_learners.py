@@ -18,6 +18,7 @@ from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.experiment import traced
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, ppo
 from jaxrl_evolve.networks import NetworkConfig, make_network
+from jaxrl_evolve.normalisation import RunningMoments
 from jaxrl_evolve.objectives import Objective
 from jaxrl_evolve.objectives.objective import no_parameters
 from jaxrl_evolve.rollout import rollout
@@ -211,6 +212,9 @@ def test_statistics_do_not_move_between_acting_and_the_first_minibatch():
     def once(key: jax.Array) -> Any:
         keys = jax.random.split(key, 4)
         state = learner.init(keys[0], learner.default_hp)
+        # Far from what will be seen, so that normalised and raw observations differ; as if seen 8 times.
+        odd = RunningMoments(jnp.float32(8.0), jnp.float32([5.0, -2.0]), jnp.float32([4.0, 0.25]))
+        state = state.replace(observations=odd)
         envs = venv.reset(keys[1], params)
         trajectory = rollout(keys[2], learner, state, venv, envs, (), params, 8)[2]
         after, _ = learner.update(keys[3], state, trajectory, learner.default_hp, (), Clock.at(0.0, 1.0))
@@ -218,8 +222,9 @@ def test_statistics_do_not_move_between_acting_and_the_first_minibatch():
 
     state, trajectory, after = once(jax.random.key(0))
     obs = np.asarray(trajectory.obs).reshape(-1, 2)
-    assert float(state.observations.count) < 1
-    np.testing.assert_allclose(after.observations.mean, obs.mean(0), atol=1e-3)
+    # 32 raw observations on top of the 8.
+    expected = (8 * np.asarray(state.observations.mean) + obs.sum(0)) / 40
+    np.testing.assert_allclose(after.observations.mean, expected, rtol=1e-5)
     # Raw observations are what is stored.
     assert set(np.unique(obs)) == {0.0, 1.0}
 
@@ -240,7 +245,7 @@ def test_unrolling_a_trajectory_is_acting_step_by_step(shared: bool):
     logits, values, memories = [], [], []
     for t in range(length):
         distribution, value, after = both(params, obs[t], first[t], memory)
-        only_policy, same = policy(params, obs[t], first[t], memory)
+        only_policy, same = policy(network.actor(params), obs[t], first[t], memory)
         np.testing.assert_allclose(only_policy.logits, distribution.logits, atol=1e-6)
         np.testing.assert_allclose(same, after, atol=1e-6)
         logits.append(distribution.logits)

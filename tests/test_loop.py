@@ -12,9 +12,10 @@ import walk
 from jaxrl_evolve.experiment import build, traced
 from jaxrl_evolve.training import folder as folders
 from jaxrl_evolve.training import sinks
+from jaxrl_evolve.training.axes import mesh_for
 from jaxrl_evolve.training.checkpoint import Checkpoints
 from jaxrl_evolve.training.loop import Diverged, train
-from jaxrl_evolve.training.programs import compile_programs
+from jaxrl_evolve.training.programs import AXIS, compile_programs
 from jaxrl_evolve.training.restore import evaluate_folder, load
 from jaxrl_evolve.training.schedule import stops
 
@@ -183,7 +184,9 @@ def test_a_run_that_diverges_stops_and_the_others_go_on(some_lost, capsys):
     # The lost runs keep the parameters they had before the update that spoiled them.
     config = healthy.config
     hp = traced(config.hp)
-    programs = compile_programs(build(config), hp, 4, config.updates, config.evaluation, config.seed)
+    programs = compile_programs(
+        build(config), hp, 4, config.updates, config.evaluation, config.seed, mesh_for(AXIS, 4)
+    )
     state, updates = programs.init(np.arange(4), hp), 0
     for run, until in sorted(lost.items(), key=lambda item: item[1]):
         if until > updates:

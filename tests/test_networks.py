@@ -40,8 +40,8 @@ def test_initial_weights_are_orthogonal_with_the_literatures_gains(shared: bool)
         assert p[layer]["kernel"].shape[0] == towers
         for kernel in p[layer]["kernel"]:
             _assert_orthogonal(kernel, np.sqrt(2))
-    _assert_orthogonal(p["policy_head"]["kernel"][0], 0.01)
-    _assert_orthogonal(p["value_head"]["kernel"][0], 1.0)
+    _assert_orthogonal(p["policy_head"]["kernel"], 0.01)
+    _assert_orthogonal(p["value_head"]["kernel"], 1.0)
     for kernel in (*p["gru"]["input_kernel"], *p["gru"]["memory_kernel"]):
         _assert_orthogonal(kernel, 1.0)
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
@@ -107,7 +107,7 @@ def test_a_flat_network_is_two_ordinary_perceptrons():
         x = np.asarray(obs)
         for layer in ("layers_0", "layers_1"):
             x = np.maximum(x @ p[layer]["kernel"][tower] + p[layer]["bias"][tower], 0.0)
-        np.testing.assert_allclose(out, x @ p[head]["kernel"][0] + p[head]["bias"][0], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(out, x @ p[head]["kernel"] + p[head]["bias"], rtol=1e-4, atol=1e-5)
 
 
 def _sigmoid(x: Any) -> Any:
@@ -134,9 +134,8 @@ def test_the_memory_is_a_gated_recurrent_unit():
         n = np.tanh(x @ w[2] + b[2] + r * (h @ u[2] + c))
         np.testing.assert_allclose(after[:, tower], (1 - z) * n + z * h, rtol=1e-4, atol=1e-5)
     head = p["value_head"]
-    np.testing.assert_allclose(
-        value, (np.asarray(after)[:, 1] @ head["kernel"][0] + head["bias"][0])[:, 0], rtol=1e-4, atol=1e-5
-    )
+    expected = (np.asarray(after)[:, 1] @ head["kernel"] + head["bias"])[:, 0]
+    np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_memory_is_flax_gru_with_the_weights_rearranged():
@@ -149,7 +148,7 @@ def test_the_memory_is_flax_gru_with_the_weights_rearranged():
     )
     obs = jnp.asarray(rng.normal(size=(3, 5)), jnp.float32)
     memory = jnp.asarray(rng.normal(size=(3, 1, 4)), jnp.float32)
-    after = network.policy({"params": p}, obs, jnp.zeros(3, bool), memory)[1]
+    after = network.policy(network.actor({"params": p}), obs, jnp.zeros(3, bool), memory)[1]
     gru = {k: v[0] for k, v in p["gru"].items()}
     theirs: dict[str, Any] = {}
     for i, gate in enumerate("rzn"):
@@ -187,7 +186,7 @@ def test_shapes_and_agreement_of_the_four_ways_to_ask(encoder: Any, space: Any, 
         sample = jax.vmap(jax.vmap(space.sample))(jax.random.split(jax.random.key(0), (3, 2)))
         memories = jax.tree.map(lambda x: jnp.stack([x] * 3), start)
         return (
-            network.policy(params, sample[0], first[0], start),
+            network.policy(network.actor(params), sample[0], first[0], start),
             network.policy_and_value(params, sample[0], first[0], start),
             network.unroll(params, sample, first, start),
             network.value(params, sample, memories),
@@ -234,7 +233,7 @@ def test_discrete_observations_are_one_hot():
 )
 def test_policies_fit_the_action_space(actions: Any, distribution: Any, kind: Any):
     network, params = _params(NetworkConfig(distribution=distribution), actions=actions)
-    policy, memory = network.policy(params, jnp.ones((6, 5)), jnp.zeros(6, bool), ())
+    policy, memory = network.policy(network.actor(params), jnp.ones((6, 5)), jnp.zeros(6, bool), ())
     assert isinstance(policy, kind)
     assert memory == ()
     action = policy.sample(jax.random.key(0))

@@ -184,13 +184,13 @@ def test_one_process_trains_into_a_folder(tmp_path):
 
 
 KILLED = walk.config(
-    updates=60,
+    updates=70,
     seeds=2,
-    rows=60,
-    checkpoints=30,
+    rows=70,
+    checkpoints=70,
     learner=RICH["learner"] | {"network": {"hidden": (8,)}},
     resets=RICH["resets"],
-    evaluation=EvaluationConfig(times=12, episodes=2, final_episodes=4, max_steps=20),
+    evaluation=EvaluationConfig(times=14, episodes=2, final_episodes=4, max_steps=20),
 )
 
 
@@ -223,21 +223,20 @@ def test_twenty_kills_at_random_moments(tmp_path):
         return child, rows
 
     child, _ = start(tmp_path / "whole")
-    began = time.monotonic()
     child.join()
     assert child.exitcode == 0
-    start_up = time.monotonic() - began
     moment, out, reached, kills = random.Random(0), tmp_path / "killed", [], 0
     while True:
         child, rows = start(out)
         if kills >= 20:
             child.join()
             break
-        # Every fifth is killed while it starts; the others in some row, or in what follows it.
-        began, until = time.monotonic(), 0 if kills % 5 == 4 else moment.randint(1, 3)
+        # Every fifth is killed while it starts; the others in some row, or in what follows it. Each row saves, and
+        # a save waits for the one before it: from the second row on there is progress.
+        until = 0 if kills % 5 == 4 else moment.randint(2, 4)
         while until and rows.value < until and child.is_alive():
             time.sleep(0.001)
-        time.sleep(moment.uniform(0.0, 0.02) if until else moment.uniform(0.0, min(start_up, 1.5)))
+        time.sleep(moment.uniform(0.0, 0.02) if until else moment.uniform(0.0, 1.5))
         child.kill()
         child.join()
         kills += 1
@@ -246,7 +245,7 @@ def test_twenty_kills_at_random_moments(tmp_path):
                 reached += checkpoints.steps()[-1:]
     assert child.exitcode == 0 and kills == 20
     # Progress is never lost, and most kills came in the middle of the run.
-    assert reached == sorted(reached) and len(set(reached)) >= 8 and reached[-1] < 60
+    assert reached == sorted(reached) and len(set(reached)) >= 12 and reached[-1] < 70
     assert_same_run(out, tmp_path / "whole")
     finished = [train(KILLED, folder, resume=True) for folder in (out, tmp_path / "whole")]
     assert_equal(finished[0].states, finished[1].states)

@@ -29,7 +29,7 @@ def clockwork() -> Learner:
         return action, memory, PolicyOutput(-obs[:, 1], memory=before)
 
     zeros = lambda n: jnp.zeros((n,), jnp.int32)
-    return Learner("clockwork", lambda key, hp: (), act, lambda *a: a, zeros, lambda key: (), ())
+    return Learner("clockwork", lambda key, hp: (), lambda s: s, act, lambda *a: a, zeros, lambda key: (), ())
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from jaxrl_evolve.training import loop as loops
 from jaxrl_evolve.training.loop import Diverged, Interrupted, train
 from jaxrl_evolve.training.restore import load
 
-GRID = ["hp.learning_rate=1e-3,1e-2", "learner.network.hidden=(8,),(4,4)"]
+GRID = ["hp.learning_rate=1e-7,1e-2", "learner.network.hidden=(8,),(4,4)"]
 
 
 def result_of(out):
@@ -43,7 +43,7 @@ def test_points_are_the_runs_they_name(swept):
     assert [point["settings"] for point in points] == [
         {"learner.network.hidden": hidden, "hp.learning_rate": rate}
         for hidden in ([8], [4, 4])
-        for rate in (1e-3, 1e-2)
+        for rate in (1e-7, 1e-2)
     ]
     assert [point["folder"] for point in points] == ["shape_000"] * 2 + ["shape_001"] * 2
     for point in (points[1], points[2]):
@@ -74,6 +74,7 @@ def test_results_agree_with_each_other(swept):
         assert (point["iqm"], *point["ci95"]) == pytest.approx(tuple(expected))
         assert point["diverged"] == 0 and point["env_steps"] == 640
     assert result["best"] == max(points, key=lambda point: point["iqm"])
+    assert len({point["iqm"] for point in points}) >= 3, "choose other rates: the points do not differ"
     assert {"algorithm", "env", "seeds", "seed", "compile_seconds", "versions", "git", "device"} <= set(
         result
     )

@@ -29,7 +29,16 @@ from jaxrl_evolve.objectives import Objective, ObjectiveBatch, ObjectiveOutputs,
 from jaxrl_evolve.returns import gae
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 
-Scalar = Annotated[float | Array, tyro.conf.arg(constructor=float, metavar="FLOAT")]
+Scalar = Annotated[
+    float | Array,
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="FLOAT",
+        instance_from_str=lambda words: float(words[0]),
+        is_instance=lambda x: isinstance(x, (int, float)),
+        str_from_instance=lambda x: [str(x)],
+    ),
+]
 """A number, or a traced float32 scalar in its place; a plain number on the command line."""
 
 

@@ -8,7 +8,6 @@ training state, so a resumed run is the uninterrupted one.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from jaxrl_evolve import figures, random, statistics
+from jaxrl_evolve import random
 from jaxrl_evolve.config import TrainConfig
 from jaxrl_evolve.experiment import build, traced
 from jaxrl_evolve.training import folder as folders
@@ -27,6 +26,7 @@ from jaxrl_evolve.training import sinks
 from jaxrl_evolve.training.axes import mesh_for
 from jaxrl_evolve.training.checkpoint import Checkpoints, config_digest
 from jaxrl_evolve.training.interrupts import Interrupts
+from jaxrl_evolve.training.outcome import TrainResult, draw_curves, summarise
 from jaxrl_evolve.training.programs import AXIS, Programs, compile_programs, to_host
 from jaxrl_evolve.training.progress import TrainingProgress
 from jaxrl_evolve.training.schedule import Stop, stops
@@ -46,39 +46,6 @@ class Interrupted(Exception):
 
 class Diverged(Exception):
     """Every run's loss stopped being finite; the last good state is saved."""
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainResult:
-    """What a training run came to.
-
-    Attributes:
-        config: what was asked for.
-        summary: the contents of ``result.json``.
-        states: training states, one per group of runs, leaves ``[runs of the group, ...]``.
-        rows: the metrics, oldest first (of this process's part of the run, if it was resumed without an
-            output folder).
-    """
-
-    config: TrainConfig[Any, Any]
-    summary: dict[str, Any]
-    states: list[Any]
-    rows: list[dict[str, Any]]
-
-    @property
-    def eval_return(self) -> list[float]:
-        """Mean return of each run's final evaluation; NaN where the run diverged."""
-        return [float("nan") if x is None else x for x in self.summary["eval_return"]]
-
-    @property
-    def iqm(self) -> float | None:
-        """Interquartile mean over runs."""
-        return self.summary["iqm"]
-
-    @property
-    def ci95(self) -> tuple[float, float]:
-        """Bootstrap interval of `iqm`."""
-        return tuple(self.summary["ci95"])
 
 
 def train(
@@ -419,28 +386,9 @@ class _Loop:
         self.draw()
 
     def draw(self) -> None:
-        """Draw the learning curves, of the evaluations where there are several, else of training episodes."""
-        if self.folder is None or jax.process_index() != 0:
-            return
-        rows = sinks.read_jsonl(self.folder.metrics)
-        for name, label in (("eval_return", "Evaluation return"), ("episode_return", "Training return")):
-            seen = [row for row in rows if any(x is not None for x in row.get(name, ()))]
-            if len(seen) < (2 if name == "eval_return" else 1):
-                continue
-            steps = np.array([row[sinks.STEP] for row in seen])
-            returns = np.array([row[name] for row in seen], np.float64).T
-            labels = (
-                [f"point {i}" for i in range(len(self.points))] if self.points else [self.config.algorithm]
-            )
-            curves = [
-                figures.Curve(name, steps, of_point)
-                for name, of_point in zip(labels, np.split(returns, len(labels)), strict=True)
-            ]
-            title = f"{self.config.algorithm} on {self.config.env}"
-            figures.learning_curves(
-                curves, self.folder.curves, title=title, ylabel=label, per_seed=len(curves) == 1
-            )
-            return
+        """Draw what has been learned so far."""
+        if self.folder is not None and jax.process_index() == 0:
+            draw_curves(self.config, self.folder, self.points)
 
     def close(self) -> None:
         """Finish writing."""
@@ -456,56 +404,18 @@ class _Loop:
         repeats = -(-evaluation.final_episodes // evaluation.episodes)
         returns = self.evaluate(repeats)[:, : evaluation.final_episodes].mean(-1)
         returns = np.where(self.diverged >= 0, np.nan, returns)
-        summary = self._summary(returns)
+        seconds = {
+            "compile_seconds": self.compile_seconds,
+            "run_seconds": self.run_seconds,
+            "eval_seconds": self.eval_seconds,
+        }
+        summary = summarise(self.config, returns, self.diverged, seconds, self.points)
         if self.checkpoints is not None:
             self.checkpoints.wait()  # so that whoever finds a result also finds the agents
         if self.folder is not None and jax.process_index() == 0:
             folders.write_json(self.folder.result, summary)
         self.draw()
         return TrainResult(self.config, folders.plain(summary), self.states, self.rows)
-
-    def _summary(self, returns: np.ndarray) -> dict[str, Any]:
-        config = self.config
-        iqm = estimate_iqm(returns if self.points is None else returns[:0])
-        steps = config.env_steps * self.runs
-        points = {} if self.points is None else {"points": self._point_summaries(returns)}
-        return {
-            "algorithm": config.algorithm,
-            "env": config.env,
-            "env_options": dict(config.env_options),
-            "seeds": config.seeds,
-            "env_steps": config.env_steps,
-            "eval_return": returns,
-            "iqm": iqm.value,
-            "ci95": [iqm.low, iqm.high],
-            "compile_seconds": self.compile_seconds,
-            "run_seconds": self.run_seconds,
-            "eval_seconds": self.eval_seconds,
-            "steps_per_second": steps / self.run_seconds if self.run_seconds else None,
-            "seed": config.seed,
-            "diverged": {
-                str(run): int(self.diverged[run]) * config.steps_per_update
-                for run in np.flatnonzero(self.diverged >= 0)
-            },
-            **points,
-            **folders.provenance(),
-        }
-
-    def _point_summaries(self, returns: np.ndarray) -> list[dict[str, Any]]:
-        summaries = []
-        for hp, of_point in zip(self.points or (), returns.reshape(-1, self.config.seeds), strict=True):
-            iqm = estimate_iqm(of_point)
-            summaries.append(
-                {"hp": hp, "eval_return": of_point, "iqm": iqm.value, "ci95": [iqm.low, iqm.high]}
-            )
-        return summaries
-
-
-def estimate_iqm(returns: np.ndarray) -> statistics.Estimate:
-    """The interquartile mean of runs; a diverged one counts as the worst of them, NaN where none is left."""
-    if not np.isfinite(returns).any():
-        return statistics.Estimate(float("nan"), float("nan"), float("nan"))
-    return statistics.estimate(returns, statistics.iqm, non_finite="worst")
 
 
 def _decisive(config: TrainConfig[Any, Any]) -> dict[str, Any]:

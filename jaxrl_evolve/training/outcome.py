@@ -1,0 +1,119 @@
+"""What a training run came to: its result, the summary in ``result.json``, and the figure of its curves."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxrl_evolve import figures, statistics
+from jaxrl_evolve.config import TrainConfig
+from jaxrl_evolve.training import sinks
+from jaxrl_evolve.training.folder import RunFolder, provenance
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainResult:
+    """What a training run came to.
+
+    Attributes:
+        config: what was asked for.
+        summary: the contents of ``result.json``.
+        states: training states, one per group of runs, leaves ``[runs of the group, ...]``.
+        rows: the metrics, oldest first (of this process's part of the run, if it was resumed without an
+            output folder).
+    """
+
+    config: TrainConfig[Any, Any]
+    summary: dict[str, Any]
+    states: list[Any]
+    rows: list[dict[str, Any]]
+
+    @property
+    def eval_return(self) -> list[float]:
+        """Mean return of each run's final evaluation; NaN where the run diverged."""
+        return [float("nan") if x is None else x for x in self.summary["eval_return"]]
+
+    @property
+    def iqm(self) -> float | None:
+        """Interquartile mean over runs."""
+        return self.summary["iqm"]
+
+    @property
+    def ci95(self) -> tuple[float, float]:
+        """Bootstrap interval of `iqm`."""
+        return tuple(self.summary["ci95"])
+
+
+def summarise(
+    config: TrainConfig[Any, Any],
+    returns: np.ndarray,
+    diverged: np.ndarray,
+    seconds: Mapping[str, float],
+    points: Sequence[Any] | None = None,
+) -> dict[str, Any]:
+    """The contents of ``result.json``.
+
+    Args:
+        config: what was asked for.
+        returns: mean return of each run's final evaluation, ``[runs]``; NaN where it diverged.
+        diverged: the update at which each run did, or -1, ``[runs]``.
+        seconds: ``compile_seconds``, ``run_seconds`` (training alone) and ``eval_seconds``.
+        points: hyperparameters of each point of a sweep; runs are ordered point by point.
+    """
+    iqm = estimate_iqm(returns if points is None else returns[:0])
+    steps, trained = config.env_steps * returns.size, seconds["run_seconds"]
+    return {
+        "algorithm": config.algorithm,
+        "env": config.env,
+        "env_options": dict(config.env_options),
+        "seeds": config.seeds,
+        "env_steps": config.env_steps,
+        "eval_return": returns,
+        "iqm": iqm.value,
+        "ci95": [iqm.low, iqm.high],
+        **seconds,
+        "steps_per_second": steps / trained if trained else None,
+        "seed": config.seed,
+        "diverged": {
+            str(run): int(diverged[run]) * config.steps_per_update for run in np.flatnonzero(diverged >= 0)
+        },
+        **({} if points is None else {"points": _of_points(points, returns, config.seeds)}),
+        **provenance(),
+    }
+
+
+def _of_points(points: Sequence[Any], returns: np.ndarray, seeds: int) -> list[dict[str, Any]]:
+    summaries = []
+    for hp, of_point in zip(points, returns.reshape(-1, seeds), strict=True):
+        iqm = estimate_iqm(of_point)
+        summaries.append({"hp": hp, "eval_return": of_point, "iqm": iqm.value, "ci95": [iqm.low, iqm.high]})
+    return summaries
+
+
+def estimate_iqm(returns: np.ndarray) -> statistics.Estimate:
+    """The interquartile mean of runs; a diverged one counts as the worst of them, NaN where none is left."""
+    if not np.isfinite(returns).any():
+        return statistics.Estimate(float("nan"), float("nan"), float("nan"))
+    return statistics.estimate(returns, statistics.iqm, non_finite="worst")
+
+
+def draw_curves(config: TrainConfig[Any, Any], folder: RunFolder, points: Sequence[Any] | None) -> None:
+    """Draw the learning curves, of the evaluations where there are several, else of training episodes."""
+    rows = sinks.read_jsonl(folder.metrics)
+    for name, label in (("eval_return", "Evaluation return"), ("episode_return", "Training return")):
+        seen = [row for row in rows if any(x is not None for x in row.get(name, ()))]
+        if len(seen) < (2 if name == "eval_return" else 1):
+            continue
+        steps = np.array([row[sinks.STEP] for row in seen])
+        returns = np.array([row[name] for row in seen], np.float64).T
+        labels = [f"point {i}" for i in range(len(points))] if points else [config.algorithm]
+        curves = [
+            figures.Curve(name, steps, of_point)
+            for name, of_point in zip(labels, np.split(returns, len(labels)), strict=True)
+        ]
+        title = f"{config.algorithm} on {config.env}"
+        figures.learning_curves(curves, folder.curves, title=title, ylabel=label, per_seed=len(curves) == 1)
+        return

@@ -63,7 +63,7 @@ RESETS = {
         "env_options": {},
         "num_envs": 256,
         "rollout_length": 16,
-        "updates": 4,
+        "updates": 12,
         "minibatches": 4,
         "hidden": (64, 64),
         "policies": ("none", "optimistic:16", "pool:256:16"),

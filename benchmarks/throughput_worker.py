@@ -110,7 +110,7 @@ def speed(case: dict[str, Any]) -> None:
         answer = {"seconds": time.perf_counter() - began, "peak_mib": peak_mib()}
         if line.startswith("returns"):
             answer["returns"] = np.asarray(metrics["episode_return"]).tolist()
-        say(**answer, traces=log.traces["run"])
+        say(**answer)
 
 
 def seconds_of(function: Callable[..., Any], *args: Any, repeats: int = 5, at_least: float = 0.3) -> float:

@@ -9,6 +9,7 @@ the only distribution mechanism, on one host and on many.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -91,6 +92,7 @@ def _along(function: Any, in_axes: tuple[int | None, ...], lanes: int) -> Any:
     if not lanes:
         return jax.vmap(function, in_axes=in_axes)
 
+    @functools.wraps(function)  # profiles and compile logs then name what is mapped
     def mapped(*arguments: Any) -> Any:
         differing = [argument for argument, axis in zip(arguments, in_axes, strict=True) if axis == 0]
 

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import os
+import subprocess
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -42,11 +43,24 @@ def about(case: str, hello: dict[str, Any], side: str = "ours") -> Row:
     versions = ", ".join(f"{name} {x}" for name, x in hello["versions"].items() if x)
     if side == "peer":
         return note(case, "about", versions, side)
-    git, device = hello["git"] or {"commit": "unknown", "dirty": False}, hello["device"]
+    device = hello["device"]
     when = time.strftime("%Y-%m-%d", time.gmtime())
-    commit = git["commit"][:10] + (" with changes" if git["dirty"] else "")
     hardware = f"{device['cpu_cores']} cores ({processor()}), {device['platform']}"
-    return note(case, "about", f"{when}; commit {commit}; {hardware}; {versions}")
+    return note(case, "about", f"{when}; {source()}; {hardware}; {versions}")
+
+
+def source() -> str:
+    """The commit, and whether anything but results differs from it."""
+    here = Path(__file__).resolve().parent
+
+    def git(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["git", "-C", str(here.parent), *words], capture_output=True, text=True)
+
+    head = git("rev-parse", "--short=10", "HEAD")
+    if head.returncode:
+        return "no commit"
+    changed = git("diff", "--quiet", "HEAD", "--", ".", ":(exclude)benchmarks/results").returncode
+    return f"commit {head.stdout.strip()}{' with changes' if changed else ''}"
 
 
 def processor() -> str:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from jaxrl_evolve.config import TrainConfig
+from jaxrl_evolve.names import suggestion
 
 USAGE_ERROR, FAILURE = 2, 1
 _SIGNAL_EXIT = {"SIGINT": 130, "SIGTERM": 143}
@@ -201,16 +202,8 @@ def _dispatch(words: list[str]) -> int:
         "render": _render,
     }
     if words[0] not in commands:
-        raise ValueError(_unknown("command", words[0], list(commands)))
+        raise ValueError(f"command is {words[0]!r}, which is not known: {suggestion(words[0], commands)}")
     return commands[words[0]](words[1:])
-
-
-def _unknown(kind: str, name: str, known: list[str]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
-    return f"{kind} is {name!r}, which is not known: {hint}"
 
 
 def _start(devices: Devices) -> None:

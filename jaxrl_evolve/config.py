@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import typing
 from collections.abc import Mapping
 from typing import Annotated, Any, Generic, Literal, TypeVar
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import tyro
 
 from jaxrl_evolve.algorithms import find_algorithm
+from jaxrl_evolve.names import suggestion
 
 C = TypeVar("C")
 H = TypeVar("H")
@@ -163,9 +163,7 @@ def _whole(name: str, value: Any, least: int) -> None:
 
 def _known(name: str, allowed: set[str], where: str) -> None:
     if name not in allowed:
-        near = difflib.get_close_matches(name, sorted(allowed), n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(sorted(allowed))}"
-        raise ValueError(f"{where} has no field {name!r}: {hint}")
+        raise ValueError(f"{where} has no field {name!r}: {suggestion(name, sorted(allowed), 'it has')}")
 
 
 def update(instance: Any, changes: Mapping[str, Any], where: str) -> Any:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import difflib
 import types
 import typing
 from collections.abc import Mapping
 from typing import Any
 
 from jaxrl_evolve.config import update
+from jaxrl_evolve.names import suggestion
 
 Settings = dict[str, Any]
 """Values by dotted name."""
@@ -54,8 +54,7 @@ def parse_field(instance: Any, name: str, text: str) -> Any:
             raise ValueError(f"{parent} has no fields, so there is no {name}")
         hints = typing.get_type_hints(type(instance))
         if part not in hints:
-            near = difflib.get_close_matches(part, hints, n=3, cutoff=0.5)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(hints)}"
+            hint = suggestion(part, hints, "it has")
             raise ValueError(f"{parent or 'a configuration'} has no field {part!r}: {hint}")
         instance, kind = getattr(instance, part), hints[part]
     if dataclasses.is_dataclass(instance) or isinstance(instance, Mapping):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any
+
+from jaxrl_evolve.names import suggestion
 
 ALGORITHMS = "jaxrl_evolve.algorithms"
 """Entry-point group whose objects are `jaxrl_evolve.algorithms.Algorithm`."""
@@ -29,8 +30,6 @@ def find(group: str, name: str, builtin: Mapping[str, Any]) -> Any:
     for point in entry_points(group=group):
         if point.name == name:
             return point.load()
-    known = names(group, builtin)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
+    hint = suggestion(name, names(group, builtin))
     kind = group.rpartition(".")[2].rstrip("s")
     raise ValueError(f"{kind} is {name!r}, which is not known: {hint}")

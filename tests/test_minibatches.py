@@ -14,7 +14,6 @@ from jaxrl_evolve.learners.minibatches import (
     block_size,
     check_minibatches,
     make_minibatches,
-    samples_per_minibatch,
 )
 
 SIZES = [(1, 1, 1), (1, 6, 3), (4, 4, 4), (6, 1, 2), (5, 12, 4), (16, 8, 8), (10, 7, 7), (128, 4, 4)]
@@ -39,7 +38,7 @@ def test_every_sample_occurs_once_per_epoch(shuffle: Any, length: int, num_envs:
     assert rows.dtype == jnp.int32
     assert rows.shape[0] == epochs * minibatches
     taken = [plan.take(tree, row) for row in rows]
-    size = samples_per_minibatch(length, num_envs, minibatches)
+    size = length * num_envs // minibatches
     for batch in taken:
         assert batch["name"].size == size
         np.testing.assert_array_equal(batch["pair"], np.stack([batch["name"], -batch["name"]], -1))

@@ -9,7 +9,6 @@ shuffle environments.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -90,8 +89,3 @@ def make_minibatches(shuffle: Shuffle, length: int, num_envs: int, minibatches: 
         return jax.tree.map(lambda x: x[index], tree)
 
     return Minibatches(permutations, take, take_slots)
-
-
-def samples_per_minibatch(length: int, num_envs: int, minibatches: int) -> int:
-    """Samples in one minibatch."""
-    return math.prod((length, num_envs)) // minibatches

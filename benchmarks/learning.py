@@ -98,6 +98,8 @@ SUITES: dict[str, Suite] = {
         (
             Case("brax/hopper", "spring, 256 x 32", changes=_FEWER_ENVS),
             Case("brax/ant", "spring, 256 x 32", changes=_FEWER_ENVS),
+            Case("brax/halfcheetah", "spring, 256 x 32", changes=_FEWER_ENVS),
+            Case("brax/walker2d", "spring, 256 x 32", changes=_FEWER_ENVS),
         ),
         steps=1_000_000,
         seeds=2,

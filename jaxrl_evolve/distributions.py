@@ -20,6 +20,8 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from jaxrl_envs.fusion import computed_once
+
 _LOG_2PI = math.log(2 * math.pi)
 _LOG_2 = math.log(2)
 _UNROLLED_ACTIONS = 128  # above this many, the unrolled inverse CDF would compile slowly
@@ -67,7 +69,7 @@ class Categorical:
         cumulative = list(itertools.accumulate(jnp.exp(column - largest) for column in columns))
         threshold = jax.random.uniform(key, largest.shape, jnp.float32) * cumulative[-1]
         passed = [(bound <= threshold).astype(jnp.int32) for bound in cumulative[:-1]]
-        return sum(passed, jnp.zeros(largest.shape, jnp.int32))
+        return computed_once(sum(passed, jnp.zeros(largest.shape, jnp.int32)))
 
     def mode(self) -> Int[Array, "*B"]:
         """The most probable action, int32; the first of several equal ones."""

@@ -17,6 +17,8 @@ import numpy as np
 from jax.extend.random import define_prng_impl
 from jaxtyping import Array, UInt32
 
+from jaxrl_envs.fusion import computed_once
+
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = np.uint32(0x1BD11BDA)
 
@@ -44,11 +46,6 @@ def _counters(shape: tuple[int, ...]) -> tuple[Array, Array]:
     return jnp.zeros(shape, jnp.uint32), low
 
 
-def _barrier(x: Array) -> Array:
-    # Without it XLA would fuse the rounds into every reader of the result, and compute them there again.
-    return jax.lax.optimization_barrier(x)
-
-
 def _seed(seed: Array) -> Array:
     words = jnp.asarray(seed)
     if words.dtype.itemsize <= 4:
@@ -57,19 +54,19 @@ def _seed(seed: Array) -> Array:
 
 
 def _split(key: Array, shape: tuple[int, ...]) -> Array:
-    return _barrier(jnp.stack(_threefry(key, *_counters(tuple(shape))), axis=-1))
+    return computed_once(jnp.stack(_threefry(key, *_counters(tuple(shape))), axis=-1))
 
 
 def _fold_in(key: Array, data: Any) -> Array:
     words = _seed(jnp.asarray(data, jnp.uint32))
-    return _barrier(jnp.stack(_threefry(key, words[0], words[1])))
+    return computed_once(jnp.stack(_threefry(key, words[0], words[1])))
 
 
 def _random_bits(key: Array, bit_width: int, shape: tuple[int, ...]) -> Array:
     high, low = _threefry(key, *_counters(tuple(shape)))
     if bit_width == 64:
-        return _barrier((high.astype(jnp.uint64) << 32) | low.astype(jnp.uint64))
-    return _barrier((high ^ low).astype(jnp.dtype(f"uint{bit_width}")))
+        return computed_once((high.astype(jnp.uint64) << 32) | low.astype(jnp.uint64))
+    return computed_once((high ^ low).astype(jnp.dtype(f"uint{bit_width}")))
 
 
 IMPLEMENTATION = define_prng_impl(

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl_envs.contract import Env
+from jaxrl_envs.fusion import computed_once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,7 +209,7 @@ def vectorize(
 
     def step(key: jax.Array, state: VectorState, action: Any, params: Any) -> tuple[VectorState, VectorStep]:
         keys_step, keys_reset = jax.random.split(key, (2, num_envs))  # in one draw: this is a hot loop
-        out = step_slots(keys_step, state.env, action, params)
+        out = computed_once(step_slots(keys_step, state.env, action, params))
         ended = out.terminated | out.truncated
         obs, env_state = _choose(ended, starts(keys_reset, ended, state.pool, params), (out.obs, out.state))
         episode_return = state.episode_return + out.reward

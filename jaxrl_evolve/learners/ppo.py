@@ -20,6 +20,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from jaxrl_envs.contract import Env
+from jaxrl_envs.fusion import computed_once
 from jaxrl_evolve.clock import Clock, linear_schedule
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.learners.minibatches import make_minibatches
@@ -243,7 +244,8 @@ def ppo(
 
         def loss(params: Any, batch: ObjectiveBatch, memory: Any, clock: Clock) -> tuple[Array, Any]:
             t = batch.trajectory
-            distribution, value = network.unroll(params, t.obs, t.first, memory)
+            # Once, above all, is the gradient: else every hidden unit's kernel would compute the loss's again.
+            distribution, value = computed_once(network.unroll(params, t.obs, t.first, memory))
             outputs = ObjectiveOutputs(
                 distribution, distribution.log_prob(t.action), distribution.entropy(), value
             )

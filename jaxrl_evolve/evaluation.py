@@ -15,6 +15,7 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxrl_envs.contract import Env
+from jaxrl_envs.fusion import computed_once
 from jaxrl_evolve.learners.learner import Learner, Mode
 
 
@@ -79,9 +80,8 @@ def make_evaluation(
             key, key_act, key_step = jax.random.split(carry.key, 3)
             first = jnp.full((episodes,), carry.step == 0)
             action, memory, _ = learner.act(actor, carry.obs, first, carry.memory, key_act, mode=mode)
-            out = jax.vmap(env.step, (0, 0, 0, None))(
-                jax.random.split(key_step, episodes), carry.state, action, env_params
-            )
+            keys = jax.random.split(key_step, episodes)
+            out = computed_once(jax.vmap(env.step, (0, 0, 0, None))(keys, carry.state, action, env_params))
             done = carry.episodes
             live = ~done.finished
             seen = Episodes(

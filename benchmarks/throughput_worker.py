@@ -170,7 +170,7 @@ def breakdown(case: dict[str, Any]) -> None:
         """The network forwards and backwards, with about the cheapest loss that depends on all outputs."""
 
         def loss(params: Any, obs: Any, weights: Any, target: Any) -> Any:
-            distribution, value = network.unroll(params, obs, jnp.zeros(obs.shape[:2], bool), ())
+            distribution, value, _ = network.unroll(params, obs, jnp.zeros(obs.shape[:2], bool), ())
             return jnp.vdot(distribution.logits, weights) + jnp.square(value - target).sum()
 
         def body(params: Any, batch: Any) -> Any:

@@ -18,12 +18,11 @@ from typing import Any, Literal, NamedTuple, cast
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from jaxrl_envs.spaces import Box, Discrete, Space
 from jaxrl_evolve.distributions import Categorical, Distribution, Normal, TanhNormal
-from jaxrl_evolve.orthogonal import orthogonal
+from jaxrl_evolve.layers import Encoder, Head, TowerDense, TowerGRU
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": jnp.tanh,
@@ -38,9 +37,10 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 class NetworkConfig:
     """Shape of an actor-critic network. Everything here is static: a change compiles anew."""
 
-    encoder: Literal["flat", "minatar", "atari"] = "flat"
+    encoder: Literal["flat", "minatar", "atari", "tabular"] = "flat"
     """How an observation becomes features: flattened, a 3x3 convolution for 10x10 boards, or the
-    three-layer convolution of Mnih et al. (2015) for frames of 36x36 pixels and more."""
+    three-layer convolution of Mnih et al. (2015) for frames of 36x36 pixels and more. 'tabular' is no
+    network but a table with one row per state, for discrete observations."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the hidden layers after the encoder (after the first comes the memory, if any)."""
     activation: Literal["tanh", "relu", "swish", "gelu", "elu"] = "tanh"
@@ -60,6 +60,10 @@ class NetworkConfig:
             raise ValueError(f"hidden is {self.hidden}; it must be one or more widths of at least 1")
         if self.memory_size < 1:
             raise ValueError(f"memory_size is {self.memory_size}; it must be at least 1")
+        if self.encoder == "tabular" and self.memory != "none":
+            raise ValueError(
+                f"memory is {self.memory!r}; a table has none, so with it only 'none' is allowed"
+            )
 
 
 class Network(NamedTuple):
@@ -73,10 +77,11 @@ class Network(NamedTuple):
         actor: ``params -> actor``, what `policy` reads of them; take it out of loops that act.
         policy: ``(actor, obs, first, memory) -> (distribution, memory)``, one step.
         policy_and_value: ``(params, obs, first, memory) -> (distribution, value, memory)``, one step.
-        unroll: ``(params, obs, first, memory) -> (distribution, value)`` over ``[T, N]`` from the memory
-            before the first step.
+        unroll: ``(params, obs, first, memory) -> (distribution, value, prediction)`` over ``[T, N]`` from the
+            memory before the first step; ``prediction`` is None, or logits ``[T, N, predictions]``.
         value: ``(params, obs, memory) -> value`` of ``[T, N]`` unrelated observations, each with its own
             memory ``[T, N, ...]``.
+        predict: like ``value``, the logits of the prediction.
         initial_memory: ``num_envs -> memory``.
         recurrent: whether there is a memory.
     """
@@ -85,113 +90,11 @@ class Network(NamedTuple):
     actor: Callable[[Any], Any]
     policy: Callable[..., tuple[Distribution, Any]]
     policy_and_value: Callable[..., tuple[Distribution, Float[Array, " N"], Any]]
-    unroll: Callable[..., tuple[Distribution, Float[Array, "T N"]]]
+    unroll: Callable[..., tuple[Distribution, Float[Array, "T N"], Float[Array, "T N m"] | None]]
     value: Callable[..., Float[Array, "T N"]]
+    predict: Callable[..., Float[Array, "T N m"]]
     initial_memory: Callable[[int], Any]
     recurrent: bool
-
-
-def _towers_orthogonal(scale: float) -> Callable[..., Array]:
-    """Orthogonal initialiser of ``[towers, in, out]`` kernels, independent per tower."""
-    single = orthogonal(scale)
-
-    def init(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
-        return jnp.stack([single(k, shape[1:], dtype) for k in jax.random.split(key, shape[0])])
-
-    return init
-
-
-class TowerDense(nn.Module):
-    """A dense layer per tower, features first (or batch first, see `ActorCritic`).
-
-    Input: ``[B, D]`` (read by every tower) or ``[towers, D, B]``. Output: ``[towers, features, B]``.
-    """
-
-    towers: int
-    features: int
-    scale: float
-    batch_first: bool = False
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        given, made = ("tbd", "tbf") if self.batch_first else ("tdb", "tfb")
-        given = "bd" if x.ndim == 2 else given
-        width = x.shape[given.index("d")]
-        kernel = self.param("kernel", _towers_orthogonal(self.scale), (self.towers, width, self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.towers, self.features))
-        bias = bias[:, None, :] if self.batch_first else bias[:, :, None]
-        return jnp.einsum(f"tdf,{given}->{made}", kernel, x) + bias
-
-
-class Head(nn.Module):
-    """A linear read-out of one tower, features first: ``[D, B]`` to ``[features, B]`` (or batch first)."""
-
-    features: int
-    scale: float
-    batch_first: bool = False
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        width = x.shape[1 if self.batch_first else 0]
-        kernel = self.param("kernel", orthogonal(self.scale), (width, self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return x @ kernel + bias if self.batch_first else kernel.T @ x + bias[:, None]
-
-
-class TowerGRU(nn.Module):
-    """A gated recurrent unit per tower (Cho et al. 2014), features first.
-
-    One step: ``x [towers, D, B]``, ``memory [B, towers, M]`` to new memory of the same shape.
-    """
-
-    towers: int
-    size: int
-
-    @nn.compact
-    def __call__(self, x: Array, memory: Array) -> Array:
-        width, size = x.shape[1], self.size
-        w = self.param("input_kernel", _towers_orthogonal(1.0), (self.towers, width, 3 * size))
-        u = self.param("memory_kernel", _towers_orthogonal(1.0), (self.towers, size, 3 * size))
-        b = self.param("bias", nn.initializers.zeros, (self.towers, 3 * size))
-        c = self.param("candidate_bias", nn.initializers.zeros, (self.towers, size))
-        h = jnp.transpose(memory, (1, 2, 0))
-        from_input = jnp.einsum("tdf,tdb->tfb", w, x) + b[:, :, None]
-        from_memory = jnp.einsum("tdf,tdb->tfb", u, h)
-        reset = nn.sigmoid(from_input[:, :size] + from_memory[:, :size])
-        update = nn.sigmoid(from_input[:, size : 2 * size] + from_memory[:, size : 2 * size])
-        candidate = jnp.tanh(from_input[:, 2 * size :] + reset * (from_memory[:, 2 * size :] + c[:, :, None]))
-        h = (1.0 - update) * candidate + update * h
-        return jnp.transpose(h, (2, 0, 1))
-
-
-class Encoder(nn.Module):
-    """Observations ``[B, ...]`` to features ``[B, D]``, float32."""
-
-    kind: str
-    space: Space
-
-    @nn.compact
-    def __call__(self, obs: Array) -> Array:
-        if isinstance(self.space, Discrete):
-            return jax.nn.one_hot(obs, self.space.n, dtype=jnp.float32)
-        x = obs.astype(jnp.float32)
-        if self.space.dtype == np.uint8:
-            x = x / 255.0
-        layers = {
-            "flat": (),
-            "minatar": ((16, 3, 1),),
-            "atari": ((32, 8, 4), (64, 4, 2), (64, 3, 1)),
-        }[self.kind]
-        for channels, kernel, stride in layers:
-            x = nn.Conv(
-                channels,
-                (kernel, kernel),
-                (stride, stride),
-                padding="VALID",
-                kernel_init=orthogonal(math.sqrt(2)),
-            )(x)
-            x = nn.relu(x)
-        return x.reshape((x.shape[0], -1))
 
 
 class ActorCritic(nn.Module):
@@ -206,6 +109,7 @@ class ActorCritic(nn.Module):
     head_size: int
     continuous: bool
     batch_first: bool = False
+    predictions: int = 0
 
     def setup(self) -> None:
         c = self.config
@@ -219,7 +123,8 @@ class ActorCritic(nn.Module):
         if c.memory == "gru":
             self.gru = TowerGRU(self.towers, c.memory_size)
         self.policy_head = Head(self.head_size, 0.01, self.batch_first)
-        self.value_head = Head(1, 1.0, self.batch_first)
+        # The critic predicts: one product reads values and predictions off its trunk.
+        self.value_head = Head(1 + self.predictions, 1.0, self.batch_first)
         if self.continuous:
             self.log_std = self.param("log_std", nn.initializers.zeros, (self.head_size,))
 
@@ -250,8 +155,8 @@ class ActorCritic(nn.Module):
         return self.policy_head(x[0]), self.log_std if self.continuous else None
 
     def critic(self, x: Array) -> Array:
-        """``[towers, H, B]`` to values ``[B]``."""
-        return self.value_head(x[-1])[0]
+        """``[towers, H, B]`` to ``[1 + predictions, B]``: values, then logits of the predictions."""
+        return self.value_head(x[-1])
 
     def __call__(self, obs: Array, memory: Any) -> Any:
         """Touches every parameter once, for `init`."""
@@ -274,17 +179,24 @@ def _check_encoder(config: NetworkConfig, space: Space) -> None:
         )
 
 
-def make_network(config: NetworkConfig, observation_space: Space, action_space: Space) -> Network:
+def make_network(
+    config: NetworkConfig, observation_space: Space, action_space: Space, predictions: int = 0
+) -> Network:
     """Build the pure functions of an actor-critic network.
 
     Args:
         config: static shape of the network.
         observation_space: of one observation.
         action_space: of one action; `Discrete` or a one-dimensional `Box`.
+        predictions: logits to predict of each observation besides its value.
 
     Raises:
         ValueError: if the encoder can't read the observations, or the action space is not supported.
     """
+    if config.encoder == "tabular":
+        from jaxrl_evolve.tables import make_table  # which needs `Network` from here
+
+        return make_table(observation_space, action_space, predictions)
     _check_encoder(config, observation_space)
     match action_space:
         case Discrete(n):
@@ -298,10 +210,11 @@ def make_network(config: NetworkConfig, observation_space: Space, action_space: 
     squashed = config.distribution == "tanh_normal"
     if squashed and isinstance(action_space, Box) and not action_space.bounded:
         raise ValueError("distribution is 'tanh_normal' but the action space is unbounded; use 'normal'")
-    module = ActorCritic(config, observation_space, head_size, continuous)
+    sizes = {"head_size": head_size, "continuous": continuous, "predictions": predictions}
+    module = ActorCritic(config, observation_space, **sizes)
     one = dataclasses.replace(config, shared=True)
-    single = ActorCritic(one, observation_space, head_size, continuous)
-    acting = ActorCritic(one, observation_space, head_size, continuous, batch_first=True)
+    single = ActorCritic(one, observation_space, **sizes)
+    acting = ActorCritic(one, observation_space, **sizes, batch_first=True)
     recurrent = config.memory == "gru"
     towers = 1 if config.shared else 2
 
@@ -364,8 +277,8 @@ def make_network(config: NetworkConfig, observation_space: Space, action_space: 
         return module.apply(params, method=compute)
 
     def policy_and_value(params: Any, obs: Array, first: Array, memory: Any) -> Any:
-        head, value, memory = forward(params, obs, first, memory)
-        return distribution(head, first.shape), value, memory
+        head, critic, memory = forward(params, obs, first, memory)
+        return distribution(head, first.shape), critic[0], memory
 
     def unroll(params: Any, obs: Array, first: Array, memory: Any) -> Any:
         batch = first.shape
@@ -387,16 +300,26 @@ def make_network(config: NetworkConfig, observation_space: Space, action_space: 
             x = net.after_memory(x)
             return net.actor(x), net.critic(x)
 
-        head, value = cast(Any, module.apply(params, method=compute))
-        return distribution(head, batch), value.reshape(batch)
+        head, critic = cast(Any, module.apply(params, method=compute))
+        prediction = logits(critic, batch) if predictions else None
+        return distribution(head, batch), critic[0].reshape(batch), prediction
 
-    def value(params: Any, obs: Array, memory: Any) -> Array:
+    def logits(critic: Array, batch: tuple[int, ...]) -> Array:
+        return jnp.moveaxis(critic[1:].reshape((predictions, *batch)), 0, -1)
+
+    def criticise(params: Any, obs: Array, memory: Any) -> Array:
         def compute(net: ActorCritic) -> Any:
             x = net.before_memory(flat(obs, 2))
             if recurrent:
                 x, _ = net.recur(x, flat(memory, 2)[:, -1:])
             return net.critic(net.after_memory(x))
 
-        return cast(Array, single.apply(tower(params, towers - 1), method=compute)).reshape(obs.shape[:2])
+        return cast(Array, single.apply(tower(params, towers - 1), method=compute))
 
-    return Network(init, actor, policy, policy_and_value, unroll, value, initial_memory, recurrent)
+    def value(params: Any, obs: Array, memory: Any) -> Array:
+        return criticise(params, obs, memory)[0].reshape(obs.shape[:2])
+
+    def predict(params: Any, obs: Array, memory: Any) -> Array:
+        return logits(criticise(params, obs, memory), obs.shape[:2])
+
+    return Network(init, actor, policy, policy_and_value, unroll, value, predict, initial_memory, recurrent)

@@ -110,7 +110,7 @@ def learned(variant: Variant) -> tuple[Any, Any]:
         if variant.normalise:
             obs = learner_state.observations.normalise(obs)
         first = jnp.arange(probes.LONGEST)[:, None] * jnp.ones(2, int) == 0
-        distribution, value = network.unroll(learner_state.params, obs, first, network.initial_memory(2))
+        distribution, value, _ = network.unroll(learner_state.params, obs, first, network.initial_memory(2))
         if variant.normalise:
             value = value * jnp.sqrt(learner_state.returns.moments.variance + 1e-8)
         return distribution.mode(), value

@@ -192,7 +192,8 @@ def test_shapes_and_agreement_of_the_four_ways_to_ask(encoder: Any, space: Any, 
             network.value(params, sample, memories),
         )
 
-    (policy, _), (same_policy, value, after), (policies, values), alone = ask(params)
+    (policy, _), (same_policy, value, after), (policies, values, prediction), alone = ask(params)
+    assert prediction is None
     assert (policy.logits.shape, value.shape, value.dtype) == ((2, 3), (2,), jnp.float32)
     assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, start)
     assert (policies.logits.shape, values.shape, alone.shape) == ((3, 2, 3), (3, 2), (3, 2))

@@ -27,7 +27,7 @@ class Minibatches(NamedTuple):
 
     Attributes:
         permutations: ``(key, epochs) -> int32 [epochs * minibatches, rows]``; within an epoch every row
-            occurs exactly once.
+            occurs exactly once. A single minibatch is one row, the rollout as it is.
         take: ``(tree [T, N, ...], rows) -> tree [t, n, ...]``.
         take_slots: ``(tree [N, ...], rows) -> tree [n, ...]``; only for ``"envs"``.
     """
@@ -87,6 +87,9 @@ def make_minibatches(shuffle: Shuffle, length: int, num_envs: int, minibatches: 
         ValueError: if the sizes don't divide.
     """
     check_minibatches(shuffle, length, num_envs, minibatches)
+    if minibatches == 1:  # The whole rollout, whose order does not matter: nothing to draw or to move.
+        same = lambda tree, index: tree
+        return Minibatches(lambda key, epochs: jnp.zeros((epochs, 1), jnp.int32), same, same)
     if shuffle == "envs":
         rows = num_envs
         take = lambda tree, index: jax.tree.map(lambda x: x[:, index], tree)

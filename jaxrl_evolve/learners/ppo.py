@@ -52,7 +52,7 @@ class PPOHyperparameters:
     """
 
     learning_rate: Scalar = 2.5e-4
-    """Adam's step size."""
+    """Step size."""
     learning_rate_end: Scalar = 0.0
     """Fraction of the learning rate left at the horizon."""
     gamma: Scalar = 0.99
@@ -73,6 +73,8 @@ class PPOHyperparameters:
     """Largest norm of the whole gradient."""
     adam_eps: Scalar = 1e-5
     """Adam's denominator offset."""
+    prediction_coef: Scalar = 0.5
+    """Weight of the prediction loss, where the objective has one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +96,8 @@ class PPOConfig:
     """Whether advantages are normalised within each minibatch (read by the default objective)."""
     clip_value: bool = True
     """Whether the value loss is clipped (read by the default objective)."""
+    optimiser: Literal["adam", "sgd"] = "adam"
+    """Rule of the gradient steps; either clips the gradient's norm first."""
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
     """Shape of the actor-critic network."""
 
@@ -124,12 +128,12 @@ class PPOState:
     returns: Any
 
 
-def _optimiser(hp: PPOHyperparameters) -> optax.GradientTransformation:
-    """Clipped Adam without a learning rate; ``hp`` may be traced, so it is built where it is used."""
-    return optax.chain(
-        optax.clip_by_global_norm(hp.max_grad_norm),  # type: ignore[arg-type]
-        optax.scale_by_adam(eps=hp.adam_eps),  # type: ignore[arg-type]
-    )
+def _optimiser(config: PPOConfig, hp: PPOHyperparameters) -> optax.GradientTransformation:
+    """Clipped steps without a learning rate; ``hp`` may be traced, so it is built where it is used."""
+    clip = optax.clip_by_global_norm(hp.max_grad_norm)  # type: ignore[arg-type]
+    if config.optimiser == "sgd":
+        return clip
+    return optax.chain(clip, optax.scale_by_adam(eps=hp.adam_eps))  # type: ignore[arg-type]
 
 
 def next_values(
@@ -175,7 +179,7 @@ def ppo(
     config = PPOConfig() if config is None else config
     hp = PPOHyperparameters() if hp is None else hp
     objective = objective or ppo_clip(config.normalise_advantage, config.clip_value)
-    network = make_network(config.network, env.observation_space, env.action_space)
+    network = make_network(config.network, env.observation_space, env.action_space, objective.predictions)
     shuffle = config.shuffle
     if shuffle == "auto":
         shuffle = "envs" if network.recurrent else "blocks"
@@ -185,7 +189,7 @@ def ppo(
         params = network.init(key)
         return PPOState(
             params=params,
-            optimiser=_optimiser(hp).init(ravel_pytree(params)[0]),
+            optimiser=_optimiser(config, hp).init(ravel_pytree(params)[0]),
             observations=RunningMoments.of_shape(env.observation_space.shape)
             if config.normalise_observations
             else (),
@@ -211,19 +215,49 @@ def ppo(
         log_prob = distribution.log_prob(action)
         return action, memory, PolicyOutput(log_prob, value, distribution, before)
 
-    def evaluate(state: PPOState, trajectory: Trajectory) -> tuple[Array, Array]:
-        """Values of the observations and of their true successors, each ``[T, N]``."""
-        if network.recurrent:
-            value, memory = trajectory.policy.value, trajectory.policy.memory
-            assert value is not None
-            last = network.policy_and_value(
-                state.params, trajectory.obs[-1], trajectory.first[-1], memory[-1]
-            )[2]
-            next_memory = jnp.concatenate([memory[1:], last[None]])
-        else:
+    def next_memory(state: PPOState, trajectory: Trajectory) -> Any:
+        """Memory after each step, ``[T, N, ...]``."""
+        if not network.recurrent:
+            return ()
+        memory = trajectory.policy.memory
+        last = network.policy_and_value(state.params, trajectory.obs[-1], trajectory.first[-1], memory[-1])[2]
+        return jnp.concatenate([memory[1:], last[None]])
+
+    def outputs_of(params: Any, trajectory: Trajectory, memory: Any) -> ObjectiveOutputs:
+        # Once, above all, is the gradient: else every hidden unit's kernel would compute the loss's again.
+        distribution, value, prediction = computed_once(
+            network.unroll(params, trajectory.obs, trajectory.first, memory)
+        )
+        log_prob = distribution.log_prob(trajectory.action)
+        return ObjectiveOutputs(distribution, log_prob, distribution.entropy(), value, prediction)
+
+    def assess(state: PPOState, trajectory: Trajectory, hp: PPOHyperparameters) -> tuple[Array, Array, Array]:
+        """Values, advantages and value targets ``[T, N]``; zeros where the objective reads none."""
+        reward, after = trajectory.reward, next_memory(state, trajectory)
+        if not objective.critic:
+            return (jnp.zeros_like(reward),) * 3
+        value = trajectory.policy.value
+        if not network.recurrent:
             # The stored observations in one batch: far cheaper than one small product per step.
-            value, next_memory = network.value(state.params, trajectory.obs, ()), ()
-        return value, next_values(network, state.params, trajectory, value, next_memory)
+            value = network.value(state.params, trajectory.obs, ())
+        assert value is not None
+        successors = next_values(network, state.params, trajectory, value, after)
+        ends = (trajectory.terminated, trajectory.ended)
+        advantage, target = gae(reward, value, successors, *ends, hp.gamma, hp.gae_lambda)
+        return value, advantage, target
+
+    def targets_of(state: PPOState, batch: ObjectiveBatch, eta: Any, clock: Clock) -> Any:
+        """What a learned objective makes of the whole rollout; its inputs are not part of the loss's
+        gradient, but whoever differentiates the whole update sees them.
+        """
+        if objective.targets is None:
+            return ()
+        t = batch.trajectory
+        outputs = outputs_of(state.params, t, t.policy.memory[0] if network.recurrent else ())
+        if objective.predictions:
+            successors = network.predict(state.params, t.next_obs, next_memory(state, t))
+            outputs = replace(outputs, next_prediction=successors)
+        return objective.targets(eta, batch, outputs, clock)
 
     def update(
         key: Array, state: PPOState, trajectory: Trajectory, hp: PPOHyperparameters, eta: Any, clock: Clock
@@ -233,29 +267,23 @@ def ppo(
         if config.normalise_returns:
             returns = returns.merge(reward, trajectory.ended, hp.gamma)
             reward = returns.scale(reward)
-        trajectory = replace(trajectory, obs=seen(state, raw_obs), next_obs=seen(state, trajectory.next_obs))
-        value, next_value = evaluate(state, trajectory)
-        trajectory = replace(trajectory, policy=replace(trajectory.policy, value=value))
-        advantage, target = gae(
-            reward, value, next_value, trajectory.terminated, trajectory.ended, hp.gamma, hp.gae_lambda
+        trajectory = replace(
+            trajectory, obs=seen(state, raw_obs), reward=reward, next_obs=seen(state, trajectory.next_obs)
         )
-        optimiser = _optimiser(hp)
+        value, advantage, target = assess(state, trajectory, hp)
+        trajectory = replace(trajectory, policy=replace(trajectory.policy, value=value))
+        targets = targets_of(state, ObjectiveBatch(trajectory, advantage, target, hp), eta, clock)
+        optimiser = _optimiser(config, hp)
         learning_rate = linear_schedule(clock, hp.learning_rate, hp.learning_rate_end)
 
         def loss(params: Any, batch: ObjectiveBatch, memory: Any, clock: Clock) -> tuple[Array, Any]:
-            t = batch.trajectory
-            # Once, above all, is the gradient: else every hidden unit's kernel would compute the loss's again.
-            distribution, value = computed_once(network.unroll(params, t.obs, t.first, memory))
-            outputs = ObjectiveOutputs(
-                distribution, distribution.log_prob(t.action), distribution.entropy(), value
-            )
-            return objective.loss(eta, batch, outputs, clock)
+            return objective.loss(eta, batch, outputs_of(params, batch.trajectory, memory), clock)
 
         def gradient_step(carry: Any, xs: tuple[Array, Array]) -> Any:
             params, optimiser_state = carry
             rows, epoch = xs
-            taken, adv, tgt = minibatches.take((trajectory, advantage, target), rows)
-            batch = ObjectiveBatch(taken, adv, tgt, hp)
+            taken = minibatches.take((trajectory, advantage, target, targets), rows)
+            batch = ObjectiveBatch(*taken[:3], hp, taken[3])
             memory = minibatches.take_slots(trajectory.policy.memory[0], rows) if network.recurrent else ()
             (total, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(
                 params, batch, memory, replace(clock, epoch=epoch)
@@ -281,7 +309,8 @@ def ppo(
         )
         metrics = dict(zip(names, history.mean(0), strict=True))
         metrics["learning_rate"] = jnp.asarray(learning_rate, jnp.float32)
-        metrics["explained_variance"] = 1.0 - (target - value).var() / (target.var() + 1e-8)
+        if objective.critic:
+            metrics["explained_variance"] = 1.0 - (target - value).var() / (target.var() + 1e-8)
         observations = state.observations
         if config.normalise_observations:
             observations = observations.merge(raw_obs)

@@ -28,15 +28,17 @@ class ObjectiveBatch:
 
     Attributes:
         trajectory: the recorded steps.
-        advantage: estimated advantage of the taken actions, not normalised.
-        target: value targets.
+        advantage: estimated advantage of the taken actions, not normalised; zeros without a critic.
+        target: value targets; zeros without a critic.
         hp: the learner's traced hyperparameters.
+        targets: what `Objective.targets` made of the rollout, cut to this batch; ``()`` if it makes nothing.
     """
 
     trajectory: Trajectory
     advantage: Float[Array, "t n"]
     target: Float[Array, "t n"]
     hp: Any
+    targets: Any = ()
 
 
 @struct.dataclass
@@ -48,12 +50,17 @@ class ObjectiveOutputs:
         log_prob: log-probability of the recorded actions.
         entropy: of the distribution.
         value: the critic's estimate.
+        prediction: logits of the learned prediction of each observation, or None where the objective asks
+            for none.
+        next_prediction: the same of the true successors; only `Objective.targets` is given it.
     """
 
     distribution: Distribution
     log_prob: Float[Array, "t n"]
     entropy: Float[Array, "t n"]
     value: Float[Array, "t n"]
+    prediction: Float[Array, "t n m"] | None = None
+    next_prediction: Float[Array, "t n m"] | None = None
 
 
 class Objective(NamedTuple):
@@ -64,11 +71,19 @@ class Objective(NamedTuple):
         loss: ``(eta, batch, outputs, clock) -> (loss, metrics)``: a float32 scalar to minimise and a dict of
             float32 scalars with the same keys on every call.
         name: for reports.
+        targets: ``(eta, batch, outputs, clock) -> targets``, or None: read once per update from the whole
+            rollout ``[T, N]`` and the parameters at its start, and constant while ``loss`` is minimised.
+        predictions: width ``m`` of the categorical prediction of each observation that the network has to
+            make besides policy and value; 0 is none.
+        critic: whether ``loss`` reads advantages and value targets.
     """
 
     init: Callable[[jax.Array], Any]
     loss: Callable[[Any, ObjectiveBatch, ObjectiveOutputs, Clock], tuple[Array, dict[str, Array]]]
     name: str
+    targets: Callable[[Any, ObjectiveBatch, ObjectiveOutputs, Clock], Any] | None = None
+    predictions: int = 0
+    critic: bool = True
 
 
 def no_parameters(key: jax.Array) -> tuple[()]:

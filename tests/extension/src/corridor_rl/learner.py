@@ -110,7 +110,7 @@ def reinforce(
         returns = lambda_returns(t.reward, beyond, t.terminated, t.ended, hp.gamma, 1.0)
 
         def loss(params: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
-            distribution, value = network.unroll(params, t.obs, t.first, ())
+            distribution, value, _ = network.unroll(params, t.obs, t.first, ())
             advantage = jax.lax.stop_gradient(returns - value)
             policy_loss = -(distribution.log_prob(t.action) * advantage).mean()
             value_loss = 0.5 * jnp.square(returns - value).mean()

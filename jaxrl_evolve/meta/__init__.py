@@ -1,0 +1,1 @@
+"""Meta-training: objectives that improve by what becomes of the agents that learn by them."""

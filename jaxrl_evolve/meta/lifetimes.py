@@ -1,0 +1,140 @@
+"""Whole lives of agents under members of a population, short ones first.
+
+Agents of different horizons cost different time. Side by side under one vmap they would all run as long as
+the longest, finished ones for nothing. So pairs are sorted by horizon and worked off in groups of a few
+lanes; a group's loop ends with its longest life. Within a group, whatever has finished is frozen: parameters,
+optimiser, environments, counters and metrics.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import Array, Float, Int
+
+from jaxrl_envs.contract import Env
+from jaxrl_evolve.evaluation import make_evaluation
+from jaxrl_evolve.learners.learner import Learner
+from jaxrl_evolve.meta.evolution import member
+from jaxrl_evolve.training.chunk import Chunk
+
+PAIRS = "pair"
+"""Name of the axis of pairs, and of the mesh axis it is split over."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FitnessConfig:
+    """What a life is worth."""
+
+    episodes: int = 64
+    """Episodes that the finished agent is evaluated on, sampling its policy."""
+    max_steps: int = 1_000
+    """Steps after which an evaluation episode is cut off, for environments without a limit."""
+    average: float = 0.0
+    """Weight of the mean return of the episodes of the whole life; the rest is the final evaluation's.
+    The final return alone rewards no early learning."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.average <= 1.0:
+            raise ValueError(f"fitness.average is {self.average}; it must lie between 0 and 1")
+
+
+class Lives(NamedTuple):
+    """Outcome of one generation's lives, ``[pairs, 2]``, second axis plus and minus.
+
+    Attributes:
+        fitness: NaN where an agent diverged.
+        metrics: means over each life.
+    """
+
+    fitness: Float[Array, "pairs 2"]
+    metrics: dict[str, Float[Array, "pairs 2"]]
+
+
+Live = Callable[[Any, Array, Array, Array, Any, Any, Array], Lives]
+"""``(mean, sigma, noise keys [pairs], life keys [pairs], hp, env_params [pairs], horizons [pairs]) -> Lives``."""
+
+
+def make_lifetime(
+    env: Env, learner: Learner, chunk: Chunk, config: FitnessConfig
+) -> Callable[[Array, Any, Any, Any, Int[Array, ""]], tuple[Float[Array, ""], dict[str, Array]]]:
+    """One agent's life: ``(key, eta, hp, env_params, updates) -> (fitness, metrics)``.
+
+    Two lives with the same key differ in nothing but ``eta``.
+    """
+    evaluate = make_evaluation(env, learner, config.episodes, config.max_steps, "sample")
+
+    def live(
+        key: Array, eta: Any, hp: Any, env_params: Any, updates: Int[Array, ""]
+    ) -> tuple[Float[Array, ""], dict[str, Array]]:
+        key_life, key_test = jax.random.split(key)
+        state = chunk.init(key_life, hp, env_params)
+        state, metrics = chunk.run(state, hp, eta, env_params, updates.astype(jnp.float32), updates)
+        final = evaluate(key_test, state.learner, env_params).returns.mean()
+        along = metrics["episode_return"]
+        mixed = (1.0 - config.average) * final + config.average * jnp.where(jnp.isnan(along), final, along)
+        fitness = jnp.where(state.diverged >= 0, jnp.nan, mixed)
+        return fitness, {**metrics, "final_return": final}
+
+    return live
+
+
+def live_pairs(
+    lifetime: Callable[..., tuple[Array, dict[str, Array]]], lanes: int, mesh: Mesh | None = None
+) -> Live:
+    """All pairs' lives, sorted into groups of ``lanes`` pairs of similar horizon.
+
+    Args:
+        lifetime: one agent's life, of `make_lifetime`.
+        lanes: pairs side by side; 0 is all of a device's. On a CPU core 1 is best as soon as an update has a
+            few thousand samples.
+        mesh: one-axis mesh (named `PAIRS`) over which pairs are dealt out, so that every device gets its
+            share of short and long lives. Its size must divide the number of pairs.
+    """
+
+    def pair(mean: Any, sigma: Array, noise_key: Array, key: Array, hp: Any, params: Any, n: Array) -> Lives:
+        def one(sign: Array) -> tuple[Array, dict[str, Array]]:
+            return lifetime(key, member(mean, noise_key, sigma, sign), hp, params, n)
+
+        return Lives(*jax.vmap(one)(jnp.asarray([1.0, -1.0], jnp.float32)))
+
+    def sequence(
+        mean: Any, sigma: Array, noise_keys: Array, keys: Array, hp: Any, params: Any, horizons: Array
+    ) -> Lives:
+        def one(own: tuple[Array, Array, Any, Array]) -> Lives:
+            noise_key, key, params, n = own
+            return pair(mean, sigma, noise_key, key, hp, params, n)
+
+        own = (noise_keys, keys, params, horizons)
+        if not lanes or lanes >= horizons.shape[0]:
+            return jax.vmap(one)(own)
+        return jax.lax.map(one, own, batch_size=None if lanes == 1 else lanes)
+
+    def live(
+        mean: Any, sigma: Array, noise_keys: Array, keys: Array, hp: Any, params: Any, horizons: Array
+    ) -> Lives:
+        devices = 1 if mesh is None else mesh.size
+        # Dealt like cards: position i of the sorted pairs goes to device i modulo the number of devices.
+        order = jnp.argsort(horizons).reshape((-1, devices)).T.reshape(-1)
+        noise_keys, keys, params, horizons = jax.tree.map(
+            lambda x: x[order], (noise_keys, keys, params, horizons)
+        )
+        run = sequence
+        if mesh is not None:
+            split, whole = PartitionSpec(PAIRS), PartitionSpec()
+            run = jax.shard_map(
+                sequence,
+                mesh=mesh,
+                in_specs=(whole, whole, split, split, whole, split, split),
+                out_specs=split,
+                check_vma=False,
+            )
+        lives = run(mean, sigma, noise_keys, keys, hp, params, horizons)
+        return jax.tree.map(lambda x: x[jnp.argsort(order)], lives)
+
+    return live

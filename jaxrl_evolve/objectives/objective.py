@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.distributions import Distribution
+from jaxrl_evolve.objectives.time_features import HorizonRange
 from jaxrl_evolve.trajectory import Trajectory
 
 
@@ -64,11 +65,13 @@ class Objective(NamedTuple):
         loss: ``(eta, batch, outputs, clock) -> (loss, metrics)``: a float32 scalar to minimise and a dict of
             float32 scalars with the same keys on every call.
         name: for reports.
+        horizons: the training horizons that a learned objective was made for; training at others warns.
     """
 
     init: Callable[[jax.Array], Any]
     loss: Callable[[Any, ObjectiveBatch, ObjectiveOutputs, Clock], tuple[Array, dict[str, Array]]]
     name: str
+    horizons: HorizonRange | None = None
 
 
 def no_parameters(key: jax.Array) -> tuple[()]:

@@ -14,7 +14,7 @@ from jaxrl_evolve._cpu import use_safe_scheduler
 
 if TYPE_CHECKING:
     from jaxrl_evolve._cpu import use_all_cores
-    from jaxrl_evolve.algorithms import Algorithm
+    from jaxrl_evolve.algorithms import Algorithm, find_objective
     from jaxrl_evolve.clock import Clock, linear_schedule
     from jaxrl_evolve.config import EvaluationConfig, SinkConfig, TrainConfig
     from jaxrl_evolve.distributions import Categorical, Distribution, Normal, TanhNormal
@@ -23,10 +23,21 @@ if TYPE_CHECKING:
     from jaxrl_evolve.learners.learner import Learner
     from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, PPOState, ppo
     from jaxrl_evolve.networks import Network, NetworkConfig, make_network
+    from jaxrl_evolve.objectives import load_objective, save_objective
     from jaxrl_evolve.objectives.a2c import a2c
     from jaxrl_evolve.objectives.actor_critic import actor_critic_objective
+    from jaxrl_evolve.objectives.dpo import DPOConfig, dpo
+    from jaxrl_evolve.objectives.drift import drift_objective
+    from jaxrl_evolve.objectives.lpo import LPOConfig, lpo
     from jaxrl_evolve.objectives.objective import Objective, ObjectiveBatch, ObjectiveOutputs
     from jaxrl_evolve.objectives.ppo import ppo_clip
+    from jaxrl_evolve.objectives.stored import StoredObjective
+    from jaxrl_evolve.objectives.time_features import (
+        ClockAblation,
+        HorizonRange,
+        HorizonWarning,
+        TimeFeatures,
+    )
     from jaxrl_evolve.presets import Preset
     from jaxrl_evolve.returns import VTrace, gae, lambda_returns, n_step_returns, vtrace
     from jaxrl_evolve.training.axes import RunAxis, device_mesh, over_runs, place
@@ -43,12 +54,17 @@ __all__ = [
     "Categorical",
     "Chunk",
     "Clock",
+    "ClockAblation",
+    "DPOConfig",
     "Distribution",
     "Diverged",
     "Episodes",
     "EvaluationConfig",
     "Experiment",
+    "HorizonRange",
+    "HorizonWarning",
     "Interrupted",
+    "LPOConfig",
     "Learner",
     "Network",
     "NetworkConfig",
@@ -63,7 +79,9 @@ __all__ = [
     "Preset",
     "RunAxis",
     "SinkConfig",
+    "StoredObjective",
     "TanhNormal",
+    "TimeFeatures",
     "TrainConfig",
     "TrainResult",
     "TrainState",
@@ -75,11 +93,16 @@ __all__ = [
     "actor_critic_objective",
     "build",
     "device_mesh",
+    "dpo",
+    "drift_objective",
     "evaluate_folder",
+    "find_objective",
     "gae",
     "lambda_returns",
     "linear_schedule",
     "load",
+    "load_objective",
+    "lpo",
     "make_chunk",
     "make_evaluation",
     "make_network",
@@ -88,6 +111,7 @@ __all__ = [
     "place",
     "ppo",
     "ppo_clip",
+    "save_objective",
     "train",
     "use_all_cores",
     "vtrace",
@@ -98,12 +122,17 @@ _MODULE_OF = {
     "Categorical": "distributions",
     "Chunk": "training.chunk",
     "Clock": "clock",
+    "ClockAblation": "objectives.time_features",
+    "DPOConfig": "objectives.dpo",
     "Distribution": "distributions",
     "Diverged": "training.loop",
     "Episodes": "evaluation",
     "EvaluationConfig": "config",
     "Experiment": "experiment",
+    "HorizonRange": "objectives.time_features",
+    "HorizonWarning": "objectives.time_features",
     "Interrupted": "training.loop",
+    "LPOConfig": "objectives.lpo",
     "Learner": "learners.learner",
     "Network": "networks",
     "NetworkConfig": "networks",
@@ -118,7 +147,9 @@ _MODULE_OF = {
     "Preset": "presets",
     "RunAxis": "training.axes",
     "SinkConfig": "config",
+    "StoredObjective": "objectives.stored",
     "TanhNormal": "distributions",
+    "TimeFeatures": "objectives.time_features",
     "TrainConfig": "config",
     "TrainResult": "training.outcome",
     "TrainState": "training.chunk",
@@ -129,11 +160,16 @@ _MODULE_OF = {
     "actor_critic_objective": "objectives.actor_critic",
     "build": "experiment",
     "device_mesh": "training.axes",
+    "dpo": "objectives.dpo",
+    "drift_objective": "objectives.drift",
     "evaluate_folder": "training.restore",
+    "find_objective": "algorithms",
     "gae": "returns",
     "lambda_returns": "returns",
     "linear_schedule": "clock",
     "load": "training.restore",
+    "load_objective": "objectives",
+    "lpo": "objectives.lpo",
     "make_chunk": "training.chunk",
     "make_evaluation": "evaluation",
     "make_network": "networks",
@@ -142,6 +178,7 @@ _MODULE_OF = {
     "place": "training.axes",
     "ppo": "learners.ppo",
     "ppo_clip": "objectives.ppo",
+    "save_objective": "objectives",
     "train": "training.loop",
     "use_all_cores": "_cpu",
     "vtrace": "returns",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from importlib.resources.abc import Traversable
 from typing import Any, NamedTuple
 
 from jaxrl_envs.contract import Env
 from jaxrl_evolve import plugins
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, ppo
-from jaxrl_evolve.objectives import Objective, a2c, ppo_clip
+from jaxrl_evolve.objectives import Objective, a2c, dpo, lpo, ppo_clip, stored
+from jaxrl_evolve.objectives.lpo import TA_LPO
 from jaxrl_evolve.presets import a2c_preset, ppo_preset
 
 
@@ -57,7 +60,14 @@ BUILTIN_ALGORITHMS = {
     ),
 }
 
-BUILTIN_OBJECTIVES: dict[str, Callable[[], Objective]] = {"ppo-clip": ppo_clip, "a2c": a2c}
+BUILTIN_OBJECTIVES: dict[str, Callable[[], Objective]] = {
+    "ppo-clip": ppo_clip,
+    "a2c": a2c,
+    "dpo": dpo,
+    "lpo": lpo,
+    "ta-lpo": lambda: lpo(TA_LPO),
+}
+"""Learned ones start at zero parameters, as PPO; a shipped one of the same name takes their place."""
 
 
 def find_algorithm(name: str) -> Algorithm:
@@ -70,9 +80,39 @@ def find_algorithm(name: str) -> Algorithm:
 
 
 def find_objective(name: str) -> Objective:
-    """The objective called ``name``, built in or from an installed package.
+    """The objective called ``name``: shipped, built in, from an installed package, or stored in a file.
+
+    Args:
+        name: a name, or the path of a stored objective or of the run folder of its meta-training.
 
     Raises:
-        ValueError: none is called so; the message gives near matches.
+        ValueError: none is called so (the message gives near matches), or its file can't be used.
     """
-    return plugins.find(plugins.OBJECTIVES, name, BUILTIN_OBJECTIVES)()
+    if file := _stored_file(name):
+        return stored.load(file).objective()
+    known = BUILTIN_OBJECTIVES | dict.fromkeys(stored.shipped())  # the latter for near matches alone
+    return plugins.find(plugins.OBJECTIVES, name, known)()
+
+
+def objective_names() -> list[str]:
+    """The names that `find_objective` knows, sorted."""
+    return plugins.names(plugins.OBJECTIVES, BUILTIN_OBJECTIVES | dict.fromkeys(stored.shipped()))
+
+
+def objective_checksum(name: str) -> str:
+    """SHA-256 (hex) of the file that the objective called ``name`` is stored in; empty if it is in no file.
+
+    Raises:
+        ValueError: there is no such file.
+    """
+    file = _stored_file(name)
+    return stored.checksum(file) if file else ""
+
+
+def _stored_file(name: str) -> str | Traversable | None:
+    """Where the objective is stored, if ``name`` is that of a shipped one or a path; names come first."""
+    if name in (files := stored.shipped()):
+        return files[name]
+    if name in plugins.names(plugins.OBJECTIVES, BUILTIN_OBJECTIVES):
+        return None
+    return name if os.sep in name or name.endswith(".npz") or os.path.isdir(name) else None

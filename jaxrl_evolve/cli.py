@@ -6,10 +6,12 @@ sentence and exit code 2, a failure with one sentence and exit code 1; an interr
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -143,7 +145,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _dispatch(words)
+        with _warnings_as_sentences():
+            return _dispatch(words)
     except CheckpointError as error:
         return _complain(error, FAILURE)
     except ValueError as error:
@@ -163,6 +166,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain("interrupted", _SIGNAL_EXIT["SIGINT"])
     except SystemExit as exit:  # tyro's: 0 after --help, 2 after wrong usage
         return exit.code if isinstance(exit.code, int) else USAGE_ERROR
+
+
+@contextlib.contextmanager
+def _warnings_as_sentences() -> Iterator[None]:
+    """The library's own warnings as one line each, without the place in the code that Python adds."""
+    from jaxrl_evolve.objectives import HorizonWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", HorizonWarning)
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+            if issubclass(category, HorizonWarning):
+                print(f"jaxrl-evolve: {message}", file=sys.stderr)
+            else:
+                usual(message, category, *place)
+
+        warnings.showwarning = show
+        yield
 
 
 def _complain(error: object, code: int) -> int:
@@ -374,7 +396,7 @@ def _report(words: list[str]) -> int:
 def _list(words: list[str]) -> int:
     from jaxrl_envs import available
     from jaxrl_evolve import plugins
-    from jaxrl_evolve.algorithms import BUILTIN_ALGORITHMS, BUILTIN_OBJECTIVES, find_algorithm
+    from jaxrl_evolve.algorithms import BUILTIN_ALGORITHMS, find_algorithm, objective_names
 
     what = tyro.cli(ListArguments, prog="jaxrl-evolve list", args=words).what
     sections = {
@@ -382,7 +404,7 @@ def _list(words: list[str]) -> int:
             f"{name:18} {find_algorithm(name).summary}"
             for name in plugins.names(plugins.ALGORITHMS, BUILTIN_ALGORITHMS)
         ],
-        "objectives": plugins.names(plugins.OBJECTIVES, BUILTIN_OBJECTIVES),
+        "objectives": objective_names(),
         "environments": available(),
     }
     for title, lines in sections.items():

@@ -69,7 +69,10 @@ class TrainConfig(Generic[C, H]):
     env_options: dict[str, str] = dataclasses.field(default_factory=dict)
     """Options of the environment as names and values, e.g. `--env-options backend mjx`."""
     objective: str = ""
-    """What to minimise, by name; empty for the algorithm's own."""
+    """What to minimise: a name (`jaxrl-evolve list objectives`), or the path of a stored objective or of the run
+    folder of its meta-training; empty for the algorithm's own."""
+    objective_sha256: Annotated[str, tyro.conf.Suppress] = ""
+    """Checksum of the stored objective's file, found when a run starts; a resumed run refuses another."""
     seeds: int = 1
     """Number of seeds, trained side by side."""
     seed: int = 0

@@ -1,7 +1,43 @@
 """Objectives: what a learner minimises, written or learned, behind one interface."""
 
 from jaxrl_evolve.objectives.a2c import a2c
+from jaxrl_evolve.objectives.dpo import DPOConfig, dpo, dpo_drift
+from jaxrl_evolve.objectives.drift import Drift, drift_objective
+from jaxrl_evolve.objectives.lpo import LPOConfig, lpo, lpo_drift, random_eta, with_time, zero_eta
 from jaxrl_evolve.objectives.objective import Objective, ObjectiveBatch, ObjectiveOutputs
 from jaxrl_evolve.objectives.ppo import ppo_clip
+from jaxrl_evolve.objectives.stored import StoredObjective
+from jaxrl_evolve.objectives.stored import load as load_objective
+from jaxrl_evolve.objectives.stored import save as save_objective
+from jaxrl_evolve.objectives.time_features import (
+    ClockAblation,
+    HorizonRange,
+    HorizonWarning,
+    TimeFeatures,
+)
 
-__all__ = ["Objective", "ObjectiveBatch", "ObjectiveOutputs", "a2c", "ppo_clip"]
+__all__ = [
+    "ClockAblation",
+    "DPOConfig",
+    "Drift",
+    "HorizonRange",
+    "HorizonWarning",
+    "LPOConfig",
+    "Objective",
+    "ObjectiveBatch",
+    "ObjectiveOutputs",
+    "StoredObjective",
+    "TimeFeatures",
+    "a2c",
+    "dpo",
+    "dpo_drift",
+    "drift_objective",
+    "load_objective",
+    "lpo",
+    "lpo_drift",
+    "ppo_clip",
+    "random_eta",
+    "save_objective",
+    "with_time",
+    "zero_eta",
+]

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.distributions import Distribution
+from jaxrl_evolve.objectives.time_features import HorizonRange
 from jaxrl_evolve.trajectory import Trajectory
 
 
@@ -76,6 +77,7 @@ class Objective(NamedTuple):
         predictions: width ``m`` of the categorical prediction of each observation that the network has to
             make besides policy and value; 0 is none.
         critic: whether ``loss`` reads advantages and value targets.
+        horizons: the training horizons that a learned objective was made for; training at others warns.
     """
 
     init: Callable[[jax.Array], Any]
@@ -84,6 +86,7 @@ class Objective(NamedTuple):
     targets: Callable[[Any, ObjectiveBatch, ObjectiveOutputs, Clock], Any] | None = None
     predictions: int = 0
     critic: bool = True
+    horizons: HorizonRange | None = None
 
 
 def no_parameters(key: jax.Array) -> tuple[()]:

@@ -20,7 +20,7 @@ from jax.experimental import multihost_utils
 
 from jaxrl_evolve import random
 from jaxrl_evolve.config import TrainConfig
-from jaxrl_evolve.experiment import build, traced
+from jaxrl_evolve.experiment import build, pinned, traced, warn_of_horizon
 from jaxrl_evolve.training import folder as folders
 from jaxrl_evolve.training import sinks
 from jaxrl_evolve.training.axes import mesh_for
@@ -76,7 +76,9 @@ def train(
         Interrupted: SIGINT or SIGTERM came; the state is saved if there is a folder.
         Diverged: no run is left.
     """
+    config = pinned(config)
     experiment = build(config)
+    warn_of_horizon(config)
     loop = _Loop(config, points)
     with contextlib.ExitStack() as stack:
         if out is not None:
@@ -134,7 +136,7 @@ def _open_folder(
         return folders.RunFolder(folders.Path(out))
     folder = folders.create(out, overwrite=overwrite, resume=resume)
     stack.enter_context(folders.Lock(folder))
-    asked, points = folders.plain(loop.config), {"points": folders.plain(loop.points)}
+    asked, points = _recorded(loop.config), {"points": folders.plain(loop.points)}
     if folder.config.exists():
         _same_config(folders.read_json(folder.config), asked, folder)
     else:
@@ -153,11 +155,16 @@ def _open_folder(
 def _same_config(there: Mapping[str, Any], asked: Mapping[str, Any], folder: folders.RunFolder) -> None:
     for name, value in _flat(asked):
         found = dict(_flat(there)).get(name)
-        if found != value and not name.startswith("sinks."):
+        if found != value and not name.startswith("sinks.") and name != "objective_sha256":
             raise ValueError(
                 f"{name} is {value!r}, but the run in {folder.path} was started with {found!r}: resume it "
                 "unchanged, or train into another folder"
             )
+    if there.get("objective_sha256") != asked.get("objective_sha256"):
+        raise ValueError(
+            f"objective is {asked['objective']!r}, whose file is not the one that the run in {folder.path} was "
+            "started with: resume it unchanged, or train into another folder"
+        )
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -278,7 +285,7 @@ class _Loop:
                         folder.path / "wandb",
                         config.wandb_project,
                         f"{self.config.algorithm} {self.config.env}",
-                        folders.plain(self.config),
+                        _recorded(self.config),
                         config.per_seed,
                         config.wandb == "offline",
                     )
@@ -418,9 +425,17 @@ class _Loop:
         return TrainResult(self.config, folders.plain(summary), self.states, self.rows)
 
 
+def _recorded(config: TrainConfig[Any, Any]) -> dict[str, Any]:
+    """The configuration as JSON; without the checksum where there is none, as earlier versions wrote it."""
+    plain = folders.plain(config)
+    if not plain["objective_sha256"]:
+        del plain["objective_sha256"]
+    return plain
+
+
 def _decisive(config: TrainConfig[Any, Any]) -> dict[str, Any]:
     """The parts of a configuration that decide what the training state is and becomes."""
-    plain = folders.plain(config)
+    plain = _recorded(config)
     for name in ("sinks", "keep", "rows", "checkpoints", "evaluation"):
         del plain[name]
     return plain

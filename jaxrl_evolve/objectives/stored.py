@@ -1,0 +1,277 @@
+"""Learned objectives in files: parameters with everything that is needed to use and to judge them.
+
+A stored objective is one ``.npz`` archive (no pickles) of its parameters' leaves and a JSON header. Those in
+the folder ``shipped`` beside this module come with the library and are known by the names of their files.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import typing
+import zipfile
+from collections.abc import Callable, Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl_evolve.names import suggestion
+from jaxrl_evolve.objectives.lpo import LPOConfig, lpo
+from jaxrl_evolve.objectives.objective import Objective
+from jaxrl_evolve.objectives.time_features import HorizonRange
+
+FORMAT = 1
+FILE_NAME = "objective.npz"
+"""Name of the stored objective in the run folder of a meta-training."""
+SHIPPED: Traversable = resources.files("jaxrl_evolve") / "objectives" / "shipped"
+"""Folder of the objectives that come with the library."""
+
+_PROGRAM = "jaxrl_evolve objective"
+_HEADER, _LEAF = "header", "eta/"
+_FACTS = ("environments", "budget", "seeds", "scores", "command", "date")
+
+
+class StoredObjectiveError(ValueError):
+    """A stored objective cannot be written, read or used; the message names what is wrong."""
+
+
+class Kind(NamedTuple):
+    """How a family of learned objectives is built.
+
+    Attributes:
+        settings: frozen dataclass whose fields (nested dataclasses, tuples, numbers, names) are its settings.
+        make: ``settings -> Objective``; the shapes of what its ``init`` gives are those of the parameters.
+    """
+
+    settings: type
+    make: Callable[[Any], Objective]
+
+
+KINDS: dict[str, Kind] = {"lpo": Kind(LPOConfig, lpo)}
+"""The families there are, by the name that files record. TA-LPO is LPO with time features."""
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredObjective:
+    """A learned objective and where it comes from.
+
+    Attributes:
+        kind: its family, a name in `KINDS`.
+        settings: of the family's dataclass.
+        eta: parameters, float32 leaves of the shapes that the settings ask for.
+        horizons: training horizons in meta-training.
+        environments: what it was meta-trained on.
+        budget: e.g. ``{"generations": 500, "population": 64, "env_steps": 1e9}``.
+        seeds: of the meta-training.
+        scores: what it reached, by name.
+        command: the command that made it.
+        date: when, ISO 8601.
+
+    Raises:
+        StoredObjectiveError: the kind is not known, or the parameters don't fit the settings.
+    """
+
+    kind: str
+    settings: Any
+    eta: Any
+    horizons: HorizonRange | None = None
+    environments: tuple[str, ...] = ()
+    budget: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    seeds: tuple[int, ...] = ()
+    scores: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    command: str = ""
+    date: str = ""
+
+    def __post_init__(self) -> None:
+        family = _family(self.kind)
+        if not isinstance(self.settings, family.settings):
+            raise StoredObjectiveError(
+                f"settings are a {type(self.settings).__name__}, but kind {self.kind!r} has {family.settings.__name__}"
+            )
+        _fitted(family.make(self.settings), _named(self.eta))
+
+    def objective(self) -> Objective:
+        """The objective; its ``init`` returns the stored parameters whatever the key."""
+        made = KINDS[self.kind].make(self.settings)
+
+        def init(key: jax.Array) -> Any:
+            del key
+            return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), self.eta)
+
+        return made._replace(init=init, horizons=self.horizons or made.horizons)
+
+
+def save(path: str | os.PathLike[str], stored: StoredObjective) -> None:
+    """Write an objective so that the file holds the old content or the new, never a part.
+
+    Raises:
+        StoredObjectiveError: it cannot be written, or a fact about it has no JSON form.
+    """
+    path = Path(path)
+    content = {
+        "program": _PROGRAM,
+        "format": FORMAT,
+        "kind": stored.kind,
+        "settings": dataclasses.asdict(stored.settings),
+        "horizons": stored.horizons and dataclasses.asdict(stored.horizons),
+        **{name: getattr(stored, name) for name in _FACTS},
+    }
+    try:
+        header = json.dumps(content, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise StoredObjectiveError(f"cannot write {path}: its header has no JSON form: {error}") from None
+    archive = io.BytesIO()
+    leaves = {_LEAF + name: np.asarray(leaf) for name, leaf in _named(stored.eta).items()}
+    np.savez(archive, **{_HEADER: np.frombuffer(header, np.uint8)}, **leaves)
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(archive.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise StoredObjectiveError(f"cannot write {path}: {error.strerror}") from None
+
+
+def load(path: str | os.PathLike[str] | Traversable) -> StoredObjective:
+    """The objective in a file, or in the run folder of a meta-training.
+
+    Raises:
+        StoredObjectiveError: there is none, it is damaged or not such a file, its kind or format is not known, or
+            its parameters have other shapes than its settings ask for.
+    """
+    data, path = _content(path)
+    if not data.startswith(b"PK"):
+        raise StoredObjectiveError(f"{path} is not a stored objective: it is not an .npz archive")
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError):
+        raise StoredObjectiveError(
+            f"{path} is damaged: it is truncated, or its content was changed"
+        ) from None
+    try:
+        header = json.loads(arrays.pop(_HEADER).tobytes())
+        is_ours = header["program"] == _PROGRAM
+    except (KeyError, TypeError, ValueError):
+        is_ours = False
+    if not is_ours:
+        raise StoredObjectiveError(f"{path} is not a stored objective: it has no header of one")
+    if header.get("format") != FORMAT:
+        raise StoredObjectiveError(
+            f"{path} has format {header.get('format')}, but this version reads format {FORMAT}"
+        )
+    try:
+        family = _family(header.get("kind"))
+        settings = _settings(family.settings, header.get("settings", {}), "settings")
+        horizons = header.get("horizons")
+        leaves = {name.removeprefix(_LEAF): leaf for name, leaf in arrays.items()}
+        return StoredObjective(
+            kind=header["kind"],
+            settings=settings,
+            eta=_fitted(family.make(settings), leaves),
+            horizons=horizons and _settings(HorizonRange, horizons, "horizons"),
+            **{name: _tuples(header[name]) for name in _FACTS if name in header},
+        )
+    except ValueError as error:
+        raise StoredObjectiveError(f"{path}: {error}") from None
+
+
+def checksum(path: str | os.PathLike[str] | Traversable) -> str:
+    """SHA-256 (hex) of a stored objective's file.
+
+    Raises:
+        StoredObjectiveError: there is none.
+    """
+    return hashlib.sha256(_content(path)[0]).hexdigest()
+
+
+def shipped() -> dict[str, Traversable]:
+    """The files that come with the library, by name."""
+    if not SHIPPED.is_dir():
+        return {}
+    files = [file for file in SHIPPED.iterdir() if file.name.endswith(".npz")]
+    return {file.name.removesuffix(".npz"): file for file in sorted(files, key=lambda file: file.name)}
+
+
+def _content(path: str | os.PathLike[str] | Traversable) -> tuple[bytes, str]:
+    place = path if isinstance(path, Traversable) else Path(path)
+    if place.is_dir():
+        if not (place / FILE_NAME).is_file():
+            raise StoredObjectiveError(f"folder {path} holds no stored objective: it has no {FILE_NAME}")
+        place = place / FILE_NAME
+    try:
+        return place.read_bytes(), str(place)
+    except FileNotFoundError:
+        raise StoredObjectiveError(f"there is no stored objective {path}") from None
+    except OSError as error:
+        raise StoredObjectiveError(f"cannot read {place}: {error.strerror}") from None
+
+
+def _family(kind: Any) -> Kind:
+    if kind not in KINDS:
+        hint = suggestion(str(kind), KINDS)
+        raise StoredObjectiveError(f"kind is {kind!r}, which this version does not know: {hint}")
+    return KINDS[kind]
+
+
+def _named(tree: Any) -> dict[str, Any]:
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+
+
+def _fitted(objective: Objective, leaves: Mapping[str, Any]) -> Any:
+    """The leaves in the structure of the objective's parameters, once they are seen to fit."""
+    template = jax.eval_shape(lambda: objective.init(jax.random.key(0)))
+    wanted = _named(template)
+    unfit = f"the parameters don't fit objective {objective.name!r} with these settings:"
+    for name, like in wanted.items():
+        if name not in leaves:
+            raise StoredObjectiveError(f"{unfit} leaf {name}, of shape {like.shape}, is missing")
+    for name, leaf in leaves.items():
+        shape, dtype = tuple(np.shape(leaf)), getattr(leaf, "dtype", None)
+        if name not in wanted:
+            raise StoredObjectiveError(f"{unfit} leaf {name}, of shape {shape}, is none of its parameters")
+        if shape != wanted[name].shape:
+            raise StoredObjectiveError(
+                f"{unfit} leaf {name} has shape {shape}, expected {wanted[name].shape}"
+            )
+        if dtype != wanted[name].dtype:
+            raise StoredObjectiveError(
+                f"{unfit} leaf {name} has dtype {dtype}, expected {wanted[name].dtype}"
+            )
+        if not np.isfinite(leaf).all():
+            raise StoredObjectiveError(f"leaf {name} of the parameters has values that are not finite")
+    return jax.tree.unflatten(jax.tree.structure(template), [leaves[name] for name in wanted])
+
+
+def _settings(cls: Any, data: Any, where: str) -> Any:
+    """A dataclass from JSON, nested ones too."""
+    types = typing.get_type_hints(cls)
+    if not isinstance(data, Mapping):
+        raise StoredObjectiveError(f"{where} is {data!r}; it must be an object of fields")
+    values = {}
+    for name, value in data.items():
+        if name not in types:
+            raise StoredObjectiveError(f"{where} has no field {name!r}: {suggestion(name, types, 'it has')}")
+        nested = [t for t in (types[name], *typing.get_args(types[name])) if dataclasses.is_dataclass(t)]
+        if nested and value is not None:
+            value = _settings(nested[0], value, f"{where}.{name}")
+        values[name] = _tuples(value)
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise StoredObjectiveError(f"{where}: {error}") from None
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -162,6 +162,41 @@ def maze(walls: np.ndarray, position: np.ndarray, goal: np.ndarray) -> np.ndarra
     return board(layers)
 
 
+def grid_world(
+    walls: np.ndarray,
+    objects: Sequence[tuple[int, int, float]],
+    agent: tuple[int, int],
+    cell: int = 16,
+) -> np.ndarray:
+    """Cells with walls, objects and an agent.
+
+    Args:
+        walls: bool ``[H, W]``.
+        objects: ``(row, column, reward)`` each; green where the reward is above zero, else red, paler
+            the nearer it is to zero.
+        agent: ``(row, column)``, drawn last as a blue disc.
+        cell: pixels per cell.
+
+    Returns:
+        uint8 ``[H * cell, W * cell, 3]``.
+    """
+    frame = np.where(walls[..., None], np.asarray(_INK), np.asarray(_PAPER)).astype(np.uint8)
+    frame = frame.repeat(cell, axis=0).repeat(cell, axis=1)
+    centred = np.arange(cell) - (cell - 1) / 2
+    square = np.maximum(abs(centred)[:, None], abs(centred)) < 0.38 * cell
+    disc = np.hypot(centred[:, None], centred) < 0.3 * cell
+
+    def put(row: int, column: int, shape: np.ndarray, colour: np.ndarray) -> None:
+        frame[row * cell : (row + 1) * cell, column * cell : (column + 1) * cell][shape] = colour
+
+    for row, column, reward in objects:
+        strength = 0.3 + 0.7 * min(1.0, abs(reward))
+        colour = np.asarray(_GREEN if reward > 0 else _RED)
+        put(row, column, square, np.round(strength * colour + (1 - strength) * np.asarray(_PAPER)))
+    put(*agent, disc, np.asarray(_BLUE))
+    return frame
+
+
 def bodies(
     capsules: Sequence[tuple[np.ndarray, np.ndarray, float]],
     axes: tuple[int, int],

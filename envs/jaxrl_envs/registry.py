@@ -30,6 +30,8 @@ _SUITES = {
     "gymnax": _Suite("jaxrl_envs.adapters.gymnax", "gymnax six", ""),
     "brax": _Suite("jaxrl_envs.adapters.brax", "brax", "brax/"),
     "craftax": _Suite("jaxrl_envs.adapters.craftax", "jaxrl_evolve[craftax]", "craftax/"),
+    "grid": _Suite("jaxrl_envs.gridworlds", "gymnax six", "grid/"),
+    "chain": _Suite("jaxrl_envs.gridworlds.chains", "gymnax six", "chain/"),
 }
 _registered: dict[str, Callable[..., Env]] = {}
 
@@ -77,8 +79,8 @@ def make(name: str, **kwargs: Any) -> Env:
     """The environment called `name`.
 
     Args:
-        name: e.g. ``"CartPole-v1"``, ``"brax/ant"``, ``"craftax/Craftax-Classic-Symbolic-v1"``; see
-            `available`.
+        name: e.g. ``"CartPole-v1"``, ``"brax/ant"``, ``"craftax/Craftax-Classic-Symbolic-v1"``,
+            ``"grid/dense"``; see `available`.
         **kwargs: the suite's options; an unknown one is refused.
 
     Raises:

@@ -11,9 +11,10 @@ from jaxrl_envs.contract import Env
 from jaxrl_evolve import plugins
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, ppo
-from jaxrl_evolve.objectives import Objective, a2c, dpo, lpo, ppo_clip, stored
+from jaxrl_evolve.objectives import Objective, a2c, dpo, lpg, lpo, ppo_clip, stored
+from jaxrl_evolve.objectives.lpg import TA_LPG
 from jaxrl_evolve.objectives.lpo import TA_LPO
-from jaxrl_evolve.presets import a2c_preset, ppo_preset
+from jaxrl_evolve.presets import a2c_preset, lpg_preset, ppo_preset
 
 
 class Algorithm(NamedTuple):
@@ -51,9 +52,30 @@ def _make_a2c(
     return learner._replace(name="a2c")
 
 
+def _make_lpg(
+    env: Env,
+    num_envs: int,
+    rollout_length: int,
+    config: PPOConfig,
+    hp: PPOHyperparameters,
+    objective: Objective | None,
+) -> Learner:
+    if objective is None or objective.targets is None:
+        named = "none" if objective is None else repr(objective.name)
+        raise ValueError(
+            f"objective is {named}; the lpg agent needs one that gives targets, such as lpg or ta-lpg: a name, a "
+            "stored objective, or the run folder of its meta-training"
+        )
+    learner = ppo(env, num_envs, rollout_length, config, hp, objective)
+    return learner._replace(name="lpg")
+
+
 BUILTIN_ALGORITHMS = {
     "ppo": Algorithm(
         ppo, PPOConfig, PPOHyperparameters, ppo_preset, "proximal policy optimisation (Schulman et al. 2017)"
+    ),
+    "lpg": Algorithm(
+        _make_lpg, PPOConfig, PPOHyperparameters, lpg_preset, "an agent for LPG objectives (Oh et al. 2020)"
     ),
     "a2c": Algorithm(
         _make_a2c, PPOConfig, PPOHyperparameters, a2c_preset, "advantage actor-critic (Mnih et al. 2016)"
@@ -66,8 +88,11 @@ BUILTIN_OBJECTIVES: dict[str, Callable[[], Objective]] = {
     "dpo": dpo,
     "lpo": lpo,
     "ta-lpo": lambda: lpo(TA_LPO),
+    "lpg": lpg,
+    "ta-lpg": lambda: lpg(TA_LPG),
 }
-"""Learned ones start at zero parameters, as PPO; a shipped one of the same name takes their place."""
+"""Learned ones start at zero parameters: LPO as PPO, LPG as an objective that asks for nothing. A shipped one
+of the same name takes their place."""
 
 
 def find_algorithm(name: str) -> Algorithm:

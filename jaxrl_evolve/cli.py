@@ -94,12 +94,13 @@ class RenderArguments:
 
 @dataclasses.dataclass(frozen=True)
 class ResumeArguments:
-    """Continue an interrupted run (or sweep)."""
+    """Continue an interrupted run, sweep or meta-training."""
 
     folder: tyro.conf.Positional[str]
     """Run folder."""
     step: int = -1
-    """Checkpoint to go on from, by its number of updates; -1 for the newest (and always, for a sweep)."""
+    """Checkpoint to go on from, by its number of updates (of generations, in a meta-training); -1 for the newest
+    (and always, for a sweep)."""
     quiet: bool = False
     """Show no progress and no summary."""
     devices: Annotated[Devices, tyro.conf.arg(name="")] = Devices()
@@ -195,12 +196,13 @@ def _complain(error: object, code: int) -> int:
 _HELP = """usage: jaxrl-evolve COMMAND …
 
   train ALGORITHM --env NAME --out FOLDER   train every seed side by side
-  resume FOLDER                             continue an interrupted run or sweep
+  resume FOLDER                             continue an interrupted run, sweep or meta-training
   evaluate FOLDER                           evaluate trained agents
   sweep ALGORITHM --env NAME --out FOLDER   train over a grid or random draws of settings
   report FOLDER… --out FOLDER               compare finished runs
   list                                      name environments, algorithms and objectives
   render FOLDER                             draw an episode as a GIF
+  meta-train OBJECTIVE --env NAME --out FOLDER  improve a learned objective
 
 jaxrl-evolve COMMAND --help explains a command."""
 
@@ -222,6 +224,7 @@ def _dispatch(words: list[str]) -> int:
         "report": _report,
         "list": _list,
         "render": _render,
+        "meta-train": _meta_train,
     }
     if words[0] not in commands:
         raise ValueError(f"command is {words[0]!r}, which is not known: {suggestion(words[0], commands)}")
@@ -273,6 +276,13 @@ def _settings(command: str, words: list[str], *extra: tuple[str, type, Any]) -> 
         raise ValueError(f"{command} needs an environment: --env NAME (`jaxrl-evolve list` names all)")
     kind = TrainConfig[algorithm.config, algorithm.hp]
     default = TrainConfig.preset(words[0], env or "CartPole-v1")
+    return _parse(command, words, kind, default, algorithm.summary, *extra)
+
+
+def _parse(
+    command: str, words: list[str], kind: Any, default: Any, description: str, *extra: tuple[str, type, Any]
+) -> Any:
+    """Words after a command's subject as its output, configuration and devices."""
     flat = lambda t: Annotated[t, tyro.conf.arg(name="")]
     fields = [
         ("config", flat(kind), dataclasses.field(default=default)),
@@ -283,7 +293,7 @@ def _settings(command: str, words: list[str], *extra: tuple[str, type, Any]) -> 
         "Arguments", [("output", flat(Output)), *fields], frozen=True, kw_only=True
     )
     return tyro.cli(
-        arguments, prog=f"jaxrl-evolve {command} {words[0]}", args=words[1:], description=algorithm.summary
+        arguments, prog=f"jaxrl-evolve {command} {words[0]}", args=words[1:], description=description
     )
 
 
@@ -339,9 +349,52 @@ def _resume(words: list[str]) -> int:
         if not arguments.quiet:
             print(table)
         return 0
-    folder = folders.existing(arguments.folder)
+    config = folders.read_json(folders.existing(arguments.folder).config)
     step = None if arguments.step < 0 else arguments.step
-    return _run(from_json(folders.read_json(folder.config)), output, step)
+    if "generations" in config:
+        from jaxrl_evolve.meta import config as meta
+
+        return _meta_run(meta.from_json(config), output, step)
+    return _run(from_json(config), output, step)
+
+
+def _meta_train(words: list[str]) -> int:
+    from jaxrl_evolve.algorithms import find_algorithm
+    from jaxrl_evolve.meta.config import FAMILIES, MetaTrainConfig, find_family
+
+    helping = bool({"-h", "--help"} & set(words))
+    if not words or words[0].startswith("-"):
+        if not helping:
+            raise ValueError(
+                f"meta-train needs an objective: meta-train {'|'.join(FAMILIES)} --env NAME --out FOLDER"
+            )
+        words = ["ta-lpg", *words]
+    family = find_family(words[0])
+    env = _option(words, "--env")
+    if env is None and not helping:
+        raise ValueError("meta-train needs an environment: --env NAME (`jaxrl-evolve list` names all)")
+    algorithm = find_algorithm(family.algorithm)
+    kind = MetaTrainConfig[type(family.settings), algorithm.config, algorithm.hp]
+    default = MetaTrainConfig.preset(words[0], env or "grid/random-small")
+    arguments = _parse("meta-train", words, kind, default, f"Meta-train {words[0]}.")
+    _start(arguments.devices)
+    return _meta_run(arguments.config, arguments.output)
+
+
+def _meta_run(config: Any, output: Output, step: int | None = None) -> int:
+    from jaxrl_evolve.meta.train import meta_train
+
+    result = meta_train(
+        config, output.out, resume=output.resume, overwrite=output.overwrite, quiet=output.quiet, step=step
+    )
+    if not output.quiet:
+        s = result.summary
+        print(
+            f"{s['objective']} on {s['env']}: {s['generations']:,} generations of {s['population']:,}, "
+            f"{s['env_steps']:,} environment steps at {s['steps_per_second']:,.0f} a second; the objective is "
+            f"{output.out}: jaxrl-evolve train … --objective {output.out}"
+        )
+    return 0
 
 
 def _evaluate(words: list[str]) -> int:

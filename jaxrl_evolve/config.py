@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import typing
 from collections.abc import Mapping
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import tyro
 
 from jaxrl_evolve.algorithms import find_algorithm
-from jaxrl_evolve.names import suggestion
+from jaxrl_evolve.settings import from_fields, known_field, update
 
 C = TypeVar("C")
 H = TypeVar("H")
@@ -134,7 +133,7 @@ class TrainConfig(Generic[C, H]):
         }
         allowed = {field.name for field in dataclasses.fields(cls)}
         for name, value in changes.items():
-            _known(name, allowed, "TrainConfig")
+            known_field(name, allowed, "TrainConfig")
             start = values.get(name)
             values[name] = (
                 update(start, value, name) if start is not None and isinstance(value, Mapping) else value
@@ -164,27 +163,6 @@ def _whole(name: str, value: Any, least: int) -> None:
         raise ValueError(f"{name} is {value}; it must be at least {least}")
 
 
-def _known(name: str, allowed: set[str], where: str) -> None:
-    if name not in allowed:
-        raise ValueError(f"{where} has no field {name!r}: {suggestion(name, sorted(allowed), 'it has')}")
-
-
-def update(instance: Any, changes: Mapping[str, Any], where: str) -> Any:
-    """A dataclass instance with fields replaced, nested ones by nested mappings.
-
-    Raises:
-        ValueError: a field is not known, or a value is not allowed.
-    """
-    allowed = {field.name for field in dataclasses.fields(instance)}
-    values = {}
-    for name, value in changes.items():
-        _known(name, allowed, where)
-        old = getattr(instance, name)
-        nested = dataclasses.is_dataclass(old) and isinstance(value, Mapping)
-        values[name] = update(old, value, f"{where}.{name}") if nested else value
-    return dataclasses.replace(instance, **values)
-
-
 def from_json(data: Mapping[str, Any]) -> TrainConfig[Any, Any]:
     """The configuration that `jaxrl_evolve.training.folder.plain` wrote as JSON.
 
@@ -194,21 +172,4 @@ def from_json(data: Mapping[str, Any]) -> TrainConfig[Any, Any]:
     if not isinstance(data.get("algorithm"), str):
         raise ValueError("the configuration has no field 'algorithm'")
     found = find_algorithm(data["algorithm"])
-    types = typing.get_type_hints(TrainConfig) | {"learner": found.config, "hp": found.hp}
-    return _build(TrainConfig, types, data, "config")
-
-
-def _build(cls: Any, types: Mapping[str, Any], data: Mapping[str, Any], where: str) -> Any:
-    values = {}
-    for name, value in data.items():
-        _known(name, set(types), where)
-        kind = types[name]
-        if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
-            value = _build(kind, typing.get_type_hints(kind), value, f"{where}.{name}")
-        elif isinstance(value, list):
-            value = tuple(value)
-        values[name] = value
-    try:
-        return cls(**values)
-    except TypeError as error:
-        raise ValueError(f"{where}: {str(error).partition('() ')[2] or error}") from None
+    return from_fields(TrainConfig, data, "config", {"learner": found.config, "hp": found.hp})

@@ -9,8 +9,8 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from jaxrl_evolve.config import update
 from jaxrl_evolve.names import suggestion
+from jaxrl_evolve.settings import update
 
 Settings = dict[str, Any]
 """Values by dotted name."""

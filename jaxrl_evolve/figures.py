@@ -70,6 +70,7 @@ def learning_curves(
     path: str | os.PathLike[str],
     *,
     title: str = "",
+    xlabel: str = "Environment steps per seed",
     ylabel: str = "Episode return",
     statistic: Statistic = iqm,
     statistic_name: str = "IQM",
@@ -82,6 +83,7 @@ def learning_curves(
         curves: at least one.
         path: where to; the suffix chooses the format (png, svg, pdf).
         title: above the figure.
+        xlabel: what the steps are.
         ylabel: what the returns are.
         statistic: over runs, as in `statistics.stratified_bootstrap`.
         statistic_name: how the axis calls it.
@@ -115,7 +117,7 @@ def learning_curves(
             axis.set_title(panel)
             axis.xaxis.set_major_formatter(_si())
             axis.margins(x=0.02)
-        _label_bottom(axes, "Environment steps per seed")
+        _label_bottom(axes, xlabel)
         bands = any(len(curve.returns) > 1 for curve in curves)
         about = f"{statistic_name}, {100 * confidence:g} % interval" if bands else "one run"
         figure.supylabel(f"{ylabel} ({about})", fontsize=9)

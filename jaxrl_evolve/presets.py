@@ -124,3 +124,22 @@ def a2c_preset(env: str) -> Preset:
     preset = ppo_preset(env)
     config = replace(preset.config, epochs=1, minibatches=1, normalise_advantage=False, clip_value=False)
     return replace(preset, rollout_length=min(preset.rollout_length, 16), config=config)
+
+
+_LPG_TABLE = PPOConfig(epochs=1, minibatches=1, optimiser="sgd", network=NetworkConfig(encoder="tabular"))
+_LPG_NETWORK = PPOConfig(epochs=1, minibatches=1, network=NetworkConfig(activation="relu"))
+
+
+def lpg_preset(env: str) -> Preset:
+    """Settings of agents that learn by an LPG objective, from Jackson et al. (2023).
+
+    Tables in grid worlds, whose step sizes only mean something with a gradient averaged over 1,280 samples
+    and cut to a norm of 0.5: 40 for the policy, a tenth of it for the prediction. Elsewhere networks and Adam.
+    """
+    if fnmatch.fnmatchcase(env, "grid/rand_*"):  # objects move between episodes, so states cannot be listed
+        config = replace(_LPG_NETWORK, network=NetworkConfig(hidden=(32,), activation="relu"))
+        return Preset(64, 20, "full", config, PPOHyperparameters(learning_rate=1e-3, learning_rate_end=1.0))
+    if env.startswith("grid/"):
+        hp = PPOHyperparameters(learning_rate=40.0, learning_rate_end=1.0, prediction_coef=0.05)
+        return Preset(64, 20, "full", _LPG_TABLE, hp)
+    return Preset(64, 20, "full", _LPG_NETWORK, PPOHyperparameters(learning_rate=5e-4, learning_rate_end=1.0))

@@ -15,11 +15,11 @@ from jaxrl_evolve.distributions import Categorical
 from jaxrl_evolve.learners.ppo import PPOHyperparameters
 from jaxrl_evolve.objectives import ObjectiveBatch, ObjectiveOutputs
 from jaxrl_evolve.objectives.lpg import LPGConfig, init_parameters, lpg, with_time
-from jaxrl_evolve.objectives.time_features import TimeFeatures
+from jaxrl_evolve.objectives.time_features import HorizonRange, TimeFeatures
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 
 CLOCK = Clock.at(300.0, 1000.0)
-TIME = TimeFeatures(("fraction", "log_horizon"))
+TIME = TimeFeatures(("fraction", "log_horizon"), HorizonRange(100.0, 5000.0))
 
 
 def rollout(
@@ -86,7 +86,7 @@ def slow_targets(config: LPGConfig, eta: Any, batch: Any, outputs: Any, clock: C
             if config.gamma_input:
                 x.append(float(batch.hp.gamma))
             a = np.array(x) @ eta["core_input"] + eta["core_bias"]
-            if config.time is not None:
+            if config.time.size:
                 a = a + np.asarray(config.time.features(clock), np.float64) @ eta["core_time"]
             u = h @ eta["core_memory"]
             if config.core == "gru":

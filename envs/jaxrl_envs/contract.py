@@ -52,6 +52,9 @@ class Env:
         observation_space: of one observation.
         action_space: of one action.
         render: optional host-side ``(state, params) -> uint8 [H, W, 3]``.
+        sample_params: optional ``key -> params``, another task of the same kind: parameters of the structure,
+            shapes and dtypes of ``params``. None where there is one task only.
+        optimal_return: optional ``params -> float32``, the highest undiscounted return that can be expected.
     """
 
     name: str
@@ -61,3 +64,5 @@ class Env:
     observation_space: Space
     action_space: Space
     render: Callable[[Any, Any], np.ndarray] | None = None
+    sample_params: Callable[[jax.Array], Any] | None = None
+    optimal_return: Callable[[Any], jax.Array] | None = None

@@ -128,12 +128,18 @@ class PPOState:
     returns: Any
 
 
+def norm(flat: Float[Array, " P"]) -> Float[Array, ""]:
+    """Euclidean norm, with derivative zero where it is zero, for those who differentiate an update."""
+    square = jnp.square(flat).sum()
+    return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
+
+
 def _optimiser(config: PPOConfig, hp: PPOHyperparameters) -> optax.GradientTransformation:
-    """Clipped steps without a learning rate; ``hp`` may be traced, so it is built where it is used."""
-    clip = optax.clip_by_global_norm(hp.max_grad_norm)  # type: ignore[arg-type]
+    """Steps without a learning rate; ``hp`` may be traced, so it is built where it is used."""
     if config.optimiser == "sgd":
-        return clip
-    return optax.chain(clip, optax.scale_by_adam(eps=hp.adam_eps))  # type: ignore[arg-type]
+        return optax.identity()
+    # The root keeps Adam's derivative finite at a gradient of zero; at a thousandth of eps it does nothing else.
+    return optax.scale_by_adam(eps=hp.adam_eps, eps_root=jnp.square(1e-3 * hp.adam_eps))  # type: ignore[arg-type]
 
 
 def next_values(
@@ -211,7 +217,10 @@ def ppo(
             distribution, value, memory = network.policy_and_value(actor.params, obs, first, memory)
         else:
             distribution, memory = network.policy(actor.params, obs, first, memory)
-        action = distribution.mode() if mode == "greedy" else distribution.sample(key)
+        # What was done is a fact: a gradient of log_prob must not reach into how it came about.
+        action = jax.lax.stop_gradient(
+            distribution.mode() if mode == "greedy" else distribution.sample(key)
+        )
         log_prob = distribution.log_prob(action)
         return action, memory, PolicyOutput(log_prob, value, distribution, before)
 
@@ -289,8 +298,10 @@ def ppo(
                 params, batch, memory, replace(clock, epoch=epoch)
             )
             flat, unravel = ravel_pytree(gradient)
-            metrics = {"loss": total, "grad_norm": optax.tree.norm(flat), **metrics}
-            step, optimiser_state = optimiser.update(flat, optimiser_state)
+            size = norm(flat)
+            metrics = {"loss": total, "grad_norm": size, **metrics}
+            clipped = flat * jnp.minimum(1.0, hp.max_grad_norm / jnp.maximum(size, 1e-30))
+            step, optimiser_state = optimiser.update(clipped, optimiser_state)
             params = optax.apply_updates(params, unravel(-learning_rate * jnp.asarray(step)))
             # One vector per step instead of one array per metric: fewer kernels in the innermost loop.
             return (params, optimiser_state), (jnp.stack(list(metrics.values())), metrics)

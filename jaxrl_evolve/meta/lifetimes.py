@@ -45,15 +45,15 @@ class FitnessConfig:
 
 
 class Lives(NamedTuple):
-    """Outcome of one generation's lives, ``[pairs, 2]``, second axis plus and minus.
+    """Outcome of one generation's lives, second axis plus and minus.
 
     Attributes:
         fitness: NaN where an agent diverged.
         metrics: means over each life.
     """
 
-    fitness: Float[Array, "pairs 2"]
-    metrics: dict[str, Float[Array, "pairs 2"]]
+    fitness: Float[Array, "pairs members"]
+    metrics: dict[str, Float[Array, "pairs members"]]
 
 
 Live = Callable[[Any, Array, Array, Array, Any, Any, Array], Lives]
@@ -85,7 +85,10 @@ def make_lifetime(
 
 
 def live_pairs(
-    lifetime: Callable[..., tuple[Array, dict[str, Array]]], lanes: int, mesh: Mesh | None = None
+    lifetime: Callable[..., tuple[Array, dict[str, Array]]],
+    lanes: int,
+    mesh: Mesh | None = None,
+    signs: tuple[float, ...] = (1.0, -1.0),
 ) -> Live:
     """All pairs' lives, sorted into groups of ``lanes`` pairs of similar horizon.
 
@@ -95,13 +98,14 @@ def live_pairs(
             few thousand samples.
         mesh: one-axis mesh (named `PAIRS`) over which pairs are dealt out, so that every device gets its
             share of short and long lives. Its size must divide the number of pairs.
+        signs: of the noise of the members of a "pair"; a single 0 is the mean alone.
     """
 
     def pair(mean: Any, sigma: Array, noise_key: Array, key: Array, hp: Any, params: Any, n: Array) -> Lives:
         def one(sign: Array) -> tuple[Array, dict[str, Array]]:
             return lifetime(key, member(mean, noise_key, sigma, sign), hp, params, n)
 
-        return Lives(*jax.vmap(one)(jnp.asarray([1.0, -1.0], jnp.float32)))
+        return Lives(*jax.vmap(one)(jnp.asarray(signs, jnp.float32)))
 
     def sequence(
         mean: Any, sigma: Array, noise_keys: Array, keys: Array, hp: Any, params: Any, horizons: Array

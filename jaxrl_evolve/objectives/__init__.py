@@ -3,6 +3,7 @@
 from jaxrl_evolve.objectives.a2c import a2c
 from jaxrl_evolve.objectives.dpo import DPOConfig, dpo, dpo_drift
 from jaxrl_evolve.objectives.drift import Drift, drift_objective
+from jaxrl_evolve.objectives.lpg import LPGConfig, lpg
 from jaxrl_evolve.objectives.lpo import LPOConfig, lpo, lpo_drift, random_eta, with_time, zero_eta
 from jaxrl_evolve.objectives.objective import Objective, ObjectiveBatch, ObjectiveOutputs
 from jaxrl_evolve.objectives.ppo import ppo_clip
@@ -22,6 +23,7 @@ __all__ = [
     "Drift",
     "HorizonRange",
     "HorizonWarning",
+    "LPGConfig",
     "LPOConfig",
     "Objective",
     "ObjectiveBatch",
@@ -33,6 +35,7 @@ __all__ = [
     "dpo_drift",
     "drift_objective",
     "load_objective",
+    "lpg",
     "lpo",
     "lpo_drift",
     "ppo_clip",

@@ -27,7 +27,7 @@ from jaxtyping import Array, Float
 
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.objectives.objective import Objective, ObjectiveBatch, ObjectiveOutputs
-from jaxrl_evolve.objectives.time_features import TimeFeatures
+from jaxrl_evolve.objectives.time_features import NO_TIME, TimeFeatures
 from jaxrl_evolve.orthogonal import orthogonal
 
 _LARGEST_LOG_DENSITY = 2.0  # a density, unlike a probability, has no bound; its exponential needs one
@@ -47,8 +47,8 @@ class LPGConfig:
     """Hidden units of the network that reads ``y``."""
     gamma_input: bool = False
     """Whether the discount is read (as in the first paper)."""
-    time: TimeFeatures | None = None
-    """What is read of the clock; None makes the objective blind to time."""
+    time: TimeFeatures = NO_TIME
+    """What is read of the clock; nothing is LPG, anything TA-LPG."""
     start: Literal["zeros", "random"] = "zeros"
     """Initial parameters: zeros (``pi_hat`` is zero and ``y_hat`` uniform, the start of evolution), or
     random ones, which a meta-gradient needs."""
@@ -70,6 +70,10 @@ class LPGConfig:
     def inputs(self) -> int:
         """Numbers read at every step, without the clock's."""
         return 5 + self.gamma_input
+
+
+TA_LPG = LPGConfig(time=TimeFeatures(("fraction",)))
+"""TA-LPG where the range of horizons is not known; meta-training adds ``log_horizon`` and their range."""
 
 
 class LPGTargets(NamedTuple):
@@ -112,7 +116,7 @@ def init_parameters(config: LPGConfig, key: Array) -> dict[str, Array]:
     }
     if config.core == "gru":
         eta["core_candidate_bias"] = jnp.zeros((width,), jnp.float32)
-    if config.time is not None:
+    if config.time.size:
         eta["core_time"] = _dense(jax.random.fold_in(key, 6), config.time.size, gates * width)
     return jax.tree.map(jnp.zeros_like, eta) if config.start == "zeros" else eta
 
@@ -178,7 +182,7 @@ def lpg(config: LPGConfig | None = None) -> Objective:
         if config.gamma_input:
             columns.append(jnp.broadcast_to(batch.hp.gamma, t.reward.shape))
         x = jnp.stack(columns, axis=-1) @ eta["core_input"] + eta["core_bias"]
-        if config.time is not None:
+        if config.time.size:
             x = x + config.time.features(clock) @ eta["core_time"]
 
         def backwards(state: Array, inputs: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -215,5 +219,6 @@ def lpg(config: LPGConfig | None = None) -> Objective:
         }
         return policy + batch.hp.prediction_coef * prediction, metrics
 
-    name = "lpg" if config.time is None else "ta-lpg"
-    return Objective(init, loss, name, targets, config.predictions, critic=False)
+    name = "ta-lpg" if config.time.size else "lpg"
+    horizons = config.time.horizons
+    return Objective(init, loss, name, targets, config.predictions, critic=False, horizons=horizons)

@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import os
-import typing
 import zipfile
 from collections.abc import Callable, Mapping
 from importlib import resources
@@ -24,9 +23,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl_evolve.names import suggestion
+from jaxrl_evolve.objectives.lpg import LPGConfig, lpg
 from jaxrl_evolve.objectives.lpo import LPOConfig, lpo
 from jaxrl_evolve.objectives.objective import Objective
 from jaxrl_evolve.objectives.time_features import HorizonRange
+from jaxrl_evolve.settings import from_fields, tuples
 
 FORMAT = 1
 FILE_NAME = "objective.npz"
@@ -55,8 +56,8 @@ class Kind(NamedTuple):
     make: Callable[[Any], Objective]
 
 
-KINDS: dict[str, Kind] = {"lpo": Kind(LPOConfig, lpo)}
-"""The families there are, by the name that files record. TA-LPO is LPO with time features."""
+KINDS: dict[str, Kind] = {"lpo": Kind(LPOConfig, lpo), "lpg": Kind(LPGConfig, lpg)}
+"""The families there are, by the name that files record. TA-LPO is LPO with time features, TA-LPG LPG."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,15 +173,15 @@ def load(path: str | os.PathLike[str] | Traversable) -> StoredObjective:
         )
     try:
         family = _family(header.get("kind"))
-        settings = _settings(family.settings, header.get("settings", {}), "settings")
+        settings = from_fields(family.settings, header.get("settings", {}), "settings")
         horizons = header.get("horizons")
         leaves = {name.removeprefix(_LEAF): leaf for name, leaf in arrays.items()}
         return StoredObjective(
             kind=header["kind"],
             settings=settings,
             eta=_fitted(family.make(settings), leaves),
-            horizons=horizons and _settings(HorizonRange, horizons, "horizons"),
-            **{name: _tuples(header[name]) for name in _FACTS if name in header},
+            horizons=horizons and from_fields(HorizonRange, horizons, "horizons"),
+            **{name: tuples(header[name]) for name in _FACTS if name in header},
         )
     except ValueError as error:
         raise StoredObjectiveError(f"{path}: {error}") from None
@@ -252,26 +253,3 @@ def _fitted(objective: Objective, leaves: Mapping[str, Any]) -> Any:
         if not np.isfinite(leaf).all():
             raise StoredObjectiveError(f"leaf {name} of the parameters has values that are not finite")
     return jax.tree.unflatten(jax.tree.structure(template), [leaves[name] for name in wanted])
-
-
-def _settings(cls: Any, data: Any, where: str) -> Any:
-    """A dataclass from JSON, nested ones too."""
-    types = typing.get_type_hints(cls)
-    if not isinstance(data, Mapping):
-        raise StoredObjectiveError(f"{where} is {data!r}; it must be an object of fields")
-    values = {}
-    for name, value in data.items():
-        if name not in types:
-            raise StoredObjectiveError(f"{where} has no field {name!r}: {suggestion(name, types, 'it has')}")
-        nested = [t for t in (types[name], *typing.get_args(types[name])) if dataclasses.is_dataclass(t)]
-        if nested and value is not None:
-            value = _settings(nested[0], value, f"{where}.{name}")
-        values[name] = _tuples(value)
-    try:
-        return cls(**values)
-    except TypeError as error:
-        raise StoredObjectiveError(f"{where}: {error}") from None
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -27,7 +27,10 @@ except ImportError:  # no advisory locks on this system: a run folder then goes 
 
 _LOCK = ".lock"
 _RUN, _SWEEP = "config.json", "sweep.json"  # a folder without its one of these is none of ours
-_FILES = (_RUN, _SWEEP, "metrics.jsonl", "metrics.csv", "points.json", "result.json", "sweep.csv", "sweep.md")
+_FILES = (
+    *(_RUN, _SWEEP, "metrics.jsonl", "metrics.csv", "points.json", "result.json", "sweep.csv", "sweep.md"),
+    "objective.npz",
+)
 _FOLDERS = re.compile(r"checkpoints|tensorboard|wandb|shape_\d{3,}")
 _FIGURES = (".png", ".pdf", ".svg", ".gif")
 _DISTRIBUTIONS = ("jax", "jaxlib", "flax", "optax", "gymnax", "brax", "orbax-checkpoint", "jaxrl-evolve")

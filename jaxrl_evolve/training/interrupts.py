@@ -7,7 +7,23 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(Exception):
+    """Work stopped at a signal, with its state saved.
+
+    Attributes:
+        signal: its name.
+    """
+
+    def __init__(self, signal: str, message: str) -> None:
+        super().__init__(message)
+        self.signal = signal
 
 
 class Interrupts:
@@ -42,3 +58,12 @@ class Interrupts:
         if self.requested is not None:
             raise KeyboardInterrupt
         self.requested = signal.Signals(number).name
+
+
+def agreed(name: str | None) -> str | None:
+    """The signal that any process got: all must stop at the same update, or the rest would wait for ever."""
+    if jax.process_count() == 1:
+        return name
+    got = int(signal.Signals[name]) if name else 0
+    highest = int(multihost_utils.process_allgather(np.asarray(got)).max())
+    return signal.Signals(highest).name if highest else None

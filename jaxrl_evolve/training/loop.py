@@ -10,13 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from signal import Signals
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 
 from jaxrl_evolve import random
 from jaxrl_evolve.config import TrainConfig
@@ -25,23 +23,12 @@ from jaxrl_evolve.training import folder as folders
 from jaxrl_evolve.training import sinks
 from jaxrl_evolve.training.axes import mesh_for
 from jaxrl_evolve.training.checkpoint import Checkpoints, config_digest
-from jaxrl_evolve.training.interrupts import Interrupts
+from jaxrl_evolve.training.claim import claim
+from jaxrl_evolve.training.interrupts import Interrupted, Interrupts, agreed
 from jaxrl_evolve.training.outcome import TrainResult, draw_curves, summarise
 from jaxrl_evolve.training.programs import AXIS, Programs, compile_programs, to_host
 from jaxrl_evolve.training.progress import TrainingProgress
 from jaxrl_evolve.training.schedule import Stop, stops
-
-
-class Interrupted(Exception):
-    """Training stopped at a signal, with its state saved.
-
-    Attributes:
-        signal: its name.
-    """
-
-    def __init__(self, signal: str, message: str) -> None:
-        super().__init__(message)
-        self.signal = signal
 
 
 class Diverged(Exception):
@@ -103,20 +90,11 @@ def train(
             if loop.all_diverged():
                 loop.stop_early()
                 raise Diverged(loop.divergence_message() + "; no run is left")
-            signal = _agreed(interrupts.requested)
+            signal = agreed(interrupts.requested)
             if signal and stop.updates < config.updates:
                 loop.stop_early()
                 raise Interrupted(signal, _how_to_resume(signal, loop, out))
         return loop.finish()
-
-
-def _agreed(signal: str | None) -> str | None:
-    """The signal that any process got: all must stop at the same update, or the rest would wait for ever."""
-    if jax.process_count() == 1:
-        return signal
-    got = int(Signals[signal]) if signal else 0
-    highest = int(multihost_utils.process_allgather(np.asarray(got)).max())
-    return Signals(highest).name if highest else None
 
 
 def _how_to_resume(signal: str, loop: _Loop, out: Any) -> str:
@@ -131,16 +109,11 @@ def _how_to_resume(signal: str, loop: _Loop, out: Any) -> str:
 def _open_folder(
     loop: _Loop, out: str | os.PathLike[str], resume: bool, overwrite: bool, stack: contextlib.ExitStack
 ) -> folders.RunFolder:
-    """The run folder, locked, its configuration written; of several processes only the first touches it."""
+    """The run folder, with the points of a sweep that it was started with."""
+    folder = claim(out, _recorded(loop.config), stack, resume=resume, overwrite=overwrite)
     if jax.process_index() != 0:
-        return folders.RunFolder(folders.Path(out))
-    folder = folders.create(out, overwrite=overwrite, resume=resume)
-    stack.enter_context(folders.Lock(folder))
-    asked, points = _recorded(loop.config), {"points": folders.plain(loop.points)}
-    if folder.config.exists():
-        _same_config(folders.read_json(folder.config), asked, folder)
-    else:
-        folders.write_json(folder.config, asked)
+        return folder
+    points = {"points": folders.plain(loop.points)}
     if loop.points is not None and not (folder.points.exists() or folder.metrics.exists()):
         folders.write_json(folder.points, points)
     there = folders.read_json(folder.points) if folder.points.exists() else {"points": None}
@@ -150,29 +123,6 @@ def _open_folder(
             "train into another folder"
         )
     return folder
-
-
-def _same_config(there: Mapping[str, Any], asked: Mapping[str, Any], folder: folders.RunFolder) -> None:
-    for name, value in _flat(asked):
-        found = dict(_flat(there)).get(name)
-        if found != value and not name.startswith("sinks.") and name != "objective_sha256":
-            raise ValueError(
-                f"{name} is {value!r}, but the run in {folder.path} was started with {found!r}: resume it "
-                "unchanged, or train into another folder"
-            )
-    if there.get("objective_sha256") != asked.get("objective_sha256"):
-        raise ValueError(
-            f"objective is {asked['objective']!r}, whose file is not the one that the run in {folder.path} was "
-            "started with: resume it unchanged, or train into another folder"
-        )
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 class _Loop:
@@ -227,7 +177,13 @@ class _Loop:
             self.compile_seconds += record["compile_seconds"]
             self.diverged = np.asarray(record["diverged"])
         if jax.process_index() == 0:
-            self.sink = self._open_sinks(self.folder)
+            self.sink = sinks.open_all(
+                self.folder,
+                self.config.sinks,
+                f"{self.config.algorithm} {self.config.env}",
+                _recorded(self.config),
+                self.updates * self.config.steps_per_update if self.updates else None,
+            )
 
     def _open_checkpoints(self, folder: folders.RunFolder) -> Checkpoints:
         identity = {"algorithm": self.config.algorithm, "env": self.config.env}
@@ -264,34 +220,6 @@ class _Loop:
 
     def _seed_groups(self) -> list[np.ndarray]:
         return list(self.seeds.reshape(-1, self.group))
-
-    def _open_sinks(self, folder: folders.RunFolder) -> sinks.Sink:
-        config, at = self.config.sinks, self.updates * self.config.steps_per_update
-        resume_at = at if self.updates else None
-        opened: list[sinks.Sink] = []
-        with contextlib.ExitStack() as on_failure:
-
-            def add(sink: sinks.Sink) -> None:
-                on_failure.callback(sink.close)
-                opened.append(sink)
-
-            add(sinks.jsonl(folder.metrics, resume_at))
-            add(sinks.table(folder.table, resume_at))
-            if config.tensorboard:
-                add(sinks.tensorboard(folder.path / "tensorboard", config.per_seed, resume_at))
-            if config.wandb != "off":
-                add(
-                    sinks.wandb(
-                        folder.path / "wandb",
-                        config.wandb_project,
-                        f"{self.config.algorithm} {self.config.env}",
-                        _recorded(self.config),
-                        config.per_seed,
-                        config.wandb == "offline",
-                    )
-                )
-            on_failure.pop_all()
-        return sinks.together(*opened)
 
     def remaining(self) -> list[Stop]:
         """The stops that are still ahead."""

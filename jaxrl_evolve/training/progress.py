@@ -24,6 +24,8 @@ class TrainingProgress:
         total: environment steps per seed in the whole run.
         start: steps that an earlier part of the run has done.
         seeds: number of seeds; speeds count all of them together.
+        unit: what is counted.
+        measure: what is reported beside it.
         quiet: show nothing.
         stream: where to write; None is standard error.
     """
@@ -35,12 +37,15 @@ class TrainingProgress:
         *,
         start: int = 0,
         seeds: int = 1,
+        unit: str = "steps",
+        measure: str = "return",
         quiet: bool = False,
         stream: TextIO | None = None,
     ) -> None:
         self._title = title
         self._total = total
         self._seeds = seeds
+        self._unit, self._measure = unit, measure
         self._start = self._step = start
         self._console = Console(file=stream or sys.stderr, quiet=quiet, highlight=False)
         self._began = self._last = 0.0
@@ -64,7 +69,7 @@ class TrainingProgress:
             )
             self._bar.refresh()
         else:
-            steps = f"{self._total:,} steps" + (f" × {self._seeds} seeds" if self._seeds > 1 else "")
+            steps = f"{self._total:,} {self._unit}" + (f" × {self._seeds} seeds" if self._seeds > 1 else "")
             resumed = f", resumed at {self._start:,}" if self._start else ""
             self.say(f"{self._title}: {steps}{resumed}")
         return self
@@ -78,11 +83,11 @@ class TrainingProgress:
             return
         seconds = time.monotonic() - self._began
         done = (self._step - self._start) * self._seeds
-        facts = [f"{self._step:,} of {self._total:,} steps in {duration(seconds)}"]
+        facts = [f"{self._step:,} of {self._total:,} {self._unit} in {duration(seconds)}"]
         if done and seconds > 0:
-            facts.append(f"{count(done / seconds)} steps/s")
+            facts.append(f"{count(done / seconds)} {self._unit}/s")
         if math.isfinite(self._mean_return):
-            facts.append(f"return {self._mean_return:.4g}")
+            facts.append(f"{self._measure} {self._mean_return:.4g}")
         self.say(f"{self._title}: {', '.join(facts)}")
 
     def update(self, step: int, mean_return: Any = None) -> None:
@@ -100,9 +105,9 @@ class TrainingProgress:
             self._mean_return = float(mean_return)
         if self._bar is None:
             return
-        facts = [f"{count(self._speed)} steps/s"]
+        facts = [f"{count(self._speed)} {self._unit}/s"]
         if math.isfinite(self._mean_return):
-            facts.append(f"return {self._mean_return:.4g}")
+            facts.append(f"{self._measure} {self._mean_return:.4g}")
         if self._speed > 0:
             facts.append(f"{duration((self._total - step) * self._seeds / self._speed)} left")
         self._bar.update(self._task, completed=step, facts="  ".join(facts), refresh=True)
@@ -118,7 +123,7 @@ def count(number: float) -> str:
         if number >= limit * 0.9995:
             scaled = number / limit
             return f"{scaled:.{max(0, 2 - int(math.log10(max(scaled, 1.0))))}f}{unit}"
-    return f"{number:.0f}"
+    return f"{number:.0f}" if number >= 10 else f"{number:.2g}"
 
 
 def duration(seconds: float) -> str:

@@ -9,6 +9,7 @@ Numbers that are not finite are written as null (JSON), as an empty cell (CSV), 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxrl_evolve.training.folder import plain, write_text
+from jaxrl_evolve.training.folder import RunFolder, plain, write_text
 
 STEP = "env_steps"
 """The column every row has: environment steps per seed. Resuming cuts the files by it."""
@@ -57,6 +58,39 @@ def together(*sinks: Sink) -> Sink:
             sink.close()
 
     return Sink(write, close)
+
+
+def open_all(
+    folder: RunFolder, chosen: Any, name: str, config: Mapping[str, Any], resume_at: int | None
+) -> Sink:
+    """Every sink of a run.
+
+    Args:
+        folder: the run folder.
+        chosen: a `jaxrl_evolve.config.SinkConfig`.
+        name: the run's name in W&B.
+        config: shown with it.
+        resume_at: keep the rows of an earlier run up to this step; None starts anew.
+
+    Raises:
+        SinkError: one cannot be opened; those opened before it are closed.
+    """
+    opened: list[Sink] = []
+    with contextlib.ExitStack() as on_failure:
+
+        def add(sink: Sink) -> None:
+            on_failure.callback(sink.close)
+            opened.append(sink)
+
+        add(jsonl(folder.metrics, resume_at))
+        add(table(folder.table, resume_at))
+        if chosen.tensorboard:
+            add(tensorboard(folder.path / "tensorboard", chosen.per_seed, resume_at))
+        if chosen.wandb != "off":
+            offline = chosen.wandb == "offline"
+            add(wandb(folder.path / "wandb", chosen.wandb_project, name, config, chosen.per_seed, offline))
+        on_failure.pop_all()
+    return together(*opened)
 
 
 def jsonl(path: str | os.PathLike[str], resume_at: int | None = None) -> Sink:

@@ -6,6 +6,7 @@ Importing this package imports no environment suite; making an environment impor
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -78,13 +79,20 @@ def make(name: str, **kwargs: Any) -> Env:
         level = hand_made_level(name)
         if LEVELS[name].objects[0].cell is None:
             if kwargs.setdefault("placement", "random") == "fixed":
-                raise ValueError(f"placement of {full} is 'fixed'; its objects have no cells, so it must be 'random'")
+                raise ValueError(
+                    f"placement of {full} is 'fixed'; its objects have no cells, so it must be 'random'"
+                )
     if "max_steps" in changes:
         limit = like_default(full, "max_steps", level.max_steps, changes["max_steps"])
         if limit < 1:
             raise ValueError(f"max_steps of {full} is {limit}; it must be at least 1")
         level = dataclasses.replace(level, max_steps=limit)
-    return from_level(level, full, **kwargs)
+    env = from_level(level, full, **kwargs)
+    return (
+        dataclasses.replace(env, sample_params=functools.partial(sample_level, family=family))
+        if family
+        else env
+    )
 
 
 def from_level(level: Level, name: str = "grid/own", **kwargs: Any) -> Env:
@@ -102,8 +110,10 @@ def from_level(level: Level, name: str = "grid/own", **kwargs: Any) -> Env:
     from jaxrl_envs.gridworlds.engine import GridWorld
 
     reject_unknown(name, kwargs, ["placement", "observation", "moves"])
-    env = from_gymnax(GridWorld(level, **kwargs), name=name)
-    return dataclasses.replace(env, render=_render)
+    world = GridWorld(level, **kwargs)
+    fixed = kwargs.get("placement", "fixed") == "fixed"
+    optimum = functools.partial(optimal_return, moves=world.num_actions) if fixed else None
+    return dataclasses.replace(from_gymnax(world, name=name), render=_render, optimal_return=optimum)
 
 
 def _render(state: Any, level: Any) -> np.ndarray:

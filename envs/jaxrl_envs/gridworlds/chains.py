@@ -6,6 +6,7 @@ This module holds what is data; importing it imports no environment suite.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -120,7 +121,12 @@ def make(name: str, **kwargs: Any) -> Env:
                 raise ValueError(f"{field} of {full} is {value}; it must be from {low} to {high}")
             chain = dataclasses.replace(chain, **{field: value})
     environment = DelayedChain(family.length[1], family.noisy, family.distractors, chain)
-    return dataclasses.replace(from_gymnax(environment, name=full), render=_render)
+    return dataclasses.replace(
+        from_gymnax(environment, name=full),
+        render=_render,
+        sample_params=functools.partial(sample_chain, family=name),
+        optimal_return=optimal_chain_return,
+    )
 
 
 def _render(state: Any, chain: Any) -> np.ndarray:

@@ -63,9 +63,7 @@ def sample_level(key: jax.Array, family: str) -> Level:
     walls = (walls | ~inside).reshape(-1).at[cells].set(False).reshape(rows, columns)
     free_cells, num_free = listed_free_cells(walls)
 
-    present = jnp.arange(slots) < jax.random.randint(
-        key_count, (), chosen.objects[0], slots + 1, jnp.int32
-    )
+    present = jnp.arange(slots) < jax.random.randint(key_count, (), chosen.objects[0], slots + 1, jnp.int32)
     u = jax.random.uniform(key_objects, (3, slots), jnp.float32)
     lowest = jnp.where(jnp.arange(slots) == 0, 0.0, chosen.reward[0]).astype(jnp.float32)
     where_present = lambda x: jnp.where(present, x, jnp.float32(0))

@@ -1,0 +1,211 @@
+"""The configuration of a meta-training: one frozen dataclass, to and from JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
+
+import tyro
+
+from jaxrl_evolve.algorithms import find_algorithm
+from jaxrl_evolve.config import SinkConfig
+from jaxrl_evolve.meta.evolution import EvolutionConfig
+from jaxrl_evolve.meta.horizons import HorizonConfig
+from jaxrl_evolve.meta.lifetimes import FitnessConfig
+from jaxrl_evolve.names import suggestion
+from jaxrl_evolve.objectives.lpg import LPGConfig
+from jaxrl_evolve.objectives.lpo import LPOConfig
+from jaxrl_evolve.objectives.time_features import HorizonRange, TimeFeatures
+from jaxrl_evolve.settings import from_fields, known_field, update
+
+S = TypeVar("S")
+C = TypeVar("C")
+H = TypeVar("H")
+
+
+class Family(NamedTuple):
+    """What the name of an objective to be meta-trained means.
+
+    Attributes:
+        kind: the name of its family in `jaxrl_evolve.objectives.stored.KINDS`.
+        algorithm: whose agents learn by it.
+        settings: to start from; time features get the range of horizons that is trained on.
+        evolution: settings of evolution strategies.
+        horizons: lifetimes.
+    """
+
+    kind: str
+    algorithm: str
+    settings: Any
+    evolution: EvolutionConfig
+    horizons: HorizonConfig
+
+
+# Noise and steps for drift functions are those of Goldie et al. 2025, for LPG of Jackson et al. 2024.
+_DRIFT = EvolutionConfig(
+    sigma=0.03,
+    sigma_decay=0.99,
+    learning_rate=0.03,
+    learning_rate_decay=0.99,
+    shaping="centred_rank",
+)
+_AWARE = TimeFeatures(("fraction", "log_horizon"), HorizonRange(1.0, 1.0))
+FAMILIES: dict[str, Family] = {
+    "lpg": Family("lpg", "lpg", LPGConfig(), EvolutionConfig(), HorizonConfig()),
+    "ta-lpg": Family("lpg", "lpg", LPGConfig(time=_AWARE), EvolutionConfig(), HorizonConfig()),
+    "lpo": Family("lpo", "ppo", LPOConfig(), _DRIFT, HorizonConfig("fixed", 100, 100)),
+    "ta-lpo": Family(
+        "lpo",
+        "ppo",
+        LPOConfig(time=TimeFeatures(("fraction",))),
+        _DRIFT,
+        HorizonConfig("fixed", 100, 100),
+    ),
+}
+"""Objectives that can be meta-trained."""
+
+
+def find_family(name: str) -> Family:
+    """The family called ``name``.
+
+    Raises:
+        ValueError: none is called so; the message gives near matches.
+    """
+    if name not in FAMILIES:
+        raise ValueError(f"objective is {name!r}, which cannot be meta-trained: {suggestion(name, FAMILIES)}")
+    return FAMILIES[name]
+
+
+@dataclasses.dataclass(frozen=True)
+class MetaTrainConfig(Generic[S, C, H]):
+    """One meta-training: an objective, the lives it is judged by, and how it improves."""
+
+    objective: Annotated[str, tyro.conf.Suppress]
+    """What is meta-trained: lpg, ta-lpg, lpo or ta-lpo."""
+    env: str
+    """Environment or family of levels; `jaxrl-evolve list` names all. Where levels can be drawn, every pair of
+    every generation lives on its own."""
+    generations: int
+    """Generations in the whole meta-training."""
+    num_envs: int
+    """Parallel environments of one agent."""
+    rollout_length: int
+    """Steps per environment and update."""
+    resets: str
+    """How ended episodes start anew: full, optimistic:K, pool:M or pool:M:RENEW."""
+    settings: S
+    """Settings of the objective."""
+    evolution: Annotated[EvolutionConfig, tyro.conf.arg(name="")]
+    """Evolution strategies."""
+    horizons: HorizonConfig
+    """Lifetimes."""
+    learner: C
+    """Static settings of the agents."""
+    hp: H
+    """Hyperparameters of the agents."""
+    fitness: FitnessConfig = dataclasses.field(default_factory=FitnessConfig)
+    """What a life is worth."""
+    env_options: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Options of the environment as names and values."""
+    start: str = ""
+    """Stored objective to start from: a name, a file, or a run folder. One that is blind to time starts a
+    temporally-aware one exactly."""
+    tests: int = 16
+    """Held-out lives under the current mean, whose horizons cover the range evenly in their logarithm."""
+    test_every: int = 10
+    """Generations between two tests; the last generation is always tested."""
+    lanes: int = -1
+    """Pairs that live side by side on one device, 0 for all; -1 leaves the choice to the device."""
+    seed: int = 0
+    """Root of all randomness."""
+    keep: int = 2
+    """Checkpoints kept, newest first; one is written after every generation."""
+    sinks: SinkConfig = dataclasses.field(default_factory=SinkConfig)
+    """Destinations of metrics."""
+
+    def __post_init__(self) -> None:
+        find_family(self.objective)
+        for name in ("generations", "num_envs", "rollout_length", "tests", "test_every", "keep"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1")
+        if self.lanes < -1:
+            raise ValueError(
+                f"lanes is {self.lanes}; it must be -1 (automatic), 0 (all) or a number of pairs"
+            )
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise ValueError(f"seed is {self.seed!r}; it must be a whole number of at least 0")
+
+    @classmethod
+    def preset(cls, objective: str, env: str, **changes: Any) -> MetaTrainConfig[Any, Any, Any]:
+        """The settings to start from, with changes.
+
+        Args:
+            objective: a name in `FAMILIES`.
+            env: name of the environment.
+            changes: fields to replace. Those that hold dataclasses take mappings of the fields to change, or
+                whole objects; ``generations`` is 100 if not given.
+
+        Raises:
+            ValueError: the objective or a field is not known, or a value is not allowed.
+        """
+        family = find_family(objective)
+        preset = find_algorithm(family.algorithm).preset(env)
+        values: dict[str, Any] = {
+            "generations": 100,
+            "num_envs": preset.num_envs,
+            "rollout_length": preset.rollout_length,
+            "resets": preset.resets,
+            "settings": family.settings,
+            "evolution": family.evolution,
+            "horizons": family.horizons,
+            "learner": preset.config,
+            "hp": preset.hp,
+            "fitness": FitnessConfig(),
+            "sinks": SinkConfig(),
+        }
+        allowed = {field.name for field in dataclasses.fields(cls)}
+        for name, value in changes.items():
+            known_field(name, allowed, "MetaTrainConfig")
+            nested = name in values and isinstance(value, Mapping)
+            values[name] = update(values[name], value, name) if nested else value
+        return cls(objective=objective, env=env, **values)
+
+    @property
+    def family(self) -> Family:
+        """What the objective's name means."""
+        return FAMILIES[self.objective]
+
+    @property
+    def steps_per_update(self) -> int:
+        """Environment steps of one agent's update."""
+        return self.num_envs * self.rollout_length
+
+    @property
+    def horizon_range(self) -> HorizonRange:
+        """The lifetimes that are trained on, in environment steps."""
+        least, most = self.horizons.range
+        return HorizonRange(float(least * self.steps_per_update), float(most * self.steps_per_update))
+
+    def complete_settings(self) -> Any:
+        """The objective's settings, time features scaled for the lifetimes that are trained on."""
+        time = self.settings.time
+        if not time.size:
+            return self.settings
+        return replace(self.settings, time=replace(time, horizons=self.horizon_range))
+
+
+def from_json(data: Mapping[str, Any]) -> MetaTrainConfig[Any, Any, Any]:
+    """The configuration that a run folder's ``config.json`` holds.
+
+    Raises:
+        ValueError: a field is missing or unknown, or a value is not allowed.
+    """
+    if not isinstance(data.get("objective"), str):
+        raise ValueError("the configuration has no field 'objective'")
+    family = find_family(data["objective"])
+    algorithm = find_algorithm(family.algorithm)
+    open_types = {"settings": type(family.settings), "learner": algorithm.config, "hp": algorithm.hp}
+    return from_fields(MetaTrainConfig, data, "config", open_types)

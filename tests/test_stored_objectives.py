@@ -18,6 +18,7 @@ import walk
 from jaxrl_evolve.algorithms import find_objective, objective_checksum, objective_names
 from jaxrl_evolve.cli import main
 from jaxrl_evolve.clock import Clock
+from jaxrl_evolve.experiment import warn_of_horizon
 from jaxrl_evolve.objectives import (
     ClockAblation,
     HorizonRange,
@@ -33,7 +34,7 @@ from jaxrl_evolve.objectives import (
     zero_eta,
 )
 from jaxrl_evolve.objectives.lpo import TA_LPO
-from jaxrl_evolve.training.loop import train
+from jaxrl_evolve.sweep import sweep
 
 RANGE = HorizonRange(640, 6_400)
 CONFIG = LPOConfig(width=16, time=TimeFeatures(("fraction", "log_horizon"), RANGE))
@@ -298,13 +299,14 @@ def test_a_run_keeps_to_the_file_that_it_began_with(file: Path, tmp_path: Path, 
 
 
 def test_runs_without_a_file_record_what_they_always_did(tmp_path: Path):
-    train(walk.config(), tmp_path / "run")
-    assert "objective_sha256" not in json.loads((tmp_path / "run" / "config.json").read_text())
+    sweep(walk.config(updates=1), tmp_path, grid=["hp.clip=0.1"])
+    there = [tmp_path / "sweep.json", *tmp_path.glob("*/config.json")]
+    assert len(there) == 2 and not [path for path in there if "objective_sha256" in path.read_text()]
 
 
 def test_an_untrained_horizon_warns(file: Path, tmp_path: Path, capsys: Any):
     with pytest.warns(HorizonWarning, match="horizon of 64 env steps .*640 to 6,400 env steps.*clamped"):
-        train(walk.config(updates=1, objective=str(file)))
+        warn_of_horizon(walk.config(updates=1, objective=str(file)))
     assert command("train", *walk.words(tmp_path / "run", updates=1), "--objective", file, "--quiet") == 0
     said = capsys.readouterr().err
     assert said.startswith("jaxrl-evolve: the horizon of 64 env steps") and said.count("\n") == 1

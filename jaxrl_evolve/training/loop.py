@@ -20,7 +20,7 @@ from jax.experimental import multihost_utils
 
 from jaxrl_evolve import random
 from jaxrl_evolve.config import TrainConfig
-from jaxrl_evolve.experiment import build, pinned, traced, warn_of_horizon
+from jaxrl_evolve.experiment import build, pinned, recorded, traced, warn_of_horizon
 from jaxrl_evolve.training import folder as folders
 from jaxrl_evolve.training import sinks
 from jaxrl_evolve.training.axes import mesh_for
@@ -136,7 +136,7 @@ def _open_folder(
         return folders.RunFolder(folders.Path(out))
     folder = folders.create(out, overwrite=overwrite, resume=resume)
     stack.enter_context(folders.Lock(folder))
-    asked, points = _recorded(loop.config), {"points": folders.plain(loop.points)}
+    asked, points = recorded(loop.config), {"points": folders.plain(loop.points)}
     if folder.config.exists():
         _same_config(folders.read_json(folder.config), asked, folder)
     else:
@@ -285,7 +285,7 @@ class _Loop:
                         folder.path / "wandb",
                         config.wandb_project,
                         f"{self.config.algorithm} {self.config.env}",
-                        _recorded(self.config),
+                        recorded(self.config),
                         config.per_seed,
                         config.wandb == "offline",
                     )
@@ -425,17 +425,9 @@ class _Loop:
         return TrainResult(self.config, folders.plain(summary), self.states, self.rows)
 
 
-def _recorded(config: TrainConfig[Any, Any]) -> dict[str, Any]:
-    """The configuration as JSON; without the checksum where there is none, as earlier versions wrote it."""
-    plain = folders.plain(config)
-    if not plain["objective_sha256"]:
-        del plain["objective_sha256"]
-    return plain
-
-
 def _decisive(config: TrainConfig[Any, Any]) -> dict[str, Any]:
     """The parts of a configuration that decide what the training state is and becomes."""
-    plain = _recorded(config)
+    plain = recorded(config)
     for name in ("sinks", "keep", "rows", "checkpoints", "evaluation"):
         del plain[name]
     return plain

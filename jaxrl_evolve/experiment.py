@@ -18,6 +18,7 @@ from jaxrl_evolve.config import TrainConfig
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.objectives import HorizonWarning
 from jaxrl_evolve.training.chunk import Chunk, make_chunk
+from jaxrl_evolve.training.folder import plain
 
 
 class Experiment(NamedTuple):
@@ -71,6 +72,14 @@ def pinned(config: TrainConfig[Any, Any]) -> TrainConfig[Any, Any]:
     if not config.objective or config.objective_sha256:
         return config
     return dataclasses.replace(config, objective_sha256=objective_checksum(config.objective))
+
+
+def recorded(config: TrainConfig[Any, Any]) -> dict[str, Any]:
+    """The configuration as JSON; without the checksum where there is none, as earlier versions wrote it."""
+    data = plain(config)
+    if not data["objective_sha256"]:
+        del data["objective_sha256"]
+    return data
 
 
 def warn_of_horizon(config: TrainConfig[Any, Any]) -> None:

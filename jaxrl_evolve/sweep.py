@@ -21,7 +21,7 @@ import numpy as np
 
 from jaxrl_evolve import figures, statistics
 from jaxrl_evolve.config import TrainConfig, from_json
-from jaxrl_evolve.experiment import build
+from jaxrl_evolve.experiment import build, recorded
 from jaxrl_evolve.fields import Settings, parse_field, replace_fields
 from jaxrl_evolve.training import folder as folders
 from jaxrl_evolve.training.loop import Diverged, Interrupted, train
@@ -93,7 +93,7 @@ def sweep(
     made = plan(config, grid, random, samples)
     folder = folders.create(out, overwrite=overwrite, resume=resume, sweep=True)
     with folders.Lock(folder):
-        asked = folders.plain(made)
+        asked = folders.plain(made) | {"config": recorded(config)}
         if not folder.sweep.exists():
             folders.write_json(folder.sweep, asked)
         elif folders.read_json(folder.sweep) != asked:

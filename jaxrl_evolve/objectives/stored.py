@@ -130,8 +130,9 @@ def save(path: str | os.PathLike[str], stored: StoredObjective) -> None:
     except (TypeError, ValueError) as error:
         raise StoredObjectiveError(f"cannot write {path}: its header has no JSON form: {error}") from None
     archive = io.BytesIO()
-    leaves = {_LEAF + name: np.asarray(leaf) for name, leaf in _named(stored.eta).items()}
-    np.savez(archive, **{_HEADER: np.frombuffer(header, np.uint8)}, **leaves)
+    arrays: dict[str, Any] = {_HEADER: np.frombuffer(header, np.uint8)}
+    arrays |= {_LEAF + name: np.asarray(leaf) for name, leaf in _named(stored.eta).items()}
+    np.savez(archive, **arrays)
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with open(temporary, "wb") as file:

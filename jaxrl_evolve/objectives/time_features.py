@@ -178,8 +178,7 @@ class TimeFeatures:
             elif kind == "log_horizon":
                 middle = 0.5 * (math.log(most) + math.log(least))
                 half = 0.5 * (math.log(most) - math.log(least))
-                # Clamped a second time: rounding of the logarithm must not leave [-1, 1].
-                scaled = (jnp.log(jnp.clip(clock.horizon, least, most)) - middle) / (half or 1.0)
+                scaled = (jnp.log(jnp.maximum(clock.horizon, least)) - middle) / (half or 1.0)
                 numbers.append(jnp.clip(scaled, -1.0, 1.0) if half else jnp.zeros_like(scaled))
             else:
                 for frequency in self.frequencies:

@@ -18,7 +18,7 @@ import numpy as np
 
 from jaxrl_evolve import random
 from jaxrl_evolve.config import TrainConfig
-from jaxrl_evolve.experiment import build, pinned, traced, warn_of_horizon
+from jaxrl_evolve.experiment import build, pinned, recorded, traced, warn_of_horizon
 from jaxrl_evolve.training import folder as folders
 from jaxrl_evolve.training import sinks
 from jaxrl_evolve.training.axes import mesh_for
@@ -110,7 +110,7 @@ def _open_folder(
     loop: _Loop, out: str | os.PathLike[str], resume: bool, overwrite: bool, stack: contextlib.ExitStack
 ) -> folders.RunFolder:
     """The run folder, with the points of a sweep that it was started with."""
-    folder = claim(out, _recorded(loop.config), stack, resume=resume, overwrite=overwrite)
+    folder = claim(out, recorded(loop.config), stack, resume=resume, overwrite=overwrite)
     if jax.process_index() != 0:
         return folder
     points = {"points": folders.plain(loop.points)}
@@ -181,7 +181,7 @@ class _Loop:
                 self.folder,
                 self.config.sinks,
                 f"{self.config.algorithm} {self.config.env}",
-                _recorded(self.config),
+                recorded(self.config),
                 self.updates * self.config.steps_per_update if self.updates else None,
             )
 
@@ -353,17 +353,9 @@ class _Loop:
         return TrainResult(self.config, folders.plain(summary), self.states, self.rows)
 
 
-def _recorded(config: TrainConfig[Any, Any]) -> dict[str, Any]:
-    """The configuration as JSON; without the checksum where there is none, as earlier versions wrote it."""
-    plain = folders.plain(config)
-    if not plain["objective_sha256"]:
-        del plain["objective_sha256"]
-    return plain
-
-
 def _decisive(config: TrainConfig[Any, Any]) -> dict[str, Any]:
     """The parts of a configuration that decide what the training state is and becomes."""
-    plain = _recorded(config)
+    plain = recorded(config)
     for name in ("sinks", "keep", "rows", "checkpoints", "evaluation"):
         del plain[name]
     return plain

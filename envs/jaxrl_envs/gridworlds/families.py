@@ -53,7 +53,7 @@ def sample_level(key: jax.Array, family: str) -> Level:
         drawings = np.array([[list(row) for row in LAYOUTS[name]] for name in chosen.layouts]) == "#"
         walls = jnp.asarray(drawings)[jax.random.randint(key_walls, (), 0, len(drawings), jnp.int32)]
     else:
-        drawn = jax.random.permutation(key_walls, rows * columns)[: chosen.walls]
+        drawn = jax.lax.top_k(jax.random.uniform(key_walls, (rows * columns,), jnp.float32), chosen.walls)[1]
         walls = jnp.zeros((rows * columns,), bool).at[drawn].set(True).reshape(rows, columns)
 
     # Free cells come first in random order, then walls of the level, then what is outside.
@@ -63,9 +63,7 @@ def sample_level(key: jax.Array, family: str) -> Level:
     walls = (walls | ~inside).reshape(-1).at[cells].set(False).reshape(rows, columns)
     free_cells, num_free = listed_free_cells(walls)
 
-    present = jnp.arange(slots) < jax.random.randint(
-        key_count, (), chosen.objects[0], slots + 1, jnp.int32
-    )
+    present = jnp.arange(slots) < jax.random.randint(key_count, (), chosen.objects[0], slots + 1, jnp.int32)
     u = jax.random.uniform(key_objects, (3, slots), jnp.float32)
     lowest = jnp.where(jnp.arange(slots) == 0, 0.0, chosen.reward[0]).astype(jnp.float32)
     where_present = lambda x: jnp.where(present, x, jnp.float32(0))
@@ -77,7 +75,6 @@ def sample_level(key: jax.Array, family: str) -> Level:
         num_free=num_free,
         start=cells[0],
         object_cells=cells[1:],
-        object_type=jnp.arange(slots, dtype=jnp.int32),
         present=present,
         reward=where_present(lowest + (chosen.reward[1] - lowest) * u[0]),
         p_terminate=where_present(_log_uniform(u[1], P_TERMINATE)),

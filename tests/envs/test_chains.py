@@ -15,8 +15,8 @@ def test_contract(name):
     check_env(make(name, length=7), steps=20, eager=name == "chain/distractor")
 
 
-def play(env, chain, actions, seed=0):
-    """Observations (the start's first), and what each step returned, without stopping at the end."""
+def play(env, chain, actions, episodes=1):
+    """Observations at the start, and what each step returned, ``[episodes, steps]``, without stopping at the end."""
 
     def body(state, given):
         key, action = given
@@ -29,7 +29,7 @@ def play(env, chain, actions, seed=0):
         outs = jax.lax.scan(body, state, (keys, jnp.asarray(actions, jnp.int32)))[1]
         return obs, outs
 
-    return jax.jit(episode)(jax.random.key(seed))
+    return jax.jit(jax.vmap(episode))(jax.random.split(jax.random.key(3), episodes))
 
 
 def chain_of(length, correct):
@@ -45,11 +45,11 @@ def test_the_first_action_decides_the_last_reward(length, correct, first):
     obs, outs = play(env, chain_of(length, correct), actions)
     expected = np.zeros(length)
     expected[-1] = 1.0 if first == correct else -1.0
-    np.testing.assert_array_equal(outs.reward, expected)
-    np.testing.assert_array_equal(outs.terminated, [*[False] * (length - 1), True])
+    np.testing.assert_array_equal(outs.reward[0], expected)
+    np.testing.assert_array_equal(outs.terminated[0], [*[False] * (length - 1), True])
     assert not outs.truncated.any()
     assert obs == 0
-    np.testing.assert_array_equal(outs.obs, [1 + 2 * t + first for t in range(length)])
+    np.testing.assert_array_equal(outs.obs[0], [1 + 2 * t + first for t in range(length)])
 
 
 def test_the_observation_holds_the_longest_chain():
@@ -61,7 +61,7 @@ def test_the_observation_holds_the_longest_chain():
 
 def test_noise_is_a_fair_coin_on_every_step_but_the_last():
     env, chain = make("chain/noisy-short"), chain_of(10, 1)
-    rewards = np.stack([play(env, chain, [1] * 10, seed)[1].reward for seed in range(400)])
+    rewards = np.asarray(play(env, chain, [1] * 10, 400)[1].reward)
     assert (rewards[:, -1] == 1).all()
     noise = rewards[:, :-1]
     assert set(np.unique(noise)) == {-1.0, 1.0}
@@ -71,16 +71,14 @@ def test_noise_is_a_fair_coin_on_every_step_but_the_last():
 
 def test_distractors():
     env, chain = make("chain/distractor"), chain_of(20, 0)
-    shown, first = [], []
-    for seed in range(100):
-        obs, outs = play(env, chain, [seed % 2] * 20, seed)
-        assert obs[0] == 1
-        assert obs[1] == 0
-        assert not outs.obs[:, 0].any()
-        assert (outs.obs[:, 1] == seed % 2).all()
-        assert outs.reward[-1] == (1.0 if seed % 2 == 0 else -1.0)
-        shown.append(np.concatenate([obs[None], outs.obs])[:, 2:])
-        first.append(seed % 2)
+    shown = []
+    for first in (0, 1):
+        obs, outs = play(env, chain, [first] * 20, 50)
+        assert (obs[:, :2] == jnp.asarray([1, 0])).all()
+        assert not outs.obs[..., 0].any()
+        assert (outs.obs[..., 1] == first).all()
+        assert (outs.reward[:, -1] == (1.0 if first == 0 else -1.0)).all()
+        shown.append(np.concatenate([obs[:, None], outs.obs], axis=1)[..., 2:].reshape(-1, 20))
     bits = np.concatenate(shown)
     assert bits.shape == (2100, 20)
     assert set(np.unique(bits)) == {0.0, 1.0}
@@ -92,8 +90,8 @@ def test_distractors():
 def test_the_right_action_is_not_redrawn_by_a_reset():
     """One public version redraws it in each episode without showing it: nothing can be learned there."""
     env = make("chain/delayed-short", length=3)
-    lasts = [float(play(env, env.params, [1, 0, 0], seed)[1].reward[-1]) for seed in range(20)]
-    assert len(set(lasts)) == 1
+    rewards = play(env, env.params, [1, 0, 0], 40)[1].reward
+    assert len(set(np.asarray(rewards[:, -1]))) == 1
 
 
 @pytest.mark.parametrize("name", CHAINS)
@@ -118,8 +116,8 @@ def test_the_optimum_is_earned_by_the_right_action():
     env = make("chain/noisy-short")
     chain = env.params
     actions = [int(chain.correct)] * int(chain.length)
-    totals = [float(play(env, chain, actions, seed)[1].reward.sum()) for seed in range(300)]
-    assert abs(np.mean(totals) - optimal_chain_return(chain)) < 4 * np.std(totals) / np.sqrt(300)
+    totals = play(env, chain, actions, 3000)[1].reward.sum(1)
+    assert abs(totals.mean() - optimal_chain_return(chain)) < 4 * totals.std() / np.sqrt(3000)
 
 
 def test_frames():

@@ -206,43 +206,42 @@ def test_padding_brings_levels_to_one_shape():
 
 ONE = [Object(1.0, 0.0, 0.0, (1, 1))]
 BAD = {
-    "height": (dict(height=14, shape=(13, 13)), "height is 14; it must be a whole number from 1 to 13"),
-    "width": (dict(width=0), "width is 0; it must be a whole number from 1 to"),
-    "fraction": (dict(height=2.5), r"height is 2\.5; it must be a whole number"),
-    "slots": (dict(slots=0), "there are 1 objects for 0 slots"),
-    "objects": (dict(objects=[]), "there are 0 objects"),
-    "many": (dict(objects=ONE * 17), "1 to 16 slots"),
-    "steps": (dict(max_steps=0), "max_steps is 0; it must be a whole number of at least 1"),
+    "height": ({"height": 14, "shape": (13, 13)}, "height is 14; it must be a whole number from 1 to 13"),
+    "width": ({"width": 0}, "width is 0; it must be a whole number from 1 to"),
+    "slots": ({"slots": 0}, "there are 1 objects for 0 slots"),
+    "objects": ({"objects": []}, "there are 0 objects"),
+    "many": ({"objects": ONE * 17}, "1 to 16 slots"),
+    "steps": ({"max_steps": 0}, "max_steps is 0; it must be a whole number of at least 1"),
     "chance": (
-        dict(objects=[Object(1.0, 1.5, 0.0, (1, 1))]),
+        {"objects": [Object(1.0, 1.5, 0.0, (1, 1))]},
         r"p_terminate of object 0 is 1\.5; it must be between",
     ),
     "nan": (
-        dict(objects=[Object(1.0, 0.0, float("nan"), (1, 1))]),
+        {"objects": [Object(1.0, 0.0, float("nan"), (1, 1))]},
         "p_respawn of object 0 is nan; it must be",
     ),
-    "negative": (dict(objects=[Object(1.0, 0.0, -0.1, (1, 1))]), r"p_respawn of object 0 is -0\.1"),
+    "negative": ({"objects": [Object(1.0, 0.0, -0.1, (1, 1))]}, r"p_respawn of object 0 is -0\.1"),
     "reward": (
-        dict(objects=[Object(float("inf"), 0.0, 0.0, (1, 1))]),
+        {"objects": [Object(float("inf"), 0.0, 0.0, (1, 1))]},
         "reward of object 0 is inf; it must be fin",
     ),
-    "half": (dict(objects=[*ONE, Object(1.0, 0.0, 0.0)]), "object 1 and object 0 differ in having a cell"),
-    "start": (dict(walls=[(0, 0)]), r"start is \(0, 0\), which is a wall; it must be a free cell"),
-    "out": (dict(start=(3, 0)), r"start is \(3, 0\), outside the level of 3 by 3 cells"),
-    "object": (dict(walls=[(1, 1)]), r"the cell of object 0 is \(1, 1\), which is a wall"),
-    "wall": (dict(walls=[(0, 3)]), r"the wall \(0, 3\) is outside the level of 3 by 3 cells"),
+    "half": ({"objects": [*ONE, Object(1.0, 0.0, 0.0)]}, "object 1 and object 0 differ in having a cell"),
+    "start": ({"walls": [(0, 0)]}, r"start is \(0, 0\), which is a wall; it must be a free cell"),
+    "out": ({"start": (3, 0)}, r"start is \(3, 0\), outside the level of 3 by 3 cells"),
+    "object": ({"walls": [(1, 1)]}, r"the cell of object 0 is \(1, 1\), which is a wall"),
+    "wall": ({"walls": [(0, 3)]}, r"the wall \(0, 3\) is outside the level of 3 by 3 cells"),
     "map": (
-        dict(walls=np.zeros((3, 4), bool)),
+        {"walls": np.zeros((3, 4), bool)},
         r"walls is bool of shape \(3, 4\); it must be bool of shape \(3, 3\)",
     ),
-    "kind": (dict(walls=np.zeros((3, 3))), r"walls is float64 of shape \(3, 3\); it must be bool"),
+    "kind": ({"walls": np.zeros((3, 3))}, r"walls is float64 of shape \(3, 3\); it must be bool"),
 }
 
 
 @pytest.mark.parametrize("fault", BAD)
 def test_what_a_level_refuses(fault):
     changes, message = BAD[fault]
-    given = dict(height=3, width=3, start=(0, 0), objects=ONE, max_steps=9) | changes
+    given = {"height": 3, "width": 3, "start": (0, 0), "objects": ONE, "max_steps": 9} | changes
     with pytest.raises(ValueError, match=message):
         make_level(**given)
 

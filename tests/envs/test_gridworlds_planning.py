@@ -21,7 +21,7 @@ from jaxrl_envs.gridworlds import (
 
 MOVES = {
     5: [(-1, 0), (1, 0), (0, -1), (0, 1), (0, 0)],
-    9: [step for step in itertools.product((-1, 0, 1), repeat=2)],
+    9: list(itertools.product((-1, 0, 1), repeat=2)),
 }
 TINY = {
     "two good": (2, 2, (0, 0), [Object(1.0, 0.0, 0.3, (0, 1)), Object(0.5, 0.2, 0.1, (1, 0))], 5, []),
@@ -59,9 +59,12 @@ def enumerated(height, width, start, objects, steps, walls, moves=5):
         later = 0.0
         for back in itertools.product((False, True), repeat=len(absent)):
             p = np.prod(
-                [objects[k].p_respawn if b else 1 - objects[k].p_respawn for k, b in zip(absent, back)]
+                [
+                    objects[k].p_respawn if b else 1 - objects[k].p_respawn
+                    for k, b in zip(absent, back, strict=True)
+                ]
             )
-            then = (exists - set(taken)) | {k for k, b in zip(absent, back) if b}
+            then = (exists - set(taken)) | {k for k, b in zip(absent, back, strict=True) if b}
             later += p * value(left - 1, cell, frozenset(then))
         stop = min(1.0, sum(objects[k].p_terminate for k in taken))
         return sum(objects[k].reward for k in taken) + (1 - stop) * later

@@ -280,18 +280,20 @@ def test_levels_per_slot_in_one_program():
     state = venv.reset(jax.random.key(0), levels)
     np.testing.assert_array_equal(state.env.agent, levels.start)
     step, single = jax.jit(venv.step), jax.jit(env.step)
-    for t in range(30):
-        before = state
-        key = jax.random.key(t)
+    for t in range(8):
+        before, key = jax.device_get(state.env), jax.random.key(t)
         actions = jax.random.randint(key, (5,), 0, 5, jnp.int32)
         state, out = step(key, state, actions, levels)
         keys = jax.random.split(key, (2, 5))[0]
         for i in range(5):
-            level, alone = jax.tree.map(lambda x, i=i: x[i], (levels, before.env))
+            level, alone = jax.tree.map(lambda x, i=i: x[i], (jax.device_get(levels), before))
             expected = single(keys[i], alone, actions[i], level)
             assert out.reward[i] == expected.reward
             assert out.terminated[i] == expected.terminated
             assert out.truncated[i] == expected.truncated
+            if not (expected.terminated or expected.truncated):
+                assert state.env.agent[i] == expected.state.agent
+                np.testing.assert_array_equal(state.env.exists[i], expected.state.exists)
 
 
 def test_gymnax_users_can_run_it():

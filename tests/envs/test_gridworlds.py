@@ -166,14 +166,17 @@ def test_respawn_frequencies(placement):
 
 def test_termination_frequencies():
     """The chance is the sum over what is collected, at most one; what is not collected has no part."""
-    chances, bits = [0.2, 0.35, 0.9], [[1, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 0]]
+    chances, bits = [0.2, 0.35, 0.9], [[1, 0, 0], [1, 1, 0], [0, 1, 1], [0, 1, 0]]
     things = [Object(1.0, p, 0.1, (0, 1)) for p in chances] + [Object(1.0, 1.0, 0.0, (1, 1))]
     level = make_level(2, 2, (0, 0), things, 100)
     env, count, right = from_level(level), 20_000, jnp.asarray(3, jnp.int32)
     for there in bits:
         state = state_of(level, 0, [bool(b) for b in there] + [True])
         out = many(lambda key, state=state: env.step(key, state, right, level), count)
-        agree(out.terminated.sum(), count, min(1.0, np.dot(there, chances)))
+        stop = min(1.0, np.dot(there, chances))
+        agree(out.terminated.sum(), count, stop)
+        if not there[0]:  # it comes back or not, whatever the episode does
+            agree((out.terminated & out.state.exists[:, 0]).sum(), count, stop * 0.1)
         assert (out.reward == sum(there)).all()
         assert out.state.exists[:, 3].all()
         taken = np.asarray(there, bool)

@@ -11,7 +11,7 @@ def test_python_blocks_run(monkeypatch):
 
     monkeypatch.setattr(registry, "_registered", {})
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), {"__name__": "environments_page"})
     assert registry.available("mine") == ["mine/Line-v0"]

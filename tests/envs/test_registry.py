@@ -45,7 +45,8 @@ def test_names_are_those_of_the_suites():
         from brax import envs
     assert sorted(available("brax")) == sorted(f"brax/{name}" for name in envs._envs)
     assert len(gymnax.NAMES) == len(set(gymnax.NAMES))
-    assert available() == available("gymnax") + available("brax") + available("craftax")
+    suites = ("gymnax", "brax", "craftax", "grid", "chain")
+    assert available() == [name for suite in suites for name in available(suite)]
 
 
 def test_craftax_names_are_those_craftax_makes():

@@ -71,28 +71,34 @@ def make(name: str, **kwargs: Any) -> Env:
     family = family_of(name)
     options = ["placement", "observation", "moves", "max_steps", *(["level_seed"] if family else [])]
     reject_unknown(full, kwargs, options)
-    changes = {key: kwargs.pop(key) for key in ("max_steps", "level_seed") if key in kwargs}
+    limit, seed = kwargs.pop("max_steps", None), kwargs.pop("level_seed", 0)
     if family:
-        seed = like_default(full, "level_seed", np.int32(0), changes.get("level_seed", 0))
-        level = jax.jit(sample_level, static_argnums=1)(jax.random.key(seed), family)
+        level = _drawn(jax.random.key(like_default(full, "level_seed", np.int32(0), seed)), family)
     else:
-        level = hand_made_level(name)
-        if LEVELS[name].objects[0].cell is None:
-            if kwargs.setdefault("placement", "random") == "fixed":
-                raise ValueError(
-                    f"placement of {full} is 'fixed'; its objects have no cells, so it must be 'random'"
-                )
-    if "max_steps" in changes:
-        limit = like_default(full, "max_steps", level.max_steps, changes["max_steps"])
-        if limit < 1:
+        level, made = hand_made_level(name), LEVELS[name]
+        if made.objects[0].cell is None and kwargs.setdefault("placement", "random") == "fixed":
+            raise ValueError(
+                f"placement of {full} is 'fixed'; its objects have no cells: it must be 'random'"
+            )
+        kinds = list(dict.fromkeys(thing[:3] for thing in made.objects))
+        kwargs["types"] = [kinds.index(thing[:3]) for thing in made.objects]
+    own_limit = {}
+    if limit is not None:
+        steps = like_default(full, "max_steps", level.max_steps, limit)
+        if steps < 1:
             raise ValueError(f"max_steps of {full} is {limit}; it must be at least 1")
-        level = dataclasses.replace(level, max_steps=limit)
-    env = from_level(level, full, **kwargs)
-    return (
-        dataclasses.replace(env, sample_params=functools.partial(sample_level, family=family))
-        if family
-        else env
-    )
+        own_limit = {"max_steps": steps}
+    env = from_level(dataclasses.replace(level, **own_limit), full, **kwargs)
+    if family is None:
+        return env
+
+    def another(key: jax.Array) -> Level:
+        return dataclasses.replace(sample_level(key, family), **own_limit)
+
+    return dataclasses.replace(env, sample_params=another)
+
+
+_drawn = jax.jit(sample_level, static_argnames="family")
 
 
 def from_level(level: Level, name: str = "grid/own", **kwargs: Any) -> Env:
@@ -101,7 +107,7 @@ def from_level(level: Level, name: str = "grid/own", **kwargs: Any) -> Env:
     Args:
         level: one level.
         name: of the environment.
-        **kwargs: ``placement``, ``observation`` and ``moves`` as in `GridWorld`.
+        **kwargs: ``placement``, ``observation``, ``moves`` and ``types`` as in `GridWorld`.
 
     Raises:
         ValueError: for an unknown option, or a value that an option does not take.
@@ -109,8 +115,9 @@ def from_level(level: Level, name: str = "grid/own", **kwargs: Any) -> Env:
     from jaxrl_envs.adapters.gymnax import from_gymnax
     from jaxrl_envs.gridworlds.engine import GridWorld
 
-    reject_unknown(name, kwargs, ["placement", "observation", "moves"])
+    reject_unknown(name, kwargs, ["placement", "observation", "moves", "types"])
     world = GridWorld(level, **kwargs)
+    # Objects that are placed anew have no fixed place in a list of states.
     fixed = kwargs.get("placement", "fixed") == "fixed"
     optimum = functools.partial(optimal_return, moves=world.num_actions) if fixed else None
     return dataclasses.replace(from_gymnax(world, name=name), render=_render, optimal_return=optimum)

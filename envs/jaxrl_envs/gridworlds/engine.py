@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -49,12 +50,17 @@ class GridWorld(environment.Environment[Any, Any]):
     observation shows it, and a step collects everything on a cell.
 
     Observation ``index`` is ``agent + H * W * sum_k exists_k 2^k``, int32, one number per state (fixed placement only).
-    Observation ``planes`` is float32 ``[H, W, types + 1]``: how many objects of each type there are on each cell, and last
+    Observation ``planes`` is float32 ``[H, W, T + 1]``: how many objects of each type there are on each cell, and last
     the agent. Walls are not shown.
     """
 
     def __init__(
-        self, level: Level, placement: str = "fixed", observation: str | None = None, moves: int = 5
+        self,
+        level: Level,
+        placement: str = "fixed",
+        observation: str | None = None,
+        moves: int = 5,
+        types: Sequence[int] | None = None,
     ) -> None:
         """The family of environments that have the array shapes of ``level``; ``level`` is their default.
 
@@ -63,9 +69,11 @@ class GridWorld(environment.Environment[Any, Any]):
             placement: ``fixed`` or ``random``.
             observation: ``index`` or ``planes``; ``index`` for fixed placement by default.
             moves: 5 (up, down, left, right, stay) or 9 (the eight neighbours, then stay).
+            types: for each of the ``K`` objects the plane that shows it, ``0 .. T - 1``; one plane for each by default.
 
         Raises:
-            ValueError: for another placement, observation or number of moves, or a batch of levels.
+            ValueError: for another placement, observation or number of moves, types that do not number ``K``
+                objects, or a batch of levels.
         """
         super().__init__()
         if placement not in PLACEMENTS:
@@ -88,7 +96,13 @@ class GridWorld(environment.Environment[Any, Any]):
         self._level, self._random, self._planes = level, placement == "random", observation == "planes"
         self._shape: tuple[int, int] = level.walls.shape  # type: ignore[assignment]
         self._slots = level.reward.shape[0]
-        self._types = int(np.max(level.object_type)) + 1
+        types = list(range(self._slots)) if types is None else list(types)
+        if len(types) != self._slots or set(types) != set(range(max(types) + 1)):
+            raise ValueError(
+                f"types is {types}; it must number the types of the level's {self._slots} objects from 0, leaving "
+                "none out"
+            )
+        self._shown_by = _columns(types)
 
     @property
     def default_params(self) -> Any:
@@ -134,13 +148,12 @@ class GridWorld(environment.Environment[Any, Any]):
         if not self._planes:
             bits = jnp.asarray(2 ** np.arange(self._slots) * cells, jnp.int32)
             return state.agent + jnp.sum(jnp.where(state.exists, bits, 0), dtype=jnp.int32)
-        planes = self._types + 1
-        # Comparing is a fused kernel where scattering is a loop.
-        shown = jnp.where(state.exists, state.object_cells * planes + params.object_type, -1)
-        shown = jnp.append(shown, state.agent * planes + self._types)
-        flat = jnp.arange(cells * planes, dtype=jnp.int32)
-        counts = sum((flat == shown[k]).astype(jnp.float32) for k in range(self._slots + 1))
-        return jnp.asarray(counts).reshape(*self._shape, planes)
+        # Comparing is a fused kernel where scattering is a loop. The last entry is on no cell: it pads.
+        nowhere = jnp.full((1,), -1, jnp.int32)
+        at = jnp.concatenate([jnp.where(state.exists, state.object_cells, -1), state.agent[None], nowhere])
+        here = jnp.arange(cells, dtype=jnp.int32)[:, None]
+        planes = sum((here == at[row]).astype(jnp.float32) for row in self._shown_by)
+        return jnp.asarray(planes).reshape(*self._shape, -1)
 
     def action_space(self, params: Level | None = None) -> spaces.Discrete:
         return spaces.Discrete(self.num_actions)
@@ -149,13 +162,22 @@ class GridWorld(environment.Environment[Any, Any]):
         cells = self._shape[0] * self._shape[1]
         if not self._planes:
             return spaces.Discrete(cells * 2**self._slots)
-        return spaces.Box(0.0, float(self._slots), (*self._shape, self._types + 1), jnp.float32)
+        most, planes = self._shown_by.shape
+        return spaces.Box(0.0, float(most), (*self._shape, planes), jnp.float32)
 
     def _drawn_cells(self, u: jax.Array, params: Level) -> jax.Array:
         """Free cells, int32, for uniform numbers; those above 1 give some free cell too."""
         free = params.num_free.astype(jnp.float32)
         place = jnp.minimum(u * free, free - 1.0).astype(jnp.int32)
         return params.free_cells[place]
+
+
+def _columns(types: list[int]) -> np.ndarray:
+    """Which of ``[objects, agent, nothing]`` each plane shows, ``[most objects of one type, T + 1]``."""
+    agent, nothing = len(types), len(types) + 1
+    shown = [[k for k, t in enumerate(types) if t == plane] for plane in range(max(types) + 1)] + [[agent]]
+    most = max(map(len, shown))
+    return np.asarray([column + [nothing] * (most - len(column)) for column in shown]).T
 
 
 def _uniform(key: jax.Array, count: int) -> jax.Array:

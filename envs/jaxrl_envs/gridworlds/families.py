@@ -43,44 +43,44 @@ def sample_level(key: jax.Array, family: str) -> Level:
     """
     chosen = find_family(family)
     rows, columns = chosen.shape
-    slots = chosen.objects[1]
-    key_size, key_walls, key_cells, key_count, key_objects, key_steps = jax.random.split(key, 6)
+    cells, slots = rows * columns, chosen.objects[1]
+    # One draw for all: each call of the generator takes as long to compile as the rest of this function.
+    drawn = jax.random.uniform(key, (2 * cells + 3 * slots + 5,), jnp.float32)
+    u_walls, u_cells, u_objects, u = jnp.split(drawn, np.cumsum([cells, cells, 3 * slots]))
 
-    low, high = chosen.size
-    size = jax.random.randint(key_size, (2,), low, high + 1, jnp.int32)
-    inside = (jnp.arange(rows)[:, None] < size[0]) & (jnp.arange(columns) < size[1])
+    height, width = _whole(u[0], chosen.size), _whole(u[1], chosen.size)
+    inside = (jnp.arange(rows)[:, None] < height) & (jnp.arange(columns) < width)
     if chosen.layouts:
         drawings = np.array([[list(row) for row in LAYOUTS[name]] for name in chosen.layouts]) == "#"
-        walls = jnp.asarray(drawings)[jax.random.randint(key_walls, (), 0, len(drawings), jnp.int32)]
+        walls = jnp.asarray(drawings)[_whole(u[2], (0, len(drawings) - 1))]
     else:
-        drawn = jax.random.permutation(key_walls, rows * columns)[: chosen.walls]
-        walls = jnp.zeros((rows * columns,), bool).at[drawn].set(True).reshape(rows, columns)
+        places = jax.lax.top_k(u_walls, chosen.walls)[1]
+        walls = jnp.zeros((cells,), bool).at[places].set(True).reshape(rows, columns)
 
     # Free cells come first in random order, then walls of the level, then what is outside.
-    score = jax.random.uniform(key_cells, (rows, columns), jnp.float32)
+    score = u_cells.reshape(rows, columns)
     score = jnp.where(inside, jnp.where(walls, score - 1.0, score), -2.0)
-    cells = jax.lax.top_k(score.reshape(-1), slots + 1)[1].astype(jnp.int32)
-    walls = (walls | ~inside).reshape(-1).at[cells].set(False).reshape(rows, columns)
+    taken = jax.lax.top_k(score.reshape(-1), slots + 1)[1].astype(jnp.int32)
+    walls = (walls | ~inside).reshape(-1).at[taken].set(False).reshape(rows, columns)
     free_cells, num_free = listed_free_cells(walls)
 
-    present = jnp.arange(slots) < jax.random.randint(key_count, (), chosen.objects[0], slots + 1, jnp.int32)
-    u = jax.random.uniform(key_objects, (3, slots), jnp.float32)
+    present = jnp.arange(slots) < _whole(u[3], chosen.objects)
+    u_reward, u_terminate, u_respawn = u_objects.reshape(3, slots)
     lowest = jnp.where(jnp.arange(slots) == 0, 0.0, chosen.reward[0]).astype(jnp.float32)
     where_present = lambda x: jnp.where(present, x, jnp.float32(0))
     return Level(
-        height=size[0],
-        width=size[1],
+        height=height,
+        width=width,
         walls=walls,
         free_cells=free_cells,
         num_free=num_free,
-        start=cells[0],
-        object_cells=cells[1:],
-        object_type=jnp.arange(slots, dtype=jnp.int32),
+        start=taken[0],
+        object_cells=taken[1:],
         present=present,
-        reward=where_present(lowest + (chosen.reward[1] - lowest) * u[0]),
-        p_terminate=where_present(_log_uniform(u[1], P_TERMINATE)),
-        p_respawn=where_present(_log_uniform(u[2], P_RESPAWN)),
-        max_steps=_whole_log_uniform(key_steps, chosen.steps),
+        reward=where_present(lowest + (chosen.reward[1] - lowest) * u_reward),
+        p_terminate=where_present(_log_uniform(u_terminate, P_TERMINATE)),
+        p_respawn=where_present(_log_uniform(u_respawn, P_RESPAWN)),
+        max_steps=jnp.round(_log_uniform(u[4], chosen.steps)).astype(jnp.int32),
     )
 
 
@@ -90,14 +90,16 @@ def sample_lifetime(key: jax.Array, family: str) -> jax.Array:
     Raises:
         ValueError: for an unknown family.
     """
-    return _whole_log_uniform(key, find_family(family).lifetime)
+    drawn = _log_uniform(jax.random.uniform(key, (), jnp.float32), find_family(family).lifetime)
+    return jnp.round(drawn).astype(jnp.int32)
+
+
+def _whole(u: jax.Array, bounds: tuple[int, int]) -> jax.Array:
+    """A whole number within the bounds, from a uniform one in [0, 1)."""
+    low, high = bounds
+    return low + jnp.minimum(u * (high - low + 1), high - low).astype(jnp.int32)
 
 
 def _log_uniform(u: jax.Array, bounds: Range) -> jax.Array:
     low, high = np.log(bounds).astype(np.float32)
     return jnp.clip(jnp.exp(low + (high - low) * u), bounds[0], bounds[1])
-
-
-def _whole_log_uniform(key: jax.Array, bounds: tuple[int, int]) -> jax.Array:
-    drawn = _log_uniform(jax.random.uniform(key, (), jnp.float32), bounds)
-    return jnp.round(drawn).astype(jnp.int32)

@@ -35,7 +35,6 @@ class Level:
         num_free: int32, how many there are.
         start: int32, the agent's first cell.
         object_cells: int32 ``[K]``, read where placement is fixed.
-        object_type: int32 ``[K]``, the plane that shows the object.
         present: bool ``[K]``, false for padding.
         reward: float32 ``[K]``.
         p_terminate: float32 ``[K]``.
@@ -50,7 +49,6 @@ class Level:
     num_free: jax.Array
     start: jax.Array
     object_cells: jax.Array
-    object_type: jax.Array
     present: jax.Array
     reward: jax.Array
     p_terminate: jax.Array
@@ -77,10 +75,11 @@ def make_level(
     """A checked level.
 
     Args:
-        height, width: its size.
+        height: its rows.
+        width: its columns.
         start: ``(row, column)`` of the agent at the start of each episode.
-        objects: their rewards, chances and cells. Objects alike but for their cells are of one type. With cells
-            None throughout the level is for random placement alone.
+        objects: their rewards, chances and cells. With cells None throughout the level is for random
+            placement alone.
         max_steps: the time limit.
         walls: cells, or a bool array ``[height, width]``.
         shape: rows and columns of the arrays, ``(height, width)`` by default.
@@ -119,7 +118,6 @@ def make_level(
         if thing.cell is not None:
             _check_cell(f"the cell of object {i}", thing.cell, blocked, height, width)
 
-    kinds = list(dict.fromkeys(thing[:3] for thing in objects))
     padding = slots - len(objects)
     number = lambda cell: cell[0] * columns + cell[1]
     column = lambda values, fill, dtype: jnp.asarray([*values, *[fill] * padding], dtype)
@@ -132,7 +130,6 @@ def make_level(
         num_free=num_free,
         start=jnp.asarray(number(start), jnp.int32),
         object_cells=column([number(o.cell or start) for o in objects], number(start), jnp.int32),
-        object_type=column([kinds.index(o[:3]) for o in objects], 0, jnp.int32),
         present=column([True] * len(objects), False, jnp.bool_),
         reward=column([o.reward for o in objects], 0.0, jnp.float32),
         p_terminate=column([o.p_terminate for o in objects], 0.0, jnp.float32),

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxrl_envs.fusion import computed_once
 from jaxrl_envs.spaces import Box, Discrete, Space
 from jaxrl_evolve.distributions import Categorical, Distribution, Normal, TanhNormal
 from jaxrl_evolve.orthogonal import orthogonal
@@ -135,7 +136,10 @@ class Head(nn.Module):
         width = x.shape[1 if self.batch_first else 0]
         kernel = self.param("kernel", orthogonal(self.scale), (width, self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return x @ kernel + bias if self.batch_first else kernel.T @ x + bias[:, None]
+        if self.batch_first:
+            return x @ kernel + bias
+        # A transposed copy of this small matrix lets XLA use its faster product.
+        return computed_once(kernel.T) @ x + bias[:, None]
 
 
 class TowerGRU(nn.Module):
@@ -251,7 +255,7 @@ class ActorCritic(nn.Module):
 
     def critic(self, x: Array) -> Array:
         """``[towers, H, B]`` to values ``[B]``."""
-        return self.value_head(x[-1])[0]
+        return self.value_head(x[-1])[:, 0] if self.batch_first else self.value_head(x[-1])[0]
 
     def __call__(self, obs: Array, memory: Any) -> Any:
         """Touches every parameter once, for `init`."""
@@ -397,6 +401,7 @@ def make_network(config: NetworkConfig, observation_space: Space, action_space: 
                 x, _ = net.recur(x, flat(memory, 2)[:, -1:])
             return net.critic(net.after_memory(x))
 
-        return cast(Array, single.apply(tower(params, towers - 1), method=compute)).reshape(obs.shape[:2])
+        alone = single if recurrent else acting
+        return cast(Array, alone.apply(tower(params, towers - 1), method=compute)).reshape(obs.shape[:2])
 
     return Network(init, actor, policy, policy_and_value, unroll, value, initial_memory, recurrent)

@@ -24,6 +24,7 @@ from jaxrl_envs.fusion import computed_once
 from jaxrl_evolve.clock import Clock, linear_schedule
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.learners.minibatches import make_minibatches
+from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
 from jaxrl_evolve.networks import Network, NetworkConfig, make_network
 from jaxrl_evolve.normalisation import ReturnScale, RunningMoments
 from jaxrl_evolve.objectives import Objective, ObjectiveBatch, ObjectiveOutputs, ppo_clip
@@ -113,7 +114,7 @@ class PPOState:
 
     Attributes:
         params: network parameters.
-        optimiser: optax state over the raveled parameters.
+        optimiser: state of `clipped_step` over the raveled parameters.
         observations: running moments of observations, or ``()``.
         returns: running scale of returns, or ``()``.
     """
@@ -122,14 +123,6 @@ class PPOState:
     optimiser: Any
     observations: Any
     returns: Any
-
-
-def _optimiser(hp: PPOHyperparameters) -> optax.GradientTransformation:
-    """Clipped Adam without a learning rate; ``hp`` may be traced, so it is built where it is used."""
-    return optax.chain(
-        optax.clip_by_global_norm(hp.max_grad_norm),  # type: ignore[arg-type]
-        optax.scale_by_adam(eps=hp.adam_eps),  # type: ignore[arg-type]
-    )
 
 
 def next_values(
@@ -185,7 +178,7 @@ def ppo(
         params = network.init(key)
         return PPOState(
             params=params,
-            optimiser=_optimiser(hp).init(ravel_pytree(params)[0]),
+            optimiser=init_optimiser("adam", ravel_pytree(params)[0]),
             observations=RunningMoments.of_shape(env.observation_space.shape)
             if config.normalise_observations
             else (),
@@ -239,7 +232,6 @@ def ppo(
         advantage, target = gae(
             reward, value, next_value, trajectory.terminated, trajectory.ended, hp.gamma, hp.gae_lambda
         )
-        optimiser = _optimiser(hp)
         learning_rate = linear_schedule(clock, hp.learning_rate, hp.learning_rate_end)
 
         def loss(params: Any, batch: ObjectiveBatch, memory: Any, clock: Clock) -> tuple[Array, Any]:
@@ -261,9 +253,11 @@ def ppo(
                 params, batch, memory, replace(clock, epoch=epoch)
             )
             flat, unravel = ravel_pytree(gradient)
-            metrics = {"loss": total, "grad_norm": optax.tree.norm(flat), **metrics}
-            step, optimiser_state = optimiser.update(flat, optimiser_state)
-            params = optax.apply_updates(params, unravel(-learning_rate * jnp.asarray(step)))
+            step, size, optimiser_state = clipped_step(
+                "adam", optimiser_state, flat, learning_rate, hp.max_grad_norm, hp.adam_eps
+            )
+            metrics = {"loss": total, "grad_norm": size, **metrics}
+            params = optax.apply_updates(params, unravel(step))
             # One vector per step instead of one array per metric: fewer kernels in the innermost loop.
             return (params, optimiser_state), (jnp.stack(list(metrics.values())), metrics)
 

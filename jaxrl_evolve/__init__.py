@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from jaxrl_evolve._cpu import use_safe_scheduler
+from jaxrl_evolve._cpu import set_xla_flags
 
 if TYPE_CHECKING:
     from jaxrl_evolve._cpu import use_all_cores
@@ -184,7 +184,7 @@ _MODULE_OF = {
     "vtrace": "returns",
 }
 
-use_safe_scheduler()
+set_xla_flags()
 
 
 def __getattr__(name: str) -> Any:

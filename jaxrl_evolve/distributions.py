@@ -97,11 +97,12 @@ class Categorical:
     def entropy(self) -> Float[Array, "*B"]:
         """Entropy in nats; forbidden actions add nothing."""
         if self._unrolled:
-            columns = self._columns()
-            normaliser = _log_sum_exp(columns)
-            allowed = [jnp.where(column > -jnp.inf, column, 0.0) for column in columns]
-            expected = [jnp.exp(c - normaliser) * x for c, x in zip(columns, allowed, strict=True)]
-            return normaliser - sum(expected[1:], expected[0])
+            # Of the columns' distances below the largest, whose exponentials the log-probability needs too.
+            largest, terms = _exponentials(self._columns())
+            below = [jnp.where(c > -jnp.inf, c - largest, 0.0) for c in self._columns()]
+            total = sum(terms[1:], terms[0])
+            expected = [term * x for term, x in zip(terms, below, strict=True)]
+            return jnp.log(total) - sum(expected[1:], expected[0]) / total
         log_probs = self.log_probs
         probs = jnp.exp(log_probs)
         return -jnp.sum(probs * jnp.where(probs > 0, log_probs, 0.0), axis=-1)
@@ -245,10 +246,15 @@ class TanhNormal:
 Distribution = Categorical | Normal | TanhNormal
 
 
+def _exponentials(columns: list[Array]) -> tuple[Array, list[Array]]:
+    """The largest of equally shaped arrays (a constant to derivatives), and ``exp(column - largest)`` of each."""
+    largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, columns))
+    return largest, [jnp.exp(column - largest) for column in columns]
+
+
 def _log_sum_exp(columns: list[Array]) -> Array:
     """The logarithm of the summed exponentials of equally shaped arrays."""
-    largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, columns))
-    terms = [jnp.exp(column - largest) for column in columns]
+    largest, terms = _exponentials(columns)
     return largest + jnp.log(sum(terms[1:], terms[0]))
 
 

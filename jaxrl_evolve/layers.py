@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxrl_envs.fusion import computed_once
 from jaxrl_envs.spaces import Discrete, Space
 from jaxrl_evolve.orthogonal import orthogonal
 
@@ -60,7 +61,10 @@ class Head(nn.Module):
         width = x.shape[1 if self.batch_first else 0]
         kernel = self.param("kernel", orthogonal(self.scale), (width, self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return x @ kernel + bias if self.batch_first else kernel.T @ x + bias[:, None]
+        if self.batch_first:
+            return x @ kernel + bias
+        # A transposed copy of this small matrix lets XLA use its faster product.
+        return computed_once(kernel.T) @ x + bias[:, None]
 
 
 class TowerGRU(nn.Module):

@@ -156,7 +156,8 @@ class ActorCritic(nn.Module):
 
     def critic(self, x: Array) -> Array:
         """``[towers, H, B]`` to ``[1 + predictions, B]``: values, then logits of the predictions."""
-        return self.value_head(x[-1])
+        out = self.value_head(x[-1])
+        return out.T if self.batch_first else out
 
     def __call__(self, obs: Array, memory: Any) -> Any:
         """Touches every parameter once, for `init`."""
@@ -314,7 +315,9 @@ def make_network(
                 x, _ = net.recur(x, flat(memory, 2)[:, -1:])
             return net.critic(net.after_memory(x))
 
-        return cast(Array, single.apply(tower(params, towers - 1), method=compute))
+        # Batch first is faster here, too, but has no memory.
+        alone = single if recurrent else acting
+        return cast(Array, alone.apply(tower(params, towers - 1), method=compute))
 
     def value(params: Any, obs: Array, memory: Any) -> Array:
         return criticise(params, obs, memory)[0].reshape(obs.shape[:2])

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-FLAG = "--xla_cpu_enable_concurrency_optimized_scheduler"
+from jaxrl_evolve import _cpu
+from jaxrl_evolve._cpu import FLAG, WIDTH
 
 
 def start(*arguments: str, flags: str = "", timeout: float = 60) -> subprocess.CompletedProcess[str]:
@@ -30,7 +31,27 @@ def test_scheduler_is_off_before_the_backend_starts(before, after):
     code = "import jax, jaxrl_evolve, os; jax.devices(); print(os.environ['XLA_FLAGS'])"
     done = start("-W", "error", "-c", code, flags=before)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == after
+    assert " ".join(flag for flag in done.stdout.split() if not flag.startswith(WIDTH)) == after
+
+
+def test_wide_vectors_are_used_where_they_cost_nothing(monkeypatch, tmp_path):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("flags : avx2 avx512f avx512_vbmi2\n")
+    assert _cpu._has_fast_wide_vectors(cpuinfo)
+    cpuinfo.write_text("flags : avx2 avx512f\n")
+    assert not _cpu._has_fast_wide_vectors(cpuinfo)
+    assert not _cpu._has_fast_wide_vectors(tmp_path / "none")
+
+    monkeypatch.setattr(_cpu, "_backend_is_running", lambda: False)
+    monkeypatch.setattr(_cpu, "_has_fast_wide_vectors", lambda: True)
+    for before, after in (("", f"{FLAG}=false {WIDTH}=512"), (f"{WIDTH}=256", f"{WIDTH}=256 {FLAG}=false")):
+        monkeypatch.setenv("XLA_FLAGS", before)
+        _cpu.set_xla_flags()
+        assert os.environ["XLA_FLAGS"] == after
+    monkeypatch.setattr(_cpu, "_has_fast_wide_vectors", lambda: False)
+    monkeypatch.setenv("XLA_FLAGS", "")
+    _cpu.set_xla_flags()
+    assert os.environ["XLA_FLAGS"] == f"{FLAG}=false"
 
 
 def test_a_backend_already_running_is_warned_about_once():
@@ -41,11 +62,9 @@ def test_a_backend_already_running_is_warned_about_once():
 
 
 def test_unknown_jaxlib_is_left_alone(monkeypatch):
-    from jaxrl_evolve import _cpu
-
     monkeypatch.setenv("XLA_FLAGS", "")
     monkeypatch.setattr(_cpu, "version", lambda _: "99.0.0.dev1")
-    _cpu.use_safe_scheduler()
+    _cpu.set_xla_flags()
     assert os.environ["XLA_FLAGS"] == ""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ def computed_once(tree: X) -> X:
         tree: integer or floating arrays of at most 32 bits; other leaves pass as they are.
     """
 
-    def leaf(x: jax.Array) -> jax.Array:
+    def leaf(x: Any) -> Any:
         unsigned = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}.get(x.dtype.itemsize)
         number = jnp.issubdtype(x.dtype, jnp.integer) or jnp.issubdtype(x.dtype, jnp.floating)
         if unsigned is None or not number:

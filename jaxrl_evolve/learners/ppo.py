@@ -24,6 +24,7 @@ from jaxrl_envs.fusion import computed_once
 from jaxrl_evolve.clock import Clock, linear_schedule
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.learners.minibatches import make_minibatches
+from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
 from jaxrl_evolve.networks import Network, NetworkConfig, make_network
 from jaxrl_evolve.normalisation import ReturnScale, RunningMoments
 from jaxrl_evolve.objectives import Objective, ObjectiveBatch, ObjectiveOutputs, ppo_clip
@@ -117,7 +118,7 @@ class PPOState:
 
     Attributes:
         params: network parameters.
-        optimiser: optax state over the raveled parameters.
+        optimiser: state of `clipped_step` over the raveled parameters.
         observations: running moments of observations, or ``()``.
         returns: running scale of returns, or ``()``.
     """
@@ -126,20 +127,6 @@ class PPOState:
     optimiser: Any
     observations: Any
     returns: Any
-
-
-def norm(flat: Float[Array, " P"]) -> Float[Array, ""]:
-    """Euclidean norm, with derivative zero where it is zero, for those who differentiate an update."""
-    square = jnp.square(flat).sum()
-    return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
-
-
-def _optimiser(config: PPOConfig, hp: PPOHyperparameters) -> optax.GradientTransformation:
-    """Steps without a learning rate; ``hp`` may be traced, so it is built where it is used."""
-    if config.optimiser == "sgd":
-        return optax.identity()
-    # The root keeps Adam's derivative finite at a gradient of zero; at a thousandth of eps it does nothing else.
-    return optax.scale_by_adam(eps=hp.adam_eps, eps_root=jnp.square(1e-3 * hp.adam_eps))  # type: ignore[arg-type]
 
 
 def next_values(
@@ -195,7 +182,7 @@ def ppo(
         params = network.init(key)
         return PPOState(
             params=params,
-            optimiser=_optimiser(config, hp).init(ravel_pytree(params)[0]),
+            optimiser=init_optimiser(config.optimiser, ravel_pytree(params)[0]),
             observations=RunningMoments.of_shape(env.observation_space.shape)
             if config.normalise_observations
             else (),
@@ -282,7 +269,6 @@ def ppo(
         value, advantage, target = assess(state, trajectory, hp)
         trajectory = replace(trajectory, policy=replace(trajectory.policy, value=value))
         targets = targets_of(state, ObjectiveBatch(trajectory, advantage, target, hp), eta, clock)
-        optimiser = _optimiser(config, hp)
         learning_rate = linear_schedule(clock, hp.learning_rate, hp.learning_rate_end)
 
         def loss(params: Any, batch: ObjectiveBatch, memory: Any, clock: Clock) -> tuple[Array, Any]:
@@ -298,11 +284,11 @@ def ppo(
                 params, batch, memory, replace(clock, epoch=epoch)
             )
             flat, unravel = ravel_pytree(gradient)
-            size = norm(flat)
+            step, size, optimiser_state = clipped_step(
+                config.optimiser, optimiser_state, flat, learning_rate, hp.max_grad_norm, hp.adam_eps
+            )
             metrics = {"loss": total, "grad_norm": size, **metrics}
-            clipped = flat * jnp.minimum(1.0, hp.max_grad_norm / jnp.maximum(size, 1e-30))
-            step, optimiser_state = optimiser.update(clipped, optimiser_state)
-            params = optax.apply_updates(params, unravel(-learning_rate * jnp.asarray(step)))
+            params = optax.apply_updates(params, unravel(step))
             # One vector per step instead of one array per metric: fewer kernels in the innermost loop.
             return (params, optimiser_state), (jnp.stack(list(metrics.values())), metrics)
 

@@ -37,12 +37,12 @@ def test_fitness_rises_on_a_quadratic(shaping: Any):
         sigma = sigma_of(config, state.generation)
         keys = jax.random.split(key_noise, config.pairs)
         both = jnp.stack(
-            [jax.vmap(lambda k, s=s: fitness(member(state.mean, k, sigma, s)))(keys) for s in (1.0, -1.0)], 1
+            [jax.vmap(lambda k, s=s: fitness(member(state.eta, k, sigma, s)))(keys) for s in (1.0, -1.0)], 1
         )
         weights, _ = pair_weights(both, shaping)
-        gradient = ascent(weights, keys, state.mean, sigma)
+        gradient = ascent(weights, keys, state.eta, sigma)
         state, _ = evolve(config, state, gradient, key)
-        return state, fitness(state.mean)
+        return state, fitness(state.eta)
 
     start = init_evolution(config, random.key(0), jax.tree.map(jnp.zeros_like, target))
     state, curve = jax.lax.scan(generation, start, None, 50)

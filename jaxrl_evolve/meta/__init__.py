@@ -1,1 +1,18 @@
 """Meta-training: objectives that improve by what becomes of the agents that learn by them."""
+
+from jaxrl_evolve.meta.config import MetaTrainConfig
+from jaxrl_evolve.meta.evolution import EvolutionConfig
+from jaxrl_evolve.meta.gradient_config import GradientConfig
+from jaxrl_evolve.meta.horizons import HorizonConfig
+from jaxrl_evolve.meta.lifetimes import FitnessConfig
+from jaxrl_evolve.meta.train import MetaTrainResult, meta_train
+
+__all__ = [
+    "EvolutionConfig",
+    "FitnessConfig",
+    "GradientConfig",
+    "HorizonConfig",
+    "MetaTrainConfig",
+    "MetaTrainResult",
+    "meta_train",
+]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Generic, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
 import tyro
 
 from jaxrl_evolve.algorithms import find_algorithm
 from jaxrl_evolve.config import SinkConfig
 from jaxrl_evolve.meta.evolution import EvolutionConfig
+from jaxrl_evolve.meta.gradient_config import GradientConfig
 from jaxrl_evolve.meta.horizons import HorizonConfig
 from jaxrl_evolve.meta.lifetimes import FitnessConfig
 from jaxrl_evolve.names import suggestion
@@ -105,6 +106,11 @@ class MetaTrainConfig(Generic[S, C, H]):
     """Static settings of the agents."""
     hp: H
     """Hyperparameters of the agents."""
+    estimator: Literal["es", "meta-gradient"] = "es"
+    """How the objective's direction of improvement is found: by evolution strategies from whole lives, or by
+    differentiating through a few updates of each."""
+    gradient: GradientConfig = dataclasses.field(default_factory=GradientConfig)
+    """Meta-gradients."""
     fitness: FitnessConfig = dataclasses.field(default_factory=FitnessConfig)
     """What a life is worth."""
     env_options: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -163,6 +169,7 @@ class MetaTrainConfig(Generic[S, C, H]):
             "horizons": family.horizons,
             "learner": preset.config,
             "hp": preset.hp,
+            "gradient": GradientConfig(),
             "fitness": FitnessConfig(),
             "sinks": SinkConfig(),
         }
@@ -189,12 +196,22 @@ class MetaTrainConfig(Generic[S, C, H]):
         least, most = self.horizons.range
         return HorizonRange(float(least * self.steps_per_update), float(most * self.steps_per_update))
 
+    @property
+    def agents(self) -> int:
+        """Agents, or pairs of them, that a generation can be split into."""
+        return self.evolution.pairs if self.estimator == "es" else self.gradient.lifetimes
+
     def complete_settings(self) -> Any:
-        """The objective's settings, time features scaled for the lifetimes that are trained on."""
-        time = self.settings.time
-        if not time.size:
-            return self.settings
-        return replace(self.settings, time=replace(time, horizons=self.horizon_range))
+        """The objective's settings, time features scaled for the lifetimes that are trained on.
+
+        A meta-gradient cannot leave parameters of zero, so with one LPG starts at random.
+        """
+        settings, time = self.settings, self.settings.time
+        if time.size:
+            settings = replace(settings, time=replace(time, horizons=self.horizon_range))
+        if self.estimator == "meta-gradient" and isinstance(settings, LPGConfig):
+            settings = replace(settings, start="random")
+        return settings
 
 
 def from_json(data: Mapping[str, Any]) -> MetaTrainConfig[Any, Any, Any]:

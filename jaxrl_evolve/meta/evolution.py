@@ -64,13 +64,13 @@ class EvolutionState:
     """State between two generations.
 
     Attributes:
-        mean: the objective's parameters ``eta``.
+        eta: the objective's parameters, mean of the population.
         optimiser: Adam's state.
         generation: generations made, int32 scalar.
         key: typed key, the only source of randomness.
     """
 
-    mean: Any
+    eta: Any
     optimiser: Any
     generation: Int[Array, ""]
     key: Array
@@ -163,8 +163,8 @@ def evolve(
     step, optimiser = _optimiser(config).update(gradient, state.optimiser)
     decay = jnp.float32(config.learning_rate_decay) ** state.generation
     rate = jnp.maximum(config.learning_rate * decay, config.learning_rate_floor)
-    mean = jax.tree.map(lambda m, s: m + rate * (s - config.weight_decay * m), state.mean, step)
-    moved = jax.tree.map(jnp.subtract, mean, state.mean)
+    mean = jax.tree.map(lambda m, s: m + rate * (s - config.weight_decay * m), state.eta, step)
+    moved = jax.tree.map(jnp.subtract, mean, state.eta)
     metrics = {
         "gradient_norm": optax.tree.norm(gradient),
         "step_norm": optax.tree.norm(moved),

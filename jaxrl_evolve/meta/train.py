@@ -19,8 +19,9 @@ import numpy as np
 from jaxrl_evolve import figures, random
 from jaxrl_evolve.experiment import traced
 from jaxrl_evolve.meta.config import MetaTrainConfig
-from jaxrl_evolve.meta.evolution import EvolutionState
-from jaxrl_evolve.meta.generation import Programs, build_meta, make_programs
+from jaxrl_evolve.meta.experiment import Programs, build_meta, make_test
+from jaxrl_evolve.meta.generation import evolution_programs
+from jaxrl_evolve.meta.gradient import gradient_programs
 from jaxrl_evolve.meta.lifetimes import PAIRS
 from jaxrl_evolve.objectives.stored import FILE_NAME, StoredObjective, save
 from jaxrl_evolve.training import folder as folders
@@ -50,7 +51,7 @@ class MetaTrainResult:
     config: MetaTrainConfig[Any, Any, Any]
     summary: dict[str, Any]
     objective: StoredObjective
-    state: EvolutionState
+    state: Any
     rows: list[dict[str, Any]]
 
 
@@ -78,12 +79,13 @@ def meta_train(
         Interrupted: SIGINT or SIGTERM came; the last whole generation is saved if there is a folder.
     """
     experiment = build_meta(config)
-    pairs = config.evolution.pairs
-    mesh = mesh_for(PAIRS, pairs)
+    mesh = mesh_for(PAIRS, config.agents)
     root = random.key(config.seed)
-    programs = make_programs(config, experiment, jax.random.fold_in(root, _TESTS), mesh)
+    make = {"es": evolution_programs, "meta-gradient": gradient_programs}[config.estimator]
+    programs = make(config, experiment, mesh)
+    test = make_test(config, experiment, jax.random.fold_in(root, _TESTS))
     with contextlib.ExitStack() as stack:
-        run = _Run(config, programs, mesh)
+        run = _Run(config, programs, test, mesh)
         if out is not None:
             run.folder = claim(out, folders.plain(config), stack, resume=resume, overwrite=overwrite)
         stack.callback(run.close)
@@ -113,10 +115,13 @@ def meta_train(
 class _Run:
     """Host state of one meta-training; `meta_train` is its only user."""
 
-    def __init__(self, config: MetaTrainConfig[Any, Any, Any], programs: Programs, mesh: Any) -> None:
+    def __init__(
+        self, config: MetaTrainConfig[Any, Any, Any], programs: Programs, test: Any, mesh: Any
+    ) -> None:
         self.config = config
         self.mesh = mesh
         self.programs = programs
+        self.test = test
         self.folder: folders.RunFolder | None = None
         self.checkpoints: Checkpoints | None = None
         self.sink = sinks.Sink(lambda row, step: None, lambda: None)
@@ -131,10 +136,11 @@ class _Run:
         hp = traced(self.config.hp)
         self.hp = hp if self.mesh is None else place(hp, self.mesh)
         began = time.perf_counter()
-        state = jax.jit(self.programs.init)(jax.random.fold_in(root, 0))
-        self.state = state if self.mesh is None else place(to_host_keys(state), self.mesh)
-        self._generation = jax.jit(self.programs.generation).lower(self.state, self.hp).compile()
-        self._test = jax.jit(self.programs.test).lower(self.state.mean, self.hp).compile()
+        self.state = self._laid_out(jax.jit(self.programs.init)(jax.random.fold_in(root, 0), hp))
+        where = jax.tree.map(lambda x: x.sharding, self.state)
+        generation = jax.jit(self.programs.generation, donate_argnums=0, out_shardings=(where, None))
+        self._generation = generation.lower(self.state, self.hp).compile()
+        self._test = jax.jit(self.test).lower(self.state.eta, self.hp).compile()
         self.compile_seconds += time.perf_counter() - began
         if self.folder is None:
             return
@@ -155,6 +161,14 @@ class _Run:
                 self.env_steps if self.generations else None,
             )
 
+    def _laid_out(self, state: Any) -> Any:
+        """The state over the mesh's devices, what belongs to single agents split."""
+        if self.mesh is None:
+            return state
+        parts = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
+        axes = {name: (PAIRS,) if name in self.programs.split else () for name in parts}
+        return type(state)(**{name: place(part, self.mesh, *axes[name]) for name, part in parts.items()})
+
     def advance(self, progress: TrainingProgress) -> None:
         """Make one generation, report it and save it."""
         c = self.config
@@ -171,7 +185,7 @@ class _Run:
             **metrics,
         }
         if self.generations % c.test_every == 0 or self.generations == c.generations:
-            fitness, _, best = (np.asarray(x) for x in to_host(self._test(self.state.mean, self.hp)))
+            fitness, _, best = (np.asarray(x) for x in to_host(self._test(self.state.eta, self.hp)))
             row["test_fitness"] = fitness
             if np.isfinite(best).all():
                 row["test_optimum"] = best
@@ -201,7 +215,7 @@ class _Run:
         return StoredObjective(
             kind=c.family.kind,
             settings=c.complete_settings(),
-            eta=to_host(self.state.mean),
+            eta=to_host(self.state.eta),
             horizons=c.horizon_range,
             environments=(c.env,),
             budget={
@@ -280,13 +294,6 @@ def draw_fitness(config: MetaTrainConfig[Any, Any, Any], folder: folders.RunFold
         title=f"{config.objective} on {config.env}",
         xlabel="Generation",
         ylabel=label,
-    )
-
-
-def to_host_keys(state: Any) -> Any:
-    """Arrays as NumPy, keys as they are: what `place` lays out over a mesh."""
-    return jax.tree.map(
-        lambda x: x if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else np.asarray(x), state
     )
 
 

@@ -60,6 +60,39 @@ class Chunk(NamedTuple):
     steps_per_update: int
 
 
+def make_update(
+    learner: Learner, venv: VectorEnv, rollout_length: int
+) -> Callable[[TrainState, Any, Any, Any, Array], tuple[TrainState, dict[str, Array], EpisodeSums]]:
+    """One update of one run, ``(state, hp, eta, env_params, horizon) -> (state, metrics, ended episodes)``.
+
+    It can be differentiated with respect to ``eta`` and to the learner's state: through the learner's
+    update, not through what happened, which is a fact.
+
+    Args:
+        learner: built for ``venv.num_envs`` environments.
+        venv: the environments.
+        rollout_length: steps per environment ``T``.
+    """
+    steps_per_update = venv.num_envs * rollout_length
+
+    def one_update(
+        state: TrainState, hp: Any, eta: Any, env_params: Any, horizon: Array
+    ) -> tuple[TrainState, dict[str, Array], EpisodeSums]:
+        key, key_pool, key_rollout, key_update = jax.random.split(state.key, 4)
+        envs = venv.refresh(key_pool, state.envs, env_params)
+        envs, memory, trajectory, episodes = jax.lax.stop_gradient(
+            rollout(key_rollout, learner, state.learner, venv, envs, state.memory, env_params, rollout_length)
+        )
+        clock = Clock.at(state.updates * float(steps_per_update), horizon * float(steps_per_update))
+        updated, metrics = learner.update(key_update, state.learner, trajectory, hp, eta, clock)
+        good = jnp.isfinite(metrics["loss"]) & (state.diverged < 0)
+        kept = jax.tree.map(lambda new, old: jnp.where(good, new, old), updated, state.learner)
+        diverged = jnp.where(good | (state.diverged >= 0), state.diverged, state.updates)
+        return TrainState(kept, envs, memory, key, state.updates + 1, diverged), metrics, episodes
+
+    return one_update
+
+
 def make_chunk(learner: Learner, venv: VectorEnv, rollout_length: int) -> Chunk:
     """Tie a learner to its environments.
 
@@ -81,21 +114,8 @@ def make_chunk(learner: Learner, venv: VectorEnv, rollout_length: int) -> Chunk:
             diverged=jnp.full((), -1, jnp.int32),
         )
 
-    @jax.jit  # Traced once though called twice below: for its shapes, then in the loop.
-    def one_update(
-        state: TrainState, hp: Any, eta: Any, env_params: Any, horizon: Array
-    ) -> tuple[TrainState, dict[str, Array], EpisodeSums]:
-        key, key_pool, key_rollout, key_update = jax.random.split(state.key, 4)
-        envs = venv.refresh(key_pool, state.envs, env_params)
-        envs, memory, trajectory, episodes = rollout(
-            key_rollout, learner, state.learner, venv, envs, state.memory, env_params, rollout_length
-        )
-        clock = Clock.at(state.updates * float(steps_per_update), horizon * float(steps_per_update))
-        updated, metrics = learner.update(key_update, state.learner, trajectory, hp, eta, clock)
-        good = jnp.isfinite(metrics["loss"]) & (state.diverged < 0)
-        kept = jax.tree.map(lambda new, old: jnp.where(good, new, old), updated, state.learner)
-        diverged = jnp.where(good | (state.diverged >= 0), state.diverged, state.updates)
-        return TrainState(kept, envs, memory, key, state.updates + 1, diverged), metrics, episodes
+    # Traced once though called twice below: for its shapes, then in the loop.
+    one_update = jax.jit(make_update(learner, venv, rollout_length))
 
     def run(
         state: TrainState, hp: Any, eta: Any, env_params: Any, horizon: Array, updates: Array

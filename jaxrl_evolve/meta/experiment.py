@@ -1,0 +1,135 @@
+"""From the configuration of a meta-training to pure functions that every estimator shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from jaxrl_envs import make
+from jaxrl_envs.contract import Env
+from jaxrl_envs.vector import VectorEnv, resets_from_name, vectorize
+from jaxrl_evolve.algorithms import find_algorithm, find_objective
+from jaxrl_evolve.experiment import literal, traced
+from jaxrl_evolve.learners.learner import Learner
+from jaxrl_evolve.meta.config import MetaTrainConfig
+from jaxrl_evolve.meta.lifetimes import live_pairs, make_lifetime
+from jaxrl_evolve.objectives import Objective
+from jaxrl_evolve.objectives.stored import KINDS
+from jaxrl_evolve.training.chunk import make_chunk
+from jaxrl_evolve.training.programs import sequential_lanes
+
+
+class MetaExperiment(NamedTuple):
+    """What a configuration means.
+
+    Attributes:
+        env: the environment, or one level of the family.
+        objective: what is meta-trained.
+        learner: the agent.
+        venv: its environments.
+        lifetime: one agent's life, see `make_lifetime`.
+        start: ``key -> eta``.
+    """
+
+    env: Env
+    objective: Objective
+    learner: Learner
+    venv: VectorEnv
+    lifetime: Callable[..., tuple[Array, dict[str, Array]]]
+    start: Callable[[Array], Any]
+
+
+class Programs(NamedTuple):
+    """Compilable functions of a meta-training.
+
+    Attributes:
+        init: ``(key, hp) -> state``; ``state.eta`` are the objective's parameters.
+        generation: ``(state, hp) -> (state, metrics)``. Metrics are float32 scalars, or vectors whose size is
+            fixed; ``fitness``, ``failed`` and ``updates`` (that agents made, all together) are always there.
+        split: fields of the state whose leaves lead with agents, to be split over the mesh.
+    """
+
+    init: Callable[[Array, Any], Any]
+    generation: Callable[[Any, Any], tuple[Any, dict[str, Array]]]
+    split: tuple[str, ...] = ()
+
+
+def build_meta(config: MetaTrainConfig[Any, Any, Any]) -> MetaExperiment:
+    """Look everything up and check that it fits together; compiles nothing.
+
+    Raises:
+        ValueError: a name is not known, sizes don't fit, or the objective to start from is another's.
+    """
+    objective = KINDS[config.family.kind].make(config.complete_settings())
+    env = make(config.env, **{name: literal(text) for name, text in config.env_options.items()})
+    algorithm = find_algorithm(config.family.algorithm)
+    size, length = config.num_envs, config.rollout_length
+    learner = algorithm.make(env, size, length, config.learner, traced(config.hp), objective)
+    venv = vectorize(env, size, resets_from_name(config.resets))
+    lifetime = make_lifetime(env, learner, make_chunk(learner, venv, length), config.fitness)
+    start = _started_from(config.start, objective) if config.start else objective.init
+    return MetaExperiment(env, objective, learner, venv, lifetime, start)
+
+
+def _started_from(name: str, objective: Objective) -> Callable[[Array], Any]:
+    """The parameters of a stored objective, zeros for the time inputs it does not have."""
+    other = find_objective(name)
+    key = jax.random.key(0)
+    there, wanted = other.init(key), jax.eval_shape(objective.init, key)
+    missing = set(wanted) - set(there) if isinstance(there, dict) else set()
+    fits = isinstance(there, dict) and all("time" in leaf for leaf in missing) and set(there) <= set(wanted)
+    if not fits or any(there[leaf].shape != wanted[leaf].shape for leaf in there):
+        raise ValueError(
+            f"start is {name!r}, an objective {other.name!r} whose parameters are not those of this "
+            f"{objective.name!r}; only time inputs may be missing"
+        )
+    eta = {**there, **{leaf: jnp.zeros(wanted[leaf].shape, jnp.float32) for leaf in missing}}
+    return lambda key: eta
+
+
+def tasks(env: Env, keys: Array) -> Any:
+    """Parameters of one task per key, leaves ``[keys, ...]``."""
+    if env.sample_params is not None:
+        return jax.vmap(env.sample_params)(keys)
+    return jax.tree.map(lambda x: jnp.broadcast_to(x, (keys.shape[0], *jnp.shape(x))), env.params)
+
+
+def lanes_of(config: MetaTrainConfig[Any, Any, Any], agents: int) -> int:
+    """How many groups of ``agents`` agents live side by side on one device; 0 is all."""
+    if config.lanes >= 0:
+        return config.lanes
+    on_cpu = jax.default_backend() == "cpu"
+    return max(1, sequential_lanes(config.steps_per_update) // agents) if on_cpu else 0
+
+
+def make_test(
+    config: MetaTrainConfig[Any, Any, Any], experiment: MetaExperiment, root: Array
+) -> Callable[[Any, Any], tuple[Float[Array, " tests"], Int[Array, " tests"], Float[Array, " tests"]]]:
+    """Lives on held-out tasks, ``(eta, hp) -> (fitness, horizons, optimum)``; the last is NaN where unknown.
+
+    Args:
+        config: says how many, and over which range of horizons.
+        experiment: what it means.
+        root: root key of the held-out tasks.
+    """
+    env, count = experiment.env, config.tests
+    live = live_pairs(experiment.lifetime, lanes_of(config, 1), signs=(0.0,))
+    low, high = config.horizons.range
+
+    def test(eta: Any, hp: Any) -> tuple[Array, Array, Array]:
+        key_tasks, key_lives = jax.random.split(root)
+        params = tasks(env, jax.random.split(key_tasks, count))
+        spread = jnp.linspace(jnp.log(float(low)), jnp.log(float(high)), count)
+        lengths = jnp.round(jnp.exp(spread)).astype(jnp.int32)
+        keys = jax.random.split(key_lives, count)
+        lives = live(eta, jnp.float32(0.0), keys, keys, hp, params, lengths)
+        best = jnp.full((count,), jnp.nan)
+        if env.optimal_return is not None:
+            best = jax.lax.map(env.optimal_return, params)
+        return lives.fitness[:, 0], lengths, best
+
+    return test

@@ -350,3 +350,18 @@ def test_the_range_of_training_is_told():
     assert lpo().horizons is None and dpo().horizons is None
     assert lpo(MULTI).horizons == HorizonRange(10, 1000)
     assert lpo(MULTI, horizons=HorizonRange(1, 2)).horizons == HorizonRange(1, 2)
+
+
+def test_around_zero_a_pair_is_one_objective_and_a_drawn_input_layer_tells_its_members_apart():
+    """Regression: antithetic evolution from zeros compares two equal objectives and never moves."""
+    log_ratio = jnp.linspace(-0.5, 0.5, 21)
+    advantage = jnp.where(jnp.arange(21) % 2 == 0, 1.0, -0.7)
+    noise = random_eta(jax.random.key(3), LPOConfig())
+    for start, same in (("zeros", True), ("hidden", False)):
+        config = LPOConfig(start=start)
+        centre = lpo(config).init(jax.random.key(0))
+        drift = lambda eta, c=config: lpo_drift(c)(eta, log_ratio, advantage, jnp.float32(0.2), jnp.zeros(0))
+        plus, minus = (drift(jax.tree.map(lambda m, e, s=s: m + s * e, centre, noise)) for s in (1.0, -1.0))
+        assert np.array_equal(plus, minus) == same
+        zero = drift(zero_eta(config))
+        np.testing.assert_array_equal(drift(centre), zero)

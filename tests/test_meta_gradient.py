@@ -13,6 +13,7 @@ import pytest
 from jaxrl_envs import make
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve import random
+from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.experiment import traced
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, ppo
 from jaxrl_evolve.meta.config import MetaTrainConfig
@@ -41,7 +42,12 @@ BLOCKS = {
 
 
 def returned(updates: int) -> Any:
-    """``eta -> what the policy earns after some updates``, by the very parts that meta-training is made of."""
+    """Two forms of ``eta -> what the policy earns after some updates``.
+
+    The first is made of the parts that meta-training is made of. It samples as it goes, so as a function it
+    jumps wherever an action changes, and its derivative leaves that out. The second replays what was sampled at
+    one ``eta``; it has the same derivative there, and no jumps.
+    """
     env = make("grid/random-small", level_seed=3)
     config = PPOConfig(epochs=1, minibatches=1, optimiser="sgd", network=NetworkConfig(encoder="tabular"))
     hp = traced(PPOHyperparameters(learning_rate=5.0, learning_rate_end=1.0, max_grad_norm=1e3))
@@ -50,28 +56,48 @@ def returned(updates: int) -> Any:
     one_update = make_update(learner, venv, 10)
     # A start at which policy and predictions differ from state to state: at zero some paths have no slope.
     state = make_chunk(learner, venv, 10).init(random.key(2), hp, env.params)
-    drawn = jax.tree.map(
-        lambda x: 0.5 * jax.random.normal(random.key(5), x.shape), state.learner.params
-    )
+    drawn = jax.tree.map(lambda x: 0.5 * jax.random.normal(random.key(5), x.shape), state.learner.params)
     state = dataclasses.replace(state, learner=dataclasses.replace(state.learner, params=drawn))
     weights = jax.random.normal(random.key(4), (10, 8))
 
-    def value(eta: Any) -> Any:
+    def sampling(eta: Any) -> Any:
+        after = state
+        for _ in range(updates):
+            after = one_update(after, hp, eta, env.params, jnp.float32(4.0))[0]
+        t = rollout(random.key(9), learner, after.learner, venv, after.envs, (), env.params, 10)[2]
+        return (t.policy.log_prob * weights).mean(), jax.lax.stop_gradient(t)
+
+    def replaying(eta: Any) -> Any:
         after, seen = state, []
         for _ in range(updates):
-            after, metrics, _ = one_update(after, hp, eta, env.params, jnp.float32(4.0))
-            seen.append(metrics)
-        t = rollout(random.key(9), learner, after.learner, venv, state.envs, (), env.params, 10)[2]
-        return (t.policy.log_prob * weights).mean()
+            key_rollout = jax.random.split(after.key, 4)[2]
+            seen.append(rollout(key_rollout, learner, after.learner, venv, after.envs, (), env.params, 10)[2])
+            after = one_update(after, hp, eta, env.params, jnp.float32(4.0))[0]
+        tested = sampling(eta)[1]
 
-    return jax.jit(value)
+        def value(eta: Any) -> Any:
+            agent = state.learner
+            for i, t in enumerate(seen):
+                clock = Clock.at(i * 80.0, 4.0 * 80.0)
+                agent = learner.update(random.key(0), agent, t, hp, eta, clock)[0]
+            log_probs = jax.nn.log_softmax(agent.params["policy"])
+            return (log_probs[tested.obs, tested.action] * weights).mean()
+
+        return value
+
+    return lambda eta: sampling(eta)[0], replaying
 
 
 @pytest.fixture(scope="module")
 def parts() -> Any:
     eta = jax.tree.map(lambda x: 1.5 * x + 0.05, init_parameters(SETTINGS, random.key(1)))
-    value = returned(2)
-    return eta, value, jax.jit(jax.grad(value))(eta)
+    sampling, replaying = returned(2)
+    gradient = jax.jit(jax.grad(sampling))(eta)
+    value = jax.jit(replaying(eta))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-7), gradient, jax.grad(value)(eta)
+    )
+    return eta, value, gradient
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -99,7 +125,7 @@ def test_every_block_is_reached_by_return_alone(parts: Any):
 
 def test_a_single_update_cannot_teach_the_predictions():
     """Nobody reads a prediction's target before the next update, so here zero is right."""
-    gradient = jax.grad(returned(1))(init_parameters(SETTINGS, random.key(1)))
+    gradient = jax.grad(returned(1)[0])(init_parameters(SETTINGS, random.key(1)))
     for name in BLOCKS["prediction head"]:
         np.testing.assert_array_equal(gradient[name], 0.0)
     assert np.abs(gradient["policy_kernel"]).max() > 0

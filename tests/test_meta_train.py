@@ -24,10 +24,10 @@ TINY: dict[str, Any] = {
     "generations": 4,
     "num_envs": 4,
     "rollout_length": 5,
-    "evolution": {"population": 4},
+    "evolution": {"population": 4, "sigma": 3.0},
     "gradient": {"lifetimes": 2, "inner_updates": 2},
     "horizons": {"low": 2, "high": 4},
-    "fitness": {"episodes": 4, "max_steps": 10},
+    "fitness": {"episodes": 8, "max_steps": 40, "average": 0.5},
     "settings": {"width": 3, "predictions": 2, "embedding": 2},
     "tests": 2,
     "test_every": 2,
@@ -135,7 +135,10 @@ def test_the_command_meta_trains_and_resumes_and_agents_train_by_the_result(
         ("meta-train lpg --env chain/delayed-short --generations 0", "generations is 0; it must be a whole"),
         ("meta-train lpg --env chain/delayed-shirt", "there is no environment 'chain/delayed-shirt'"),
         ("meta-train lpg --env chain/delayed-short --start lpo", "start is 'lpo', an objective 'lpo' whose"),
-        ("train lpg --env chain/delayed-short", "objective is none; the lpg agent needs one that gives targets"),
+        (
+            "train lpg --env chain/delayed-short",
+            "objective is none; the lpg agent needs one that gives targets",
+        ),
         ("train ppo --env CartPole-v1 --objective lpgg", "objective is 'lpgg', which is not known"),
     ],
 )
@@ -170,8 +173,10 @@ def test_lpo_is_meta_trained_in_ppo(tmp_path: Any):
         **{
             **TINY,
             "settings": {"width": 4},
-            "horizons": {"kind": "fixed", "low": 3, "high": 3},
+            "horizons": {"kind": "fixed", "low": 6, "high": 6},
             "learner": {"minibatches": 2, "epochs": 2},
+            "hp": {"learning_rate": 0.02},
+            "evolution": {"population": 8, "sigma": 3.0},
             "generations": 2,
         },
     )

@@ -205,9 +205,7 @@ def ppo(
         else:
             distribution, memory = network.policy(actor.params, obs, first, memory)
         # What was done is a fact: a gradient of log_prob must not reach into how it came about.
-        action = jax.lax.stop_gradient(
-            distribution.mode() if mode == "greedy" else distribution.sample(key)
-        )
+        action = jax.lax.stop_gradient(distribution.mode() if mode == "greedy" else distribution.sample(key))
         log_prob = distribution.log_prob(action)
         return action, memory, PolicyOutput(log_prob, value, distribution, before)
 
@@ -231,7 +229,8 @@ def ppo(
         """Values, advantages and value targets ``[T, N]``; zeros where the objective reads none."""
         reward, after = trajectory.reward, next_memory(state, trajectory)
         if not objective.critic:
-            return (jnp.zeros_like(reward),) * 3
+            zeros = jnp.zeros_like(reward)
+            return zeros, zeros, zeros
         value = trajectory.policy.value
         if not network.recurrent:
             # The stored observations in one batch: far cheaper than one small product per step.
@@ -268,7 +267,8 @@ def ppo(
         )
         value, advantage, target = assess(state, trajectory, hp)
         trajectory = replace(trajectory, policy=replace(trajectory.policy, value=value))
-        targets = targets_of(state, ObjectiveBatch(trajectory, advantage, target, hp), eta, clock)
+        rollout = ObjectiveBatch(trajectory, advantage, target, hp)
+        rollout = replace(rollout, targets=targets_of(state, rollout, eta, clock))
         learning_rate = linear_schedule(clock, hp.learning_rate, hp.learning_rate_end)
 
         def loss(params: Any, batch: ObjectiveBatch, memory: Any, clock: Clock) -> tuple[Array, Any]:
@@ -277,8 +277,7 @@ def ppo(
         def gradient_step(carry: Any, xs: tuple[Array, Array]) -> Any:
             params, optimiser_state = carry
             rows, epoch = xs
-            taken = minibatches.take((trajectory, advantage, target, targets), rows)
-            batch = ObjectiveBatch(*taken[:3], hp, taken[3])
+            batch = replace(minibatches.take(replace(rollout, hp=()), rows), hp=hp)
             memory = minibatches.take_slots(trajectory.policy.memory[0], rows) if network.recurrent else ()
             (total, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(
                 params, batch, memory, replace(clock, epoch=epoch)

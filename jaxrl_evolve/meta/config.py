@@ -204,13 +204,17 @@ class MetaTrainConfig(Generic[S, C, H]):
     def complete_settings(self) -> Any:
         """The objective's settings, time features scaled for the lifetimes that are trained on.
 
-        A meta-gradient cannot leave parameters of zero, so with one LPG starts at random.
+        A meta-gradient cannot leave parameters of zero, so with one LPG starts at random; and LPO starts where
+        the members of an antithetic pair differ.
         """
-        settings, time = self.settings, self.settings.time
+        settings: Any = self.settings
+        time = settings.time
         if time.size:
             settings = replace(settings, time=replace(time, horizons=self.horizon_range))
         if self.estimator == "meta-gradient" and isinstance(settings, LPGConfig):
             settings = replace(settings, start="random")
+        if isinstance(settings, LPOConfig):
+            settings = replace(settings, start="hidden")
         return settings
 
 

@@ -31,8 +31,8 @@ from jaxrl_evolve.networks import make_network
 from jaxrl_evolve.objectives.actor_critic import normalised
 from jaxrl_evolve.returns import gae
 from jaxrl_evolve.rollout import rollout
-from jaxrl_evolve.trajectory import Trajectory
 from jaxrl_evolve.training.chunk import TrainState, make_chunk, make_update
+from jaxrl_evolve.trajectory import Trajectory
 
 _TABLE_CRITIC_RATE, _NETWORK_CRITIC_RATE = 0.05, 1e-3
 
@@ -140,7 +140,7 @@ def gradient_programs(config: Any, experiment: MetaExperiment, mesh: Mesh | None
         def loss(params: Any) -> Array:
             return 0.5 * jnp.square(critic.value(params, t.obs, ()) - target).mean()
 
-        def step(carry: Any, _: None) -> Any:
+        def step(carry: Any, _: Any) -> Any:
             params, optimiser = carry
             error, gradient = jax.value_and_grad(loss)(params)
             flat, unravel = ravel_pytree(gradient)
@@ -154,7 +154,7 @@ def gradient_programs(config: Any, experiment: MetaExperiment, mesh: Mesh | None
     def meta_loss(eta: Any, life: Life, hp: Any) -> tuple[Array, tuple[Life, dict[str, Array]]]:
         horizon = life.horizon.astype(jnp.float32)
 
-        def inner(state: TrainState, _: None) -> tuple[TrainState, dict[str, Array]]:
+        def inner(state: TrainState, _: Any) -> tuple[TrainState, dict[str, Array]]:
             return one_update(state, hp, eta, life.params, horizon)[:2]
 
         state, metrics = jax.lax.scan(inner, life.train, None, c.inner_updates)
@@ -183,7 +183,9 @@ def gradient_programs(config: Any, experiment: MetaExperiment, mesh: Mesh | None
         }
         return total, jax.lax.stop_gradient((replace(life, train=state), facts))
 
-    def live(eta: Any, life: Life, key: Array, hp: Any, progress: Array) -> tuple[Any, Life, dict[str, Array]]:
+    def live(
+        eta: Any, life: Life, key: Array, hp: Any, progress: Array
+    ) -> tuple[Any, Life, dict[str, Array]]:
         """One life's meta-gradient, the life after it, or another one that takes its place."""
         gradient, (life, facts) = jax.grad(meta_loss, has_aux=True)(eta, life, hp)
         flat, unravel = ravel_pytree(gradient)
@@ -238,9 +240,7 @@ def gradient_programs(config: Any, experiment: MetaExperiment, mesh: Mesh | None
         flat, unravel = ravel_pytree(total)
         failed = facts.pop("failed").sum()
         mean = flat / jnp.maximum(c.lifetimes - failed, 1.0)
-        move, size, optimiser = clipped_step(
-            "adam", state.optimiser, mean, c.learning_rate, c.max_norm, 1e-8
-        )
+        move, size, optimiser = clipped_step("adam", state.optimiser, mean, c.learning_rate, c.max_norm, 1e-8)
         eta = jax.tree.map(jnp.add, state.eta, unravel(move))
         returns, episodes = facts.pop("returns").sum(), facts.pop("episodes").sum()
         metrics = {name: values.mean() for name, values in facts.items()}

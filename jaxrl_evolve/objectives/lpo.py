@@ -8,7 +8,7 @@ below which its output counts as nothing makes the slope zero too. That holds fo
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +36,10 @@ class LPOConfig:
     """Largest absolute value of an input."""
     time: TimeFeatures = NO_TIME
     """What is known of time; nothing is LPO, anything TA-LPO."""
+    start: Literal["zeros", "hidden"] = "zeros"
+    """Initial parameters: zeros, or a drawn input layer under an output of zero. Both are PPO. But the network
+    is an odd function of an odd function: around zeros ``-eta`` means what ``eta`` means, so antithetic pairs
+    would live the same lives for ever. Evolution starts from 'hidden'."""
 
     def __post_init__(self) -> None:
         if isinstance(self.width, bool) or not isinstance(self.width, int) or self.width < 1:
@@ -150,7 +154,7 @@ def lpo(
     clip_value: bool = True,
     horizons: HorizonRange | None = None,
 ) -> Objective:
-    """LPO, or TA-LPO if ``config`` has time features; ``init`` gives `zero_eta`.
+    """LPO, or TA-LPO if ``config`` has time features; ``init`` gives what ``config.start`` says.
 
     Args:
         config: settings.
@@ -161,8 +165,10 @@ def lpo(
     settings = LPOConfig() if config is None else config
 
     def init(key: jax.Array) -> dict[str, Array]:
-        del key
-        return zero_eta(settings)
+        eta = zero_eta(settings)
+        if settings.start == "hidden":
+            eta["input"] = jax.random.normal(key, eta["input"].shape, jnp.float32) * INPUTS**-0.5
+        return eta
 
     return drift_objective(
         settings.name,

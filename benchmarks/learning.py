@@ -200,9 +200,10 @@ def markdown(name: str, suite: Suite, rows: list[dict[str, Any]]) -> str:
     for row in rows:
         r = {k: float(row[k]) for k in ("iqm", "ci95_low", "ci95_high", "mean", "train_return")}
         speed, wall = float(row["steps_per_second"]), float(row["run_seconds"])
+        training = f"{r['train_return']:.4g}" if np.isfinite(r["train_return"]) else "none ended"
         lines.append(
             f"| {row['case']} | {r['iqm']:.4g} | [{r['ci95_low']:.4g}, {r['ci95_high']:.4g}] | {r['mean']:.4g} "
-            f"| {r['train_return']:.4g} | {row['reference']} | {row['seeds']} | {int(row['env_steps']):,} "
+            f"| {training} | {row['reference']} | {row['seeds']} | {int(row['env_steps']):,} "
             f"| {speed:,.0f} | {wall:,.0f} s | {row['date']} |"
         )
     for title, column in (("Hardware", "hardware"), ("Versions", "versions"), ("Command", "command")):

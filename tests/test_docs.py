@@ -73,11 +73,12 @@ def test_the_example_of_the_readme_has_five_lines_at_most():
 def test_commands_parse(words, monkeypatch):
     monkeypatch.setattr(cli, "_start", lambda devices: None)
     monkeypatch.setattr(cli, "_run", lambda *a, **k: 0)
+    monkeypatch.setattr(cli, "_meta_run", lambda *a, **k: 0)
     monkeypatch.setattr("jaxrl_evolve.sweep.sweep", lambda *a, **k: "")
     command, *rest = words
     assert f"  {command} " in cli._HELP
     # What an installed package offers is tested with the package; folders exist where commands run.
-    if command in ("train", "sweep") and not {"--help", "corridor-reinforce"} & set(rest):
+    if command in ("train", "sweep", "meta-train") and not {"--help", "corridor-reinforce"} & set(rest):
         assert cli.main(words) == 0
 
 

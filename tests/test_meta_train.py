@@ -90,7 +90,10 @@ def test_resumed_is_uninterrupted(run: Any, tmp_path: Any, monkeypatch: Any):
     monkeypatch.undo()
     resumed = meta_train(result.config, tmp_path / "run", resume=True)
     jax.tree.map(np.testing.assert_array_equal, resumed.state.eta, result.state.eta)
-    assert len(resumed.rows) == 2
+    assert [row["generation"] for row in resumed.rows] == [1, 2, 3, 4]
+    again = meta_train(result.config, tmp_path / "run", resume=True)
+    assert again.summary["test_fitness"] == resumed.summary["test_fitness"]
+    jax.tree.map(np.testing.assert_array_equal, again.objective.eta, resumed.objective.eta)
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     clocks = ("seconds",)
     strip = lambda row: {k: v for k, v in row.items() if k not in clocks}
@@ -121,6 +124,8 @@ def test_the_command_meta_trains_and_resumes_and_agents_train_by_the_result(
     words += " --rollout-length 5 --evaluation.times 1 --evaluation.episodes 2 --evaluation.final-episodes 2"
     assert main([*words.split(), "--out", str(tmp_path / "agents"), "--quiet"]) == 0
     warned = capsys.readouterr().err
+    assert main(["evaluate", str(command_run)]) == 2
+    assert "it is a meta-training's, which keeps no agents" in capsys.readouterr().err
     # 100 steps are 5 updates, more than the 2 or 3 of its training.
     assert "the horizon of 100 env steps is not one that objective" in warned
 

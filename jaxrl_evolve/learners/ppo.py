@@ -105,6 +105,11 @@ class PPOConfig:
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise ValueError(f"epochs is {self.epochs}; it must be at least 1")
+        if self.network.encoder == "tabular" and self.normalise_observations:
+            raise ValueError(
+                "normalise_observations is True, but network.encoder is 'tabular': the number of a state is no "
+                "quantity, so it must be False"
+            )
         if self.network.memory != "none" and self.shuffle in ("blocks", "samples"):
             raise ValueError(
                 f"shuffle is {self.shuffle!r}; a recurrent network needs whole sequences, so only 'envs' or "

@@ -56,13 +56,13 @@ _AWARE = TimeFeatures(("fraction", "log_horizon"), HorizonRange(1.0, 1.0))
 FAMILIES: dict[str, Family] = {
     "lpg": Family("lpg", "lpg", LPGConfig(), EvolutionConfig(), HorizonConfig()),
     "ta-lpg": Family("lpg", "lpg", LPGConfig(time=_AWARE), EvolutionConfig(), HorizonConfig()),
-    "lpo": Family("lpo", "ppo", LPOConfig(), _DRIFT, HorizonConfig("fixed", 100, 100)),
+    "lpo": Family("lpo", "ppo", LPOConfig(), _DRIFT, HorizonConfig("fixed", 1, 100)),
     "ta-lpo": Family(
         "lpo",
         "ppo",
         LPOConfig(time=TimeFeatures(("fraction",))),
         _DRIFT,
-        HorizonConfig("fixed", 100, 100),
+        HorizonConfig("fixed", 1, 100),
     ),
 }
 """Objectives that can be meta-trained."""

@@ -45,7 +45,7 @@ class MetaTrainResult:
         summary: the contents of ``result.json``.
         objective: the meta-trained objective.
         state: the last state.
-        rows: the metrics, oldest first (of this process's part of the run).
+        rows: the metrics, oldest first.
     """
 
     config: MetaTrainConfig[Any, Any, Any]
@@ -160,6 +160,7 @@ class _Run:
                 folders.plain(self.config),
                 self.env_steps if self.generations else None,
             )
+            self.rows = sinks.read_jsonl(self.folder.metrics)
 
     def _laid_out(self, state: Any) -> Any:
         """The state over the mesh's devices, what belongs to single agents split."""
@@ -194,8 +195,8 @@ class _Run:
         self.sink.write(row, self.env_steps)
         if metrics["failed"]:
             progress.say(
-                f"generation {self.generations}: {int(metrics['failed'])} of {c.evolution.population} members "
-                "diverged; they count as the worst"
+                f"generation {self.generations}: {int(metrics['failed'])} agents diverged; "
+                + ("they count as the worst" if c.estimator == "es" else "others take their places")
             )
         progress.update(self.generations, metrics["fitness"])
         if self.checkpoints is not None:

@@ -56,7 +56,7 @@ def from_fields(cls: Any, data: Any, where: str, types: Mapping[str, Any] | None
         known_field(name, types, where)
         choices = (types[name], *typing.get_args(types[name]))  # an optional one is a union with None
         nested = [kind for kind in choices if dataclasses.is_dataclass(kind)]
-        if nested and isinstance(value, Mapping):
+        if nested and not (value is None and type(None) in choices):
             value = from_fields(nested[0], value, f"{where}.{name}")
         values[name] = tuples(value)
     try:

@@ -258,7 +258,7 @@ def test_unrolling_a_trajectory_is_acting_step_by_step(shared: bool):
         np.testing.assert_allclose(alone, value, atol=1e-6)
         memories.append(memory)
         memory = after
-    distribution, value = unroll(params, obs, first, start)
+    distribution, value, _ = unroll(params, obs, first, start)
     np.testing.assert_allclose(distribution.logits, np.stack(logits), atol=2e-6)
     np.testing.assert_allclose(value, np.stack(values), atol=2e-6)
     # What came before an episode's start makes no difference to it.

@@ -17,12 +17,15 @@ from jaxrl_evolve.meta_test.comparison import ALL, Comparison
 from jaxrl_evolve.meta_test.outcome import Outcome
 from jaxrl_evolve.objectives.lpo import LPOConfig, lpo_drift
 
-_SCHEDULES = {
+_NAMES = {
     "policy_target": "|pi_hat|",
     "drift": "drift",
+    "approx_kl": "approximate KL",
+    "episode_return": "episode return",
     "update_norm": "update norm",
     "entropy": "entropy",
 }
+_FIRST = ("policy_target", "drift", "approx_kl", "episode_return")  # the first that an arm has
 _SHOWN_HORIZONS = 4
 _SHOWN_TIMES = (0.0, 0.5, 1.0)
 
@@ -37,9 +40,12 @@ def draw_scores(path: Path, comparison: Comparison) -> None:
                 rows = [r for r in comparison.rows if (r.env, r.label) == (env, label) and r.horizon != ALL]
                 x = [row.horizon for row in rows]
                 value, low, high = np.array([row.score for row in rows]).T
-                axis.fill_between(x, low, high, color=style["color"], alpha=0.15, linewidth=0)
+                axis.fill_between(x, low, high, color=style["color"], alpha=0.12, linewidth=0)
                 axis.plot(x, value, linewidth=1.6, marker="o", markersize=3, label=label, **style)
             axis.set_xscale("log")
+            ticks = sorted({row.horizon for row in comparison.rows if row.horizon != ALL})
+            axis.set_xticks(ticks, [f"{n:,}" for n in ticks])
+            axis.minorticks_off()
             axis.set_title(env)
             axis.set_ylabel(comparison.measures[env])
         label_bottom(axes, "Horizon (updates)")
@@ -52,14 +58,13 @@ def draw_schedules(
 ) -> None:
     """What an update does over a lifetime, for several horizons: a row per arm, a column per quantity."""
     shown = [arm for arm in arms if arm.learns and not arm.parent]
-    found = [
-        (arm.label, name)
-        for arm in shown
-        for name in _SCHEDULES
-        if name in outcomes[env, arm.label].schedules
-    ]
-    if not found:
+    if not shown:
         return
+    found = []
+    for arm in shown:
+        there = outcomes[env, arm.label].schedules
+        first = next(name for name in _FIRST if name in there)
+        found += [(arm.label, name) for name in (first, "update_norm", "entropy")]
     horizons = outcomes[env, shown[0].label].horizons
     picked = np.unique(np.linspace(0, len(horizons) - 1, min(_SHOWN_HORIZONS, len(horizons))).round()).astype(
         int
@@ -74,7 +79,7 @@ def draw_schedules(
                 there = np.isfinite(own).any(0)
                 x = (np.arange(bins) + 0.5)[there] / bins
                 axis.plot(x, np.nanmean(own[:, there], axis=0), label=style[0], linewidth=1.5, **style[1])
-            axis.set_title(f"{label}: {_SCHEDULES[name]}")
+            axis.set_title(f"{label}: {_NAMES[name]}")
         label_bottom(axes, "n / N")
         figure.suptitle(f"Schedules on {env} (means over meta-seeds and agent seeds)", fontsize=11)
         add_legend(figure, axes)

@@ -78,7 +78,7 @@ class RenderArguments:
 
 @dataclasses.dataclass(frozen=True)
 class ResumeArguments:
-    """Continue an interrupted run, sweep or meta-training."""
+    """Continue an interrupted run, sweep, meta-training or meta-test."""
 
     folder: tyro.conf.Positional[str]
     """Run folder."""

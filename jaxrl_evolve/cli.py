@@ -93,13 +93,14 @@ def _complain(error: object, code: int) -> int:
 _HELP = """usage: jaxrl-evolve COMMAND …
 
   train ALGORITHM --env NAME --out FOLDER   train every seed side by side
-  resume FOLDER                             continue an interrupted run, sweep or meta-training
+  resume FOLDER                             continue an interrupted run, sweep, meta-training or meta-test
   evaluate FOLDER                           evaluate trained agents
   sweep ALGORITHM --env NAME --out FOLDER   train over a grid or random draws of settings
   report FOLDER… --out FOLDER               compare finished runs
   list                                      name environments, algorithms and objectives
   render FOLDER                             draw an episode as a GIF
   meta-train OBJECTIVE --env NAME --out FOLDER  improve a learned objective
+  meta-test --objectives O… --out FOLDER    compare learned objectives with each other and with baselines
 
 jaxrl-evolve COMMAND --help explains a command."""
 
@@ -122,6 +123,7 @@ def _dispatch(words: list[str]) -> int:
         "list": _list,
         "render": _render,
         "meta-train": _meta_train,
+        "meta-test": _meta_test,
     }
     if words[0] not in commands:
         raise ValueError(f"command is {words[0]!r}, which is not known: {suggestion(words[0], commands)}")
@@ -190,7 +192,7 @@ def _parse(
         "Arguments", [("output", flat(Output)), *fields], frozen=True, kw_only=True
     )
     return tyro.cli(
-        arguments, prog=f"jaxrl-evolve {command} {words[0]}", args=words[1:], description=description
+        arguments, prog=f"jaxrl-evolve {command} {words[0]}".rstrip(), args=words[1:], description=description
     )
 
 
@@ -248,6 +250,11 @@ def _resume(words: list[str]) -> int:
         return 0
     config = folders.read_json(folders.existing(arguments.folder).config)
     step = None if arguments.step < 0 else arguments.step
+    if "objectives" in config:
+        from jaxrl_evolve.meta_test import config as tests
+
+        del config["files"]  # claimed anew from the files that are there
+        return _meta_test_run(tests.from_json(config), output)
     if "generations" in config:
         from jaxrl_evolve.meta import config as meta
 
@@ -291,6 +298,26 @@ def _meta_run(config: Any, output: Output, step: int | None = None) -> int:
             f"{s['env_steps']:,} environment steps at {s['steps_per_second']:,.0f} a second; the objective is "
             f"{output.out}: jaxrl-evolve train … --objective {output.out}"
         )
+    return 0
+
+
+def _meta_test(words: list[str]) -> int:
+    from jaxrl_evolve.meta_test.config import MetaTestConfig
+
+    description = "Compare learned objectives with each other, with wrong clocks, and with tuned baselines."
+    arguments = _parse("meta-test", ["", *words], MetaTestConfig, MetaTestConfig(), description)
+    _start(arguments.devices)
+    return _meta_test_run(arguments.config, arguments.output)
+
+
+def _meta_test_run(config: Any, output: Output) -> int:
+    from jaxrl_evolve.meta_test.run import meta_test
+
+    result = meta_test(
+        config, output.out, resume=output.resume, overwrite=output.overwrite, quiet=output.quiet
+    )
+    if not output.quiet:
+        print(result.markdown)
     return 0
 
 

@@ -99,9 +99,9 @@ def learning_curves(
     """
     if not curves:
         raise ValueError("there are no curves to draw")
-    styles = _styles([curve.label for curve in curves])
+    styles = styles_of([curve.label for curve in curves])
     panels = list(dict.fromkeys(curve.panel for curve in curves))
-    with _figure(path, len(panels), width=4.6, height=3.1) as (figure, axes):
+    with panels_figure(path, len(panels), width=4.6, height=3.1) as (figure, axes):
         for axis, panel in zip(axes, panels, strict=True):
             for curve in (c for c in curves if c.panel == panel):
                 keep = _thin(len(curve.env_steps))
@@ -117,12 +117,12 @@ def learning_curves(
             axis.set_title(panel)
             axis.xaxis.set_major_formatter(_si())
             axis.margins(x=0.02)
-        _label_bottom(axes, xlabel)
+        label_bottom(axes, xlabel)
         bands = any(len(curve.returns) > 1 for curve in curves)
         about = f"{statistic_name}, {100 * confidence:g} % interval" if bands else "one run"
         figure.supylabel(f"{ylabel} ({about})", fontsize=9)
         if len(styles) > 1 or not title:
-            _legend(figure, axes)
+            add_legend(figure, axes)
         figure.suptitle(title, fontsize=11)
     return Path(path)
 
@@ -152,11 +152,11 @@ def comparison(
     labels = list(dict.fromkeys(label for panel in estimates.values() for label in panel))
     if not labels:
         raise ValueError("there are no estimates to draw")
-    styles = _styles(labels)
+    styles = styles_of(labels)
     rows = {label: len(labels) - 1 - i for i, label in enumerate(labels)}
     height = 0.75 + 0.34 * len(labels)
     width = 2.8 + _text_width(labels) / _columns(len(estimates))
-    with _figure(path, len(estimates), width, height) as (figure, axes):
+    with panels_figure(path, len(estimates), width, height) as (figure, axes):
         for index, (axis, (panel, found)) in enumerate(zip(axes, estimates.items(), strict=True)):
             for label, estimate in found.items():
                 _interval(axis, rows[label], estimate, styles[label]["color"])
@@ -167,7 +167,7 @@ def comparison(
             axis.grid(axis="y", visible=False)
             axis.locator_params(axis="x", nbins=5)
             axis.margins(x=0.08)
-        _label_bottom(axes, xlabel)
+        label_bottom(axes, xlabel)
         figure.suptitle(title, fontsize=11)
     return Path(path)
 
@@ -196,7 +196,7 @@ def probability_of_improvement(
         raise ValueError("there are no pairs of algorithms to draw")
     names = [f"{_short(x)} over {_short(y)}" for x, y in estimates]
     width, height = 3.6 + _text_width(names), 0.8 + 0.34 * len(names)
-    with _figure(path, 1, width, height) as (figure, (axis,)):
+    with panels_figure(path, 1, width, height) as (figure, (axis,)):
         axis.axvline(0.5, color="#888888", linewidth=1, linestyle="--")
         for row, estimate in enumerate(reversed(list(estimates.values()))):
             _interval(axis, row, estimate, _COLOURS[0])
@@ -222,7 +222,7 @@ def _interval(axis: Any, row: int, estimate: Estimate, colour: str) -> None:
     axis.plot([estimate.value], [row], marker="|", markersize=13, markeredgewidth=2.4, color=colour)
 
 
-def _styles(labels: Sequence[str]) -> dict[str, dict[str, str]]:
+def styles_of(labels: Sequence[str]) -> dict[str, dict[str, str]]:
     """One colour per label; when the colours run out they return with another dash."""
     return {
         label: {
@@ -258,13 +258,13 @@ def _columns(panels: int) -> int:
     return 2 if panels == 4 else min(panels, 3)
 
 
-def _label_bottom(axes: Sequence[Any], text: str) -> None:
+def label_bottom(axes: Sequence[Any], text: str) -> None:
     """Name the x axis under the lowest panel of each column."""
     for axis in axes[-_columns(len(axes)) :]:
         axis.set_xlabel(text)
 
 
-def _legend(figure: Any, axes: Sequence[Any]) -> None:
+def add_legend(figure: Any, axes: Sequence[Any]) -> None:
     handles: dict[str, Any] = {}
     for axis in axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
@@ -278,7 +278,7 @@ def _legend(figure: Any, axes: Sequence[Any]) -> None:
 
 
 @contextlib.contextmanager
-def _figure(
+def panels_figure(
     path: str | os.PathLike[str], panels: int, width: float, height: float
 ) -> Iterator[tuple[Any, Sequence[Any]]]:
     """A figure with a grid of ``panels`` axes of the given size in inches, saved to ``path`` on leaving."""

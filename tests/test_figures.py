@@ -63,7 +63,7 @@ def test_one_panel_per_task_and_one_colour_per_algorithm(tmp_path, drawn):
 
 
 def test_many_algorithms_stay_distinguishable():
-    styles = figures._styles([f"algorithm {i}" for i in range(20)])
+    styles = figures.styles_of([f"algorithm {i}" for i in range(20)])
     assert len({(s["color"], s["linestyle"]) for s in styles.values()}) == 20
 
 

@@ -223,6 +223,8 @@ class _Run:
                 "generations": self.generations,
                 "population": c.evolution.population,
                 "env_steps": self.env_steps,
+                "num_envs": c.num_envs,
+                "rollout_length": c.rollout_length,
             },
             seeds=(c.seed,),
             scores=scores,

@@ -31,14 +31,14 @@ def markdown(comparison: Comparison, notes: Sequence[str], drawn: Sequence[str],
         f"seed. Intervals are 95 % percentile bootstrap intervals over seeds ({resamples:,} resamples), "
         "stratified by environment where several are pooled.",
         "## Final returns",
-        _table(
+        markdown_table(
             ["Environment", "Algorithm", "Seeds", "Steps per seed", "IQM", "95 % interval", "Mean", "Median",
              "Normalised IQM", "Steps/s", "Compile s", "Run s"],
             [
                 [
                     row.run.task, row.label, len(row.run.returns), f"{row.run.env_steps:,}",
                     _number(row.iqm.value), _bounds(row.iqm), _number(row.mean), _number(row.median),
-                    _with_bounds(row.normalised),
+                    with_bounds(row.normalised),
                     *(_number(row.run.result.get(f)) for f in ("steps_per_second", "compile_seconds", "run_seconds")),
                 ]
                 for row in rows
@@ -53,10 +53,10 @@ def markdown(comparison: Comparison, notes: Sequence[str], drawn: Sequence[str],
         parts += [
             "## Across environments",
             f"Normalised scores (0 is a random policy, 1 the reference) over {one.tasks} environments.",
-            _table(
+            markdown_table(
                 ["Algorithm", "Runs per environment", "IQM", "Median", "Mean", "Optimality gap"],
                 [
-                    [label, a.runs, *map(_with_bounds, (a.iqm, a.median, a.mean, a.optimality_gap))]
+                    [label, a.runs, *map(with_bounds, (a.iqm, a.median, a.mean, a.optimality_gap))]
                     for label, a in aggregates.items()
                 ],
             ),
@@ -65,7 +65,9 @@ def markdown(comparison: Comparison, notes: Sequence[str], drawn: Sequence[str],
     if improvement:
         parts += [
             "## Probability of improvement",
-            _table(["Pair", "P"], [[f"{x} over {y}", _with_bounds(p)] for (x, y), p in improvement.items()]),
+            markdown_table(
+                ["Pair", "P"], [[f"{x} over {y}", with_bounds(p)] for (x, y), p in improvement.items()]
+            ),
             _image("Probability of improvement", "probability_of_improvement.png"),
         ]
     if notes:
@@ -74,7 +76,7 @@ def markdown(comparison: Comparison, notes: Sequence[str], drawn: Sequence[str],
     if scales:
         parts += [
             "## Normalisation",
-            _table(
+            markdown_table(
                 ["Environment", "0", "1", "Reference", "Source"],
                 [
                     [t, _number(s.random), _number(s.reference), s.meaning, s.source]
@@ -84,7 +86,7 @@ def markdown(comparison: Comparison, notes: Sequence[str], drawn: Sequence[str],
         ]
     parts += [
         "## Runs",
-        _table(["Folder", "Seed", "Git", "Device", "jax"], [_origin(row.run) for row in rows]),
+        markdown_table(["Folder", "Seed", "Git", "Device", "jax"], [_origin(row.run) for row in rows]),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -129,7 +131,7 @@ def results_csv(rows: Sequence[Row]) -> str:
                 row.run.folder,
             ]
         )
-    return _csv(header, lines)
+    return csv_text(header, lines)
 
 
 def returns_csv(rows: Sequence[Row]) -> str:
@@ -139,10 +141,10 @@ def returns_csv(rows: Sequence[Row]) -> str:
         scale = SCALES.get(row.run.task)
         for index, value in enumerate(row.run.returns):
             lines.append([row.run.task, row.label, index, value, scale(value) if scale else None])
-    return _csv(["env", "algorithm", "run", "eval_return", "normalised"], lines)
+    return csv_text(["env", "algorithm", "run", "eval_return", "normalised"], lines)
 
 
-def _csv(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
+def csv_text(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
     """Full precision; an empty cell where there is no number."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -152,7 +154,8 @@ def _csv(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
     return text.getvalue()
 
 
-def _table(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
+def markdown_table(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table."""
     cells = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
     rule = "|" + "---|" * len(header)
     return "\n".join([f"| {' | '.join(header)} |", rule, *(f"| {' | '.join(line)} |" for line in cells)])
@@ -175,5 +178,6 @@ def _bounds(estimate: Estimate) -> str:
     return f"[{_number(estimate.low)}, {_number(estimate.high)}]"
 
 
-def _with_bounds(estimate: Estimate | None) -> str:
+def with_bounds(estimate: Estimate | None) -> str:
+    """A value and its interval, as far as they are there."""
     return "–" if estimate is None else f"{_number(estimate.value)} {_bounds(estimate)}".removesuffix(" –")

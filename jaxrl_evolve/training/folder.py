@@ -29,9 +29,9 @@ _LOCK = ".lock"
 _RUN, _SWEEP = "config.json", "sweep.json"  # a folder without its one of these is none of ours
 _FILES = (
     *(_RUN, _SWEEP, "metrics.jsonl", "metrics.csv", "points.json", "result.json", "sweep.csv", "sweep.md"),
-    "objective.npz",
+    *("objective.npz", "meta_test.csv", "meta_test.md", "improvement.csv", "tuning.csv"),
 )
-_FOLDERS = re.compile(r"checkpoints|tensorboard|wandb|shape_\d{3,}")
+_FOLDERS = re.compile(r"checkpoints|results|tensorboard|wandb|shape_\d{3,}")
 _FIGURES = (".png", ".pdf", ".svg", ".gif")
 _DISTRIBUTIONS = ("jax", "jaxlib", "flax", "optax", "gymnax", "brax", "orbax-checkpoint", "jaxrl-evolve")
 

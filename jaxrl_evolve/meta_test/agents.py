@@ -1,0 +1,173 @@
+"""The agents of an arm: their sizes, their settings, and how they are built for an environment.
+
+Sizes are one for all arms on an environment: a horizon in updates must be the same experience for each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from jaxrl_envs.contract import Env
+from jaxrl_envs.vector import VectorEnv, resets_from_name, vectorize
+from jaxrl_evolve.algorithms import find_algorithm
+from jaxrl_evolve.fields import parse_field, replace_fields
+from jaxrl_evolve.learners.learner import Learner
+from jaxrl_evolve.meta_test.arms import Arm
+from jaxrl_evolve.meta_test.config import MetaTestConfig
+from jaxrl_evolve.names import suggestion
+from jaxrl_evolve.networks import NetworkConfig
+from jaxrl_evolve.presets import Preset, lpg_preset
+
+_TABLE = NetworkConfig(encoder="tabular")
+# Adam's step is about the learning rate whatever the gradient, so in a table it is the change of a logit.
+_TABLE_LEARNING_RATE = 0.1
+_TABLE_CANDIDATES = (0.03, 0.1, 0.3, 1.0)
+_FACTORS = (0.25, 1.0, 4.0, 16.0)
+
+
+class Sizes(NamedTuple):
+    """How much experience an update is.
+
+    Attributes:
+        num_envs: parallel environments.
+        rollout_length: steps of each.
+        resets: policy by name.
+    """
+
+    num_envs: int
+    rollout_length: int
+    resets: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Agents:
+    """How the agents of one arm learn in one environment.
+
+    Attributes:
+        arm: whose.
+        learner: their algorithm.
+        venv: their environments.
+        hp: hyperparameters, floats.
+        learning_rates: step sizes to choose from, one to leave it.
+        entropy_coefs: weights of the entropy bonus to choose from, likewise.
+    """
+
+    arm: Arm
+    learner: Learner
+    venv: VectorEnv
+    hp: Any
+    learning_rates: tuple[float, ...]
+    entropy_coefs: tuple[float, ...]
+
+    @property
+    def candidates(self) -> list[Any]:
+        """Hyperparameters to choose from, the preset's first."""
+        grid = [
+            replace(self.hp, learning_rate=rate, entropy_coef=coef)
+            for rate in self.learning_rates
+            for coef in self.entropy_coefs
+        ]
+        return [self.hp, *(hp for hp in grid if hp != self.hp)]
+
+
+class Overrides(NamedTuple):
+    """Settings by algorithm and dotted field, as text."""
+
+    by_algorithm: dict[str, dict[str, str]]
+
+
+def parse_overrides(texts: Sequence[str]) -> Overrides:
+    """``ALGORITHM.FIELD=VALUE`` by algorithm.
+
+    Raises:
+        ValueError: one has another form, or no such algorithm's agents learn here.
+    """
+    found: dict[str, dict[str, str]] = {"lpg": {}, "ppo": {}, "a2c": {}}
+    for text in texts:
+        place, equals, value = text.partition("=")
+        algorithm, dot, field = place.partition(".")
+        if not equals or not dot:
+            raise ValueError(
+                f"agents has {text!r}; it must be ALGORITHM.FIELD=VALUE, such as lpg.hp.learning_rate=20"
+            )
+        if algorithm not in found:
+            raise ValueError(
+                f"agents has {text!r}, but {algorithm!r} is no agent here: {suggestion(algorithm, found)}"
+            )
+        if not field.startswith(("hp.", "learner.")):
+            raise ValueError(f"agents has {text!r}; the field must be one of hp.… or learner.…")
+        found[algorithm][field] = value
+    return Overrides(found)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Settings:
+    learner: Any
+    hp: Any
+
+
+def choose_sizes(config: MetaTestConfig, arms: Sequence[Arm], env: str) -> Sizes:
+    """The sizes that all arms share: as asked for, else as in meta-training, else as the first arm's preset.
+
+    Raises:
+        ValueError: the objectives were trained with different sizes and none is asked for.
+    """
+    recorded = {arm.sizes: arm.label for arm in arms if arm.sizes is not None}
+    preset = find_algorithm(arms[0].algorithm).preset(env)
+    known = next(iter(recorded), None) or (preset.num_envs, preset.rollout_length)
+    asked = (config.num_envs, config.rollout_length)
+    if len(recorded) > 1 and not all(asked):
+        told = ", ".join(f"{label} with {n} environments x {t} steps" for (n, t), label in recorded.items())
+        raise ValueError(
+            f"num_envs is {config.num_envs} and rollout_length {config.rollout_length}, but the objectives were "
+            f"meta-trained with different sizes ({told}); give both"
+        )
+    return Sizes(asked[0] or known[0], asked[1] or known[1], config.resets or preset.resets)
+
+
+def build_agents(config: MetaTestConfig, arm: Arm, env: Env, sizes: Sizes, overrides: Overrides) -> Agents:
+    """The agents of an arm; compiles nothing.
+
+    Raises:
+        ValueError: the arm can't learn in this environment, or a setting is not known or not allowed.
+    """
+    algorithm, tabular = find_algorithm(arm.algorithm), _is_tabular(config, env)
+    preset: Preset = algorithm.preset(env.name)
+    settings = _Settings(preset.config, preset.hp)
+    if tabular and arm.algorithm != "lpg":
+        hp = replace(settings.hp, learning_rate=_TABLE_LEARNING_RATE)
+        settings = _Settings(replace(settings.learner, network=_TABLE), hp)
+    settings = replace(settings, hp=replace(settings.hp, **arm.hp))
+    asked = overrides.by_algorithm[arm.algorithm]
+    settings = replace_fields(
+        settings, {name: parse_field(settings, name, text) for name, text in asked.items()}
+    )
+    try:
+        learner = algorithm.make(
+            env, sizes.num_envs, sizes.rollout_length, settings.learner, settings.hp, arm.objective
+        )
+    except ValueError as error:
+        raise ValueError(f"{arm.label} cannot learn in {env.name}: {error}") from None
+    venv = vectorize(env, sizes.num_envs, resets_from_name(sizes.resets))
+    rates, coefs = _grid(config, arm, settings.hp, tabular and settings.learner.optimiser == "adam")
+    return Agents(arm, learner, venv, settings.hp, rates, coefs)
+
+
+def _is_tabular(config: MetaTestConfig, env: Env) -> bool:
+    """Whether agents under LPG learn in tables here; then all do."""
+    numbered = config.env_options.get("observation", "index") == "index" and env.observation_space.shape == ()
+    return numbered and lpg_preset(env.name).config.network.encoder == "tabular"
+
+
+def _grid(
+    config: MetaTestConfig, arm: Arm, hp: Any, table: bool
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    tuning = config.tuning
+    baseline = arm.objective is None and arm.learns
+    if tuning.off or not (baseline or (arm.objective is not None and tuning.objectives)):
+        return (hp.learning_rate,), (hp.entropy_coef,)
+    rates = _TABLE_CANDIDATES if table else tuple(factor * hp.learning_rate for factor in _FACTORS)
+    return tuning.learning_rates or rates, tuning.entropy_coefs if baseline else (hp.entropy_coef,)

@@ -1,0 +1,205 @@
+"""The arms of a meta-test: learned objectives, the same with clocks that lie, and written baselines.
+
+What is compared differs between arms; what they are compared on never does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl_evolve.algorithms import find_objective, objective_checksum
+from jaxrl_evolve.meta.config import FAMILIES
+from jaxrl_evolve.meta_test.config import MetaTestConfig
+from jaxrl_evolve.objectives import Objective
+from jaxrl_evolve.objectives.stored import FILE_NAME, KINDS, StoredObjective, load, shipped
+from jaxrl_evolve.objectives.time_features import ClockAblation, HorizonRange
+
+_ALGORITHMS = {family.kind: family.algorithm for family in FAMILIES.values()}
+_CLOCKS = {
+    "frozen": {"frozen": ClockAblation("frozen")},
+    "shuffled": {"shuffled": ClockAblation("shuffled")},
+    "wrong": {f"wrong x{factor:g}": ClockAblation("wrong", factor=factor) for factor in (4.0, 0.25)},
+}
+_SCHEDULES = {"ppo": 0.0, "ppo-constant": 1.0, "a2c": 0.0, "a2c-constant": 1.0}
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """What learns.
+
+    Attributes:
+        label: its name in tables and files.
+        algorithm: whose agents learn, a name that `find_algorithm` knows.
+        objective: what they minimise; None for the algorithm's own.
+        eta: its parameters, leaves ``[meta-seeds, ...]``; ``()`` without any.
+        meta_seeds: how many parameters there are.
+        kind: family of a stored objective, else empty.
+        settings: of a stored objective, of the family's dataclass.
+        reads_time: whether it reads a true clock.
+        parent: label of the objective whose parameters read a wrong clock here.
+        horizons: what it was trained at.
+        hp: hyperparameters that make it what it is.
+        learns: whether its agents ever change.
+        files: SHA-256 of each file it comes from.
+        sizes: environments and rollout length in meta-training, where the file says so.
+    """
+
+    label: str
+    algorithm: str
+    objective: Objective | None = None
+    eta: Any = ()
+    meta_seeds: int = 1
+    kind: str = ""
+    settings: Any = None
+    reads_time: bool = False
+    parent: str = ""
+    horizons: HorizonRange | None = None
+    hp: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    learns: bool = True
+    files: tuple[str, ...] = ()
+    sizes: tuple[int, int] | None = None
+
+    @property
+    def learned(self) -> bool:
+        """Whether its objective is learned, and it reads the clock it was trained with."""
+        return self.objective is not None and not self.parent
+
+
+def find_arms(config: MetaTestConfig) -> tuple[Arm, ...]:
+    """All arms, objectives first, each followed by its ablations.
+
+    Raises:
+        ValueError: an objective is not known or cannot be used, those of one label do not belong together, or an
+            ablation is asked for where there is no clock to take away.
+    """
+    arms: list[Arm] = []
+    for text in config.objectives:
+        label, sources = _parse(text)
+        arm = _objective_arm(label, sources)
+        arms.append(arm)
+        if arm.reads_time:
+            arms += [made for name in config.ablations for made in _ablated(arm, name)]
+    if config.ablations and not any(arm.parent for arm in arms):
+        told = ", ".join(arm.label for arm in arms) or "none"
+        raise ValueError(
+            f"ablations is {config.ablations}, but no objective is a stored one that reads the time (objectives: {told})"
+        )
+    arms += [_baseline(name) for name in config.baselines]
+    labels = [arm.label for arm in arms]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise ValueError(
+                f"objectives and baselines have two arms called {label!r}; name them apart: LABEL=FILE,…"
+            )
+    return tuple(arms)
+
+
+def _parse(text: str) -> tuple[str, list[str]]:
+    """``LABEL=A,B`` or ``A`` as its label and the files of its meta-seeds."""
+    label, equals, rest = text.partition("=")
+    if not equals or os.sep in label:
+        rest, path = text, Path(text)
+        label = path.parent.name if path.name == FILE_NAME else path.name.removesuffix(".npz")
+    names = [name for name in rest.split(",") if name]
+    if not label or not names or os.sep in label:
+        raise ValueError(
+            f"objective is {text!r}; it must be a name, a file, a folder, or LABEL=FILE,FILE,… with a label "
+            f"without {os.sep!r}"
+        )
+    return label, [source for name in names for source in _expanded(name)]
+
+
+def _expanded(name: str) -> list[str]:
+    """The run folders in a folder that is none itself."""
+    path = Path(name)
+    if name in shipped() or not path.is_dir() or (path / FILE_NAME).is_file():
+        return [name]
+    inside = sorted(file.parent for file in path.glob(f"*/{FILE_NAME}"))
+    return [str(folder) for folder in inside] or [name]
+
+
+def _objective_arm(label: str, sources: list[str]) -> Arm:
+    made = [find_objective(source) for source in sources]
+    checksums = tuple(objective_checksum(source) for source in sources)
+    if not all(checksums):
+        if len(sources) > 1:
+            raise ValueError(
+                f"objectives of {label!r} are {', '.join(sources)}; several meta-seeds must be stored ones"
+            )
+        objective = made[0]
+        algorithm = "lpg" if objective.targets is not None else "ppo"
+        eta = jax.tree.map(lambda x: x[None], objective.init(jax.random.key(0)))
+        return Arm(label, algorithm, objective, eta, horizons=objective.horizons)
+    stored = [load(shipped().get(source, source)) for source in sources]
+    first = stored[0]
+    for source, other in zip(sources, stored, strict=True):
+        _same(label, (sources[0], first), (source, other))
+    eta = jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves), jnp.float32), *(s.eta for s in stored))
+    return Arm(
+        label,
+        _ALGORITHMS[first.kind],
+        made[0],
+        eta,
+        len(stored),
+        first.kind,
+        first.settings,
+        bool(first.settings.time.size),
+        horizons=made[0].horizons,
+        files=checksums,
+        sizes=_sizes(first),
+    )
+
+
+def _sizes(stored: StoredObjective) -> tuple[int, int] | None:
+    num_envs, length = (stored.budget.get(name) for name in ("num_envs", "rollout_length"))
+    return (num_envs, length) if isinstance(num_envs, int) and isinstance(length, int) else None
+
+
+def _same(label: str, one: tuple[str, StoredObjective], other: tuple[str, StoredObjective]) -> None:
+    """Refuse meta-seeds that differ in more than their parameters."""
+    (source, a), (another, b) = one, other
+    facts = lambda s: {"kind": s.kind, **_flat(dataclasses.asdict(s.settings)), "horizons": s.horizons}
+    theirs = facts(b)
+    for name, value in facts(a).items():
+        if theirs.get(name) != value:
+            raise ValueError(
+                f"objectives of {label!r} must differ in their parameters alone, but {name} is {value!r} in "
+                f"{source} and {theirs.get(name)!r} in {another}"
+            )
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in tree.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return found
+
+
+def _ablated(arm: Arm, ablation: str) -> list[Arm]:
+    """The same parameters under clocks that lie."""
+    arms = []
+    for name, clock in _CLOCKS[ablation].items():
+        settings = replace(arm.settings, time=replace(arm.settings.time, ablation=clock))
+        objective = KINDS[arm.kind].make(settings)
+        label = f"{arm.label} {name}"
+        arms.append(
+            replace(
+                arm, label=label, objective=objective, settings=settings, reads_time=False, parent=arm.label
+            )
+        )
+    return arms
+
+
+def _baseline(name: str) -> Arm:
+    if name == "random":
+        return Arm(name, "ppo", learns=False)
+    return Arm(name, name.partition("-")[0], hp={"learning_rate_end": _SCHEDULES[name]})

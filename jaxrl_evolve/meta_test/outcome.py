@@ -1,0 +1,84 @@
+"""What one arm did in one environment, as arrays and as a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from jaxrl_evolve.meta_test.tuning import Tuning
+from jaxrl_evolve.training.folder import FolderError
+
+_SCHEDULE, _TUNING = "schedule/", "tuning/"
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """Raw results; ``M`` meta-seeds, ``S`` agent seeds, ``H`` horizons.
+
+    Attributes:
+        returns: mean evaluation return of each finished agent, float32 ``[M, S, H]``; NaN where it diverged.
+        averages: mean return over each life, likewise; NaN where no episode ended.
+        schedules: by name, float32 ``[M, S, H, bins]``.
+        optimum: of each agent seed's task, float64 ``[S]``; NaN where unknown.
+        horizons: int64 ``[H]``, updates.
+        tuning: what the hyperparameters were chosen by.
+    """
+
+    returns: np.ndarray
+    averages: np.ndarray
+    schedules: dict[str, np.ndarray]
+    optimum: np.ndarray
+    horizons: np.ndarray
+    tuning: Tuning
+
+
+def result_path(folder: Path, env: str, label: str) -> Path:
+    """The file of an arm's outcome in an environment."""
+    name = "--".join(part.replace(os.sep, "-").replace(" ", "-") for part in (env, label))
+    return folder / "results" / f"{name}.npz"
+
+
+def save(path: Path, outcome: Outcome) -> None:
+    """Write an outcome so that the file is there whole or not at all.
+
+    Raises:
+        FolderError: it cannot be written.
+    """
+    arrays = {name: getattr(outcome, name) for name in ("returns", "averages", "optimum", "horizons")}
+    arrays |= {_SCHEDULE + name: values for name, values in outcome.schedules.items()}
+    arrays |= {_TUNING + f.name: getattr(outcome.tuning, f.name) for f in dataclasses.fields(Tuning)}
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(content.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise FolderError(f"cannot write {path}: {error.strerror}") from None
+
+
+def load(path: Path) -> Outcome:
+    """The outcome in a file.
+
+    Raises:
+        FolderError: it is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        inside = lambda prefix: {
+            name.removeprefix(prefix): x for name, x in arrays.items() if name.startswith(prefix)
+        }
+        plain = {name: arrays[name] for name in ("returns", "averages", "optimum", "horizons")}
+        return Outcome(**plain, schedules=inside(_SCHEDULE), tuning=Tuning(**inside(_TUNING)))
+    except (zipfile.BadZipFile, ValueError, EOFError, KeyError, TypeError, OSError):
+        raise FolderError(f"{path} is damaged: delete it, and --resume makes it again") from None

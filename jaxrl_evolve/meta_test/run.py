@@ -1,0 +1,264 @@
+"""A meta-test from the host: arm after arm, each saved, then the tables and figures of all."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl_envs import make
+from jaxrl_envs.contract import Env
+from jaxrl_evolve.experiment import literal
+from jaxrl_evolve.meta_test import drawing, tables
+from jaxrl_evolve.meta_test.agents import Agents, Sizes, build_agents, choose_sizes, parse_overrides
+from jaxrl_evolve.meta_test.arms import Arm, find_arms
+from jaxrl_evolve.meta_test.comparison import Comparison, compare
+from jaxrl_evolve.meta_test.config import MetaTestConfig
+from jaxrl_evolve.meta_test.lives import Life, compile_lives, crossed, reshaped
+from jaxrl_evolve.meta_test.outcome import Outcome, load, result_path, save
+from jaxrl_evolve.meta_test.tasks import Normaliser, Tasks, draw_tasks
+from jaxrl_evolve.meta_test.tuning import Tuning, choose, untuned
+from jaxrl_evolve.objectives import HorizonWarning
+from jaxrl_evolve.training import folder as folders
+from jaxrl_evolve.training.claim import claim
+from jaxrl_evolve.training.interrupts import Interrupted, Interrupts
+from jaxrl_evolve.training.programs import sequential_lanes, to_host
+from jaxrl_evolve.training.progress import TrainingProgress
+
+
+class Stage(NamedTuple):
+    """An environment and who learns there.
+
+    Attributes:
+        name: as it was asked for.
+        env: the environment.
+        sizes: of all agents.
+        agents: of every arm, in the arms' order.
+        normaliser: of returns.
+    """
+
+    name: str
+    env: Env
+    sizes: Sizes
+    agents: tuple[Agents, ...]
+    normaliser: Normaliser
+
+
+@dataclasses.dataclass(frozen=True)
+class MetaTestResult:
+    """What a meta-test came to.
+
+    Attributes:
+        config: what was asked for.
+        outcomes: raw results by environment and arm's label.
+        comparison: statistics of them.
+        markdown: the table.
+    """
+
+    config: MetaTestConfig
+    outcomes: dict[tuple[str, str], Outcome]
+    comparison: Comparison
+    markdown: str
+
+
+def meta_test(
+    config: MetaTestConfig,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    quiet: bool = True,
+) -> MetaTestResult:
+    """Let every arm learn on the same tasks, and compare.
+
+    Args:
+        config: what to test.
+        out: folder to write; None writes nothing.
+        resume: keep the results that are in ``out``, and make the others.
+        overwrite: delete what an earlier meta-test left in ``out`` first.
+        quiet: show no progress.
+
+    Raises:
+        ValueError: the configuration does not fit, or the folder can't be used; before anything compiles.
+        Interrupted: SIGINT or SIGTERM came; the results of finished arms are saved if there is a folder.
+    """
+    arms = find_arms(config)
+    stages = build_stages(config, arms)
+    warn_of_horizons(config, arms, stages)
+    outcomes: dict[tuple[str, str], Outcome] = {}
+    with contextlib.ExitStack() as stack:
+        folder: Path | None = None
+        if out is not None:
+            recorded = folders.plain(config) | {"files": {arm.label: list(arm.files) for arm in arms}}
+            folder = claim(out, recorded, stack, resume=resume, overwrite=overwrite).path
+        progress = stack.enter_context(
+            TrainingProgress(
+                f"meta-test of {len(arms)} arms in {', '.join(config.envs)}",
+                sum(_updates(config, agents) for stage in stages for agents in stage.agents),
+                unit="updates",
+                measure="return",
+                quiet=quiet,
+            )
+        )
+        meter = _Meter(progress, stack.enter_context(Interrupts()), out)
+        for stage in stages:
+            for agents in stage.agents:
+                path = folder and result_path(folder, stage.name, agents.arm.label)
+                if path is not None and path.exists():
+                    outcome = load(path)
+                    meter.add(_updates(config, agents))
+                else:
+                    outcome = test_arm(config, stage, agents, meter.add)
+                    if path is not None:
+                        save(path, outcome)
+                outcomes[stage.name, agents.arm.label] = outcome
+    sizes = {stage.name: stage.sizes for stage in stages}
+    comparison = compare(
+        config,
+        arms,
+        {stage.name: stage.normaliser for stage in stages},
+        outcomes,
+        lambda arm, env, horizon: beyond(arm, horizon, sizes[env]),
+    )
+    markdown = tables.markdown(config, comparison, outcomes)
+    if folder is not None:
+        folders.write_text(folder / "meta_test.csv", tables.scores_csv(comparison.rows))
+        folders.write_text(folder / "improvement.csv", tables.improvements_csv(comparison.improvements))
+        folders.write_text(folder / "tuning.csv", tables.tuning_csv(outcomes))
+        folders.write_text(folder / "meta_test.md", markdown)
+        folders.write_json(folder / "result.json", folders.provenance())
+        drawing.draw_scores(folder / "meta_test.png", comparison)
+        for i, env in enumerate(config.envs):
+            name = "schedules.png" if i == 0 else f"schedules_{i}.png"
+            drawing.draw_schedules(folder / name, arms, env, outcomes)
+        drawing.draw_drifts(folder / "drift.png", arms)
+    return MetaTestResult(config, outcomes, comparison, markdown)
+
+
+class _Meter:
+    """Counts updates, and stops at a signal."""
+
+    def __init__(self, progress: TrainingProgress, interrupts: Interrupts, out: Any) -> None:
+        self.progress, self.interrupts, self.out = progress, interrupts, out
+        self.done = 0
+
+    def add(self, updates: int, measure: float | None = None) -> None:
+        """Report updates that are done."""
+        self.done += updates
+        self.progress.update(self.done, measure)
+        if signal := self.interrupts.requested:
+            how = (
+                "nothing was saved" if self.out is None else f"continue with: jaxrl-evolve resume {self.out}"
+            )
+            raise Interrupted(signal, f"{signal} in the middle of a meta-test; {how}")
+
+
+def build_stages(config: MetaTestConfig, arms: tuple[Arm, ...]) -> tuple[Stage, ...]:
+    """Look everything up and check that it fits together; compiles nothing.
+
+    Raises:
+        ValueError: a name is not known, or an arm cannot learn in an environment.
+    """
+    overrides = parse_overrides(config.agents)
+    options = {name: literal(text) for name, text in config.env_options.items()}
+    stages = []
+    for name in config.envs:
+        env = make(name, **options)
+        sizes = choose_sizes(config, arms, name)
+        agents = tuple(build_agents(config, arm, env, sizes, overrides) for arm in arms)
+        stages.append(Stage(name, env, sizes, agents, Normaliser(config.normaliser, name, options)))
+    return tuple(stages)
+
+
+def beyond(arm: Arm, horizon: int, sizes: Sizes) -> bool:
+    """Whether an arm's objective was not trained at this horizon (in updates)."""
+    if arm.horizons is None:
+        return False
+    units = horizon * (sizes.num_envs * sizes.rollout_length if arm.horizons.unit == "env_steps" else 1)
+    return units not in arm.horizons
+
+
+def warn_of_horizons(config: MetaTestConfig, arms: tuple[Arm, ...], stages: tuple[Stage, ...]) -> None:
+    """Warn (`HorizonWarning`) of horizons that an objective was not trained at."""
+    for arm in arms:
+        outside = {n for stage in stages for n in config.lengths if beyond(arm, n, stage.sizes)}
+        if outside and not arm.parent:
+            told = ", ".join(f"{n:,}" for n in sorted(outside))
+            warnings.warn(
+                f"objective {arm.label!r} was trained at horizons of {arm.horizons}, but is tested at others too "
+                f"({told} updates): what it reads of the horizon's length is clamped to that range",
+                HorizonWarning,
+                stacklevel=3,
+            )
+
+
+def test_arm(
+    config: MetaTestConfig, stage: Stage, agents: Agents, done: Callable[[int, float | None], None]
+) -> Outcome:
+    """Tune an arm if it is to be, then let it live the reported tasks at every horizon.
+
+    Args:
+        config: how.
+        stage: where.
+        agents: who.
+        done: told the updates made and the mean return, after each call of the compiled program.
+    """
+    arm, lengths = agents.arm, config.lengths
+    lanes = config.lanes
+    steps = stage.sizes.num_envs * stage.sizes.rollout_length
+    if lanes < 0:
+        lanes = sequential_lanes(steps) if jax.default_backend() == "cpu" else 0
+    program = compile_lives(
+        agents, stage.env, stage.sizes.rollout_length, config.episodes, config.max_steps, config.bins, lanes
+    )
+
+    def live(tasks: Tasks, hps: list[Any], horizon: int) -> Life:
+        # Accelerators want all candidates side by side; a CPU runs them one by one in the reported lives' program.
+        size = 1 if lanes else len(hps)
+        lives = []
+        for start in range(0, len(hps), size):
+            group = hps[start : start + size]
+            inputs = crossed(tasks.keys(horizon), tasks.params, group, arm.meta_seeds)
+            life = to_host(program(inputs, jnp.int32(horizon)))
+            done(horizon * len(life.score), float(np.nanmean(life.score)))
+            lives.append(reshaped(life, len(group), arm.meta_seeds))
+        return jax.tree.map(lambda *x: np.concatenate(x), *lives)
+
+    candidates = agents.candidates
+    tuning = untuned(agents.hp, len(lengths))
+    if len(candidates) > 1:
+        tuning = _tuned(config, stage, candidates, live)
+    reported = draw_tasks(stage.env, config.seed, config.seeds, "reported")
+    # Whoever never learns is the same after any number of updates.
+    lived = lengths if arm.learns else lengths[:1] * len(lengths)
+    found: dict[int, Life] = {}
+    for n, index in zip(lived, tuning.chosen, strict=True):
+        if n not in found:
+            found[n] = live(reported, [candidates[index]], n)
+    life = jax.tree.map(lambda *x: np.stack([y[0] for y in x], axis=2), *(found[n] for n in lived))
+    return Outcome(life.score, life.average, life.schedules, reported.optimum, np.asarray(lengths), tuning)
+
+
+def _tuned(
+    config: MetaTestConfig, stage: Stage, candidates: list[Any], live: Callable[[Tasks, list[Any], int], Life]
+) -> Tuning:
+    tasks = draw_tasks(stage.env, config.seed, config.validation_seeds, "validation")
+    returns = np.stack([live(tasks, candidates, n).score for n in config.lengths], axis=-1)
+    scores = np.stack([stage.normaliser(own, tasks.optimum) for own in returns])
+    return choose(candidates, scores, config.tuning.per_horizon)
+
+
+def _updates(config: MetaTestConfig, agents: Agents) -> int:
+    """Updates that an arm makes, all agents together."""
+    per_task = sum(config.lengths) if agents.arm.learns else config.lengths[0]
+    candidates = len(agents.candidates)
+    tasks = config.seeds + (candidates * config.validation_seeds if candidates > 1 else 0)
+    return agents.arm.meta_seeds * tasks * per_task

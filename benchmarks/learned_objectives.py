@@ -1,25 +1,41 @@
-"""Meta-trains learned objectives over several meta-seeds, for the tables and for the files that ship.
+"""Meta-trains learned objectives over several meta-seeds, tests them, and ships the best of each.
 
     python benchmarks/learned_objectives.py train grid|drift [--only NAME ...] [--seeds N ...]
+    python benchmarks/learned_objectives.py ship  grid|drift
+    python benchmarks/learned_objectives.py test  grid|drift
 
-writes the run folders ``runs/learned_objectives/<objective>/seed_<N>``. What is interrupted goes on from its
-last generation; what is finished is left alone. Sizes were chosen with meta-seeds from 100 on, and the
-reported ones count from 0.
+``train`` writes the run folders ``runs/learned_objectives/<objective>/seed_<N>``. What is interrupted goes on from
+its last generation; what is finished is left alone. ``ship`` chooses one meta-seed of each objective on tasks that
+are reported nowhere, and writes its file and its model card into the package. ``test`` writes the tables and figures
+``benchmarks/results/meta_test_<study>.*`` of all meta-seeds.
+
+Sizes were chosen with meta-seeds from 100 on; the reported ones count from 0.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Mapping
+import json
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from jaxrl_evolve import statistics
 from jaxrl_evolve._cpu import use_all_cores
 from jaxrl_evolve.meta import MetaTrainConfig, meta_train
+from jaxrl_evolve.meta_test import MetaTestConfig, MetaTestResult, meta_test
+from jaxrl_evolve.objectives.stored import load, save
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "runs" / "learned_objectives"
+RESULTS = ROOT / "benchmarks" / "results"
+SHIPPED = ROOT / "jaxrl_evolve" / "objectives" / "shipped"
+CHOICE_SEED = 1_000
+"""Root of the tasks that decide which meta-seed is shipped."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,11 +46,13 @@ class Study:
         objectives: their names.
         env: the environment or family of levels they are meta-trained on.
         changes: of the preset, as `MetaTrainConfig.preset` takes them.
+        test: fields of the `MetaTestConfig`, without the objectives.
     """
 
     objectives: tuple[str, ...]
     env: str
     changes: Mapping[str, Any]
+    test: Mapping[str, Any]
 
 
 STUDIES: dict[str, Study] = {
@@ -48,6 +66,14 @@ STUDIES: dict[str, Study] = {
             "evolution": {"population": 64, "learning_rate": 0.03, "learning_rate_decay": 0.985},
             "fitness": {"episodes": 32},
             "tests": 32,
+        },
+        {
+            "envs": ("grid/random-small",),
+            "horizons": (10, 25, 50, 100, 250, 500, 1000),
+            "baselines": ("a2c", "a2c-constant", "random"),
+            "ablations": ("frozen", "shuffled", "wrong"),
+            "num_envs": 16,
+            "rollout_length": 20,
         },
     ),
     "drift": Study(
@@ -63,6 +89,15 @@ STUDIES: dict[str, Study] = {
             "hp": {"learning_rate": 2e-3},
             "tests": 16,
         },
+        {
+            "envs": ("CartPole-v1", "Acrobot-v1", "Pendulum-v1", "Breakout-MinAtar"),
+            "horizons": (5, 10, 20, 40, 100),
+            "baselines": ("ppo", "ppo-constant"),
+            "ablations": ("frozen",),
+            "num_envs": 4,
+            "rollout_length": 128,
+            "episodes": 32,
+        },
     ),
 }
 
@@ -77,26 +112,104 @@ def folder(objective: str, seed: int) -> Path:
     return RUNS / objective / f"seed_{seed}"
 
 
+def train(name: str, only: Sequence[str], seeds: Sequence[int]) -> None:
+    """Every meta-training of a study that is not finished."""
+    study = STUDIES[name]
+    for seed in seeds:
+        for objective in study.objectives:
+            out = folder(objective, seed)
+            if (only and objective not in only) or (out / "result.json").exists():
+                continue
+            out.parent.mkdir(parents=True, exist_ok=True)
+            result = meta_train(configuration(study, objective, seed), out, resume=out.exists(), quiet=False)
+            print(f"{objective} seed {seed}: {result.summary['generations']} generations", flush=True)
+
+
+def test(name: str) -> None:
+    """The tables and figures of a study."""
+    out = RUNS / f"test_{name}"
+    study = STUDIES[name]
+    objectives = tuple(f"{objective}={RUNS / objective}" for objective in study.objectives)
+    result = meta_test(
+        MetaTestConfig(objectives=objectives, **study.test), out, resume=out.exists(), quiet=False
+    )
+    facts = json.loads((out / "result.json").read_text())
+    where = (
+        f"Hardware: {facts['device']['cpu_cores']} cores, no accelerator; jax {facts['versions']['jax']}; {facts['date'][:10]}. "
+        f"Command: `python benchmarks/learned_objectives.py test {name}`, after `… train {name}`."
+    )
+    (RESULTS / f"meta_test_{name}.md").write_text(f"{result.markdown}\n{where}\n", encoding="utf-8")
+    for source in out.iterdir():
+        if source.suffix == ".png" or source.name in ("meta_test.csv", "improvement.csv", "tuning.csv"):
+            shutil.copyfile(source, RESULTS / f"meta_test_{name}{source.name.removeprefix('meta_test')}")
+
+
+def _choice(study: Study, objective: str) -> tuple[Path, float, MetaTestResult]:
+    """The best meta-seed of an objective on tasks that are reported nowhere, by IQM over seeds and horizons."""
+    folders = sorted((RUNS / objective).glob("seed_*"))
+    own = {**study.test, "envs": (study.env,), "baselines": (), "ablations": (), "seed": CHOICE_SEED}
+    config = MetaTestConfig(objectives=(f"{objective}={','.join(map(str, folders))}",), **own)
+    result = meta_test(config, quiet=False)
+    (outcome,) = result.outcomes.values()
+    known = np.isfinite(outcome.optimum).all()
+    fits = outcome.optimum > 0.01 if known else np.ones(len(outcome.optimum), bool)
+    scores = outcome.returns[:, fits] / (outcome.optimum[fits][None, :, None] if known else 1.0)
+    values = [statistics.iqm(np.nan_to_num(own, nan=-np.inf).reshape(-1)) for own in scores]
+    best = int(np.argmax(values))
+    return folders[best], float(values[best]), result
+
+
+def ship(name: str) -> None:
+    """Put the best meta-seed of each objective of a study into the package, with a card."""
+    study = STUDIES[name]
+    for objective in study.objectives:
+        best, value, _ = _choice(study, objective)
+        stored, seed = load(best), int(best.name.removeprefix("seed_"))
+        command = f"python benchmarks/learned_objectives.py train {name} --only {objective} --seeds {seed}"
+        scores = {**stored.scores, "choice_iqm": value}
+        stored = dataclasses.replace(stored, command=command, scores=scores)
+        save(SHIPPED / f"{objective}.npz", stored)
+        (SHIPPED / f"{objective}.md").write_text(card(name, study, objective, stored), encoding="utf-8")
+        print(f"{objective}: {best}, IQM {value:.3f} on the tasks of the choice", flush=True)
+
+
+def card(name: str, study: Study, objective: str, stored: Any) -> str:
+    """The model card of a shipped objective."""
+    budget, settings = stored.budget, stored.settings
+    others = ", ".join(f"{k} {v}" for k, v in dataclasses.asdict(settings).items() if k != "time")
+    time = ", ".join(settings.time.names) or "none: it does not know the time"
+    count = sum(leaf.size for leaf in stored.eta.values())
+    return f"""# {objective}
+
+| | |
+|---|---|
+| Family | `{stored.kind}`, {count:,} parameters: {others} |
+| Reads of the clock | {time} |
+| Meta-trained on | `{study.env}`, by evolution strategies |
+| Agents | {study.changes["num_envs"]} environments x {study.changes.get("rollout_length", 20)} steps per update |
+| Horizons | {stored.horizons} |
+| Budget | {budget["generations"]} generations of {budget["population"]} agents, {budget["env_steps"]:,} environment steps |
+| Meta-seed | {stored.seeds[0]}, the best of five on tasks that are reported nowhere (IQM {stored.scores["choice_iqm"]:.3f}) |
+| Scores | of all five meta-seeds: `benchmarks/results/meta_test_{name}.md` |
+| Command | `{stored.command}` |
+| Date | {stored.date} |
+"""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("action", choices=["train"])
+    parser.add_argument("action", choices=["train", "ship", "test"])
     parser.add_argument("study", choices=STUDIES)
     parser.add_argument("--only", nargs="+", default=[], help="objectives to train")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="meta-seeds")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="meta-seeds to train")
     args = parser.parse_args()
     use_all_cores()
-    study = STUDIES[args.study]
-    for seed in args.seeds:
-        for objective in study.objectives:
-            if args.only and objective not in args.only:
-                continue
-            out = folder(objective, seed)
-            out.parent.mkdir(parents=True, exist_ok=True)
-            result = meta_train(configuration(study, objective, seed), out, resume=out.exists(), quiet=False)
-            summary = result.summary
-            print(f"{objective} seed {seed}: {summary['generations']} generations", flush=True)
+    if args.action == "train":
+        train(args.study, args.only, args.seeds)
+    else:
+        {"ship": ship, "test": test}[args.action](args.study)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ TINY: dict[str, Any] = {
     "rollout_length": 5,
     "evolution": {"population": 4, "sigma": 3.0},
     "gradient": {"lifetimes": 2, "inner_updates": 2},
+    "persistent": {"window": 2},
     "horizons": {"low": 2, "high": 4},
     "fitness": {"episodes": 8, "max_steps": 40, "average": 0.5},
     "settings": {"width": 3, "predictions": 2, "embedding": 2},
@@ -38,7 +39,7 @@ def tiny(**changes: Any) -> MetaTrainConfig[Any, Any, Any]:
     return MetaTrainConfig.preset("ta-lpg", "chain/delayed-short", **{**TINY, **changes})
 
 
-@pytest.fixture(scope="module", params=["es", "meta-gradient"])
+@pytest.fixture(scope="module", params=["es", "meta-gradient", "pes"])
 def run(request: Any, tmp_path_factory: Any) -> Any:
     out = tmp_path_factory.mktemp("meta") / "run"
     return meta_train(tiny(estimator=request.param), out), out

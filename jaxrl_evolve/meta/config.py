@@ -15,6 +15,7 @@ from jaxrl_evolve.meta.evolution import EvolutionConfig
 from jaxrl_evolve.meta.gradient_config import GradientConfig
 from jaxrl_evolve.meta.horizons import HorizonConfig
 from jaxrl_evolve.meta.lifetimes import FitnessConfig
+from jaxrl_evolve.meta.persistent_config import PersistentConfig
 from jaxrl_evolve.names import suggestion
 from jaxrl_evolve.objectives.lpg import LPGConfig
 from jaxrl_evolve.objectives.lpo import LPOConfig
@@ -106,11 +107,13 @@ class MetaTrainConfig(Generic[S, C, H]):
     """Static settings of the agents."""
     hp: H
     """Hyperparameters of the agents."""
-    estimator: Literal["es", "meta-gradient"] = "es"
-    """How the objective's direction of improvement is found: by evolution strategies from whole lives, or by
-    differentiating through a few updates of each."""
+    estimator: Literal["es", "meta-gradient", "pes"] = "es"
+    """How the objective's direction of improvement is found: by evolution strategies from whole lives, by
+    differentiating through a few updates of each, or by evolution strategies from windows of long lives."""
     gradient: GradientConfig = dataclasses.field(default_factory=GradientConfig)
     """Meta-gradients."""
+    persistent: PersistentConfig = dataclasses.field(default_factory=PersistentConfig)
+    """Evolution strategies from windows of lives."""
     fitness: FitnessConfig = dataclasses.field(default_factory=FitnessConfig)
     """What a life is worth."""
     env_options: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -170,6 +173,7 @@ class MetaTrainConfig(Generic[S, C, H]):
             "learner": preset.config,
             "hp": preset.hp,
             "gradient": GradientConfig(),
+            "persistent": PersistentConfig(),
             "fitness": FitnessConfig(),
             "sinks": SinkConfig(),
         }
@@ -199,7 +203,7 @@ class MetaTrainConfig(Generic[S, C, H]):
     @property
     def agents(self) -> int:
         """Agents, or pairs of them, that a generation can be split into."""
-        return self.evolution.pairs if self.estimator == "es" else self.gradient.lifetimes
+        return self.gradient.lifetimes if self.estimator == "meta-gradient" else self.evolution.pairs
 
     def complete_settings(self) -> Any:
         """The objective's settings, time features scaled for the lifetimes that are trained on.

@@ -20,7 +20,7 @@ from jaxrl_evolve.meta.evolution import (
 )
 from jaxrl_evolve.meta.experiment import MetaExperiment, Programs, lanes_of, tasks
 from jaxrl_evolve.meta.horizons import sample_horizons
-from jaxrl_evolve.meta.lifetimes import live_pairs
+from jaxrl_evolve.meta.lifetimes import Lives, live_pairs
 
 HORIZON_BINS = 4
 """Fitness is reported for this many parts of the range of horizons, equal in their logarithm."""
@@ -40,10 +40,6 @@ def evolution_programs(
     """
     env, strategy, horizons = experiment.env, config.evolution, config.horizons
     live = live_pairs(experiment.lifetime, lanes_of(config, 2), mesh)
-    low, high = horizons.range
-    edges = jnp.asarray(
-        [low * (high / low) ** (i / HORIZON_BINS) for i in range(1, HORIZON_BINS)], jnp.float32
-    )
 
     def init(key: Array, hp: Any) -> EvolutionState:
         del hp
@@ -61,24 +57,49 @@ def evolution_programs(
         weights, failed = pair_weights(lives.fitness, strategy.shaping)
         gradient = ascent(weights, noise_keys, state.eta, sigma)
         state, metrics = evolve(strategy, state, gradient, key)
-        updates = lengths[:, None].astype(jnp.float32)
-        metrics |= {
-            # Weighted by the lengths of the lives: what an average update of this generation looked like.
-            f"agent_{name}": _mean(values * updates) / updates.mean()
-            for name, values in lives.metrics.items()
-            if name not in _OF_EPISODES
-        }
-        metrics |= {
-            "fitness": _mean(lives.fitness),
-            "fitness_spread": _mean(jnp.abs(lives.fitness[:, 0] - lives.fitness[:, 1])),
-            "fitness_by_horizon": _mean_by(lives.fitness, jnp.digitize(lengths, edges), HORIZON_BINS),
-            "failed": failed.astype(jnp.float32),
-            "ties": (weights == 0).sum().astype(jnp.float32),
-            "updates": 2.0 * updates.sum(),
-        }
+        metrics |= population_metrics(lives, weights, failed, lengths, lengths, horizons.range)
         return state, metrics
 
     return Programs(init, generation)
+
+
+def population_metrics(
+    lives: Lives,
+    weights: Float[Array, " pairs"],
+    failed: Int[Array, ""],
+    horizons: Int[Array, " pairs"],
+    updates: Int[Array, " pairs"],
+    span: tuple[int, int],
+) -> dict[str, Array]:
+    """What a generation of antithetic pairs reports.
+
+    Args:
+        lives: what became of the pairs.
+        weights: what their noise counted for.
+        failed: members that diverged.
+        horizons: updates in a whole life of each.
+        updates: that each member made in this generation.
+        span: shortest and longest lifetime.
+    """
+    low, high = span
+    edges = jnp.asarray(
+        [low * (high / low) ** (i / HORIZON_BINS) for i in range(1, HORIZON_BINS)], jnp.float32
+    )
+    made = updates[:, None].astype(jnp.float32)
+    # Weighted by the lengths of the lives: what an average update of this generation looked like.
+    metrics = {
+        f"agent_{name}": _mean(values * made) / made.mean()
+        for name, values in lives.metrics.items()
+        if name not in _OF_EPISODES
+    }
+    return metrics | {
+        "fitness": _mean(lives.fitness),
+        "fitness_spread": _mean(jnp.abs(lives.fitness[:, 0] - lives.fitness[:, 1])),
+        "fitness_by_horizon": _mean_by(lives.fitness, jnp.digitize(horizons, edges), HORIZON_BINS),
+        "failed": failed.astype(jnp.float32),
+        "ties": (weights == 0).sum().astype(jnp.float32),
+        "updates": 2.0 * made.sum(),
+    }
 
 
 def _mean(x: Array) -> Array:

@@ -21,7 +21,7 @@ from jaxrl_envs.contract import Env
 from jaxrl_evolve.evaluation import make_evaluation
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.meta.evolution import member
-from jaxrl_evolve.training.chunk import Chunk
+from jaxrl_evolve.training.chunk import Chunk, TrainState
 
 PAIRS = "pair"
 """Name of the axis of pairs, and of the mesh axis it is split over."""
@@ -43,6 +43,10 @@ class FitnessConfig:
         if not 0.0 <= self.average <= 1.0:
             raise ValueError(f"fitness.average is {self.average}; it must lie between 0 and 1")
 
+    def mix(self, final: Array, along: Array) -> Array:
+        """The final evaluation's return and that of episodes on the way there, as weighted."""
+        return (1.0 - self.average) * final + self.average * along
+
 
 class Lives(NamedTuple):
     """Outcome of one generation's lives, second axis plus and minus.
@@ -60,6 +64,29 @@ Live = Callable[[Any, Array, Array, Array, Any, Any, Array], Lives]
 """``(mean, sigma, noise keys [pairs], life keys [pairs], hp, env_params [pairs], horizons [pairs]) -> Lives``."""
 
 
+def make_stretch(
+    env: Env, learner: Learner, chunk: Chunk, config: FitnessConfig
+) -> Callable[..., tuple[TrainState, Float[Array, ""], Float[Array, ""], dict[str, Array]]]:
+    """A stretch of an agent's life, and what it is worth.
+
+    Returns:
+        ``(state, evaluation key, hp, eta, env_params, horizon, updates) -> (state, final, along, metrics)``.
+        ``final`` is the mean return of the agent that it becomes, ``along`` of the episodes that ended
+        meanwhile, and ``final`` again if none did.
+    """
+    evaluate = make_evaluation(env, learner, config.episodes, config.max_steps, "sample")
+
+    def stretch(
+        state: TrainState, key: Array, hp: Any, eta: Any, env_params: Any, horizon: Array, updates: Array
+    ) -> tuple[TrainState, Float[Array, ""], Float[Array, ""], dict[str, Array]]:
+        state, metrics = chunk.run(state, hp, eta, env_params, horizon, updates)
+        final = evaluate(key, state.learner, env_params).returns.mean()
+        along = metrics["episode_return"]
+        return state, final, jnp.where(jnp.isnan(along), final, along), {**metrics, "final_return": final}
+
+    return stretch
+
+
 def make_lifetime(
     env: Env, learner: Learner, chunk: Chunk, config: FitnessConfig
 ) -> Callable[[Array, Any, Any, Any, Int[Array, ""]], tuple[Float[Array, ""], dict[str, Array]]]:
@@ -67,19 +94,16 @@ def make_lifetime(
 
     Two lives with the same key differ in nothing but ``eta``.
     """
-    evaluate = make_evaluation(env, learner, config.episodes, config.max_steps, "sample")
+    stretch = make_stretch(env, learner, chunk, config)
 
     def live(
         key: Array, eta: Any, hp: Any, env_params: Any, updates: Int[Array, ""]
     ) -> tuple[Float[Array, ""], dict[str, Array]]:
         key_life, key_test = jax.random.split(key)
         state = chunk.init(key_life, hp, env_params)
-        state, metrics = chunk.run(state, hp, eta, env_params, updates.astype(jnp.float32), updates)
-        final = evaluate(key_test, state.learner, env_params).returns.mean()
-        along = metrics["episode_return"]
-        mixed = (1.0 - config.average) * final + config.average * jnp.where(jnp.isnan(along), final, along)
-        fitness = jnp.where(state.diverged >= 0, jnp.nan, mixed)
-        return fitness, {**metrics, "final_return": final}
+        horizon = updates.astype(jnp.float32)
+        state, final, along, metrics = stretch(state, key_test, hp, eta, env_params, horizon, updates)
+        return jnp.where(state.diverged >= 0, jnp.nan, config.mix(final, along)), metrics
 
     return live
 

@@ -23,6 +23,7 @@ from jaxrl_evolve.meta.experiment import Programs, build_meta, make_test
 from jaxrl_evolve.meta.generation import evolution_programs
 from jaxrl_evolve.meta.gradient import gradient_programs
 from jaxrl_evolve.meta.lifetimes import PAIRS
+from jaxrl_evolve.meta.persistent import persistent_programs
 from jaxrl_evolve.objectives.stored import FILE_NAME, StoredObjective, save
 from jaxrl_evolve.training import folder as folders
 from jaxrl_evolve.training import sinks
@@ -81,8 +82,8 @@ def meta_train(
     experiment = build_meta(config)
     mesh = mesh_for(PAIRS, config.agents)
     root = random.key(config.seed)
-    make = {"es": evolution_programs, "meta-gradient": gradient_programs}[config.estimator]
-    programs = make(config, experiment, mesh)
+    make = {"es": evolution_programs, "meta-gradient": gradient_programs, "pes": persistent_programs}
+    programs = make[config.estimator](config, experiment, mesh)
     test = make_test(config, experiment, jax.random.fold_in(root, _TESTS))
     with contextlib.ExitStack() as stack:
         run = _Run(config, programs, test, mesh)
@@ -196,7 +197,11 @@ class _Run:
         if metrics["failed"]:
             progress.say(
                 f"generation {self.generations}: {int(metrics['failed'])} agents diverged; "
-                + ("they count as the worst" if c.estimator == "es" else "others take their places")
+                + (
+                    "others take their places"
+                    if c.estimator == "meta-gradient"
+                    else "they count as the worst"
+                )
             )
         progress.update(self.generations, metrics["fitness"])
         if self.checkpoints is not None:
@@ -305,4 +310,6 @@ def _decisive(config: MetaTrainConfig[Any, Any, Any]) -> dict[str, Any]:
     plain = folders.plain(config)
     for name in ("sinks", "keep", "tests", "test_every", "lanes"):
         del plain[name]
+    if config.estimator != "pes":
+        del plain["persistent"]
     return plain

@@ -13,6 +13,7 @@ from jaxrl_evolve.algorithms import find_algorithm
 from jaxrl_evolve.config import SinkConfig
 from jaxrl_evolve.meta.evolution import EvolutionConfig
 from jaxrl_evolve.meta.gradient_config import GradientConfig
+from jaxrl_evolve.meta.groove_config import LevelsConfig
 from jaxrl_evolve.meta.horizons import HorizonConfig
 from jaxrl_evolve.meta.lifetimes import FitnessConfig
 from jaxrl_evolve.names import suggestion
@@ -113,6 +114,8 @@ class MetaTrainConfig(Generic[S, C, H]):
     """Meta-gradients."""
     fitness: FitnessConfig = dataclasses.field(default_factory=FitnessConfig)
     """What a life is worth."""
+    levels: LevelsConfig = dataclasses.field(default_factory=LevelsConfig)
+    """Where levels come from."""
     env_options: dict[str, str] = dataclasses.field(default_factory=dict)
     """Options of the environment as names and values."""
     start: str = ""
@@ -133,6 +136,11 @@ class MetaTrainConfig(Generic[S, C, H]):
 
     def __post_init__(self) -> None:
         find_family(self.objective)
+        if self.levels.kind == "groove" and self.estimator not in ("es", "meta-gradient"):
+            raise ValueError(
+                f"levels.kind is 'groove', which estimator {self.estimator!r} does not serve; it must be 'uniform', "
+                "or the estimator es or meta-gradient"
+            )
         for name in ("generations", "num_envs", "rollout_length", "tests", "test_every", "keep"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -171,6 +179,7 @@ class MetaTrainConfig(Generic[S, C, H]):
             "hp": preset.hp,
             "gradient": GradientConfig(),
             "fitness": FitnessConfig(),
+            "levels": LevelsConfig(),
             "sinks": SinkConfig(),
         }
         allowed = {field.name for field in dataclasses.fields(cls)}

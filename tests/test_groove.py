@@ -132,9 +132,8 @@ def test_resumed_is_uninterrupted(run: Run, tmp_path: Any):
     jax.tree.map(np.testing.assert_array_equal, state.eta, run.states[-1].eta)
 
 
+@pytest.mark.parametrize("run", ["meta-gradient"], indirect=True)
 def test_over_devices_the_buffer_is_the_same(run: Run):
-    if run.config.estimator == "es":
-        pytest.skip("pairs over devices are tested with lives")
     mesh, hp = device_mesh(PAIRS, jax.devices()[:2]), traced(run.config.hp)
     programs = gradient_programs(run.config, run.experiment, mesh)
     before = run.states[-2]

@@ -154,13 +154,11 @@ def lives() -> Any:
     return c, experiment, curated, jax.jit(experiment.lifetime), jax.jit(curated.antagonist.live)
 
 
-def test_regret_is_the_antagonists_return_less_the_pairs(lives: Any):
-    """One generation of the compiled program, and the same from single lives."""
+@pytest.mark.parametrize("run", ["es"], indirect=True)
+def test_regret_is_the_antagonists_return_less_the_pairs(run: Run, lives: Any):
+    """The first generation of the compiled program, and the same from single lives."""
     c, experiment, curated, live, oppose = lives
-    hp = traced(c.hp)
-    programs = evolution_programs(c, experiment)
-    state = jax.jit(programs.init)(random.key(5), hp)
-    after, metrics = jax.jit(programs.generation)(state, hp)
+    state, after, metrics, hp = run.states[0], run.states[1], run.history[0], traced(c.hp)
     _, key_tasks, key_noise, key_lives, key_horizons, _ = jax.random.split(state.key, 6)
     split = lambda key: jax.random.split(key, 2)
     lengths = sample_horizons(c.horizons, key_horizons, 2, jnp.float32(0.0))

@@ -13,6 +13,7 @@ from jaxrl_evolve.algorithms import find_algorithm
 from jaxrl_evolve.config import SinkConfig
 from jaxrl_evolve.meta.evolution import EvolutionConfig
 from jaxrl_evolve.meta.gradient_config import GradientConfig
+from jaxrl_evolve.meta.groove_config import LevelsConfig
 from jaxrl_evolve.meta.horizons import HorizonConfig
 from jaxrl_evolve.meta.lifetimes import FitnessConfig
 from jaxrl_evolve.meta.persistent_config import PersistentConfig
@@ -116,6 +117,8 @@ class MetaTrainConfig(Generic[S, C, H]):
     """Evolution strategies from windows of lives."""
     fitness: FitnessConfig = dataclasses.field(default_factory=FitnessConfig)
     """What a life is worth."""
+    levels: LevelsConfig = dataclasses.field(default_factory=LevelsConfig)
+    """Where levels come from."""
     env_options: dict[str, str] = dataclasses.field(default_factory=dict)
     """Options of the environment as names and values."""
     start: str = ""
@@ -136,6 +139,11 @@ class MetaTrainConfig(Generic[S, C, H]):
 
     def __post_init__(self) -> None:
         find_family(self.objective)
+        if self.levels.kind == "groove" and self.estimator not in ("es", "meta-gradient"):
+            raise ValueError(
+                f"levels.kind is 'groove', which estimator {self.estimator!r} does not serve; it must be 'uniform', "
+                "or the estimator es or meta-gradient"
+            )
         for name in ("generations", "num_envs", "rollout_length", "tests", "test_every", "keep"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -175,6 +183,7 @@ class MetaTrainConfig(Generic[S, C, H]):
             "gradient": GradientConfig(),
             "persistent": PersistentConfig(),
             "fitness": FitnessConfig(),
+            "levels": LevelsConfig(),
             "sinks": SinkConfig(),
         }
         allowed = {field.name for field in dataclasses.fields(cls)}

@@ -11,6 +11,7 @@ Fitness is maximised, everywhere.
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from typing import Any, Literal
 
 import jax
@@ -68,12 +69,14 @@ class EvolutionState:
         optimiser: Adam's state.
         generation: generations made, int32 scalar.
         key: typed key, the only source of randomness.
+        levels: buffer of curated levels, or ``()``.
     """
 
     eta: Any
     optimiser: Any
     generation: Int[Array, ""]
     key: Array
+    levels: Any = ()
 
 
 def _optimiser(config: EvolutionConfig) -> optax.GradientTransformation:
@@ -173,4 +176,4 @@ def evolve(
         "sigma": sigma_of(config, state.generation),
     }
     metrics = {name: jnp.asarray(x, jnp.float32) for name, x in metrics.items()}
-    return EvolutionState(mean, optimiser, state.generation + 1, key), metrics
+    return replace(state, eta=mean, optimiser=optimiser, generation=state.generation + 1, key=key), metrics

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ from jaxrl_evolve.meta.evolution import (
     sigma_of,
 )
 from jaxrl_evolve.meta.experiment import MetaExperiment, Programs, lanes_of, tasks
+from jaxrl_evolve.meta.groove import Task, curation, drawn_or_new, record, regrets_of_pairs
 from jaxrl_evolve.meta.horizons import sample_horizons
 from jaxrl_evolve.meta.lifetimes import Lives, live_pairs
 
@@ -40,24 +42,42 @@ def evolution_programs(
     """
     env, strategy, horizons = experiment.env, config.evolution, config.horizons
     live = live_pairs(experiment.lifetime, lanes_of(config, 2), mesh)
+    curated = curation(config, experiment)
+    everyone = jnp.ones((strategy.pairs,), bool)
 
     def init(key: Array, hp: Any) -> EvolutionState:
         del hp
         key, key_start = jax.random.split(key)
-        return init_evolution(strategy, key, experiment.start(key_start))
+        state = init_evolution(strategy, key, experiment.start(key_start))
+        return replace(state, levels=curated.init()) if curated else state
 
     def generation(state: EvolutionState, hp: Any) -> tuple[EvolutionState, dict[str, Array]]:
-        key, key_tasks, key_noise, key_lives, key_horizons = jax.random.split(state.key, 5)
+        key, key_tasks, key_noise, key_lives, key_horizons, key_levels = jax.random.split(state.key, 6)
         split = lambda k: jax.random.split(k, strategy.pairs)
         progress = state.generation.astype(jnp.float32) / max(config.generations - 1, 1)
         lengths = sample_horizons(horizons, key_horizons, strategy.pairs, progress)
         sigma, noise_keys = sigma_of(strategy, state.generation), split(key_noise)
         params = tasks(env, split(key_tasks))
+        drawn = None
+        if curated:
+            drawn = curated.sample(key_levels, state.levels, everyone)
+            lived = jax.vmap(drawn_or_new)(drawn.numbers, drawn.levels, Task(params, lengths))
+            params, lengths = lived.params, lived.horizon
         lives = live(state.eta, sigma, noise_keys, split(key_lives), hp, params, lengths)
         weights, failed = pair_weights(lives.fitness, strategy.shaping)
         gradient = ascent(weights, noise_keys, state.eta, sigma)
         state, metrics = evolve(strategy, state, gradient, key)
         metrics |= population_metrics(lives, weights, failed, lengths, lengths, horizons.range)
+        if curated and drawn:
+            opponent = curated.antagonist
+            oppose = live_pairs(opponent.live, lanes_of(config, 1), mesh, signs=(0.0,))
+            alone = oppose((), sigma, noise_keys, split(key_lives), opponent.hp, params, lengths)
+            regrets = regrets_of_pairs(lives, alone)
+            buffer, facts = record(state.levels, drawn.numbers, Task(params, lengths), regrets, everyone)
+            state = replace(state, levels=buffer)
+            spent = lengths.sum().astype(jnp.float32)
+            metrics |= {**facts, "antagonist_updates": spent}
+            metrics["updates"] += spent
         return state, metrics
 
     return Programs(init, generation)

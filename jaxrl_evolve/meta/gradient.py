@@ -25,7 +25,9 @@ from jaxtyping import Array, Int
 from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser, norm
 from jaxrl_evolve.meta.experiment import MetaExperiment, Programs, lanes_of
 from jaxrl_evolve.meta.gradient_config import GradientConfig
+from jaxrl_evolve.meta.groove import Task, curation, drawn_or_new, record
 from jaxrl_evolve.meta.horizons import sample_horizons
+from jaxrl_evolve.meta.levels import NEW, Draw
 from jaxrl_evolve.meta.lifetimes import PAIRS
 from jaxrl_evolve.networks import make_network
 from jaxrl_evolve.objectives.actor_critic import normalised
@@ -49,6 +51,7 @@ class Life:
             that not all are of one age for ever.
         critic: parameters of the baseline.
         critic_optimiser: its Adam state.
+        number: of its level in the buffer, or `NEW`; ``()`` where levels are not curated.
     """
 
     train: TrainState
@@ -57,6 +60,7 @@ class Life:
     retire: Int[Array, ""]
     critic: Any
     critic_optimiser: Any
+    number: Any = ()
 
 
 @struct.dataclass
@@ -69,6 +73,7 @@ class GradientState:
         lives: the agents, leaves ``[lifetimes, ...]``.
         generation: meta-updates made, int32 scalar.
         key: typed key, the source of new lives.
+        levels: buffer of curated levels, or ``()``.
     """
 
     eta: Any
@@ -76,6 +81,7 @@ class GradientState:
     lives: Life
     generation: Int[Array, ""]
     key: Array
+    levels: Any = ()
 
 
 def gradient_programs(config: Any, experiment: MetaExperiment, mesh: Mesh | None = None) -> Programs:
@@ -111,10 +117,17 @@ def gradient_programs(config: Any, experiment: MetaExperiment, mesh: Mesh | None
     per_device = c.lifetimes // (1 if mesh is None else mesh.size)
     lanes = _divisor(per_device, lanes_of(config, 1))
 
-    def new_life(key: Array, hp: Any, progress: Array, staggered: bool) -> Life:
+    curated = curation(config, experiment)
+
+    def new_life(key: Array, hp: Any, progress: Array, staggered: bool, drawn: Draw | None = None) -> Life:
         key_task, key_agent, key_horizon, key_age, key_critic = jax.random.split(key, 5)
         params = env.params if env.sample_params is None else env.sample_params(key_task)
         horizon = sample_horizons(config.horizons, key_horizon, 1, progress)[0]
+        number = jnp.full((), NEW, jnp.int32) if curated else ()
+        if drawn is not None:
+            number = drawn.numbers
+            task = drawn_or_new(number, drawn.levels, Task(params, horizon))
+            params, horizon = task.params, task.horizon
         retire = horizon
         if staggered:
             retire = jax.random.randint(key_age, (), c.inner_updates, horizon + 1, jnp.int32)
@@ -126,6 +139,7 @@ def gradient_programs(config: Any, experiment: MetaExperiment, mesh: Mesh | None
             retire,
             values,
             init_optimiser("adam", ravel_pytree(values)[0]),
+            number,
         )
 
     def learn_values(life: Life, t: Trajectory) -> tuple[Life, Array, Array]:
@@ -183,34 +197,43 @@ def gradient_programs(config: Any, experiment: MetaExperiment, mesh: Mesh | None
         }
         return total, jax.lax.stop_gradient((replace(life, train=state), facts))
 
-    def live(
-        eta: Any, life: Life, key: Array, hp: Any, progress: Array
-    ) -> tuple[Any, Life, dict[str, Array]]:
-        """One life's meta-gradient, the life after it, or another one that takes its place."""
+    def live(eta: Any, life: Life, hp: Any) -> tuple[Any, Life, dict[str, Array]]:
+        """One life's meta-gradient, the life after it, and whether it is over."""
         gradient, (life, facts) = jax.grad(meta_loss, has_aux=True)(eta, life, hp)
         flat, unravel = ravel_pytree(gradient)
         fine = jnp.isfinite(flat).all() & (life.train.diverged < 0)
         gradient = unravel(jnp.where(fine, flat, 0.0))
         over = ~fine | (life.train.updates + c.inner_updates > life.retire)
-        fresh = new_life(key, hp, progress, False)
-        life = jax.tree.map(lambda new, old: jnp.where(over, new, old), fresh, life)
-        return gradient, life, {**facts, "failed": (~fine).astype(jnp.float32)}
+        return gradient, life, {**facts, "failed": (~fine).astype(jnp.float32), "over": over}
 
-    def sequence(eta: Any, lives: Life, keys: Array, hp: Any, progress: Array) -> Any:
+    def succeeded(life: Life, over: Array, key: Array, hp: Any, progress: Array, drawn: Draw | None) -> Life:
+        """The life, or another one in its place."""
+        fresh = new_life(key, hp, progress, False, drawn)
+        return jax.tree.map(lambda new, old: jnp.where(over, new, old), fresh, life)
+
+    def sequence(
+        eta: Any, lives: Life, keys: Array, hp: Any, progress: Array, drawn: Draw | None, judges: Array
+    ) -> Any:
         """Summed gradients of a device's lives, ``lanes`` of them at a time."""
 
-        def group(total: Any, own: tuple[Life, Array]) -> Any:
-            step = jax.vmap(live, (None, 0, 0, None, None))
-            gradients, after, facts = step(eta, *own, hp, progress)
+        def group(total: Any, own: Life) -> Any:
+            gradients, after, facts = jax.vmap(live, (None, 0, None))(eta, own, hp)
             return jax.tree.map(lambda t, g: t + g.sum(0), total, gradients), (after, facts)
 
-        grouped = jax.tree.map(lambda x: x.reshape((-1, lanes, *x.shape[1:])), (lives, keys))
+        grouped = jax.tree.map(lambda x: x.reshape((-1, lanes, *x.shape[1:])), lives)
         start = jax.tree.map(jnp.zeros_like, eta)
-        total, (after, facts) = jax.lax.scan(group, start, grouped)
+        total, outcome = jax.lax.scan(group, start, grouped)
+        lives, facts = jax.tree.map(lambda x: x.reshape((-1, *x.shape[2:])), outcome)
+        spent = jnp.zeros((), jnp.float32)
+        if curated:
+            finished = facts["over"] & (facts["failed"] == 0) & (lives.retire == lives.horizon)
+            train = lives.train
+            regrets, spent = curated.regrets(judges, train.learner, lives.params, train.updates, finished)
+            facts |= {"regret": regrets, "finished": finished}
+        lives = jax.vmap(succeeded, (0, 0, 0, None, None, 0))(lives, facts["over"], keys, hp, progress, drawn)
         if mesh is not None:
-            total = jax.lax.psum(total, PAIRS)
-        flat = lambda tree: jax.tree.map(lambda x: x.reshape((-1, *x.shape[2:])), tree)
-        return total, flat(after), flat(facts)
+            total, spent = jax.lax.psum((total, spent), PAIRS)
+        return total, lives, facts, spent
 
     every = sequence
     if mesh is not None:
@@ -218,8 +241,8 @@ def gradient_programs(config: Any, experiment: MetaExperiment, mesh: Mesh | None
         every = jax.shard_map(
             sequence,
             mesh=mesh,
-            in_specs=(whole, split, split, whole, whole),
-            out_specs=(whole, split, split),
+            in_specs=(whole, split, split, whole, whole, split, split),
+            out_specs=(whole, split, split, whole),
             check_vma=False,
         )
 
@@ -230,15 +253,26 @@ def gradient_programs(config: Any, experiment: MetaExperiment, mesh: Mesh | None
             jax.random.split(key_lives, c.lifetimes)
         )
         optimiser = init_optimiser("adam", ravel_pytree(eta)[0])
-        return GradientState(eta, optimiser, lives, jnp.zeros((), jnp.int32), key)
+        buffer = curated.init() if curated else ()
+        return GradientState(eta, optimiser, lives, jnp.zeros((), jnp.int32), key, buffer)
 
     def generation(state: GradientState, hp: Any) -> tuple[GradientState, dict[str, Array]]:
-        key, key_lives = jax.random.split(state.key)
+        key, key_lives, key_levels, key_judges = jax.random.split(state.key, 4)
         progress = state.generation.astype(jnp.float32) / max(config.generations - 1, 1)
         keys = jax.random.split(key_lives, c.lifetimes)
-        total, lives, facts = every(state.eta, state.lives, keys, hp, progress)
+        judges, before, drawn = jax.random.split(key_judges, c.lifetimes), state.lives, None
+        if curated:
+            ending = before.train.updates + 2 * c.inner_updates > before.retire
+            drawn = curated.sample(key_levels, state.levels, ending, before.number)
+        total, lives, facts, spent = every(state.eta, before, keys, hp, progress, drawn, judges)
         flat, unravel = ravel_pytree(total)
-        failed = facts.pop("failed").sum()
+        failed, _ = facts.pop("failed").sum(), facts.pop("over")
+        buffer, curation_facts = state.levels, {}
+        if curated:
+            task = Task(before.params, before.horizon)
+            outcome = (facts.pop("regret"), facts.pop("finished"))
+            buffer, curation_facts = record(buffer, before.number, task, *outcome)
+            curation_facts["antagonist_updates"] = spent
         mean = flat / jnp.maximum(c.lifetimes - failed, 1.0)
         move, size, optimiser = clipped_step("adam", state.optimiser, mean, c.learning_rate, c.max_norm, 1e-8)
         eta = jax.tree.map(jnp.add, state.eta, unravel(move))
@@ -247,12 +281,13 @@ def gradient_programs(config: Any, experiment: MetaExperiment, mesh: Mesh | None
         metrics |= {
             "fitness": returns / episodes,
             "failed": failed,
-            "updates": jnp.float32(c.lifetimes * c.inner_updates),
+            "updates": c.lifetimes * c.inner_updates + spent,
             "gradient_norm": size,
             "step_norm": norm(move),
             "parameter_norm": norm(ravel_pytree(eta)[0]),
+            **curation_facts,
         }
-        return GradientState(eta, optimiser, lives, state.generation + 1, key), metrics
+        return GradientState(eta, optimiser, lives, state.generation + 1, key, buffer), metrics
 
     return Programs(init, generation, split=("lives",))
 

@@ -1,0 +1,53 @@
+"""Settings of where the levels of a meta-training come from."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Literal
+
+import tyro
+
+from jaxrl_evolve.meta.levels import BufferConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class AntagonistConfig:
+    """The A2C agents that lives are compared with; batch, network and normalisation are those of the lives."""
+
+    learning_rate: float = 0.0
+    """Adam's step size; 0 is 0.1 for tables and 1e-3 for networks."""
+    gamma: float = 0.99
+    """Discount factor."""
+    gae_lambda: float = 0.95
+    """Trace parameter of the advantage estimate."""
+    entropy_coef: float = 0.01
+    """Weight of the entropy bonus."""
+    lanes: int = 1
+    """Antagonists of finished agents side by side on one device (meta-gradients); more pays on accelerators."""
+
+    def __post_init__(self) -> None:
+        if not self.learning_rate >= 0.0:
+            raise ValueError(
+                f"levels.antagonist.learning_rate is {self.learning_rate}; it must be at least 0"
+            )
+        if isinstance(self.lanes, bool) or not isinstance(self.lanes, int) or self.lanes < 1:
+            raise ValueError(
+                f"levels.antagonist.lanes is {self.lanes!r}; it must be a whole number of at least 1"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class LevelsConfig:
+    """Where the levels of a meta-training come from, in families of levels."""
+
+    kind: Literal["uniform", "groove"] = "uniform"
+    """Always new ones, or (GROOVE) also such as were lived on before and left much to be learnt there: those
+    on which an A2C agent ended far above the agents of the objective."""
+    buffer: Annotated[BufferConfig, tyro.conf.arg(name="")] = dataclasses.field(default_factory=BufferConfig)
+    """Levels lived on before."""
+    antagonist: AntagonistConfig = dataclasses.field(default_factory=AntagonistConfig)
+    """A2C agents of GROOVE."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("uniform", "groove"):
+            raise ValueError(f"levels.kind is {self.kind!r}; it must be 'uniform' or 'groove'")

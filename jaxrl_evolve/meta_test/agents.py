@@ -6,7 +6,7 @@ Sizes are one for all arms on an environment: a horizon in updates must be the s
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -73,10 +73,8 @@ class Agents:
         return [self.hp, *(hp for hp in grid if hp != self.hp)]
 
 
-class Overrides(NamedTuple):
-    """Settings by algorithm and dotted field, as text."""
-
-    by_algorithm: dict[str, dict[str, str]]
+Overrides = Mapping[str, Mapping[str, str]]
+"""Settings by algorithm and dotted field, as text."""
 
 
 def parse_overrides(texts: Sequence[str]) -> Overrides:
@@ -100,7 +98,7 @@ def parse_overrides(texts: Sequence[str]) -> Overrides:
         if not field.startswith(("hp.", "learner.")):
             raise ValueError(f"agents has {text!r}; the field must be one of hp.… or learner.…")
         found[algorithm][field] = value
-    return Overrides(found)
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +139,7 @@ def build_agents(config: MetaTestConfig, arm: Arm, env: Env, sizes: Sizes, overr
         hp = replace(settings.hp, learning_rate=_TABLE_LEARNING_RATE)
         settings = _Settings(replace(settings.learner, network=_TABLE), hp)
     settings = replace(settings, hp=replace(settings.hp, **arm.hp))
-    asked = overrides.by_algorithm[arm.algorithm]
+    asked = overrides[arm.algorithm]
     settings = replace_fields(
         settings, {name: parse_field(settings, name, text) for name, text in asked.items()}
     )

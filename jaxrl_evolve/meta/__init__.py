@@ -5,6 +5,7 @@ from jaxrl_evolve.meta.evolution import EvolutionConfig
 from jaxrl_evolve.meta.gradient_config import GradientConfig
 from jaxrl_evolve.meta.horizons import HorizonConfig
 from jaxrl_evolve.meta.lifetimes import FitnessConfig
+from jaxrl_evolve.meta.sweep import meta_sweep
 from jaxrl_evolve.meta.train import MetaTrainResult, meta_train
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "HorizonConfig",
     "MetaTrainConfig",
     "MetaTrainResult",
+    "meta_sweep",
     "meta_train",
 ]

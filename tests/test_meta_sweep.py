@@ -124,6 +124,40 @@ def test_nothing_finite_is_said_at_the_end(instant: Any, tmp_path: Any):
     assert result_of(tmp_path / "out")["best"]["iqm"] is None
 
 
+def test_an_interrupted_sweep_goes_on_where_it_stopped(instant: Any, tmp_path: Any, monkeypatch: Any):
+    out, real = tmp_path / "sweep", module.meta_train
+
+    def cut(config: Any, out: Any, **options: Any) -> MetaTrainResult:
+        if config.seed == 1:
+            raise Interrupted("SIGTERM", "…")
+        return real(config, out, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "meta_train", cut)
+        with pytest.raises(Interrupted, match=f"SIGTERM in seed_1, 2 of 3; continue with: .* resume {out}"):
+            meta_sweep(tiny(), out, seeds=3)
+    assert not (out / "result.json").exists()
+    assert main(["resume", str(out), "--quiet"]) == 0
+    assert [path.name for path, _ in instant] == ["seed_0", "seed_1", "seed_2"]
+    np.testing.assert_allclose(result_of(out)["points"][0]["test_fitness"], [0.0, 0.2, 0.4], rtol=1e-6)
+
+
+def test_the_command_sweeps_real_meta_trainings(tmp_path: Any):
+    """The sizes are those of `test_meta_train.command_run`, so that the compiled program is too."""
+    out = tmp_path / "sweep"
+    words = "meta-sweep lpg --env chain/delayed-short --generations 1 --population 2 --num-envs 4 --seeds 2"
+    words += " --rollout-length 5 --horizons.low 2 --horizons.high 3 --settings.width 3 --tests 1"
+    words += " --fitness.episodes 2 --fitness.max-steps 10"
+    assert main([*words.split(), "--out", str(out), "--quiet"]) == 0
+    etas = [load_objective(out / f"seed_{seed}").eta for seed in (0, 1)]
+    assert not all(np.array_equal(leaf, etas[1][name]) for name, leaf in etas[0].items())
+    for seed, score in enumerate(result_of(out)["points"][0]["test_fitness"]):
+        run = result_of(out / f"seed_{seed}")
+        assert run["seed"] == seed
+        assert score == pytest.approx(np.divide(run["test_fitness"], run["test_optimum"]).mean(), rel=1e-6)
+
+
+@pytest.mark.slow
 def test_resumed_inside_a_run_is_uninterrupted(tmp_path: Any, monkeypatch: Any):
     """Real trainings: the second of two is cut, and comes out as if it had been trained alone."""
     config = tiny(generations=2, evolution={"population": 2, "sigma": 3.0})

@@ -99,7 +99,7 @@ def meta_train(
                 quiet=quiet or jax.process_index() != 0,
             )
         )
-        if idle := _idle_devices(config, mesh):
+        if idle := idle_devices(config, mesh):
             progress.say(idle)
         interrupts = stack.enter_context(Interrupts())
         while run.generations < config.generations:
@@ -130,8 +130,8 @@ def _shares(config: MetaTrainConfig[Any, Any, Any]) -> str:
     return "gradient.lifetimes" if config.estimator == "meta-gradient" else "pairs (half the population)"
 
 
-def _idle_devices(config: MetaTrainConfig[Any, Any, Any], mesh: Mesh | None) -> str:
-    """A sentence if devices have nothing to do."""
+def idle_devices(config: MetaTrainConfig[Any, Any, Any], mesh: Mesh | None) -> str:
+    """A sentence if some devices have nothing to do, or nothing."""
     used, there = 1 if mesh is None else mesh.size, jax.device_count()
     if used == there:
         return ""

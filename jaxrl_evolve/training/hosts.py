@@ -14,6 +14,7 @@ import secrets
 import select
 import signal
 import socket
+import sys
 import threading
 
 import jax
@@ -76,6 +77,7 @@ def leave(code: int) -> int:
     Python's usual end would wait for them, while they wait for this process in a collective.
     """
     if _connections and not _parted.is_set():
+        sys.stdout.flush()
         os._exit(code)
     return code
 

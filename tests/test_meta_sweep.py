@@ -139,7 +139,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(instant: Any, tmp_path: A
     assert not (out / "result.json").exists()
     assert main(["resume", str(out), "--quiet"]) == 0
     assert [path.name for path, _ in instant] == ["seed_0", "seed_1", "seed_2"]
-    np.testing.assert_allclose(result_of(out)["points"][0]["test_fitness"], [0.0, 0.2, 0.4], rtol=1e-6)
+    np.testing.assert_allclose(result_of(out)["points"][0]["test_fitness"], [0.0, 0.4, 0.8], rtol=1e-6)
 
 
 def test_the_command_sweeps_real_meta_trainings(tmp_path: Any):

@@ -119,3 +119,13 @@ class SweepSpace:
     """Hyperparameters and their ranges, drawn uniformly: `--random hp.learning_rate=log:1e-4:1e-2`."""
     samples: int = 8
     """Draws from the random ranges (for each point of the grid)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MetaSweepSpace:
+    """What a sweep of meta-trainings varies."""
+
+    seeds: int = 5
+    """Meta-seeds: meta-trainings of every point, whose seeds count up from --seed."""
+    grid: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=V1,V2,…")] = ()
+    """Fields and their values, every combination: `--grid evolution.sigma=0.03,0.1 horizons.high=100,250`."""

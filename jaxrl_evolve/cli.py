@@ -21,6 +21,7 @@ from jaxrl_evolve.arguments import (
     Devices,
     EvaluateArguments,
     ListArguments,
+    MetaSweepSpace,
     Output,
     RenderArguments,
     ReportArguments,
@@ -36,15 +37,27 @@ _SIGNAL_EXIT = {"SIGINT": 130, "SIGTERM": 143}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
+    from jaxrl_evolve.training import hosts
+
+    return hosts.leave(_main(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _main(words: list[str]) -> int:
     import jax
 
+    from jaxrl_evolve.training import hosts
     from jaxrl_evolve.training.checkpoint import CheckpointError
     from jaxrl_evolve.training.loop import Diverged, Interrupted
 
-    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with _warnings_as_sentences():
-            return _dispatch(words)
+        try:
+            with _warnings_as_sentences():
+                code = _dispatch(words)
+        except (Diverged, Interrupted):
+            hosts.part()  # all processes come to this together
+            raise
+        hosts.part()
+        return code
     except CheckpointError as error:
         return _complain(error, FAILURE)
     except ValueError as error:
@@ -101,6 +114,7 @@ _HELP = """usage: jaxrl-evolve COMMAND …
   render FOLDER                             draw an episode as a GIF
   meta-train OBJECTIVE --env NAME --out FOLDER  improve a learned objective
   meta-test --objectives O… --out FOLDER    compare learned objectives with each other and with baselines
+  meta-sweep OBJECTIVE --env NAME --out FOLDER  meta-train over meta-seeds and a grid of settings
 
 jaxrl-evolve COMMAND --help explains a command."""
 
@@ -124,6 +138,7 @@ def _dispatch(words: list[str]) -> int:
         "render": _render,
         "meta-train": _meta_train,
         "meta-test": _meta_test,
+        "meta-sweep": _meta_sweep,
     }
     if words[0] not in commands:
         raise ValueError(f"command is {words[0]!r}, which is not known: {suggestion(words[0], commands)}")
@@ -137,15 +152,10 @@ def _start(devices: Devices) -> None:
     from jaxrl_evolve._cpu import use_all_cores
 
     use_all_cores()
-    if devices.coordinator == "auto":
-        jax.distributed.initialize()
-    elif devices.coordinator:
-        if devices.processes < 1 or not 0 <= devices.process_id < devices.processes:
-            raise ValueError(
-                f"processes is {devices.processes} and process_id {devices.process_id}; with a coordinator "
-                "there is at least 1 process, and ids run from 0"
-            )
-        jax.distributed.initialize(devices.coordinator, devices.processes, devices.process_id)
+    if devices.coordinator:
+        from jaxrl_evolve.training import hosts
+
+        hosts.join(devices.coordinator, devices.processes, devices.process_id)
     if devices.cache == "off" or "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -241,10 +251,12 @@ def _resume(words: list[str]) -> int:
     arguments = tyro.cli(ResumeArguments, prog="jaxrl-evolve resume", args=words)
     _start(arguments.devices)
     output = Output(arguments.folder, resume=True, quiet=arguments.quiet)
-    if (Path(arguments.folder) / "sweep.json").exists():
+    if (plan := Path(arguments.folder) / "sweep.json").exists():
+        from jaxrl_evolve.meta.sweep import resume_meta_sweep
         from jaxrl_evolve.sweep import resume_sweep
 
-        table = resume_sweep(arguments.folder, quiet=arguments.quiet)
+        resume = resume_meta_sweep if "points" in folders.read_json(plan) else resume_sweep
+        table = resume(arguments.folder, quiet=arguments.quiet)
         if not arguments.quiet:
             print(table)
         return 0
@@ -262,7 +274,8 @@ def _resume(words: list[str]) -> int:
     return _run(from_json(config), output, step)
 
 
-def _meta_train(words: list[str]) -> int:
+def _meta_settings(command: str, words: list[str], *extra: tuple[str, type, Any]) -> Any:
+    """Parse ``OBJECTIVE`` and the settings of a meta-training, whose defaults are the objective's preset."""
     from jaxrl_evolve.algorithms import find_algorithm
     from jaxrl_evolve.meta.config import FAMILIES, MetaTrainConfig, find_family
 
@@ -270,19 +283,43 @@ def _meta_train(words: list[str]) -> int:
     if not words or words[0].startswith("-"):
         if not helping:
             raise ValueError(
-                f"meta-train needs an objective: meta-train {'|'.join(FAMILIES)} --env NAME --out FOLDER"
+                f"{command} needs an objective: {command} {'|'.join(FAMILIES)} --env NAME --out FOLDER"
             )
         words = ["ta-lpg", *words]
     family = find_family(words[0])
     env = _option(words, "--env")
     if env is None and not helping:
-        raise ValueError("meta-train needs an environment: --env NAME (`jaxrl-evolve list` names all)")
+        raise ValueError(f"{command} needs an environment: --env NAME (`jaxrl-evolve list` names all)")
     algorithm = find_algorithm(family.algorithm)
     kind = MetaTrainConfig[type(family.settings), algorithm.config, algorithm.hp]
     default = MetaTrainConfig.preset(words[0], env or "grid/random-small")
-    arguments = _parse("meta-train", words, kind, default, f"Meta-train {words[0]}.")
+    return _parse(command, words, kind, default, f"Meta-train {words[0]}.", *extra)
+
+
+def _meta_train(words: list[str]) -> int:
+    arguments = _meta_settings("meta-train", words)
     _start(arguments.devices)
     return _meta_run(arguments.config, arguments.output)
+
+
+def _meta_sweep(words: list[str]) -> int:
+    from jaxrl_evolve.meta.sweep import meta_sweep
+
+    arguments = _meta_settings("meta-sweep", words, ("space", MetaSweepSpace, MetaSweepSpace()))
+    _start(arguments.devices)
+    output, space = arguments.output, arguments.space
+    table = meta_sweep(
+        arguments.config,
+        output.out,
+        seeds=space.seeds,
+        grid=space.grid,
+        resume=output.resume,
+        overwrite=output.overwrite,
+        quiet=output.quiet,
+    )
+    if not output.quiet:
+        print(table)
+    return 0
 
 
 def _meta_run(config: Any, output: Output, step: int | None = None) -> int:

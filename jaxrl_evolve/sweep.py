@@ -7,28 +7,28 @@ in nothing else.
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import dataclasses
-import io
-import itertools
 import math
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
-from jaxrl_evolve import figures, statistics
 from jaxrl_evolve.config import TrainConfig, from_json
 from jaxrl_evolve.experiment import build, recorded
 from jaxrl_evolve.fields import Settings, parse_field, replace_fields
+from jaxrl_evolve.grids import parse_grid, product, settings_from_json
+from jaxrl_evolve.ranking import Measure, write_ranking
 from jaxrl_evolve.training import folder as folders
+from jaxrl_evolve.training.claim import claim_sweep
 from jaxrl_evolve.training.loop import Diverged, Interrupted, train
 
 _SWEPT = ("hp", "learner", "env_options", "steps", "num_envs", "rollout_length", "resets", "objective")
 _DRAWS = 0x5357  # sets the randomness of the draws apart from everything else that grows from the seed
-_DRAWN_POINTS = 30  # in the figure; the table has all
+_MEASURE = Measure("eval_return", "diverged", "Final return (IQM, 95 % interval)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,16 +91,9 @@ def sweep(
         Diverged: no run of any point is left.
     """
     made = plan(config, grid, random, samples)
-    folder = folders.create(out, overwrite=overwrite, resume=resume, sweep=True)
-    with folders.Lock(folder):
+    with contextlib.ExitStack() as stack:
         asked = folders.plain(made) | {"config": recorded(config)}
-        if not folder.sweep.exists():
-            folders.write_json(folder.sweep, asked)
-        elif folders.read_json(folder.sweep) != asked:
-            raise ValueError(
-                f"the sweep in {folder.path} was started with other settings: resume it unchanged, or sweep into "
-                "another folder"
-            )
+        folder = claim_sweep(out, asked, stack, resume=resume, overwrite=overwrite)
         return _run(made, folder, quiet)
 
 
@@ -118,9 +111,9 @@ def resume_sweep(out: str | os.PathLike[str], quiet: bool = True) -> str:
         config = data["config"]
     except (KeyError, TypeError) as error:
         raise ValueError(f"{folder.sweep} is damaged: it is no plan of a sweep ({error})") from None
-    made = Plan(from_json(config), tuple(Shape(_tuples(s.settings), s.points) for s in shapes))
-    with folders.Lock(folder):
-        return _run(made, folder, quiet)
+    made = Plan(from_json(config), tuple(Shape(settings_from_json(s.settings), s.points) for s in shapes))
+    with contextlib.ExitStack() as stack:
+        return _run(made, claim_sweep(out, data, stack, resume=True), quiet)
 
 
 def plan(
@@ -137,13 +130,8 @@ def plan(
         )
     if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
         raise ValueError(f"samples is {samples!r}; it must be a whole number, at least 1")
-    axes: dict[str, list[Any]] = {}
+    axes = parse_grid(config, grid, lambda name: _check_swept(name, "grid"))
     ranges: dict[str, tuple[bool, float, float]] = {}
-    for text in grid:
-        name, values = _axis(config, text)
-        if name in axes:
-            raise ValueError(f"grid names {name} twice")
-        axes[name] = values
     for text in random:
         name, bounds = _range(config, text)
         if name in ranges or name in axes:
@@ -152,27 +140,14 @@ def plan(
     draws = _draw(ranges, samples, config.seed)
     static = {name: values for name, values in axes.items() if not name.startswith("hp.")}
     traced = {name: values for name, values in axes.items() if name.startswith("hp.")}
-    points = tuple(point | draw for point in _product(traced) for draw in draws)
-    made = Plan(config, tuple(Shape(settings, points) for settings in _product(static)))
+    points = tuple(point | draw for point in product(traced) for draw in draws)
+    made = Plan(config, tuple(Shape(settings, points) for settings in product(static)))
     for shape in made.shapes:
         shaped = replace_fields(config, shape.settings)
         for point in shape.points:
             replace_fields(shaped, point)
         build(shaped)
     return made
-
-
-def _axis(config: Any, text: str) -> tuple[str, list[Any]]:
-    """A field and its values, from ``field=v1,v2``."""
-    name, separator, listed = text.partition("=")
-    if not separator or not name or not listed:
-        raise ValueError(f"grid is {text!r}; it must read FIELD=V1,V2")
-    _check_swept(name, "grid")
-    values = [parse_field(config, name, value) for value in _split(listed)]
-    for i, value in enumerate(values):
-        if value in values[:i]:
-            raise ValueError(f"grid gives {name} the value {value!r} twice")
-    return name, values
 
 
 def _range(config: Any, text: str) -> tuple[str, tuple[bool, float, float]]:
@@ -206,18 +181,6 @@ def _check_swept(name: str, where: str) -> None:
         )
 
 
-def _split(text: str) -> list[str]:
-    """Text at the commas that stand outside of brackets."""
-    parts, depth = [""], 0
-    for character in text:
-        depth += (character in "([{") - (character in ")]}")
-        if character == "," and not depth:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return [part.strip() for part in parts]
-
-
 def _draw(ranges: Mapping[str, tuple[bool, float, float]], samples: int, seed: int) -> list[Settings]:
     if not ranges:
         return [{}]
@@ -232,15 +195,6 @@ def _draw(ranges: Mapping[str, tuple[bool, float, float]], samples: int, seed: i
             draw[name] = float(f"{math.exp(drawn) if logarithmic else drawn:.6g}")
         draws.append(draw)
     return draws
-
-
-def _product(axes: Mapping[str, list[Any]]) -> list[Settings]:
-    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-
-
-def _tuples(settings: Mapping[str, Any]) -> Settings:
-    """JSON has lists where settings have tuples."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
 
 
 def _run(made: Plan, folder: folders.RunFolder, quiet: bool) -> str:
@@ -274,12 +228,13 @@ def _run(made: Plan, folder: folders.RunFolder, quiet: bool) -> str:
             )
         for name in seconds:
             seconds[name] += summary.get(name, 0.0)
-    ranked = sorted(points, key=_rank)
-    best = ranked[0]
-    table = _markdown(made, ranked)
-    folders.write_text(folder.path / "sweep.csv", _csv(points))
-    folders.write_text(folder.path / "sweep.md", table)
-    _figure(ranked, folder.path / "sweep.png")
+    if jax.process_index() != 0:
+        return ""
+    title = (
+        f"{made.config.algorithm} on {made.config.env}: {len(points)} points, {made.config.seeds} seeds each, best "
+        "first. IQM of the final evaluation with its 95 % interval; points that lost a seed come last."
+    )
+    table, best = write_ranking(folder, points, _MEASURE, title)
     result = {
         "algorithm": made.config.algorithm,
         "env": made.config.env,
@@ -295,57 +250,3 @@ def _run(made: Plan, folder: folders.RunFolder, quiet: bool) -> str:
     if best["iqm"] is None:
         raise Diverged(f"no run of any of the {len(points)} points in {folder.path} kept a finite loss")
     return table
-
-
-def _rank(point: Mapping[str, Any]) -> tuple[int, float]:
-    """Best first: points that lost no seed before those that did, then by interquartile mean."""
-    return point["diverged"], math.inf if point["iqm"] is None else -point["iqm"]
-
-
-def _csv(points: Sequence[Mapping[str, Any]]) -> str:
-    names, seeds = list(points[0]["settings"]), len(points[0]["eval_return"])
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    head = ["iqm", "ci95_low", "ci95_high", "diverged", "env_steps", "folder"]
-    writer.writerow([*names, *head, *(f"seed_{i}" for i in range(seeds))])
-    for point in points:
-        numbers = [point["iqm"], *point["ci95"], point["diverged"], point["env_steps"], point["folder"]]
-        writer.writerow([*point["settings"].values(), *numbers, *point["eval_return"]])
-    return text.getvalue()
-
-
-def _markdown(made: Plan, ranked: Sequence[Mapping[str, Any]]) -> str:
-    config, names = made.config, list(ranked[0]["settings"])
-    lines = [
-        f"{config.algorithm} on {config.env}: {len(ranked)} points, {config.seeds} seeds each, best first. IQM of "
-        "the final evaluation with its 95 % interval; points that lost a seed come last.",
-        "",
-        "| " + " | ".join([*names, "IQM", "95 % interval", "diverged"]) + " |",
-        "|" + " --- |" * len(names) + " ---: |" * 3,
-    ]
-    for point in ranked:
-        low, high = point["ci95"]
-        interval = "" if low is None else f"{low:.4g} to {high:.4g}"
-        iqm = "" if point["iqm"] is None else f"{point['iqm']:.4g}"
-        lost = f"{point['diverged']} of {config.seeds}" if point["diverged"] else ""
-        cells = [*map(_short, point["settings"].values()), iqm, interval, lost]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _figure(ranked: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """The best points with their intervals; none if every point was lost."""
-    shown = {}
-    for point in ranked[:_DRAWN_POINTS]:
-        if point["iqm"] is not None:
-            label = ", ".join(
-                f"{name.rpartition('.')[2]}={_short(x)}" for name, x in point["settings"].items()
-            )
-            low, high = (math.nan if x is None else x for x in point["ci95"])
-            shown[label] = statistics.Estimate(point["iqm"], low, high)
-    if shown:
-        figures.comparison({"": shown}, path)
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -6,6 +6,7 @@ from jaxrl_evolve.meta.gradient_config import GradientConfig
 from jaxrl_evolve.meta.horizons import HorizonConfig
 from jaxrl_evolve.meta.lifetimes import FitnessConfig
 from jaxrl_evolve.meta.persistent_config import PersistentConfig
+from jaxrl_evolve.meta.sweep import meta_sweep
 from jaxrl_evolve.meta.train import MetaTrainResult, meta_train
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "MetaTrainConfig",
     "MetaTrainResult",
     "PersistentConfig",
+    "meta_sweep",
     "meta_train",
 ]

@@ -15,11 +15,12 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxrl_evolve import figures, random
 from jaxrl_evolve.experiment import traced
 from jaxrl_evolve.meta.config import MetaTrainConfig
-from jaxrl_evolve.meta.experiment import Programs, build_meta, make_test
+from jaxrl_evolve.meta.experiment import MetaExperiment, Programs, build_meta, make_test
 from jaxrl_evolve.meta.generation import evolution_programs
 from jaxrl_evolve.meta.gradient import gradient_programs
 from jaxrl_evolve.meta.lifetimes import PAIRS
@@ -79,12 +80,10 @@ def meta_train(
         ValueError: the configuration does not fit, or the folder can't be used.
         Interrupted: SIGINT or SIGTERM came; the last whole generation is saved if there is a folder.
     """
-    experiment = build_meta(config)
-    mesh = mesh_for(PAIRS, config.agents)
+    experiment, mesh, programs = check(config)
     root = random.key(config.seed)
-    make = {"es": evolution_programs, "meta-gradient": gradient_programs, "pes": persistent_programs}
-    programs = make[config.estimator](config, experiment, mesh)
-    test = make_test(config, experiment, jax.random.fold_in(root, _TESTS))
+    # Its root is an argument, so that meta-seeds share a compiled program.
+    test = lambda eta, hp, root: make_test(config, experiment, root)(eta, hp)
     with contextlib.ExitStack() as stack:
         run = _Run(config, programs, test, mesh)
         if out is not None:
@@ -101,6 +100,8 @@ def meta_train(
                 quiet=quiet or jax.process_index() != 0,
             )
         )
+        if idle := idle_devices(config, mesh):
+            progress.say(idle)
         interrupts = stack.enter_context(Interrupts())
         while run.generations < config.generations:
             run.advance(progress)
@@ -111,6 +112,31 @@ def meta_train(
                 how = "nothing was saved" if out is None else f"continue with: jaxrl-evolve resume {out}"
                 raise Interrupted(signal, f"{done}; {how}")
         return run.finish()
+
+
+def check(config: MetaTrainConfig[Any, Any, Any]) -> tuple[MetaExperiment, Mesh | None, Programs]:
+    """What a configuration means, the devices it is split over, and what is to be compiled; compiles nothing.
+
+    Raises:
+        ValueError: something does not fit.
+    """
+    experiment = build_meta(config)
+    mesh = mesh_for(PAIRS, config.agents, _shares(config))
+    make = {"es": evolution_programs, "meta-gradient": gradient_programs, "pes": persistent_programs}
+    return experiment, mesh, make[config.estimator](config, experiment, mesh)
+
+
+def _shares(config: MetaTrainConfig[Any, Any, Any]) -> str:
+    """What devices share, by the field that says how many there are."""
+    return "gradient.lifetimes" if config.estimator == "meta-gradient" else "pairs (half the population)"
+
+
+def idle_devices(config: MetaTrainConfig[Any, Any, Any], mesh: Mesh | None) -> str:
+    """A sentence if some devices have nothing to do, or nothing."""
+    used, there = 1 if mesh is None else mesh.size, jax.device_count()
+    if used == there:
+        return ""
+    return f"{used} of {there} devices are used: there are {config.agents} {_shares(config)}, not a multiple of {there}"
 
 
 class _Run:
@@ -134,14 +160,15 @@ class _Run:
 
     def prepare(self, root: Any, resume: bool, step: int | None) -> None:
         """Compile, make or restore the state, open the sinks."""
-        hp = traced(self.config.hp)
-        self.hp = hp if self.mesh is None else place(hp, self.mesh)
+        hp, test_root = traced(self.config.hp), jax.random.fold_in(root, _TESTS)
+        whole = (hp, test_root) if self.mesh is None else place((hp, test_root), self.mesh)
+        self.hp, self.test_root = whole
         began = time.perf_counter()
         self.state = self._laid_out(jax.jit(self.programs.init)(jax.random.fold_in(root, 0), hp))
         where = jax.tree.map(lambda x: x.sharding, self.state)
         generation = jax.jit(self.programs.generation, donate_argnums=0, out_shardings=(where, None))
         self._generation = generation.lower(self.state, self.hp).compile()
-        self._test = jax.jit(self.test).lower(self.state.eta, self.hp).compile()
+        self._test = jax.jit(self.test).lower(self.state.eta, *whole).compile()
         self.compile_seconds += time.perf_counter() - began
         if self.folder is None:
             return
@@ -187,7 +214,9 @@ class _Run:
             **metrics,
         }
         if self.generations % c.test_every == 0 or self.generations == c.generations:
-            fitness, _, best = (np.asarray(x) for x in to_host(self._test(self.state.eta, self.hp)))
+            fitness, _, best = (
+                np.asarray(x) for x in to_host(self._test(self.state.eta, self.hp, self.test_root))
+            )
             row["test_fitness"] = fitness
             if np.isfinite(best).all():
                 row["test_optimum"] = best

@@ -118,8 +118,13 @@ def device_mesh(name: str = "seed", devices: Sequence[Any] | None = None) -> Mes
     return Mesh(np.asarray(jax.devices() if devices is None else devices), (name,))
 
 
-def mesh_for(name: str, runs: int) -> Mesh | None:
+def mesh_for(name: str, runs: int, what: str = "runs (of a group)") -> Mesh | None:
     """A mesh over as many devices as divide ``runs``, or None where that is one.
+
+    Args:
+        name: of its axis.
+        runs: how many there are to be split.
+        what: they are, for the message.
 
     Raises:
         ValueError: several processes take part and their devices don't divide ``runs``.
@@ -127,8 +132,8 @@ def mesh_for(name: str, runs: int) -> Mesh | None:
     count = max(d for d in range(1, jax.device_count() + 1) if runs % d == 0)
     if jax.process_count() > 1 and count != jax.device_count():
         raise ValueError(
-            f"there are {runs} runs and {jax.device_count()} devices on {jax.process_count()} processes; the "
-            "runs (of a group) must be a multiple of the devices"
+            f"there are {runs} {what} and {jax.device_count()} devices on {jax.process_count()} processes; the "
+            "first must be a multiple of the second"
         )
     return device_mesh(name, jax.devices()[:count]) if count > 1 else None
 

@@ -1,4 +1,4 @@
-"""Taking a run folder: locked, and with the configuration that it was started with."""
+"""Taking the folder of a run or a sweep: locked, and with the configuration that it was started with."""
 
 from __future__ import annotations
 
@@ -41,6 +41,33 @@ def claim(
         _same_config(folders.read_json(folder.config), config, folder)
     else:
         folders.write_json(folder.config, config)
+    return folder
+
+
+def claim_sweep(
+    out: str | os.PathLike[str],
+    plan: Mapping[str, Any],
+    stack: contextlib.ExitStack,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> folders.RunFolder:
+    """Like `claim`, for the folder of a sweep with its plan.
+
+    Raises:
+        ValueError: the folder cannot be used, or its sweep was started with another plan.
+    """
+    if jax.process_index() != 0:
+        return folders.RunFolder(Path(out))
+    folder = folders.create(out, overwrite=overwrite, resume=resume, sweep=True)
+    stack.enter_context(folders.Lock(folder))
+    if not folder.sweep.exists():
+        folders.write_json(folder.sweep, plan)
+    elif folders.read_json(folder.sweep) != plan:
+        raise ValueError(
+            f"the sweep in {folder.path} was started with other settings: resume it unchanged, or sweep into "
+            "another folder"
+        )
     return folder
 
 

@@ -31,7 +31,7 @@ _FILES = (
     *(_RUN, _SWEEP, "metrics.jsonl", "metrics.csv", "points.json", "result.json", "sweep.csv", "sweep.md"),
     *("objective.npz", "meta_test.csv", "meta_test.md", "improvement.csv", "tuning.csv"),
 )
-_FOLDERS = re.compile(r"checkpoints|results|tensorboard|wandb|shape_\d{3,}")
+_FOLDERS = re.compile(r"checkpoints|results|tensorboard|wandb|(shape|point)_\d{3,}|seed_\d+")
 _FIGURES = (".png", ".pdf", ".svg", ".gif")
 _DISTRIBUTIONS = ("jax", "jaxlib", "flax", "optax", "gymnax", "brax", "orbax-checkpoint", "jaxrl-evolve")
 

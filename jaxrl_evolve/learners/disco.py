@@ -191,7 +191,7 @@ def disco_agent(
             (loss, metrics), direction = jax.value_and_grad(rule.loss, has_aux=True)(now, targets, batch, hp)
             flat, unravel = ravel_pytree(pull(direction)[0])
             move, size, optimiser = clipped_step(
-                "adam", state.optimiser, flat, learning_rate, jnp.inf, hp.adam_eps
+                "adam", state.optimiser, flat, learning_rate, None, hp.adam_eps
             )
             largest = hp.max_update * learning_rate
             params = jax.tree.map(jnp.add, state.params, unravel(jnp.clip(move, -largest, largest)))

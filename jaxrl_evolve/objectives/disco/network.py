@@ -55,7 +55,7 @@ class Answers(NamedTuple):
     gate: Float[Array, " w"]
 
 
-def lstm_step(gates: Float[Array, "*B 4w"], cell: Float[Array, "*#B w"]) -> CoreState:
+def lstm_step(gates: Float[Array, "*B gates"], cell: Float[Array, "*#B w"]) -> CoreState:
     """A step of an LSTM whose forget gate is biased by one (Jozefowicz et al. 2015).
 
     Args:

@@ -81,7 +81,7 @@ class DiscoRule(NamedTuple):
     loss: Callable[..., tuple[Array, dict[str, Array]]]
 
 
-def with_time(eta: dict[str, Array], time: TimeFeatures) -> dict[str, Array]:
+def with_time(eta: dict[str, Any], time: TimeFeatures) -> dict[str, Any]:
     """A time-blind rule's parameters as those of the clock-conditioned one that does exactly the same."""
     width = eta["gate.bias"].shape[0]
     return {**eta, _GATE_TIME: jnp.zeros((time.size, width), jnp.float32)}

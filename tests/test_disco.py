@@ -528,11 +528,10 @@ def test_an_agent_learns_the_value_that_is_known(trained: Any):
 def test_an_update_moves_network_target_and_memory_as_it_should(trained: Any):
     one, metrics = trained.step(trained.start, 1)
     old, new = trained.start.learner, one.learner
-    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), old.params, new.params)
-    assert max(jax.tree.leaves(moved)) <= 2 * 0.01 * (
-        1 + 1e-3
-    )  # two epochs, steps of at most the learning rate
-    assert min(jax.tree.leaves(moved)) > 0.0
+    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), old.params["params"], new.params["params"])
+    assert max(jax.tree.leaves(moved)) <= 0.02001  # two epochs, steps of at most the learning rate
+    for name, leaves in moved.items():  # every episode of this probe ends at once, so no policy follows
+        assert (max(jax.tree.leaves(leaves)) == 0.0) == ("next_policy" in name), name
     assert int(new.optimiser.count) == 2
     np.testing.assert_allclose(new.rule.advantages.unseen, 0.99**2, rtol=1e-6)
     assert np.abs(new.rule.lifetime.cell).min() > 0.0
@@ -559,9 +558,8 @@ def test_a_meta_gradient_reaches_every_block_and_is_finite_where_nothing_happens
     @jax.jit
     def slope(eta: Any, state: Any, t: Trajectory) -> Any:
         def outcome(eta: Any) -> Any:
-            after = state
-            for _ in range(2):
-                after, _ = learner.update(key(0), after, t, config, eta, CLOCK)
+            one = lambda state, _: (learner.update(key(0), state, t, config, eta, CLOCK)[0], None)
+            after, _ = jax.lax.scan(one, state, None, 2)
             logits = learner.act(after.params, obs[0], t.first[0], (), key(0))[2].distribution.logits
             return (logits * jnp.asarray([1.0, -1.0])).sum()
 

@@ -152,7 +152,7 @@ def run(case: Case, suite: Suite, folder: Path, seeds: int, steps: int, seed: in
         "steps_per_second": summary["steps_per_second"],
         "run_seconds": summary["run_seconds"],
         "compile_seconds": summary["compile_seconds"],
-        "hardware": _hardware(summary["device"]),
+        "hardware": hardware(summary["device"]),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "versions": " ".join(
             f"{name}={summary['versions'][name]}"
@@ -165,7 +165,7 @@ def run(case: Case, suite: Suite, folder: Path, seeds: int, steps: int, seed: in
     }
 
 
-def _hardware(device: Mapping[str, Any]) -> str:
+def hardware(device: Mapping[str, Any]) -> str:
     if device["platform"] != "cpu":
         return f"{device['count']} x {device['kind']}"
     model = platform.processor() or platform.machine()

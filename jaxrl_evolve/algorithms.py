@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 
 from jaxrl_envs.contract import Env
 from jaxrl_evolve import plugins
+from jaxrl_evolve.learners.disco import DiscoAgentConfig, DiscoHyperparameters, disco_agent
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, ppo
-from jaxrl_evolve.objectives import Objective, a2c, dpo, lpg, lpo, ppo_clip, stored
+from jaxrl_evolve.objectives import Objective, a2c, disco, dpo, lpg, lpo, ppo_clip, stored
+from jaxrl_evolve.objectives.disco import TA_DISCO
 from jaxrl_evolve.objectives.lpg import TA_LPG
 from jaxrl_evolve.objectives.lpo import TA_LPO
-from jaxrl_evolve.presets import a2c_preset, lpg_preset, ppo_preset
+from jaxrl_evolve.presets import a2c_preset, disco_preset, lpg_preset, ppo_preset
 
 
 class Algorithm(NamedTuple):
@@ -80,6 +82,13 @@ BUILTIN_ALGORITHMS = {
     "a2c": Algorithm(
         _make_a2c, PPOConfig, PPOHyperparameters, a2c_preset, "advantage actor-critic (Mnih et al. 2016)"
     ),
+    "disco": Algorithm(
+        disco_agent,
+        DiscoAgentConfig,
+        DiscoHyperparameters,
+        disco_preset,
+        "an agent for Disco's update rules (Oh et al. 2025)",
+    ),
 }
 
 BUILTIN_OBJECTIVES: dict[str, Callable[[], Objective]] = {
@@ -90,9 +99,11 @@ BUILTIN_OBJECTIVES: dict[str, Callable[[], Objective]] = {
     "ta-lpo": lambda: lpo(TA_LPO),
     "lpg": lpg,
     "ta-lpg": lambda: lpg(TA_LPG),
+    "disco": disco,
+    "ta-disco": lambda: disco(TA_DISCO),
 }
-"""Learned ones start at zero parameters: LPO as PPO, LPG as an objective that asks for nothing. A shipped one
-of the same name takes their place."""
+"""Learned ones start at zero parameters: LPO as PPO, LPG as an objective that asks for nothing; Disco at random
+ones. A shipped one of the same name takes their place."""
 
 
 def find_algorithm(name: str) -> Algorithm:

@@ -168,7 +168,12 @@ class ActorCritic(nn.Module):
         return self.actor(x), self.critic(x)
 
 
-def _check_encoder(config: NetworkConfig, space: Space) -> None:
+def check_encoder(config: NetworkConfig, space: Space) -> None:
+    """Refuse observations that the encoder can't read.
+
+    Raises:
+        ValueError: with the shape that it needs.
+    """
     if config.encoder == "flat":
         return
     shape = space.shape
@@ -198,7 +203,7 @@ def make_network(
         from jaxrl_evolve.tables import make_table  # which needs `Network` from here
 
         return make_table(observation_space, action_space, predictions)
-    _check_encoder(config, observation_space)
+    check_encoder(config, observation_space)
     match action_space:
         case Discrete(n):
             head_size, continuous = n, False

@@ -90,3 +90,41 @@ class ReturnScale:
     def scale(self, reward: Array, limit: float = 10.0) -> Array:
         """Rewards over the standard deviation of returns, clipped to ``[-limit, limit]``."""
         return jnp.clip(reward * jax.lax.rsqrt(self.moments.variance + 1e-8), -limit, limit)
+
+
+@struct.dataclass
+class DecayingMoments:
+    """Exponentially decaying mean and variance of a stream of numbers, unbiased from the first batch on.
+
+    Attributes:
+        first, second: decaying means of the numbers and of their squares, from zero; float32 scalars.
+        unseen: weight that zero still has in them, float32 scalar.
+    """
+
+    first: Float[Array, ""]
+    second: Float[Array, ""]
+    unseen: Float[Array, ""]
+
+    @classmethod
+    def none(cls) -> DecayingMoments:
+        """Nothing seen yet; mean and deviation are not defined."""
+        zero = jnp.zeros((), jnp.float32)
+        return cls(zero, zero, jnp.ones((), jnp.float32))
+
+    def merge(self, batch: Array, decay: float = 0.99) -> DecayingMoments:
+        """Include a batch; all its axes are samples."""
+        mix = lambda old, new: decay * old + (1.0 - decay) * new
+        return DecayingMoments(
+            mix(self.first, batch.mean()), mix(self.second, jnp.square(batch).mean()), decay * self.unseen
+        )
+
+    @property
+    def mean(self) -> Float[Array, ""]:
+        """Mean."""
+        return self.first / (1.0 - self.unseen)
+
+    @property
+    def deviation(self) -> Float[Array, ""]:
+        """Standard deviation, offset a little: it can be divided by, and has a derivative, at zero, too."""
+        variance = self.second / (1.0 - self.unseen) - jnp.square(self.mean)
+        return jnp.sqrt(jnp.maximum(variance, 0.0) + 1e-12) + 1e-6

@@ -10,7 +10,9 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 from dataclasses import replace
+from typing import Any
 
+from jaxrl_evolve.learners.disco import DiscoAgentConfig, DiscoHyperparameters
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters
 from jaxrl_evolve.networks import NetworkConfig
 
@@ -30,8 +32,8 @@ class Preset:
     num_envs: int = 4
     rollout_length: int = 128
     resets: str = "full"
-    config: PPOConfig = dataclasses.field(default_factory=PPOConfig)
-    hp: PPOHyperparameters = dataclasses.field(default_factory=PPOHyperparameters)
+    config: Any = dataclasses.field(default_factory=PPOConfig)
+    hp: Any = dataclasses.field(default_factory=PPOHyperparameters)
 
 
 _CLASSIC = Preset()
@@ -143,3 +145,11 @@ def lpg_preset(env: str) -> Preset:
         hp = PPOHyperparameters(learning_rate=40.0, learning_rate_end=1.0, prediction_coef=0.05)
         return Preset(64, 20, "full", _LPG_TABLE, hp)
     return Preset(64, 20, "full", _LPG_NETWORK, PPOHyperparameters(learning_rate=5e-4, learning_rate_end=1.0))
+
+
+def disco_preset(env: str) -> Preset:
+    """Settings of agents that learn by a Disco rule: network, step size and rollouts of Oh et al. (2025)."""
+    preset = ppo_preset(env)
+    config = DiscoAgentConfig()
+    network = replace(config.network, encoder=preset.config.network.encoder)
+    return Preset(64, 29, preset.resets, replace(config, network=network), DiscoHyperparameters())

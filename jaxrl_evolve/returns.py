@@ -209,6 +209,53 @@ def vtrace(
     return VTrace(targets, advantages)
 
 
+def retrace(
+    reward: Series,
+    action_value: Series,
+    next_value: Series,
+    log_ratio: Series,
+    terminated: Flags,
+    ended: Flags,
+    gamma: Scalar,
+    lam: Scalar,
+) -> Series:
+    """Retrace targets of action values (Munos et al. 2016, arXiv 1606.02647, eq. 3 and 4).
+
+    ``G_t = r_t + discount_t * (V(s'_t) + c_{t+1} (G_{t+1} - Q(s_{t+1}, a_{t+1})))`` with
+    ``c = lam * min(1, ratio)``, and without its last term where the episode or the array ends.
+
+    Args:
+        reward: ``r_t``.
+        action_value: ``Q(s_t, a_t)`` of the taken action.
+        next_value: ``V(s'_t)`` of the true successor under the target policy.
+        log_ratio: log-probability of the taken action under the target policy minus the acting one.
+        terminated: the task itself ended at ``t``.
+        ended: the episode ended at ``t`` for either reason.
+        gamma: discount factor.
+        lam: trace decay.
+
+    Returns:
+        Targets of ``Q(s_t, a_t)``, float32 ``[T, ...]``.
+
+    Raises:
+        ValueError: if the arrays differ in shape.
+    """
+    reward, action_value, next_value, log_ratio, terminated, ended = _aligned(
+        reward=reward,
+        action_value=action_value,
+        next_value=next_value,
+        log_ratio=log_ratio,
+        terminated=terminated,
+        ended=ended,
+    )
+    trace = _scalar(lam) * jnp.minimum(jnp.float32(1), jnp.exp(log_ratio))
+    following = lambda x: jnp.concatenate([x[1:], jnp.zeros_like(x[:1])])
+    trace = jnp.where(ended, jnp.float32(0), following(trace))
+    discount = _discount(terminated, _scalar(gamma))
+    constant = reward + discount * (next_value - trace * following(action_value))
+    return _accumulate(constant, discount * trace, jnp.zeros_like(reward[0]))
+
+
 def _accumulate(x: Array, decay: Array, last: Array) -> Array:
     """``y_t = x_t + decay_t * y_{t+1}`` backwards in time, from ``y_T = last``."""
 

@@ -51,7 +51,7 @@ def clipped_step(
     state: Any,
     gradient: Float[Array, " P"],
     learning_rate: Array | float,
-    max_norm: Array | float,
+    max_norm: Array | float | None,
     eps: Array | float,
 ) -> tuple[Float[Array, " P"], Float[Array, ""], Any]:
     """What to add to the parameters.
@@ -61,14 +61,15 @@ def clipped_step(
         state: of `init_optimiser` or the last step.
         gradient: of the loss.
         learning_rate: step size.
-        max_norm: the gradient is scaled down to this norm if it is longer.
+        max_norm: the gradient is scaled down to this norm if it is longer; None leaves it as it is.
         eps: Adam's denominator offset.
 
     Returns:
         The step, the gradient's norm before clipping, and the new state.
     """
     size = norm(gradient)
-    clip = jnp.minimum(1.0, max_norm / jnp.maximum(size, 1e-30))
+    # Not an infinite norm instead of none: its quotient has no derivative.
+    clip = 1.0 if max_norm is None else jnp.minimum(1.0, max_norm / jnp.maximum(size, 1e-30))
     if kind == "sgd":
         return (-learning_rate * clip) * gradient, size, state
     count = state.count + 1

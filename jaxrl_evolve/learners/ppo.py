@@ -172,8 +172,13 @@ def ppo(
         objective: what to minimise; the clipped surrogate by default.
 
     Raises:
-        ValueError: if the minibatches don't divide the rollout, or the network can't serve the spaces.
+        ValueError: if the minibatches don't divide the rollout, the network can't serve the spaces, or the
+            objective needs a learner of its own.
     """
+    if objective is not None and objective.rule is not None:
+        raise ValueError(
+            f"objective is {objective.name!r}, an update rule that only agents of the algorithm disco learn by"
+        )
     config = PPOConfig() if config is None else config
     hp = PPOHyperparameters() if hp is None else hp
     objective = objective or ppo_clip(config.normalise_advantage, config.clip_value)

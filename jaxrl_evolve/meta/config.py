@@ -18,6 +18,7 @@ from jaxrl_evolve.meta.horizons import HorizonConfig
 from jaxrl_evolve.meta.lifetimes import FitnessConfig
 from jaxrl_evolve.meta.persistent_config import PersistentConfig
 from jaxrl_evolve.names import suggestion
+from jaxrl_evolve.objectives.disco import DiscoConfig
 from jaxrl_evolve.objectives.lpg import LPGConfig
 from jaxrl_evolve.objectives.lpo import LPOConfig
 from jaxrl_evolve.objectives.time_features import HorizonRange, TimeFeatures
@@ -66,6 +67,8 @@ FAMILIES: dict[str, Family] = {
         _DRIFT,
         HorizonConfig("fixed", 1, 100),
     ),
+    "disco": Family("disco", "disco", DiscoConfig(), EvolutionConfig(), HorizonConfig()),
+    "ta-disco": Family("disco", "disco", DiscoConfig(time=_AWARE), EvolutionConfig(), HorizonConfig()),
 }
 """Objectives that can be meta-trained."""
 
@@ -86,7 +89,7 @@ class MetaTrainConfig(Generic[S, C, H]):
     """One meta-training: an objective, the lives it is judged by, and how it improves."""
 
     objective: Annotated[str, tyro.conf.Suppress]
-    """What is meta-trained: lpg, ta-lpg, lpo or ta-lpo."""
+    """What is meta-trained: lpg, ta-lpg, lpo, ta-lpo, disco or ta-disco."""
     env: str
     """Environment or family of levels; `jaxrl-evolve list` names all. Where levels can be drawn, every pair of
     every generation lives on its own."""

@@ -1,6 +1,7 @@
 """Objectives: what a learner minimises, written or learned, behind one interface."""
 
 from jaxrl_evolve.objectives.a2c import a2c
+from jaxrl_evolve.objectives.disco import DiscoConfig, disco
 from jaxrl_evolve.objectives.dpo import DPOConfig, dpo, dpo_drift
 from jaxrl_evolve.objectives.drift import Drift, drift_objective
 from jaxrl_evolve.objectives.lpg import LPGConfig, lpg
@@ -20,6 +21,7 @@ from jaxrl_evolve.objectives.time_features import (
 __all__ = [
     "ClockAblation",
     "DPOConfig",
+    "DiscoConfig",
     "Drift",
     "HorizonRange",
     "HorizonWarning",
@@ -31,6 +33,7 @@ __all__ = [
     "StoredObjective",
     "TimeFeatures",
     "a2c",
+    "disco",
     "dpo",
     "dpo_drift",
     "drift_objective",

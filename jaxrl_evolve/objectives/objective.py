@@ -78,6 +78,7 @@ class Objective(NamedTuple):
             make besides policy and value; 0 is none.
         critic: whether ``loss`` reads advantages and value targets.
         horizons: the training horizons that a learned objective was made for; training at others warns.
+        rule: an update rule that needs a learner of its own (`objectives.disco.DiscoRule`); then ``loss`` refuses.
     """
 
     init: Callable[[jax.Array], Any]
@@ -87,6 +88,7 @@ class Objective(NamedTuple):
     predictions: int = 0
     critic: bool = True
     horizons: HorizonRange | None = None
+    rule: Any = None
 
 
 def no_parameters(key: jax.Array) -> tuple[()]:

@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl_evolve.names import suggestion
+from jaxrl_evolve.objectives.disco import DiscoConfig, disco
 from jaxrl_evolve.objectives.lpg import LPGConfig, lpg
 from jaxrl_evolve.objectives.lpo import LPOConfig, lpo
 from jaxrl_evolve.objectives.objective import Objective
@@ -56,8 +57,12 @@ class Kind(NamedTuple):
     make: Callable[[Any], Objective]
 
 
-KINDS: dict[str, Kind] = {"lpo": Kind(LPOConfig, lpo), "lpg": Kind(LPGConfig, lpg)}
-"""The families there are, by the name that files record. TA-LPO is LPO with time features, TA-LPG LPG."""
+KINDS: dict[str, Kind] = {
+    "lpo": Kind(LPOConfig, lpo),
+    "lpg": Kind(LPGConfig, lpg),
+    "disco": Kind(DiscoConfig, disco),
+}
+"""The families there are, by the name that files record. TA-LPO is LPO with time features, and so on."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,208 @@
+"""Agents that learn by a Disco rule (Oh et al. 2025), from rollouts of their own.
+
+One update: both of the agent's networks (the present one, and the target network that follows it) read the
+rollout, the rule says what policy and predictions should have been, and one gradient step moves them there. The
+rule's own state is part of the agent's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array
+
+from jaxrl_envs.contract import Env
+from jaxrl_envs.spaces import Discrete
+from jaxrl_evolve.clock import Clock, linear_schedule
+from jaxrl_evolve.distributions import Categorical
+from jaxrl_evolve.learners.disco_network import DiscoNetwork
+from jaxrl_evolve.learners.learner import Learner, Mode
+from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
+from jaxrl_evolve.learners.ppo import Scalar
+from jaxrl_evolve.networks import NetworkConfig, check_encoder
+from jaxrl_evolve.objectives.disco import AgentOutputs, DiscoBatch, DiscoRule, RuleState
+from jaxrl_evolve.objectives.objective import Objective
+from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
+
+
+@struct.dataclass
+class DiscoHyperparameters:
+    """What a sweep can vary without compiling anew: traced float32 scalars, by default as published."""
+
+    learning_rate: Scalar = 3e-4
+    """Step size of Adam."""
+    learning_rate_end: Scalar = 1.0
+    """Fraction of the learning rate left at the horizon, reached in a straight line."""
+    gamma: Scalar = 0.997
+    """Discount factor; rules expect the one they were meta-trained with."""
+    retrace_lambda: Scalar = 0.95
+    """Trace parameter of the targets of action values."""
+    policy_coef: Scalar = 1.0
+    """Weight of the policy's distance to its target."""
+    prediction_coef: Scalar = 1.0
+    """Weight of that of ``y``, the prediction of observations."""
+    action_prediction_coef: Scalar = 1.0
+    """Weight of that of ``z``, the prediction of actions."""
+    next_policy_coef: Scalar = 1.0
+    """Weight of that of the predicted next policy."""
+    value_coef: Scalar = 0.2
+    """Weight of the loss of action values."""
+    target_decay: Scalar = 0.9
+    """What the target network keeps of itself at an update; the rest is the agent's network."""
+    max_update: Scalar = 1.0
+    """Largest change of any parameter in one step, in learning rates."""
+    adam_eps: Scalar = 1e-8
+    """Adam's denominator offset."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DiscoAgentConfig:
+    """Static settings of agents that learn by a Disco rule: a change compiles anew."""
+
+    epochs: int = 1
+    """Updates from each rollout; in each the rule reads it anew, as off-policy data from the second on."""
+    model: int = 128
+    """Units of the LSTM that makes a step for each action."""
+    head: int = 128
+    """Hidden units of the read-outs for each action."""
+    network: NetworkConfig = dataclasses.field(
+        default_factory=lambda: NetworkConfig(hidden=(512, 512), activation="relu")
+    )
+    """Shape of the torso: encoder, widths, nonlinearity."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "model", "head"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.network.memory != "none":
+            raise ValueError(f"network.memory is {self.network.memory!r}; disco agents have none")
+        if self.network.encoder == "tabular":
+            raise ValueError(
+                "network.encoder is 'tabular'; disco agents have no tables: 'flat' reads discrete observations"
+            )
+
+
+@struct.dataclass
+class DiscoState:
+    """State of a Disco agent.
+
+    Attributes:
+        params: of its network.
+        target: parameters of the target network.
+        optimiser: state of `clipped_step` over the raveled parameters.
+        rule: what the rule remembers of this life.
+    """
+
+    params: Any
+    target: Any
+    optimiser: Any
+    rule: RuleState
+
+
+def disco_agent(
+    env: Env,
+    num_envs: int,
+    rollout_length: int,
+    config: DiscoAgentConfig | None = None,
+    hp: DiscoHyperparameters | None = None,
+    objective: Objective | None = None,
+) -> Learner:
+    """A learner whose update rule is the objective's.
+
+    Args:
+        env: read for its spaces only.
+        num_envs: parallel environments ``N``.
+        rollout_length: steps per update ``T``.
+        config: static settings.
+        hp: default hyperparameters.
+        objective: one with a rule, of `jaxrl_evolve.objectives.disco.disco`.
+
+    Raises:
+        ValueError: the objective has no such rule, actions are not discrete, or the network can't read the
+            observations.
+    """
+    del num_envs, rollout_length  # the rule serves rollouts of any shape
+    config = DiscoAgentConfig() if config is None else config
+    hp = DiscoHyperparameters() if hp is None else hp
+    if objective is None or not isinstance(objective.rule, DiscoRule):
+        named = "none" if objective is None else repr(objective.name)
+        raise ValueError(
+            f"objective is {named}; disco agents need an update rule, such as disco or ta-disco: a name, a stored "
+            "objective, or the run folder of its meta-training"
+        )
+    if not isinstance(env.action_space, Discrete):
+        raise ValueError(f"action_space is {env.action_space}; disco agents take Discrete actions only")
+    check_encoder(config.network, env.observation_space)
+    rule = objective.rule
+    network = DiscoNetwork(
+        config.network,
+        env.observation_space,
+        env.action_space.n,
+        rule.config.predictions,
+        rule.config.bins,
+        config.model,
+        config.head,
+    )
+
+    def init(key: Array, hp: DiscoHyperparameters) -> DiscoState:
+        del hp
+        space = env.observation_space
+        params = network.init(key, jnp.zeros((1, *space.shape), space.dtype))
+        optimiser = init_optimiser("adam", ravel_pytree(params)[0])
+        # Another array of the same numbers: the state is donated, and no buffer can be twice.
+        return DiscoState(params, jax.tree.map(jnp.copy, params), optimiser, rule.init_state())
+
+    def actor(state: DiscoState) -> Any:
+        return state.params
+
+    def act(
+        actor: Any, obs: Any, first: Array, memory: Any, key: Array, mode: Mode = "explore"
+    ) -> tuple[Array, Any, PolicyOutput]:
+        del first
+        logits: Any = network.apply(actor, obs, method=DiscoNetwork.policy)
+        distribution = Categorical(logits)
+        action = distribution.mode() if mode == "greedy" else distribution.sample(key)
+        return action, memory, PolicyOutput(distribution.log_prob(action), None, distribution, memory)
+
+    def outputs(params: Any, obs: Array) -> AgentOutputs:
+        """Of ``[T, N, ...]``."""
+        batch = obs.shape[:2]
+        said = network.apply(params, obs.reshape((-1, *obs.shape[2:])))
+        return jax.tree.map(lambda x: x.reshape((*batch, *x.shape[1:])), said)
+
+    def update(
+        key: Array, state: DiscoState, trajectory: Trajectory, hp: Any, eta: Any, clock: Clock
+    ) -> tuple[DiscoState, dict[str, Array]]:
+        del key
+        t = trajectory
+        learning_rate = linear_schedule(clock, hp.learning_rate, hp.learning_rate_end)
+
+        def step(state: DiscoState, epoch: Array) -> tuple[DiscoState, dict[str, Array]]:
+            now, pull = jax.vjp(lambda params: outputs(params, t.obs), state.params)
+            slow = (outputs(state.target, t.obs), outputs(state.target, t.next_obs))
+            batch = DiscoBatch(t, now, outputs(state.params, t.next_obs), *slow)
+            targets, remembered, said = rule.targets(eta, state.rule, batch, hp, replace(clock, epoch=epoch))
+            (loss, metrics), direction = jax.value_and_grad(rule.loss, has_aux=True)(now, targets, batch, hp)
+            flat, unravel = ravel_pytree(pull(direction)[0])
+            move, size, optimiser = clipped_step(
+                "adam", state.optimiser, flat, learning_rate, None, hp.adam_eps
+            )
+            largest = hp.max_update * learning_rate
+            params = jax.tree.map(jnp.add, state.params, unravel(jnp.clip(move, -largest, largest)))
+            mixed = lambda old, new: hp.target_decay * old + (1.0 - hp.target_decay) * new
+            target = jax.tree.map(mixed, state.target, state.params)
+            metrics = {"loss": loss, "grad_norm": size, **metrics, **said}
+            return DiscoState(params, target, optimiser, remembered), metrics
+
+        epochs = jnp.arange(config.epochs, dtype=jnp.float32) / config.epochs
+        state, history = jax.lax.scan(step, state, epochs)
+        metrics = {name: values.mean() for name, values in history.items()}
+        return state, {**metrics, "learning_rate": jnp.asarray(learning_rate, jnp.float32)}
+
+    return Learner("disco", init, actor, act, update, lambda num_envs: (), objective.init, hp)

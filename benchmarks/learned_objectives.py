@@ -80,10 +80,10 @@ STUDIES: dict[str, Study] = {
         ("ta-lpo", "lpo"),
         "CartPole-v1",
         {
-            "generations": 150,
+            "generations": 80,
             "num_envs": 4,
             "rollout_length": 128,
-            "evolution": {"population": 32},
+            "evolution": {"population": 32, "learning_rate_decay": 0.98},
             "horizons": {"kind": "fixed", "high": 20},
             "fitness": {"episodes": 16, "max_steps": 500},
             "hp": {"learning_rate": 2e-3},

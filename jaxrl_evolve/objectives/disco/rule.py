@@ -145,7 +145,8 @@ def disco(config: DiscoConfig | None = None) -> Objective:
 
     def init(key: Array) -> dict[str, Array]:
         params: Any = network.init(key, *empty_inputs(config))
-        return flatten_dict(params["params"], sep=".")
+        flat: Any = flatten_dict(params["params"], sep=".")
+        return flat
 
     def init_state() -> RuleState:
         return RuleState(CoreState.zeros(config.lifetime_width), DecayingMoments.none())

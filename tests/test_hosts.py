@@ -37,7 +37,7 @@ WAITING = """
         sys.exit(hosts.leave(0 if how == "part" else 3))
     time.sleep(100)
 """
-WORDS = """meta-train ta-lpg --env chain/delayed-short --generations 30 --population 4 --num-envs 4 --rollout-length 5
+WORDS = """meta-train ta-lpg --env chain/delayed-short --generations 12 --population 4 --num-envs 4 --rollout-length 5
     --horizons.low 2 --horizons.high 3 --settings.width 3 --tests 2 --test-every 10 --fitness.episodes 2
     --fitness.max-steps 10 --gradient.lifetimes 2 --gradient.inner-updates 2 --sigma 3 --quiet"""
 

@@ -130,8 +130,10 @@ def _watch(connection: socket.socket) -> None:
 
 
 def _end() -> None:
-    os.write(2, _LOST.encode())
-    os._exit(1)
+    try:
+        os.write(2, _LOST.encode())
+    finally:  # also if nobody reads what is said
+        os._exit(1)
 
 
 @ctypes.CFUNCTYPE(None, ctypes.c_int)

@@ -101,10 +101,10 @@ def read(path: Path) -> list[Row]:
         ]
 
 
-def merge(path: Path, case: str, rows: Iterable[Row]) -> None:
-    """Put a case's rows in the place of those it had."""
+def merge(path: Path, case: str, rows: Iterable[Row], ordered: Sequence[str] = cases.ALL) -> None:
+    """Put a case's rows in the place of those it had; cases are ``ordered``."""
     kept = [row for row in read(path) if row.case != case] + list(rows)
-    order = {name: i for i, name in enumerate(cases.ALL)}
+    order = {name: i for i, name in enumerate(ordered)}
     kept.sort(key=lambda row: order.get(row.case, len(order)))
     text = io.StringIO()
     names = [field.name for field in dataclasses.fields(Row)]
@@ -123,7 +123,7 @@ def replace(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
-class _Results:
+class Results:
     """Rows by case, measure and side."""
 
     def __init__(self, rows: Iterable[Row]) -> None:
@@ -143,18 +143,18 @@ class _Results:
 
 def write_markdown(source: Path, path: Path) -> None:
     """The report of all rows in ``source``."""
-    results = _Results(read(source))
+    results = Results(read(source))
     sections = [TITLE, _speed(results), _returns(results), _breakdown(results), _resets(results)]
     sections += [_compiling(results), _origin(results)]
     replace(path, "\n".join(section for section in sections if section))
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = ["| " + " | ".join(header) + " |", "|---" + "|---:" * (len(header) - 1) + "|"]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
 
 
-def _spread(row: Row | None, digits: int = 0) -> str:
+def spread(row: Row | None, digits: int = 0) -> str:
     if row is None or row.value is None:
         return "-"
     if row.low is None:
@@ -162,23 +162,23 @@ def _spread(row: Row | None, digits: int = 0) -> str:
     return f"{row.value:,.{digits}f} ({row.low:,.{digits}f} to {row.high:,.{digits}f})"
 
 
-def _ratio(a: float | None, b: float | None) -> str:
+def ratio(a: float | None, b: float | None) -> str:
     return f"{a / b:.2f}" if a and b else "-"
 
 
-def _speed(results: _Results) -> str:
+def _speed(results: Results) -> str:
     rows = []
     for name in results.has(*cases.SPEED):
         case = cases.SPEED[name]
         own, peer = (results.get(name, "steps_per_second", side) for side in ("ours", "peer"))
         pair = lambda measure, digits, name=name: (
-            f"{_spread(results.get(name, measure), digits)} / "
-            f"{_spread(results.get(name, measure, 'peer'), digits)}"
+            f"{spread(results.get(name, measure), digits)} / "
+            f"{spread(results.get(name, measure, 'peer'), digits)}"
         )
-        ratio = _ratio(own.value if own else None, peer.value if peer else None)
+        times = ratio(own.value if own else None, peer.value if peer else None)
         compile_seconds, memory = pair("compile_seconds", 1), pair("peak_mib", 0)
         rows.append(
-            (case.title, _spread(own), _spread(peer), ratio, f"{case.target:.1f}", compile_seconds, memory)
+            (case.title, spread(own), spread(peer), times, f"{case.target:.1f}", compile_seconds, memory)
         )
     if not rows:
         return ""
@@ -193,33 +193,33 @@ def _speed(results: _Results) -> str:
     )
     return (
         "## Against PureJaxRL\n\nMedian of the timed runs, all seeds together (slowest to fastest); compile time "
-        "and memory are ours / PureJaxRL's.\n\n" + _table(header, rows)
+        "and memory are ours / PureJaxRL's.\n\n" + table(header, rows)
     )
 
 
-def _returns(results: _Results) -> str:
+def _returns(results: Results) -> str:
     rows = []
     for name in results.has(*cases.RETURNS):
         case, own = cases.RETURNS[name], results.get(name, "final_return")
         peer, steps = results.get(name, "final_return", "peer"), case.steps // case.seeds
-        rows.append((case.title, f"{steps:,}", str(case.seeds), _spread(own, 1), _spread(peer, 1)))
+        rows.append((case.title, f"{steps:,}", str(case.seeds), spread(own, 1), spread(peer, 1)))
     if not rows:
         return ""
     return (
         "## Final returns\n\nMean return of the training episodes that ended in the last tenth of training; "
         "interquartile mean over seeds with 95 % bootstrap interval.\n\n"
-        + _table(("Case", "Steps per seed", "Seeds", "Ours", "PureJaxRL"), rows)
+        + table(("Case", "Steps per seed", "Seeds", "Ours", "PureJaxRL"), rows)
     )
 
 
-def _breakdown(results: _Results) -> str:
+def _breakdown(results: Results) -> str:
     text = ""
     for name in results.has(*cases.BREAKDOWN):
         whole, alone = results.value(name, "whole update"), results.value(name, "network alone")
         parts = [row for row in results.rows.values() if row.case == name and row.value is not None]
         rows = [(row.measure, f"{row.value:.2f}", f"{row.value / whole:.0%}") for row in parts]  # type: ignore[operator]
-        text += f"\n{cases.BREAKDOWN[name].title}; the whole takes {_ratio(whole, alone)} times the network alone:\n\n"
-        text += _table(("Part", "ms", "Share"), rows)
+        text += f"\n{cases.BREAKDOWN[name].title}; the whole takes {ratio(whole, alone)} times the network alone:\n\n"
+        text += table(("Part", "ms", "Share"), rows)
     if not text:
         return ""
     return (
@@ -229,26 +229,26 @@ def _breakdown(results: _Results) -> str:
     )
 
 
-def _resets(results: _Results) -> str:
+def _resets(results: Results) -> str:
     text = ""
     for name in results.has(*cases.RESETS):
         case = cases.RESETS[name]
         base, rows = results.value(name, "none"), []
         for policy in case["policies"]:
             own = results.get(name, policy)
-            ratio = _ratio(base, own.value if own else None)
+            slowdown = ratio(base, own.value if own else None)
             ended, compiled = (results.get(name, f"{policy} {x}") for x in ("episodes", "compile"))
             target = "" if policy == "none" else f"{case['target']:.1f}"
-            rows.append((policy, _spread(own), ratio, target, _spread(ended), _spread(compiled)))
+            rows.append((policy, spread(own), slowdown, target, spread(ended), spread(compiled)))
         header = ("Resets", "Steps/s", "Slowdown", "Target, at most", "Episodes ended", "Compile, s")
         text += (
             f"## Cost of resets\n\n{case['title']}; the same training without resets lets ended episodes run "
-            "on.\n\n" + _table(header, rows)
+            "on.\n\n" + table(header, rows)
         )
     return text
 
 
-def _compiling(results: _Results) -> str:
+def _compiling(results: Results) -> str:
     text = ""
     for name in results.has(*cases.TRACES):
         run, count = results.value(name, "chunks run"), results.value(name, "traces of run")
@@ -262,7 +262,7 @@ def _compiling(results: _Results) -> str:
             (
                 attempt,
                 *(
-                    _spread(results.get(name, f"{attempt}: {x}"), 1)
+                    spread(results.get(name, f"{attempt}: {x}"), 1)
                     for x in ("first row of metrics", "whole command")
                 ),
             )
@@ -273,20 +273,25 @@ def _compiling(results: _Results) -> str:
             f"Seconds from the start of a `jaxrl-evolve train` process ({case['title']}) to its first row of "
             f"metrics, that is the first update and an evaluation, and to its end. The first process fills the "
             f"compilation cache; target for the others: below {case['target']:.0f} s to the first update.\n\n"
-            + _table(("Process", "First row", "Whole command"), rows)
+            + table(("Process", "First row", "Whole command"), rows)
         )
     return "## Compilation and start\n\n" + text if text else ""
 
 
-def _origin(results: _Results) -> str:
+def _origin(results: Results) -> str:
+    return origin(results, cases.ALL, "PureJaxRL")
+
+
+def origin(results: Results, names: Sequence[str], peer_name: str) -> str:
+    """The section that says of every case by which command and on what it was measured."""
     lines = []
-    for name in results.has(*cases.ALL):
+    for name in results.has(*names):
         command, own, peer = (
             results.get(name, "command"),
             results.get(name, "about"),
             results.get(name, "about", "peer"),
         )
-        against = f"; PureJaxRL with {peer.text}" if peer else ""
+        against = f"; {peer_name} with {peer.text}" if peer else ""
         lines.append(
             f"- **{name}**: `{command.text if command else ''}`; {own.text if own else ''}{against}."
         )

@@ -71,6 +71,23 @@ def test_wrong_usage_is_one_sentence(words: list[str], message: str, capsys: pyt
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--peer", "nowhere", "--peer-python", "python"], "has no meta/train.py"),
+        (["--cases", "x"], "choice"),
+    ],
+)
+def test_wrong_usage_of_the_other_program_is_one_sentence(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+):
+    import meta_throughput
+
+    with pytest.raises(SystemExit):
+        meta_throughput.parse(words)
+    assert message in capsys.readouterr().err
+
+
 def test_the_loop_without_resets_never_resets():
     import jax
     import jax.numpy as jnp
@@ -91,3 +108,55 @@ def test_the_loop_without_resets_never_resets():
         assert (state.episode_length == before.episode_length + 1).all()
         ended += np.asarray(state.first)
     assert (ended > 1).all()
+
+
+def test_the_report_of_meta_training_shows_what_was_measured(tmp_path: Path):
+    import meta_throughput_cases as cases
+    from meta_throughput_table import write_markdown
+    from throughput_table import Row, merge
+
+    path, units = tmp_path / "meta_throughput.csv", ("seconds", "processor_seconds")
+
+    def timed(case: str, values: dict[str, float], side: str = "ours") -> list[Row]:
+        return [Row(case, f"{x}: {unit}", side, s, s - 1, s + 1) for x, s in values.items() for unit in units]
+
+    memory = [
+        Row("meta-gradient", f"{kind}: temporary_mib", side, mib)
+        for kind, side, mib in (
+            ("step", "ours", 10.0),
+            ("side by side", "ours", 40.0),
+            ("step", "peer", 160.0),
+        )
+    ]
+    measured = {
+        "devices": timed("devices", {"1 devices": 2.0, "2 devices": 2.5}),
+        "generation": timed("generation", {"log-uniform": 6.0})
+        + timed("generation", {"log-uniform": 45.0}, "peer"),
+        "meta-gradient": memory,
+        "buckets": timed(
+            "buckets", {"log-uniform, 0 lanes": 30.0, "log-uniform, 1 lanes": 10.0, "fixed, 1 lanes": 8.0}
+        ),
+        "overhead": timed("overhead", {"generation": 6.0, "bare": 5.0}),
+    }
+    for name, rows in measured.items():
+        merge(path, name, rows, cases.ALL)
+    write_markdown(path, tmp_path / "report.md")
+    report = (tmp_path / "report.md").read_text()
+    assert "| 6.00 (5.00 to 7.00) | 45.00 (44.00 to 46.00) | 7.50 | 7.50 | 3.0 |" in report
+    assert "| as the command runs it | 10.0 | 160.0 | 16.00 | 4.0 |" in report
+    assert "| all agents side by side | 40.0 | 160.0 | 4.00 | 4.0 |" in report
+    assert "| 1 | 10.00 (9.00 to 11.00) | 3.00 | 8.00 (7.00 to 9.00) | 1.25 |" in report
+    assert "| 6.00 (5.00 to 7.00) | 5.00 (4.00 to 6.00) | 1.20 | 1.20 | 1.5 |" in report
+    assert "| 2 | 2.50 (1.50 to 3.50) | 1.60 |" in report
+    assert report.index("ES generation of 16") < report.index("Weak scaling")
+
+
+def test_lifetimes_at_quantiles_have_the_mean_of_the_distribution():
+    from meta_throughput_cases import spread
+
+    from jaxrl_evolve.meta.horizons import HorizonConfig, mean_horizon
+
+    lengths = spread(10, 250, 64)
+    assert lengths.min() >= 10 and lengths.max() <= 250
+    assert lengths.mean() == pytest.approx(mean_horizon(HorizonConfig()), rel=0.01)
+    assert (spread(25, 25, 4) == 25).all()

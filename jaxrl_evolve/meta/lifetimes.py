@@ -147,8 +147,10 @@ def live_pairs(
         mean: Any, sigma: Array, noise_keys: Array, keys: Array, hp: Any, params: Any, horizons: Array
     ) -> Lives:
         devices = 1 if mesh is None else mesh.size
-        # Dealt like cards: position i of the sorted pairs goes to device i modulo the number of devices.
-        order = jnp.argsort(horizons).reshape((-1, devices)).T.reshape(-1)
+        # Dealt like cards, round after round in turn from the first device to the last and back, so that none is
+        # always dealt the longer life.
+        rounds = jnp.argsort(horizons).reshape((-1, devices))
+        order = rounds.at[1::2].set(rounds[1::2, ::-1]).T.reshape(-1)
         noise_keys, keys, params, horizons = jax.tree.map(
             lambda x: x[order], (noise_keys, keys, params, horizons)
         )

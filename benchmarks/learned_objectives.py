@@ -28,6 +28,7 @@ from jaxrl_evolve import statistics
 from jaxrl_evolve._cpu import use_all_cores
 from jaxrl_evolve.meta import MetaTrainConfig, meta_train
 from jaxrl_evolve.meta_test import MetaTestConfig, MetaTestResult, meta_test
+from jaxrl_evolve.meta_test.config import TuningConfig
 from jaxrl_evolve.objectives.stored import load, save
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,7 +64,7 @@ STUDIES: dict[str, Study] = {
             "generations": 120,
             "num_envs": 16,
             # Three times the published step size, decaying faster: a hundred generations instead of thousands.
-            "evolution": {"population": 64, "learning_rate": 0.03, "learning_rate_decay": 0.985},
+            "evolution": {"population": 64, "learning_rate": 0.03, "learning_rate_decay": 0.975},
             "fitness": {"episodes": 32},
             "tests": 32,
         },
@@ -74,13 +75,15 @@ STUDIES: dict[str, Study] = {
             "ablations": ("frozen", "shuffled", "wrong"),
             "num_envs": 16,
             "rollout_length": 20,
+            "seeds": 32,
+            "tuning": TuningConfig(seeds=16),
         },
     ),
     "drift": Study(
         ("ta-lpo", "lpo"),
         "CartPole-v1",
         {
-            "generations": 80,
+            "generations": 50,
             "num_envs": 4,
             "rollout_length": 128,
             "evolution": {"population": 32, "learning_rate_decay": 0.98},
@@ -90,13 +93,15 @@ STUDIES: dict[str, Study] = {
             "tests": 16,
         },
         {
-            "envs": ("CartPole-v1", "Acrobot-v1", "Pendulum-v1", "Breakout-MinAtar"),
+            "envs": ("CartPole-v1", "Acrobot-v1", "Catch-bsuite", "Breakout-MinAtar"),
             "horizons": (5, 10, 20, 40, 100),
             "baselines": ("ppo", "ppo-constant"),
-            "ablations": ("frozen",),
+            "ablations": (),
             "num_envs": 4,
             "rollout_length": 128,
             "episodes": 32,
+            "seeds": 16,
+            "tuning": TuningConfig(seeds=8, objectives=True),
         },
     ),
 }

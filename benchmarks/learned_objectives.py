@@ -101,7 +101,9 @@ STUDIES: dict[str, Study] = {
             "rollout_length": 128,
             "episodes": 32,
             "seeds": 16,
-            "tuning": TuningConfig(seeds=8, objectives=True),
+            "tuning": TuningConfig(
+                learning_rates=(1e-3, 2e-3, 4e-3, 8e-3), entropy_coefs=(0.0, 0.01), seeds=8, objectives=True
+            ),
         },
     ),
 }

@@ -76,7 +76,7 @@ def against_the_peer(name: str, case: dict[str, Any], arguments: argparse.Namesp
         if not case["es"]:
             own.ask("side by side")
             asked["ours", "side by side"] = own
-        for (side, kind), answers in in_turns(asked, arguments.repeats).items():
+        for (side, kind), answers in in_turns(asked, repeats_of(name, arguments)).items():
             yield from timed(name, kind, side, answers)
         for side, worker in sides.items():
             yield table.about(name, worker.hello, side)
@@ -121,8 +121,12 @@ def over_devices(name: str, case: dict[str, Any], repeats: int) -> Iterator[Row]
             yield from timed(name, f"{devices} devices", "ours", got)
 
 
+def repeats_of(name: str, arguments: argparse.Namespace) -> int:
+    return min(arguments.repeats, cases.CASES[name].get("repeats", arguments.repeats))
+
+
 def measure(name: str, arguments: argparse.Namespace) -> Iterator[Row]:
-    case, repeats = cases.CASES[name], arguments.repeats
+    case, repeats = cases.CASES[name], repeats_of(name, arguments)
     if "devices" in case:
         return over_devices(name, case, repeats)
     match case["part"]:
@@ -139,7 +143,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--peer", type=Path, help="checkout of EmptyJackson/groove")
     parser.add_argument("--peer-python", help="interpreter of its virtual environment")
     parser.add_argument("--cases", nargs="+", choices=cases.ALL, default=list(cases.ALL), metavar="CASE")
-    parser.add_argument("--repeats", type=int, default=3, help="timed runs of each program")
+    parser.add_argument("--repeats", type=int, default=3, help="timed runs of each program, at most")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     arguments = parser.parse_args(words)
     if arguments.peer and not (arguments.peer / "meta" / "train.py").is_file():
@@ -160,7 +164,7 @@ def main(words: Sequence[str] | None = None) -> None:
     for name in arguments.cases:
         print(f"measuring {name}", file=sys.stderr, flush=True)
         command = (
-            f"python benchmarks/meta_throughput.py{peer} --repeats {arguments.repeats} "
+            f"python benchmarks/meta_throughput.py{peer} --repeats {repeats_of(name, arguments)} "
             f"--cases {shlex.quote(name)}"
         )
         rows = [*measure(name, arguments), table.note(name, "command", command)]

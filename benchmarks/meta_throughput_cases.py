@@ -18,6 +18,7 @@ CASES: dict[str, dict[str, Any]] = {
         "es": True,
         "agents": 8,  # pairs: the peer doubles them
         "peer_mini_batches": 1,
+        "repeats": 2,  # at most: the peer takes over a minute for each of its long ones
         "lifetimes": {"fixed": (25, 25), "log-uniform": (10, 250)},
         "target": 3.0,
     },
@@ -34,18 +35,18 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "buckets": SMALL
     | {
-        "title": "ES generation of 64 agents, GRU of 32 units",
+        "title": "ES generation of 32 agents, GRU of 32 units",
         "part": "buckets",
-        "agents": 32,
-        "lanes": (1, 4, 0),
+        "agents": 16,
+        "lanes": (1, 2, 0),
         "lifetimes": {"fixed": (75, 75), "log-uniform": (10, 250)},
         "target": 2.5,
     },
     "overhead": SMALL
     | {
-        "title": "ES generation of 64 agents, GRU of 32 units, against their bare updates",
+        "title": "ES generation of 32 agents, GRU of 32 units, against their bare updates",
         "part": "overhead",
-        "agents": 32,
+        "agents": 16,
         "lifetimes": {"fixed": (75, 75)},
         "target": 1.5,
     },

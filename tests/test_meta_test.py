@@ -324,6 +324,10 @@ def test_sizes_come_from_the_files_and_must_agree(files: Path, tmp_path: Path):
     ("words", "message"),
     [
         ("--objectives ta-lgp", "objective is 'ta-lgp', which is not known: did you mean ta-lp"),
+        (
+            "--objectives disco",
+            "objective 'disco' is a whole update rule (disco), which is not meta-tested yet",
+        ),
         ("--objectives runs/nowhere", "there is no stored objective runs/nowhere"),
         ("--objectives lpg --envs grid/random-smal", "there is no environment 'grid/random-smal'"),
         ("--objectives lpg --baselines pppo", "baseline is 'pppo', which is not known: did you mean ppo"),

@@ -129,6 +129,12 @@ def _expanded(name: str) -> list[str]:
 
 def _objective_arm(label: str, sources: list[str]) -> Arm:
     made = [find_objective(source) for source in sources]
+    for source, objective in zip(sources, made, strict=True):
+        if objective.rule is not None:
+            raise ValueError(
+                f"objective {source!r} is a whole update rule ({objective.name}), which is not meta-tested yet; it must "
+                "be one that lpg or ppo agents minimise"
+            )
     checksums = tuple(objective_checksum(source) for source in sources)
     if not all(checksums):
         if len(sources) > 1:

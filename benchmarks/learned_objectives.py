@@ -99,10 +99,11 @@ STUDIES: dict[str, Study] = {
             "ablations": (),
             "num_envs": 4,
             "rollout_length": 128,
+            "agents": ("ppo.hp.learning_rate=2e-3",),
             "episodes": 32,
             "seeds": 16,
             "tuning": TuningConfig(
-                learning_rates=(1e-3, 3e-3), entropy_coefs=(0.0, 0.01), seeds=4, objectives=True
+                learning_rates=(5e-4, 2e-3, 8e-3), entropy_coefs=(0.0, 0.01), seeds=4, objectives=True
             ),
         },
     ),

@@ -19,6 +19,7 @@ from jaxrl_evolve.algorithms import find_objective
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.distributions import Categorical
 from jaxrl_evolve.learners.disco import DiscoAgentConfig, DiscoHyperparameters, disco_agent
+from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
 from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.meta import MetaTrainConfig, meta_train
 from jaxrl_evolve.networks import NetworkConfig
@@ -496,6 +497,13 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Any):
         load_disco_weights(tmp_path / "one.npy")
 
 
+def test_adam_without_clipping_has_a_derivative():
+    gradient = jnp.asarray([0.0, 1e-12, 1e-3, -2.0])
+    start = init_optimiser("adam", gradient)
+    slope = jax.grad(lambda g: clipped_step("adam", start, g, 0.01, None, 1e-8)[0].sum())(gradient)
+    assert np.isfinite(slope).all()
+
+
 # --- agents ---
 
 AGENT = DiscoAgentConfig(epochs=2, model=8, head=8, network=NetworkConfig(hidden=(16,), activation="relu"))
@@ -544,6 +552,7 @@ def test_an_update_moves_network_target_and_memory_as_it_should(trained: Any):
     assert float(metrics["learning_rate"]) == pytest.approx(0.01)
 
 
+@pytest.mark.slow  # compiles second derivatives of whole updates
 def test_a_meta_gradient_reaches_every_block_and_is_finite_where_nothing_happens(trained: Any):
     """Two updates of two epochs from a rollout: the rule has remembered, and its memory has been heard."""
     config = DiscoHyperparameters()

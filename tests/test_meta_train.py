@@ -42,7 +42,7 @@ def tiny(**changes: Any) -> MetaTrainConfig[Any, Any, Any]:
 @pytest.fixture(scope="module", params=["es", "meta-gradient", "pes"])
 def run(request: Any, tmp_path_factory: Any) -> Any:
     out = tmp_path_factory.mktemp("meta") / "run"
-    return meta_train(tiny(estimator=request.param), out), out
+    return meta_train(tiny(estimator=request.param, hp={"learning_rate": 0.3}), out), out
 
 
 def test_the_folder_is_that_of_a_run_with_an_objective(run: Any):

@@ -83,7 +83,7 @@ STUDIES: dict[str, Study] = {
         ("ta-lpo", "lpo"),
         "CartPole-v1",
         {
-            "generations": 50,
+            "generations": 30,
             "num_envs": 4,
             "rollout_length": 128,
             "evolution": {"population": 32, "learning_rate_decay": 0.98},

@@ -176,7 +176,13 @@ def ship(name: str) -> None:
         stored, seed = load(best), int(best.name.removeprefix("seed_"))
         command = f"python benchmarks/learned_objectives.py train {name} --only {objective} --seeds {seed}"
         scores = {**stored.scores, "choice_iqm": value}
-        stored = dataclasses.replace(stored, command=command, scores=scores)
+        # Files of meta-trainings from before this was recorded lack the agents' sizes, which a meta-test wants.
+        sizes = {
+            "num_envs": study.changes["num_envs"],
+            "rollout_length": study.changes.get("rollout_length", 20),
+        }
+        budget = {**sizes, **stored.budget}
+        stored = dataclasses.replace(stored, command=command, scores=scores, budget=budget)
         save(SHIPPED / f"{objective}.npz", stored)
         (SHIPPED / f"{objective}.md").write_text(card(name, study, objective, stored), encoding="utf-8")
         print(f"{objective}: {best}, IQM {value:.3f} on the tasks of the choice", flush=True)

@@ -111,7 +111,9 @@ def rows(out: Any) -> list[dict[str, Any]]:
     return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
 
 
-@pytest.mark.parametrize("estimator", ["es", pytest.param("meta-gradient", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("estimator", ["es", "meta-gradient"])
 def test_a_process_is_killed_and_the_run_resumes_to_the_numbers_of_one_process(
     estimator: str, tmp_path: Any, start: Any
 ):

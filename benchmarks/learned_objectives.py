@@ -93,7 +93,7 @@ STUDIES: dict[str, Study] = {
             "tests": 16,
         },
         {
-            "envs": ("CartPole-v1", "Acrobot-v1", "Catch-bsuite", "Breakout-MinAtar"),
+            "envs": ("CartPole-v1", "Acrobot-v1", "Catch-bsuite", "chain/delayed-short"),
             "horizons": (5, 10, 20, 40, 100),
             "baselines": ("ppo", "ppo-constant"),
             "ablations": (),

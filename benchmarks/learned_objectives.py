@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import datetime
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -143,7 +144,7 @@ def test(name: str) -> None:
     )
     facts = json.loads((out / "result.json").read_text())
     where = (
-        f"Hardware: {facts['device']['cpu_cores']} cores, no accelerator; jax {facts['versions']['jax']}; {facts['date'][:10]}. "
+        f"Hardware: {facts['device']['cpu_cores']} cores, no accelerator; jax {facts['versions']['jax']}; {datetime.date.today()}. "
         f"Command: `python benchmarks/learned_objectives.py test {name}`, after `… train {name}`."
     )
     (RESULTS / f"meta_test_{name}.md").write_text(f"{result.markdown}\n{where}\n", encoding="utf-8")

@@ -150,7 +150,9 @@ def test(name: str) -> None:
     (RESULTS / f"meta_test_{name}.md").write_text(f"{result.markdown}\n{where}\n", encoding="utf-8")
     for source in out.iterdir():
         if source.suffix == ".png" or source.name in ("meta_test.csv", "improvement.csv", "tuning.csv"):
-            shutil.copyfile(source, RESULTS / f"meta_test_{name}{source.name.removeprefix('meta_test')}")
+            own = source.name.removeprefix("meta_test").removeprefix(".")
+            separator = "." if source.stem == "meta_test" else "_"
+            shutil.copyfile(source, RESULTS / f"meta_test_{name}{separator}{own}")
 
 
 def _choice(study: Study, objective: str) -> tuple[Path, float, MetaTestResult]:

@@ -94,7 +94,7 @@ STUDIES: dict[str, Study] = {
             "tests": 16,
         },
         {
-            "envs": ("CartPole-v1", "Acrobot-v1", "Catch-bsuite", "chain/delayed-short"),
+            "envs": ("CartPole-v1",),
             "horizons": (5, 10, 20, 40, 100),
             "baselines": ("ppo", "ppo-constant"),
             "ablations": (),

@@ -29,7 +29,7 @@ import numpy as np
 from jaxrl_evolve import statistics
 from jaxrl_evolve._cpu import use_all_cores
 from jaxrl_evolve.meta import MetaTrainConfig, meta_train
-from jaxrl_evolve.meta_test import MetaTestConfig, MetaTestResult, meta_test
+from jaxrl_evolve.meta_test import MetaTestConfig, meta_test
 from jaxrl_evolve.meta_test.config import TuningConfig
 from jaxrl_evolve.objectives.stored import load, save
 
@@ -156,7 +156,7 @@ def test(name: str) -> None:
             shutil.copyfile(source, RESULTS / f"meta_test_{name}{separator}{own}")
 
 
-def _choice(study: Study, objective: str) -> tuple[Path, float, MetaTestResult]:
+def _choice(study: Study, objective: str) -> tuple[Path, float]:
     """The best meta-seed of an objective on tasks that are reported nowhere, by IQM over seeds and horizons."""
     folders = sorted((RUNS / objective).glob("seed_*"))
     own = {**study.test, "envs": (study.env,), "baselines": (), "ablations": (), "seed": CHOICE_SEED}
@@ -169,14 +169,14 @@ def _choice(study: Study, objective: str) -> tuple[Path, float, MetaTestResult]:
     scores = outcome.returns[:, fits] / (outcome.optimum[fits][None, :, None] if known else 1.0)
     values = [statistics.iqm(np.nan_to_num(own, nan=-np.inf).reshape(-1)) for own in scores]
     best = int(np.argmax(values))
-    return folders[best], float(values[best]), result
+    return folders[best], float(values[best])
 
 
 def ship(name: str) -> None:
     """Put the best meta-seed of each objective of a study into the package, with a card."""
     study = STUDIES[name]
     for objective in study.objectives:
-        best, value, _ = _choice(study, objective)
+        best, value = _choice(study, objective)
         stored, seed = load(best), int(best.name.removeprefix("seed_"))
         command = f"python benchmarks/learned_objectives.py train {name} --only {objective} --seeds {seed}"
         scores = {**stored.scores, "choice_iqm": value}

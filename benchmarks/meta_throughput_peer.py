@@ -1,8 +1,10 @@
 """Times the public code of GROOVE, LPG and TA-LPG, run by the interpreter of its own virtual environment.
 
-Imports nothing of jaxrl_evolve. Its working directory is the peer's checkout, from which it imports
-``make_train``: its own program, for one meta-step. It was written for jax 0.4.13; what makes it run today is
-put in from outside (`shims`). It speaks the protocol of `throughput_worker`: one JSON object per line.
+Imports nothing of jaxrl_evolve. Its working directory is the peer's checkout, from which it imports everything
+that a meta-step is made of. Its own ``make_train`` returns the objective that it was given rather than the one it
+trained, so the compiler leaves the meta-gradient out of the program altogether; `meta_step` returns the trained
+one. The code was written for jax 0.4.13; what makes it run today is put in from outside (`shims`). It speaks the
+protocol of `throughput_worker`: one JSON object per line.
 """
 
 import functools
@@ -81,20 +83,39 @@ def arguments(case: dict, low: int, high: int) -> list:
     return [*flags, "--lifetime_conditioning", *(["--use_es"] if case["es"] else [])]
 
 
+def meta_step(args):
+    """Fresh agents and one step of the objective, as a function of a key, with all that the peer computes."""
+    from environments.level_sampler import LevelSampler
+    from meta.meta import create_lpg_train_state, make_lpg_train_step
+
+    sampler = LevelSampler(args)
+    step = make_lpg_train_step(args, sampler)
+
+    def run(key):
+        keys = jax.random.split(key, 5)
+        objective, buffer = create_lpg_train_state(keys[0], args), sampler.initialize_buffer(keys[1])
+        buffer, agents, critics = sampler.initial_sample(keys[2], buffer, args.num_agents, not args.use_es)
+        objective, agents, critics, metrics = step(
+            rng=keys[3], lpg_train_state=objective, agent_states=agents, value_critic_states=critics
+        )
+        return metrics, objective, *sampler.sample(keys[4], buffer, agents, critics)
+
+    return run
+
+
 def main() -> None:
     sys.path.insert(0, os.getcwd())
     case = json.loads(sys.argv[1])
     shims(case["width"])
     from experiments.parse_args import parse_args
-    from train import make_train
 
     names = ("jax", "jaxlib", "gymnax", "flax", "optax", "evosax")
     versions = {name: importlib.metadata.version(name) for name in names}
     began, programs, temporary = time.perf_counter(), {}, {}
     key = jax.random.PRNGKey(0)
     for name, (low, high) in case["lifetimes"].items():
-        train = make_train(parse_args(arguments(case, low, high)))
-        programs[name] = jax.jit(train).lower(key).compile()
+        step = meta_step(parse_args(arguments(case, low, high)))
+        programs[name] = jax.jit(step).lower(key).compile()
         temporary[name] = programs[name].memory_analysis().temp_size_in_bytes / 2**20
     say(compile_seconds=time.perf_counter() - began, temporary_mib=temporary, versions=versions)
     for line in sys.stdin:

@@ -344,7 +344,7 @@ def test_sizes_come_from_the_files_and_must_agree(files: Path, tmp_path: Path):
             "hp has no field 'learning': did you mean learning_rate",
         ),
         ("--objectives lpg --agents dqn.hp.gamma=1", "'dqn' is no agent here"),
-        ("--objectives x=lpg,lpo", "several meta-seeds must be stored ones"),
+        ("--objectives x=lpg,ppo-clip", "several meta-seeds must be stored ones"),
         ("--objectives lpg --normaliser scale", "normaliser is 'scale', but grid/random-small has no scale"),
         ("--baselines --objectives", "nothing to compare"),
         (

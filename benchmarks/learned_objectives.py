@@ -95,7 +95,7 @@ STUDIES: dict[str, Study] = {
             "tests": 16,
         },
         {
-            "envs": ("CartPole-v1",),
+            "envs": ("CartPole-v1", "Acrobot-v1", "Catch-bsuite", "FourRooms-misc"),
             "horizons": (5, 10, 20, 40, 100),
             "baselines": ("ppo", "ppo-constant"),
             "ablations": (),
@@ -105,7 +105,7 @@ STUDIES: dict[str, Study] = {
             "episodes": 32,
             "seeds": 16,
             "tuning": TuningConfig(
-                learning_rates=(5e-4, 2e-3, 8e-3), entropy_coefs=(0.0, 0.01), seeds=4, objectives=True
+                learning_rates=(5e-4, 2e-3, 8e-3, 3.2e-2), entropy_coefs=(0.0, 0.01), seeds=4, objectives=True
             ),
         },
     ),

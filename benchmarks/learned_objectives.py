@@ -1,11 +1,13 @@
 """Meta-trains learned objectives over several meta-seeds, tests them, and ships the best of each.
 
     python benchmarks/learned_objectives.py train grid|drift [--only NAME ...] [--seeds N ...]
-    python benchmarks/learned_objectives.py ship  grid|drift
-    python benchmarks/learned_objectives.py test  grid|drift
+    python benchmarks/learned_objectives.py curves grid|drift
+    python benchmarks/learned_objectives.py ship grid|drift
+    python benchmarks/learned_objectives.py test grid|drift
 
 ``train`` writes the run folders ``runs/learned_objectives/<objective>/seed_<N>``. What is interrupted goes on from
-its last generation; what is finished is left alone. ``ship`` chooses one meta-seed of each objective on tasks that
+its last generation; what is finished is left alone. ``curves`` draws what they did on their held-out tasks,
+``benchmarks/results/meta_train_<study>.*``. ``ship`` chooses one meta-seed of each objective on tasks that
 are reported nowhere, and writes its file and its model card into the package. ``test`` writes the tables and figures
 ``benchmarks/results/meta_test_<study>.*`` of all meta-seeds.
 
@@ -26,12 +28,13 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl_evolve import statistics
+from jaxrl_evolve import figures, statistics
 from jaxrl_evolve._cpu import use_all_cores
 from jaxrl_evolve.meta import MetaTrainConfig, meta_train
 from jaxrl_evolve.meta_test import MetaTestConfig, meta_test
 from jaxrl_evolve.meta_test.config import TuningConfig
 from jaxrl_evolve.objectives.stored import load, save
+from jaxrl_evolve.training.sinks import read_jsonl
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "runs" / "learned_objectives"
@@ -135,6 +138,36 @@ def train(name: str, only: Sequence[str], seeds: Sequence[int]) -> None:
             print(f"{objective} seed {seed}: {result.summary['generations']} generations", flush=True)
 
 
+def curves(name: str) -> None:
+    """Held-out fitness over the generations of all meta-seeds, as a table and a figure."""
+    study, lines, drawn = STUDIES[name], ["objective,meta_seed,generation,env_steps,score"], []
+    unit = "Held-out return"
+    for objective in study.objectives:
+        scores, steps = [], []
+        for path in sorted((RUNS / objective).glob("seed_*")):
+            rows = [row for row in read_jsonl(path / "metrics.jsonl") if "test_fitness" in row]
+            own = [float(np.mean(row["test_fitness"])) for row in rows]
+            if "test_optimum" in rows[0]:
+                unit = "Held-out return / optimal return"
+                own = [x / float(np.mean(row["test_optimum"])) for x, row in zip(own, rows, strict=True)]
+            steps = [row["env_steps"] for row in rows]
+            scores.append(own)
+            for row, score in zip(rows, own, strict=True):
+                lines.append(
+                    f"{objective},{path.name[5:]},{row['generation']},{row['env_steps']},{score:.4f}"
+                )
+        drawn.append(figures.Curve(objective, np.asarray(steps), np.asarray(scores)))
+    (RESULTS / f"meta_train_{name}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    figures.learning_curves(
+        drawn,
+        RESULTS / f"meta_train_{name}.png",
+        title=study.env,
+        xlabel="Environment steps of the meta-training",
+        ylabel=unit,
+        per_seed=True,
+    )
+
+
 def test(name: str) -> None:
     """The tables and figures of a study."""
     out = RUNS / f"test_{name}"
@@ -219,7 +252,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("action", choices=["train", "ship", "test"])
+    parser.add_argument("action", choices=["train", "curves", "ship", "test"])
     parser.add_argument("study", choices=STUDIES)
     parser.add_argument("--only", nargs="+", default=[], help="objectives to train")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="meta-seeds to train")
@@ -228,7 +261,7 @@ def main() -> None:
     if args.action == "train":
         train(args.study, args.only, args.seeds)
     else:
-        {"ship": ship, "test": test}[args.action](args.study)
+        {"curves": curves, "ship": ship, "test": test}[args.action](args.study)
 
 
 if __name__ == "__main__":

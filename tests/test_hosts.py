@@ -38,8 +38,9 @@ WAITING = """
     time.sleep(100)
 """
 WORDS = """meta-train ta-lpg --env chain/delayed-short --generations 12 --population 4 --num-envs 4 --rollout-length 5
-    --horizons.low 2 --horizons.high 3 --settings.width 3 --tests 2 --test-every 10 --fitness.episodes 2
-    --fitness.max-steps 10 --gradient.lifetimes 2 --gradient.inner-updates 2 --sigma 3 --quiet"""
+    --horizons.low 2 --horizons.high 3 --settings.width 3 --tests 2 --test-every 10 --fitness.episodes 8
+    --fitness.max-steps 40 --fitness.average 0.5 --hp.learning-rate 0.3 --gradient.lifetimes 2
+    --gradient.inner-updates 2 --persistent.window 2 --sigma 3 --quiet"""
 
 
 def address() -> str:
@@ -113,7 +114,7 @@ def rows(out: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("estimator", ["es", "meta-gradient"])
+@pytest.mark.parametrize("estimator", ["es", "meta-gradient", "pes"])
 def test_a_process_is_killed_and_the_run_resumes_to_the_numbers_of_one_process(
     estimator: str, tmp_path: Any, start: Any
 ):

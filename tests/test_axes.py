@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from xla import flags
 
 from jaxrl_evolve import random
 from jaxrl_evolve.config import TrainConfig
@@ -131,7 +132,7 @@ def test_two_processes_get_the_numbers_of_one(tmp_path):
     def start(out, devices, *more):
         return subprocess.Popen(
             [*command, "--out", str(tmp_path / out), *more],
-            env={**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"},
+            env={**os.environ, "XLA_FLAGS": flags(devices)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

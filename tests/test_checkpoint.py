@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import struct
+from xla import flags
 
 from jaxrl_evolve.training import manifest as manifests
 from jaxrl_evolve.training.checkpoint import CheckpointError, Checkpoints, config_digest
@@ -364,7 +365,7 @@ def test_two_processes_write_one_checkpoint(tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    env = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    env = os.environ | {"XLA_FLAGS": flags(2), "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-c", textwrap.dedent(TWO_PROCESSES)]
     processes = [
         subprocess.Popen(

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from xla import flags
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tests" / "extension"
@@ -22,8 +23,8 @@ def jaxrl(tmp_path_factory):
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
     offline = ["--no-deps", "--no-index", "--no-build-isolation"]
     subprocess.run([*pip, *offline, "--target", str(site), str(PACKAGE)], check=True, timeout=120)
-    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
-    environment["PYTHONPATH"] = os.pathsep.join(map(str, (site, ROOT, ROOT / "envs")))
+    path = os.pathsep.join(map(str, (site, ROOT, ROOT / "envs")))
+    environment = {**os.environ, "XLA_FLAGS": flags(), "PYTHONPATH": path}
 
     def run(module, *arguments):
         return subprocess.run(

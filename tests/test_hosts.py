@@ -17,6 +17,7 @@ import jax
 import numpy as np
 import pytest
 from test_meta_train import tiny
+from xla import flags
 
 from jaxrl_evolve.meta.lifetimes import PAIRS
 from jaxrl_evolve.meta.train import check, idle_devices
@@ -57,7 +58,7 @@ def start() -> Iterator[Any]:
     def start(command: list[str], devices: int = 1) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             command,
-            env={**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"},
+            env={**os.environ, "XLA_FLAGS": flags(devices)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from xla import flags
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -28,7 +29,7 @@ def test_runs_at_tiny_size(path, monkeypatch, tmp_path):
     pytest.importorskip("ipykernel")
     for name, value in TINY.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv("XLA_FLAGS", raising=False)  # eight devices are for the tests of sharding
+    monkeypatch.setenv("XLA_FLAGS", flags())  # eight devices are for the tests of sharding
     monkeypatch.delenv("MPLBACKEND", raising=False)  # figures are outputs of their cells
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (ROOT, ROOT / "envs"))))
     notebook = nbformat.read(path, as_version=4)

@@ -1,5 +1,6 @@
 """Settings that must precede the first import of jax and of the packages under test."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -23,3 +24,5 @@ from jaxtyping import install_import_hook  # noqa: E402
 install_import_hook(["jaxrl_evolve", "jaxrl_envs"], "typecheck.check")
 
 import jaxrl_evolve  # noqa: E402, F401  (sets the CPU scheduler before any test starts a backend)
+
+gc.set_threshold(100_000, 50, 100)  # tracing makes many objects and little rubbish

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
@@ -38,16 +39,26 @@ def parts() -> Any:
     return lifetime, mean, keys, traced(PPOHyperparameters(learning_rate=0.05)), params
 
 
-def lives(parts: Any, lanes: int, mesh: Any = None) -> Any:
+@functools.cache
+def compiled(lifetime: Any, lanes: int, mesh: Any) -> Any:
+    return jax.jit(live_pairs(lifetime, lanes, mesh))
+
+
+@functools.cache
+def single(lifetime: Any) -> Any:
+    return jax.jit(lifetime)
+
+
+def lives(parts: Any, lanes: int, mesh: Any = None, horizons: Any = HORIZONS, sigma: float = 2.0) -> Any:
     lifetime, mean, keys, hp, params = parts
-    live = jax.jit(live_pairs(lifetime, lanes, mesh))
-    return live(mean, jnp.float32(2.0), keys[0], keys[1], hp, params, HORIZONS)
+    live = compiled(lifetime, lanes, mesh)
+    return live(mean, jnp.float32(sigma), keys[0], keys[1], hp, params, horizons)
 
 
 def test_groups_and_single_lives_are_the_lives_of_all_side_by_side(parts: Any):
     lifetime, mean, keys, hp, params = parts
     together = lives(parts, 0)
-    one = jax.jit(lifetime)
+    one = single(lifetime)
     alone = np.asarray(
         [
             [
@@ -74,10 +85,7 @@ def test_groups_and_single_lives_are_the_lives_of_all_side_by_side(parts: Any):
 
 def test_metrics_are_means_over_each_life_alone(parts: Any):
     """A life of one update reports that update, however long its neighbours live."""
-    lifetime, mean, keys, hp, params = parts
-    short = jax.jit(live_pairs(lifetime, 0))(
-        mean, jnp.float32(2.0), keys[0], keys[1], hp, params, jnp.ones((PAIR_COUNT,), jnp.int32)
-    )
+    short = lives(parts, 0, horizons=jnp.ones((PAIR_COUNT,), jnp.int32))
     mixed = lives(parts, 0)
     for i in (1, 3):
         np.testing.assert_allclose(mixed.metrics["entropy"][i], short.metrics["entropy"][i], rtol=1e-6)
@@ -92,15 +100,14 @@ def test_pairs_dealt_over_devices_live_the_same(parts: Any):
 
 
 def test_members_of_a_pair_differ_in_nothing_but_the_objective(parts: Any):
-    lifetime, mean, keys, hp, params = parts
-    still = jax.jit(live_pairs(lifetime, 2))(mean, jnp.float32(0.0), keys[0], keys[1], hp, params, HORIZONS)
+    still = lives(parts, 1, sigma=0.0)
     np.testing.assert_array_equal(still.fitness[:, 0], still.fitness[:, 1])
 
 
 def test_a_diverging_member_counts_as_not_finite(parts: Any):
     lifetime, mean, keys, hp, params = parts
     broken = {**mean, "policy_bias": jnp.full((1,), jnp.nan)}
-    fitness, metrics = jax.jit(lifetime)(
+    fitness, metrics = single(lifetime)(
         keys[1, 0], broken, hp, jax.tree.map(lambda x: x[0], params), HORIZONS[0]
     )
     assert np.isnan(fitness)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 from typing import Any
@@ -20,6 +21,7 @@ from jaxrl_evolve.meta.lifetimes import PAIRS, FitnessConfig, live_pairs
 from jaxrl_evolve.meta.persistent import persistent_programs, window_credit
 from jaxrl_evolve.meta.persistent_config import PersistentConfig
 from jaxrl_evolve.training.axes import device_mesh, place
+from jaxrl_evolve.training.checkpoint import Checkpoints
 
 PAIR_COUNT, WINDOW = 4, 2
 
@@ -102,6 +104,23 @@ def test_a_new_life_is_new_in_everything_and_the_same_for_both(trained: Any):
         plus, minus = (jax.tree.map(lambda x, i=i, new=new: x[new, i], params) for i in (0, 1))
         jax.tree.map(np.testing.assert_array_equal, plus, minus)
         np.testing.assert_array_equal(np.asarray(after.lives.evaluated)[new], 0.0)
+
+
+def test_resumed_is_uninterrupted(trained: Any, tmp_path: Any):
+    """The state in a checkpoint is all there is: read into another one, it goes on as it did."""
+    states, _, generation = trained
+    with contextlib.closing(Checkpoints(tmp_path, {"run": "pes"}, keep=1)) as checkpoints:
+        checkpoints.save(5, states[5], {})
+        checkpoints.wait()
+        state, _ = checkpoints.restore(states[0])
+    for _ in range(5, 8):
+        state = generation(state)[0]
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        *(dataclasses.replace(s, key=(), lives=()) for s in (state, states[-1])),
+    )
+    members = (state.lives.members.learner, states[-1].lives.members.learner)
+    jax.tree.map(np.testing.assert_array_equal, *members)
 
 
 def test_metrics_are_finite_and_the_mean_moves(trained: Any):

@@ -159,22 +159,29 @@ class _Run:
         self.state: Any = None
 
     def prepare(self, root: Any, resume: bool, step: int | None) -> None:
-        """Compile, make or restore the state, open the sinks."""
+        """Make or restore the state, open the sinks, and compile what is still to be done."""
         hp, test_root = traced(self.config.hp), jax.random.fold_in(root, _TESTS)
         whole = (hp, test_root) if self.mesh is None else place((hp, test_root), self.mesh)
         self.hp, self.test_root = whole
         began = time.perf_counter()
         self.state = self._laid_out(jax.jit(self.programs.init)(jax.random.fold_in(root, 0), hp))
+        self.compile_seconds += time.perf_counter() - began
+        if self.folder is not None:
+            self._open(self.folder, resume, step)
+        if self.generations >= self.config.generations:
+            return
+        began = time.perf_counter()
         where = jax.tree.map(lambda x: x.sharding, self.state)
         generation = jax.jit(self.programs.generation, donate_argnums=0, out_shardings=(where, None))
         self._generation = generation.lower(self.state, self.hp).compile()
         self._test = jax.jit(self.test).lower(self.state.eta, *whole).compile()
         self.compile_seconds += time.perf_counter() - began
-        if self.folder is None:
-            return
+
+    def _open(self, folder: folders.RunFolder, resume: bool, step: int | None) -> None:
+        """Take up the run that the folder holds, if there is one, and go on writing there."""
         identity = {"objective": self.config.objective, "env": self.config.env}
         identity["config_digest"] = config_digest(_decisive(self.config))
-        self.checkpoints = Checkpoints(self.folder.checkpoints, identity, keep=self.config.keep)
+        self.checkpoints = Checkpoints(folder.checkpoints, identity, keep=self.config.keep)
         if resume and (step is not None or self.checkpoints.steps()):
             self.state, record = self.checkpoints.restore(self.state, step)
             self.generations, self.env_steps = record["generations"], record["env_steps"]
@@ -182,13 +189,13 @@ class _Run:
             self.compile_seconds += record["compile_seconds"]
         if jax.process_index() == 0:
             self.sink = sinks.open_all(
-                self.folder,
+                folder,
                 self.config.sinks,
                 f"{self.config.objective} {self.config.env}",
                 folders.plain(self.config),
                 self.env_steps if self.generations else None,
             )
-            self.rows = sinks.read_jsonl(self.folder.metrics)
+            self.rows = sinks.read_jsonl(folder.metrics)
 
     def _laid_out(self, state: Any) -> Any:
         """The state over the mesh's devices, what belongs to single agents split."""

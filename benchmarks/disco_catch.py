@@ -3,7 +3,7 @@
     python benchmarks/disco_catch.py --weights FILE [--updates 1000] [--seeds 1] [--published-agent]
 
 ``FILE`` is the archive that the authors publish (``disco_103.npz``), or a stored objective of kind disco. Writes
-``benchmarks/results/disco_catch.md``. A run that was interrupted goes on from its last checkpoint in
+``benchmarks/results/disco_catch.md`` and ``.png``. A run that was interrupted goes on from its last checkpoint in
 ``runs/disco_catch``.
 """
 
@@ -13,6 +13,7 @@ import argparse
 import datetime
 import hashlib
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,7 @@ def main() -> None:
     text = table(options, result, rows)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "disco_catch.md").write_text(text)
+    shutil.copyfile(RUNS / "run" / "curves.png", RESULTS / "disco_catch.png")
     print(text)
 
 

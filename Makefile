@@ -15,7 +15,7 @@ demo: $(VENV)/.core
 
 test: lint types
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -57,13 +57,14 @@ def test_unknown_name_is_an_attribute_error():
 def test_import_is_quick_and_imports_no_suite():
     code = f"""
 import time
-start = time.perf_counter()
+start = time.process_time()
 import jaxrl_evolve, jaxrl_envs
-seconds = time.perf_counter() - start
+seconds = time.process_time() - start
 import sys
 print(seconds, [name for name in {SUITES} if name in sys.modules])
 """
-    # The first start may have to write byte code; the second is what a user feels.
+    # The first start may have to write byte code; the second is what a user feels. Of the processor's time, which a
+    # busy machine changes little.
     seconds, suites = min(python(code).split(maxsplit=1) for _ in range(2))
     assert float(seconds) < 2.0
     assert suites.strip() == "[]"

@@ -32,6 +32,7 @@ import numpy as np
 from jaxrl_evolve import figures, statistics
 from jaxrl_evolve._cpu import use_all_cores
 from jaxrl_evolve.meta import MetaTrainConfig, meta_train
+from jaxrl_evolve.meta.train import held_out
 from jaxrl_evolve.meta_test import MetaTestConfig, meta_test
 from jaxrl_evolve.meta_test.config import TuningConfig
 from jaxrl_evolve.objectives.stored import load, save
@@ -141,19 +142,15 @@ def train(name: str, only: Sequence[str], seeds: Sequence[int]) -> None:
 
 def curves(name: str) -> None:
     """Held-out fitness over the generations of all meta-seeds, as a table and a figure."""
-    study, lines, drawn = STUDIES[name], ["objective,meta_seed,generation,env_steps,score"], []
-    unit = "Held-out return"
+    study, lines, drawn, label = STUDIES[name], ["objective,meta_seed,generation,env_steps,score"], [], ""
     for objective in study.objectives:
         scores, steps = [], []
         for path in sorted((RUNS / objective).glob("seed_*")):
             rows = [row for row in read_jsonl(path / "metrics.jsonl") if "test_fitness" in row]
-            own = [float(np.mean(row["test_fitness"])) for row in rows]
-            if "test_optimum" in rows[0]:
-                unit = "Held-out return / optimal return"
-                own = [x / float(np.mean(row["test_optimum"])) for x, row in zip(own, rows, strict=True)]
+            fitness, label = held_out(rows)
             steps = [row["env_steps"] for row in rows]
-            scores.append(own)
-            for row, score in zip(rows, own, strict=True):
+            scores.append(fitness.mean(0))
+            for row, score in zip(rows, scores[-1], strict=True):
                 lines.append(
                     f"{objective},{path.name[5:]},{row['generation']},{row['env_steps']},{score:.4f}"
                 )
@@ -164,7 +161,7 @@ def curves(name: str) -> None:
         RESULTS / f"meta_train_{name}.png",
         title=study.env,
         xlabel="Environment steps of the meta-training",
-        ylabel=unit,
+        ylabel=label,
         per_seed=True,
     )
 

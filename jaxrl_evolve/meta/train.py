@@ -11,6 +11,7 @@ import datetime
 import os
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -320,17 +321,27 @@ class _Run:
                 self.checkpoints.close()
 
 
+def held_out(rows: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, str]:
+    """Fitness of the held-out tasks, ``[tasks, rows]``, as a fraction of the optimum where it is known; and what to
+    call it.
+
+    Args:
+        rows: those with a ``test_fitness``. Tasks whose optimum is not above zero are left out of fractions.
+    """
+    fitness = np.array([row["test_fitness"] for row in rows], np.float64).T
+    if not all("test_optimum" in row for row in rows):
+        return fitness, "Held-out fitness"
+    best = np.array(rows[-1]["test_optimum"], np.float64)[:, None]
+    reachable = best[:, 0] > 0
+    return fitness[reachable] / best[reachable], "Held-out fitness / optimal return"
+
+
 def draw_fitness(config: MetaTrainConfig[Any, Any, Any], folder: folders.RunFolder) -> None:
     """Draw held-out fitness over generations, as a fraction of the optimum where it is known."""
     rows = [row for row in sinks.read_jsonl(folder.metrics) if "test_fitness" in row]
     if len(rows) < 2:
         return
-    fitness = np.array([row["test_fitness"] for row in rows], np.float64).T
-    label = "Held-out fitness"
-    if all("test_optimum" in row for row in rows):
-        best = np.array(rows[-1]["test_optimum"], np.float64)[:, None]
-        reachable = best[:, 0] > 0
-        fitness, label = fitness[reachable] / best[reachable], "Held-out fitness / optimal return"
+    fitness, label = held_out(rows)
     curve = figures.Curve(config.objective, np.array([row["generation"] for row in rows]), fitness)
     figures.learning_curves(
         [curve],

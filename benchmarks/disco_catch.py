@@ -20,13 +20,13 @@ from typing import Any
 
 from learning import hardware
 
-from jaxrl_evolve import statistics
-from jaxrl_evolve.config import TrainConfig
 from jaxrl_evolve.objectives.disco import convert
 from jaxrl_evolve.objectives.stored import StoredObjectiveError, load
-from jaxrl_evolve.training.loop import train
+from jaxrl_evolve.results import statistics
+from jaxrl_evolve.storage.sinks import read_jsonl
+from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.outcome import TrainResult
-from jaxrl_evolve.training.sinks import read_jsonl
+from jaxrl_evolve.training.train import train
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"

@@ -29,14 +29,14 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl_evolve import figures, statistics
 from jaxrl_evolve._cpu import use_all_cores
 from jaxrl_evolve.meta import MetaTrainConfig, meta_train
 from jaxrl_evolve.meta.train import held_out
 from jaxrl_evolve.meta_test import MetaTestConfig, meta_test
 from jaxrl_evolve.meta_test.config import TuningConfig
 from jaxrl_evolve.objectives.stored import load, save
-from jaxrl_evolve.training.sinks import read_jsonl
+from jaxrl_evolve.results import figures, statistics
+from jaxrl_evolve.storage.sinks import read_jsonl
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "runs" / "learned_objectives"

@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl_evolve import statistics
-from jaxrl_evolve.config import EvaluationConfig, TrainConfig
-from jaxrl_evolve.training.loop import train
+from jaxrl_evolve.results import statistics
+from jaxrl_evolve.training.config import EvaluationConfig, TrainConfig
+from jaxrl_evolve.training.train import train
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"

@@ -24,15 +24,15 @@ from meta_throughput_cases import spread  # noqa: E402
 from throughput_peer import peak_mib, say  # noqa: E402
 
 from jaxrl_evolve import random  # noqa: E402
-from jaxrl_evolve.experiment import traced  # noqa: E402
 from jaxrl_evolve.meta import MetaTrainConfig, generation  # noqa: E402
 from jaxrl_evolve.meta.evolution import member  # noqa: E402
 from jaxrl_evolve.meta.experiment import build_meta, tasks  # noqa: E402
 from jaxrl_evolve.meta.gradient import gradient_programs  # noqa: E402
 from jaxrl_evolve.meta.lifetimes import PAIRS  # noqa: E402
-from jaxrl_evolve.training.axes import RunAxis, mesh_for, over_runs  # noqa: E402
-from jaxrl_evolve.training.chunk import make_chunk  # noqa: E402
-from jaxrl_evolve.training.folder import provenance  # noqa: E402
+from jaxrl_evolve.runs.axes import RunAxis, mesh_for, over_runs  # noqa: E402
+from jaxrl_evolve.runs.chunk import make_chunk  # noqa: E402
+from jaxrl_evolve.storage.folder import provenance  # noqa: E402
+from jaxrl_evolve.training.experiment import traced  # noqa: E402
 
 
 def configuration(case: dict[str, Any], **changes: Any) -> MetaTrainConfig[Any, Any, Any]:

@@ -75,7 +75,7 @@ def processor() -> str:
 
 def interval(case: str, measure: str, side: str, values: Sequence[float]) -> Row:
     """Interquartile mean over seeds with its 95 % bootstrap interval."""
-    from jaxrl_evolve.statistics import estimate, iqm
+    from jaxrl_evolve.results.statistics import estimate, iqm
 
     found = estimate(values, iqm)
     return Row(case, measure, side, found.value, found.low, found.high, f"{len(values)} seeds")

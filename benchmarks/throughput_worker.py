@@ -26,18 +26,18 @@ from throughput_peer import peak_mib, say  # noqa: E402
 from jaxrl_envs.vector import VectorEnv, VectorState, VectorStep, resets_from_name, vectorize  # noqa: E402
 from jaxrl_evolve import random  # noqa: E402
 from jaxrl_evolve.clock import Clock  # noqa: E402
-from jaxrl_evolve.config import EvaluationConfig, TrainConfig  # noqa: E402
-from jaxrl_evolve.experiment import build, traced  # noqa: E402
-from jaxrl_evolve.learners.minibatches import make_minibatches  # noqa: E402
+from jaxrl_evolve.experience.minibatches import make_minibatches  # noqa: E402
+from jaxrl_evolve.experience.returns import gae  # noqa: E402
 from jaxrl_evolve.learners.ppo import next_values  # noqa: E402
-from jaxrl_evolve.networks import make_network  # noqa: E402
-from jaxrl_evolve.returns import gae  # noqa: E402
-from jaxrl_evolve.rollout import rollout  # noqa: E402
-from jaxrl_evolve.training.axes import mesh_for  # noqa: E402
-from jaxrl_evolve.training.chunk import make_chunk  # noqa: E402
-from jaxrl_evolve.training.folder import provenance  # noqa: E402
-from jaxrl_evolve.training.loop import train  # noqa: E402
+from jaxrl_evolve.networks.actor_critic import make_network  # noqa: E402
+from jaxrl_evolve.runs.axes import mesh_for  # noqa: E402
+from jaxrl_evolve.runs.chunk import make_chunk  # noqa: E402
+from jaxrl_evolve.runs.rollout import rollout  # noqa: E402
+from jaxrl_evolve.storage.folder import provenance  # noqa: E402
+from jaxrl_evolve.training.config import EvaluationConfig, TrainConfig  # noqa: E402
+from jaxrl_evolve.training.experiment import build, traced  # noqa: E402
 from jaxrl_evolve.training.programs import AXIS, compile_programs  # noqa: E402
+from jaxrl_evolve.training.train import train  # noqa: E402
 
 
 class CompileLog:

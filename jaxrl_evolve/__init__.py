@@ -2,7 +2,7 @@
 
 Public names are imported on first use, so that `import jaxrl_evolve` is quick and imports no
 environment suite. Functions that bear the name of their module (`rollout`, `render`, `report`, `sweep`)
-are found there: ``from jaxrl_evolve.rollout import rollout``.
+are found there: ``from jaxrl_evolve.runs.rollout import rollout``.
 """
 
 from __future__ import annotations
@@ -14,21 +14,20 @@ from jaxrl_evolve._cpu import set_xla_flags
 
 if TYPE_CHECKING:
     from jaxrl_evolve._cpu import use_all_cores
-    from jaxrl_evolve.algorithms import Algorithm, find_objective
+    from jaxrl_evolve.algorithms.presets import Preset
+    from jaxrl_evolve.algorithms.table import Algorithm, find_objective
     from jaxrl_evolve.clock import Clock, linear_schedule
-    from jaxrl_evolve.config import EvaluationConfig, SinkConfig, TrainConfig
-    from jaxrl_evolve.distributions import Categorical, Distribution, Normal, TanhNormal
-    from jaxrl_evolve.evaluation import Episodes, make_evaluation
-    from jaxrl_evolve.experiment import Experiment, build
+    from jaxrl_evolve.experience.returns import VTrace, gae, lambda_returns, n_step_returns, vtrace
     from jaxrl_evolve.learners.learner import Learner
     from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, PPOState, ppo
-    from jaxrl_evolve.networks import Network, NetworkConfig, make_network
+    from jaxrl_evolve.networks.actor_critic import Network, NetworkConfig, make_network
+    from jaxrl_evolve.networks.distributions import Categorical, Distribution, Normal, TanhNormal
     from jaxrl_evolve.objectives import load_objective, save_objective
     from jaxrl_evolve.objectives.a2c import a2c
     from jaxrl_evolve.objectives.actor_critic import actor_critic_objective
-    from jaxrl_evolve.objectives.dpo import DPOConfig, dpo
-    from jaxrl_evolve.objectives.drift import drift_objective
-    from jaxrl_evolve.objectives.lpo import LPOConfig, lpo
+    from jaxrl_evolve.objectives.drift.discovered import DPOConfig, dpo
+    from jaxrl_evolve.objectives.drift.frame import drift_objective
+    from jaxrl_evolve.objectives.drift.lpo import LPOConfig, lpo
     from jaxrl_evolve.objectives.objective import Objective, ObjectiveBatch, ObjectiveOutputs
     from jaxrl_evolve.objectives.ppo import ppo_clip
     from jaxrl_evolve.objectives.stored import StoredObjective
@@ -38,13 +37,14 @@ if TYPE_CHECKING:
         HorizonWarning,
         TimeFeatures,
     )
-    from jaxrl_evolve.presets import Preset
-    from jaxrl_evolve.returns import VTrace, gae, lambda_returns, n_step_returns, vtrace
-    from jaxrl_evolve.training.axes import RunAxis, device_mesh, over_runs, place
-    from jaxrl_evolve.training.chunk import Chunk, TrainState, make_chunk
-    from jaxrl_evolve.training.loop import Diverged, Interrupted, train
+    from jaxrl_evolve.runs.axes import RunAxis, device_mesh, over_runs, place
+    from jaxrl_evolve.runs.chunk import Chunk, TrainState, make_chunk
+    from jaxrl_evolve.runs.evaluation import Episodes, make_evaluation
+    from jaxrl_evolve.training.config import EvaluationConfig, SinkConfig, TrainConfig
+    from jaxrl_evolve.training.experiment import Experiment, build
     from jaxrl_evolve.training.outcome import TrainResult
     from jaxrl_evolve.training.restore import Trained, evaluate_folder, load
+    from jaxrl_evolve.training.train import Diverged, Interrupted, train
     from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 
 __version__ = "0.1.0"
@@ -118,25 +118,25 @@ __all__ = [
 ]
 
 _MODULE_OF = {
-    "Algorithm": "algorithms",
-    "Categorical": "distributions",
-    "Chunk": "training.chunk",
+    "Algorithm": "algorithms.table",
+    "Categorical": "networks.distributions",
+    "Chunk": "runs.chunk",
     "Clock": "clock",
     "ClockAblation": "objectives.time_features",
-    "DPOConfig": "objectives.dpo",
-    "Distribution": "distributions",
-    "Diverged": "training.loop",
-    "Episodes": "evaluation",
-    "EvaluationConfig": "config",
-    "Experiment": "experiment",
+    "DPOConfig": "objectives.drift.discovered",
+    "Distribution": "networks.distributions",
+    "Diverged": "training.train",
+    "Episodes": "runs.evaluation",
+    "EvaluationConfig": "training.config",
+    "Experiment": "training.experiment",
     "HorizonRange": "objectives.time_features",
     "HorizonWarning": "objectives.time_features",
-    "Interrupted": "training.loop",
-    "LPOConfig": "objectives.lpo",
+    "Interrupted": "training.train",
+    "LPOConfig": "objectives.drift.lpo",
     "Learner": "learners.learner",
-    "Network": "networks",
-    "NetworkConfig": "networks",
-    "Normal": "distributions",
+    "Network": "networks.actor_critic",
+    "NetworkConfig": "networks.actor_critic",
+    "Normal": "networks.distributions",
     "Objective": "objectives.objective",
     "ObjectiveBatch": "objectives.objective",
     "ObjectiveOutputs": "objectives.objective",
@@ -144,44 +144,44 @@ _MODULE_OF = {
     "PPOHyperparameters": "learners.ppo",
     "PPOState": "learners.ppo",
     "PolicyOutput": "trajectory",
-    "Preset": "presets",
-    "RunAxis": "training.axes",
-    "SinkConfig": "config",
+    "Preset": "algorithms.presets",
+    "RunAxis": "runs.axes",
+    "SinkConfig": "training.config",
     "StoredObjective": "objectives.stored",
-    "TanhNormal": "distributions",
+    "TanhNormal": "networks.distributions",
     "TimeFeatures": "objectives.time_features",
-    "TrainConfig": "config",
+    "TrainConfig": "training.config",
     "TrainResult": "training.outcome",
-    "TrainState": "training.chunk",
+    "TrainState": "runs.chunk",
     "Trained": "training.restore",
     "Trajectory": "trajectory",
-    "VTrace": "returns",
+    "VTrace": "experience.returns",
     "a2c": "objectives.a2c",
     "actor_critic_objective": "objectives.actor_critic",
-    "build": "experiment",
-    "device_mesh": "training.axes",
-    "dpo": "objectives.dpo",
-    "drift_objective": "objectives.drift",
+    "build": "training.experiment",
+    "device_mesh": "runs.axes",
+    "dpo": "objectives.drift.discovered",
+    "drift_objective": "objectives.drift.frame",
     "evaluate_folder": "training.restore",
-    "find_objective": "algorithms",
-    "gae": "returns",
-    "lambda_returns": "returns",
+    "find_objective": "algorithms.table",
+    "gae": "experience.returns",
+    "lambda_returns": "experience.returns",
     "linear_schedule": "clock",
     "load": "training.restore",
     "load_objective": "objectives",
-    "lpo": "objectives.lpo",
-    "make_chunk": "training.chunk",
-    "make_evaluation": "evaluation",
-    "make_network": "networks",
-    "n_step_returns": "returns",
-    "over_runs": "training.axes",
-    "place": "training.axes",
+    "lpo": "objectives.drift.lpo",
+    "make_chunk": "runs.chunk",
+    "make_evaluation": "runs.evaluation",
+    "make_network": "networks.actor_critic",
+    "n_step_returns": "experience.returns",
+    "over_runs": "runs.axes",
+    "place": "runs.axes",
     "ppo": "learners.ppo",
     "ppo_clip": "objectives.ppo",
     "save_objective": "objectives",
-    "train": "training.loop",
+    "train": "training.train",
     "use_all_cores": "_cpu",
-    "vtrace": "returns",
+    "vtrace": "experience.returns",
 }
 
 set_xla_flags()

@@ -2,6 +2,6 @@
 
 import sys
 
-from jaxrl_evolve.cli import main
+from jaxrl_evolve.command.main import main
 
 sys.exit(main())

@@ -3,7 +3,7 @@
 A batched LAPACK call (a vmapped QR, as in orthogonal initialisation) occupies a worker of XLA's thread
 pool and waits there for other workers of that pool. When as many of them start at once as there are
 workers, the process stops for ever at 0 % CPU (seen with jaxlib 0.10.2 and 0.11.2). This library's own
-initialiser makes no such call (`jaxrl_evolve.orthogonal`); networks of other origin may. XLA's
+initialiser makes no such call (`jaxrl_evolve.networks.orthogonal`); networks of other origin may. XLA's
 concurrency-optimised scheduler brings those calls together, so it is turned off: training then takes
 the same processor time, and the hang becomes rare, though not impossible.
 

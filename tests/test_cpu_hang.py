@@ -72,7 +72,7 @@ def test_vmapped_orthogonal_initialisation_finishes_under_either_scheduler():
     """16 QR decompositions vmapped over 8 seeds hang here; the library's initialiser must not."""
     code = """
 import jax
-from jaxrl_evolve.orthogonal import orthogonal
+from jaxrl_evolve.networks.orthogonal import orthogonal
 init = lambda key: [orthogonal()(k, (64, 64)) for k in jax.random.split(key, 16)]
 program = jax.jit(jax.vmap(init))
 for seed in range(20):
@@ -82,7 +82,7 @@ for seed in range(20):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.skipif(importlib.util.find_spec("jaxrl_evolve.cli") is None, reason="no command yet")
+@pytest.mark.skipif(importlib.util.find_spec("jaxrl_evolve.command.main") is None, reason="no command yet")
 def test_eight_vmapped_seeds_finish(tmp_path):
     arguments = ["train", "ppo", "--env", "CartPole-v1", "--steps", "16_384", "--seeds", "8"]
     done = start("-m", "jaxrl_evolve", *arguments, "--out", str(tmp_path / "run"), timeout=240)

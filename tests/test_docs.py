@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from rooms import ORDER, plan
 
-from jaxrl_evolve import cli
+from jaxrl_evolve.command import main as cli
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters
-from jaxrl_evolve.networks import NetworkConfig
-from jaxrl_evolve.training.sinks import read_jsonl
+from jaxrl_evolve.networks.actor_critic import NetworkConfig
+from jaxrl_evolve.storage.sinks import read_jsonl
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -74,7 +75,7 @@ def test_commands_parse(words, monkeypatch):
     monkeypatch.setattr(cli, "_start", lambda devices: None)
     monkeypatch.setattr(cli, "_run", lambda *a, **k: 0)
     monkeypatch.setattr(cli, "_meta_run", lambda *a, **k: 0)
-    monkeypatch.setattr("jaxrl_evolve.sweep.sweep", lambda *a, **k: "")
+    monkeypatch.setattr("jaxrl_evolve.training.sweep.sweep", lambda *a, **k: "")
     command, *rest = words
     assert f"  {command} " in cli._HELP
     # What an installed package offers is tested with the package; folders exist where commands run.
@@ -114,12 +115,22 @@ def test_the_ppo_page_names_every_setting(settings):
     assert not names - told
 
 
-def test_the_file_map_names_every_module():
-    (text,) = [b for b in blocks(DOCS / "architecture.md", "") if "envs/jaxrl_envs/\n" in b]
-    folders = [ROOT / "envs" / "jaxrl_envs", ROOT / "jaxrl_evolve", ROOT / "jaxrl_evolve" / "training"]
-    modules = {path.name for folder in folders for path in folder.glob("[!_]*.py")}
-    assert not {name for name in modules if not re.search(rf"\b{re.escape(name)}", text)}
-    assert not {name for name in re.findall(r"\w+\.py", text) if name not in modules}
+def test_the_map_of_rooms_is_that_of_the_house():
+    text = (DOCS / "architecture.md").read_text().partition("## The rooms")[2]
+    cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    told = [name.rstrip("/") for cell in cells for name in re.findall(r"`([\w/]+)`", cell)]
+    assert sorted(told) == sorted(plan().rooms)
+    words = told[1:5]  # of equal rank
+    assert [room for room in ORDER if room in told and room not in words] == [
+        room for room in told if room not in words
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_files_that_pages_name_are_there(page):
+    for path in re.findall(r"`((?:\w+/)+\w+\.py)`", page.read_text()):
+        places = (ROOT, ROOT / "jaxrl_evolve", ROOT / "envs")
+        assert any((place / path).is_file() for place in places), f"{page.name} names {path}"
 
 
 def test_every_page_is_in_the_navigation():

@@ -78,7 +78,7 @@ def test_runtime_dependencies_leave_out_heavy_and_copyleft_packages():
 
 def test_command_is_declared():
     (script,) = entry_points(group="console_scripts", name="jaxrl-evolve")
-    assert script.value == "jaxrl_evolve.cli:main"
+    assert script.value == "jaxrl_evolve.command.main:main"
 
 
 def test_constraints_name_packages_and_versions_only():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxrl_evolve import random
-from jaxrl_evolve.training.checkpoint import Checkpoints
+from jaxrl_evolve.storage.checkpoint import Checkpoints
 
 DRAWS = {
     "split": lambda k: jax.random.key_data(jax.random.split(k, 7)),

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jaxrl_envs
 from jaxrl_envs.contract import Env, EnvStep
 from jaxrl_envs.spaces import Box, Discrete
-from jaxrl_evolve.config import EvaluationConfig, TrainConfig
+from jaxrl_evolve.training.config import EvaluationConfig, TrainConfig
 
 NAME = "tiny/Walk"
 LENGTH = 8

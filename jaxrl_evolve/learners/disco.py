@@ -20,12 +20,12 @@ from jaxtyping import Array
 from jaxrl_envs.contract import Env
 from jaxrl_envs.spaces import Discrete
 from jaxrl_evolve.clock import Clock, linear_schedule
-from jaxrl_evolve.distributions import Categorical
 from jaxrl_evolve.learners.disco_network import DiscoNetwork
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
 from jaxrl_evolve.learners.ppo import Scalar
-from jaxrl_evolve.networks import NetworkConfig, check_encoder
+from jaxrl_evolve.networks.actor_critic import NetworkConfig, check_encoder
+from jaxrl_evolve.networks.distributions import Categorical
 from jaxrl_evolve.objectives.disco import AgentOutputs, DiscoBatch, DiscoRule, RuleState
 from jaxrl_evolve.objectives.objective import Objective
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory

@@ -22,13 +22,13 @@ from jaxtyping import Array, Float
 from jaxrl_envs.contract import Env
 from jaxrl_envs.fusion import computed_once
 from jaxrl_evolve.clock import Clock, linear_schedule
+from jaxrl_evolve.experience.minibatches import make_minibatches
+from jaxrl_evolve.experience.normalisation import ReturnScale, RunningMoments
+from jaxrl_evolve.experience.returns import gae
 from jaxrl_evolve.learners.learner import Learner, Mode
-from jaxrl_evolve.learners.minibatches import make_minibatches
 from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
-from jaxrl_evolve.networks import Network, NetworkConfig, make_network
-from jaxrl_evolve.normalisation import ReturnScale, RunningMoments
+from jaxrl_evolve.networks.actor_critic import Network, NetworkConfig, make_network
 from jaxrl_evolve.objectives import Objective, ObjectiveBatch, ObjectiveOutputs, ppo_clip
-from jaxrl_evolve.returns import gae
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 
 Scalar = Annotated[

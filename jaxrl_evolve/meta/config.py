@@ -9,20 +9,20 @@ from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
 import tyro
 
-from jaxrl_evolve.algorithms import find_algorithm
-from jaxrl_evolve.config import SinkConfig
+from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.meta.evolution import EvolutionConfig
 from jaxrl_evolve.meta.gradient_config import GradientConfig
 from jaxrl_evolve.meta.groove_config import LevelsConfig
 from jaxrl_evolve.meta.horizons import HorizonConfig
 from jaxrl_evolve.meta.lifetimes import FitnessConfig
 from jaxrl_evolve.meta.persistent_config import PersistentConfig
-from jaxrl_evolve.names import suggestion
 from jaxrl_evolve.objectives.disco import DiscoConfig
+from jaxrl_evolve.objectives.drift.lpo import LPOConfig
 from jaxrl_evolve.objectives.lpg import LPGConfig
-from jaxrl_evolve.objectives.lpo import LPOConfig
 from jaxrl_evolve.objectives.time_features import HorizonRange, TimeFeatures
-from jaxrl_evolve.settings import from_fields, known_field, update
+from jaxrl_evolve.settings.names import suggestion
+from jaxrl_evolve.settings.nested import from_fields, known_field, update
+from jaxrl_evolve.training.config import SinkConfig
 
 S = TypeVar("S")
 C = TypeVar("C")

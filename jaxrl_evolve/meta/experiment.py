@@ -12,14 +12,14 @@ from jaxtyping import Array, Float, Int
 from jaxrl_envs import make
 from jaxrl_envs.contract import Env
 from jaxrl_envs.vector import VectorEnv, resets_from_name, vectorize
-from jaxrl_evolve.algorithms import find_algorithm, find_objective
-from jaxrl_evolve.experiment import literal, traced
+from jaxrl_evolve.algorithms.table import find_algorithm, find_objective
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta.lifetimes import live_pairs, make_lifetime
 from jaxrl_evolve.objectives import Objective
 from jaxrl_evolve.objectives.stored import KINDS
-from jaxrl_evolve.training.chunk import make_chunk
+from jaxrl_evolve.runs.chunk import make_chunk
+from jaxrl_evolve.training.experiment import literal, traced
 from jaxrl_evolve.training.programs import sequential_lanes
 
 

@@ -22,18 +22,18 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Int
 
+from jaxrl_evolve.curricula.level_buffer import NEW, Draw
+from jaxrl_evolve.experience.returns import gae
 from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser, norm
 from jaxrl_evolve.meta.experiment import MetaExperiment, Programs, lanes_of
 from jaxrl_evolve.meta.gradient_config import GradientConfig
 from jaxrl_evolve.meta.groove import Task, curation, drawn_or_new, record
 from jaxrl_evolve.meta.horizons import sample_horizons
-from jaxrl_evolve.meta.levels import NEW, Draw
 from jaxrl_evolve.meta.lifetimes import PAIRS
-from jaxrl_evolve.networks import make_network
+from jaxrl_evolve.networks.actor_critic import make_network
 from jaxrl_evolve.objectives.actor_critic import normalised
-from jaxrl_evolve.returns import gae
-from jaxrl_evolve.rollout import rollout
-from jaxrl_evolve.training.chunk import TrainState, make_chunk, make_update
+from jaxrl_evolve.runs.chunk import TrainState, make_chunk, make_update
+from jaxrl_evolve.runs.rollout import rollout
 from jaxrl_evolve.trajectory import Trajectory
 
 _TABLE_CRITIC_RATE, _NETWORK_CRITIC_RATE = 0.05, 1e-3

@@ -18,14 +18,21 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxrl_evolve.algorithms import find_algorithm
-from jaxrl_evolve.evaluation import make_evaluation
-from jaxrl_evolve.experiment import traced
+from jaxrl_evolve.algorithms.table import find_algorithm
+from jaxrl_evolve.curricula.level_buffer import (
+    NEW,
+    Draw,
+    LevelBuffer,
+    init_buffer,
+    sample_levels,
+    update_buffer,
+)
 from jaxrl_evolve.meta.experiment import MetaExperiment
 from jaxrl_evolve.meta.groove_config import AntagonistConfig
-from jaxrl_evolve.meta.levels import NEW, Draw, LevelBuffer, init_buffer, sample_levels, update_buffer
 from jaxrl_evolve.meta.lifetimes import Lives, make_lifetime
-from jaxrl_evolve.training.chunk import make_chunk
+from jaxrl_evolve.runs.chunk import make_chunk
+from jaxrl_evolve.runs.evaluation import make_evaluation
+from jaxrl_evolve.training.experiment import traced
 
 _TABLE_RATE, _NETWORK_RATE = 0.1, 1e-3
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from jaxrl_evolve.meta.levels import BufferConfig
+from jaxrl_evolve.curricula.level_buffer import BufferConfig
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,10 +18,10 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from jaxrl_envs.contract import Env
-from jaxrl_evolve.evaluation import make_evaluation
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.meta.evolution import member
-from jaxrl_evolve.training.chunk import Chunk, TrainState
+from jaxrl_evolve.runs.chunk import Chunk, TrainState
+from jaxrl_evolve.runs.evaluation import make_evaluation
 
 PAIRS = "pair"
 """Name of the axis of pairs, and of the mesh axis it is split over."""

@@ -29,7 +29,7 @@ from jaxrl_evolve.meta.horizons import sample_horizons
 from jaxrl_evolve.meta.lifetimes import PAIRS, FitnessConfig, Lives, make_stretch
 from jaxrl_evolve.meta.persistent_config import PersistentConfig
 from jaxrl_evolve.meta.windows import Sigma, window_ascent, window_member
-from jaxrl_evolve.training.chunk import TrainState, make_chunk
+from jaxrl_evolve.runs.chunk import TrainState, make_chunk
 
 _SIGNS = (1.0, -1.0)
 

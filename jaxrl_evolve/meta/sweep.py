@@ -17,18 +17,18 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxrl_evolve import statistics
-from jaxrl_evolve.fields import Settings, replace_fields
-from jaxrl_evolve.grids import parse_grid, product, settings_from_json
 from jaxrl_evolve.meta.config import MetaTrainConfig, from_json
 from jaxrl_evolve.meta.train import check, meta_train
-from jaxrl_evolve.ranking import Measure, write_ranking
-from jaxrl_evolve.training import folder as folders
-from jaxrl_evolve.training.checkpoint import CheckpointError
-from jaxrl_evolve.training.claim import claim_sweep
+from jaxrl_evolve.results import statistics
+from jaxrl_evolve.results.ranking import Measure, write_ranking
+from jaxrl_evolve.settings.fields import Settings, replace_fields
+from jaxrl_evolve.settings.grids import parse_grid, product, settings_from_json
+from jaxrl_evolve.storage import folder as folders
+from jaxrl_evolve.storage.checkpoint import CheckpointError
+from jaxrl_evolve.storage.claim import claim_sweep
 from jaxrl_evolve.training.interrupts import Interrupted
-from jaxrl_evolve.training.loop import Diverged
 from jaxrl_evolve.training.outcome import estimate_iqm
+from jaxrl_evolve.training.train import Diverged
 
 _SHARED = ("objective", "env", "seed", "seeds")
 _NOT_LEARNED = ("tests", "test_every", "lanes", "keep", "sinks")

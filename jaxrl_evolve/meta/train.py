@@ -18,8 +18,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxrl_evolve import figures, random
-from jaxrl_evolve.experiment import traced
+from jaxrl_evolve import random
 from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta.experiment import MetaExperiment, Programs, build_meta, make_test
 from jaxrl_evolve.meta.generation import evolution_programs
@@ -27,11 +26,13 @@ from jaxrl_evolve.meta.gradient import gradient_programs
 from jaxrl_evolve.meta.lifetimes import PAIRS
 from jaxrl_evolve.meta.persistent import persistent_programs
 from jaxrl_evolve.objectives.stored import FILE_NAME, StoredObjective, save
-from jaxrl_evolve.training import folder as folders
-from jaxrl_evolve.training import sinks
-from jaxrl_evolve.training.axes import mesh_for, place
-from jaxrl_evolve.training.checkpoint import Checkpoints, config_digest
-from jaxrl_evolve.training.claim import claim
+from jaxrl_evolve.results import figures
+from jaxrl_evolve.runs.axes import mesh_for, place
+from jaxrl_evolve.storage import folder as folders
+from jaxrl_evolve.storage import sinks
+from jaxrl_evolve.storage.checkpoint import Checkpoints, config_digest
+from jaxrl_evolve.storage.claim import claim
+from jaxrl_evolve.training.experiment import traced
 from jaxrl_evolve.training.interrupts import Interrupted, Interrupts, agreed
 from jaxrl_evolve.training.programs import to_host
 from jaxrl_evolve.training.progress import TrainingProgress

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl_evolve.algorithms import find_objective, objective_checksum
+from jaxrl_evolve.algorithms.table import find_objective, objective_checksum
 from jaxrl_evolve.meta.config import FAMILIES
 from jaxrl_evolve.meta_test.config import MetaTestConfig
 from jaxrl_evolve.objectives import Objective

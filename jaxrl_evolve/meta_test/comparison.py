@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl_evolve import statistics
 from jaxrl_evolve.meta_test.arms import Arm
 from jaxrl_evolve.meta_test.config import MetaTestConfig
 from jaxrl_evolve.meta_test.outcome import Outcome
 from jaxrl_evolve.meta_test.tasks import Normaliser
-from jaxrl_evolve.statistics import Estimate
+from jaxrl_evolve.results import statistics
+from jaxrl_evolve.results.statistics import Estimate
 
 ALL = "all"
 """Every environment, or every horizon, together."""

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from jaxrl_evolve.names import suggestion
-from jaxrl_evolve.settings import from_fields
+from jaxrl_evolve.settings.names import suggestion
+from jaxrl_evolve.settings.nested import from_fields
 
 BASELINES = ("ppo", "ppo-constant", "a2c", "a2c-constant", "random")
 """Written algorithms to compare with: learning rate annealed to zero or constant, and a policy that never learns."""

@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl_evolve.clock import Clock
-from jaxrl_evolve.figures import add_legend, label_bottom, panels_figure, styles_of
 from jaxrl_evolve.meta_test.arms import Arm
 from jaxrl_evolve.meta_test.comparison import ALL, Comparison
 from jaxrl_evolve.meta_test.outcome import Outcome
-from jaxrl_evolve.objectives.lpo import LPOConfig, lpo_drift
+from jaxrl_evolve.objectives.drift.lpo import LPOConfig, lpo_drift
+from jaxrl_evolve.results.figures import add_legend, label_bottom, panels_figure, styles_of
 
 _NAMES = {
     "policy_target": "|pi_hat|",

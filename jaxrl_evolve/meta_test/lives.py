@@ -15,11 +15,11 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from jaxrl_envs.contract import Env
-from jaxrl_evolve.evaluation import make_evaluation
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.meta_test.agents import Agents
-from jaxrl_evolve.training.axes import mesh_for
-from jaxrl_evolve.training.chunk import Chunk, make_chunk
+from jaxrl_evolve.runs.axes import mesh_for
+from jaxrl_evolve.runs.chunk import Chunk, make_chunk
+from jaxrl_evolve.runs.evaluation import make_evaluation
 
 LIFE = "life"
 """Name of the axis of lives, and of the mesh axis it is split over."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxrl_evolve.meta_test.tuning import Tuning
-from jaxrl_evolve.training.folder import FolderError
+from jaxrl_evolve.storage.folder import FolderError
 
 _SCHEDULE, _TUNING = "schedule/", "tuning/"
 

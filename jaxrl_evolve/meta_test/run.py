@@ -16,7 +16,6 @@ import numpy as np
 
 from jaxrl_envs import make
 from jaxrl_envs.contract import Env
-from jaxrl_evolve.experiment import literal
 from jaxrl_evolve.meta_test import drawing, tables
 from jaxrl_evolve.meta_test.agents import Agents, Sizes, build_agents, choose_sizes, parse_overrides
 from jaxrl_evolve.meta_test.arms import Arm, find_arms
@@ -27,8 +26,9 @@ from jaxrl_evolve.meta_test.outcome import Outcome, load, result_path, save
 from jaxrl_evolve.meta_test.tasks import Normaliser, Tasks, draw_tasks
 from jaxrl_evolve.meta_test.tuning import Tuning, choose, untuned
 from jaxrl_evolve.objectives import HorizonWarning
-from jaxrl_evolve.training import folder as folders
-from jaxrl_evolve.training.claim import claim
+from jaxrl_evolve.storage import folder as folders
+from jaxrl_evolve.storage.claim import claim
+from jaxrl_evolve.training.experiment import literal
 from jaxrl_evolve.training.interrupts import Interrupted, Interrupts
 from jaxrl_evolve.training.programs import sequential_lanes, to_host
 from jaxrl_evolve.training.progress import TrainingProgress

@@ -10,7 +10,7 @@ import numpy as np
 from jaxrl_evolve.meta_test.comparison import ALL, Comparison, Improvement, Row
 from jaxrl_evolve.meta_test.config import MetaTestConfig
 from jaxrl_evolve.meta_test.outcome import Outcome
-from jaxrl_evolve.report.text import csv_text, markdown_table, with_bounds
+from jaxrl_evolve.results.report.text import csv_text, markdown_table, with_bounds
 
 
 def markdown(

@@ -12,7 +12,7 @@ import numpy as np
 from jaxrl_envs.contract import Env
 from jaxrl_evolve import random
 from jaxrl_evolve.meta.experiment import tasks
-from jaxrl_evolve.scores import scale_of, task_name
+from jaxrl_evolve.results.scores import scale_of, task_name
 
 OPTIMUM_FLOOR = 0.01
 """Levels whose optimal return is below this are left out: a quotient by next to nothing says nothing."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl_evolve import statistics
+from jaxrl_evolve.results import statistics
 
 
 @dataclasses.dataclass(frozen=True)

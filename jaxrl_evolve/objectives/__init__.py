@@ -2,10 +2,10 @@
 
 from jaxrl_evolve.objectives.a2c import a2c
 from jaxrl_evolve.objectives.disco import DiscoConfig, disco
-from jaxrl_evolve.objectives.dpo import DPOConfig, dpo, dpo_drift
-from jaxrl_evolve.objectives.drift import Drift, drift_objective
+from jaxrl_evolve.objectives.drift.discovered import DPOConfig, dpo, dpo_drift
+from jaxrl_evolve.objectives.drift.frame import Drift, drift_objective
+from jaxrl_evolve.objectives.drift.lpo import LPOConfig, lpo, lpo_drift, random_eta, with_time, zero_eta
 from jaxrl_evolve.objectives.lpg import LPGConfig, lpg
-from jaxrl_evolve.objectives.lpo import LPOConfig, lpo, lpo_drift, random_eta, with_time, zero_eta
 from jaxrl_evolve.objectives.objective import Objective, ObjectiveBatch, ObjectiveOutputs
 from jaxrl_evolve.objectives.ppo import ppo_clip
 from jaxrl_evolve.objectives.stored import StoredObjective

@@ -26,9 +26,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxrl_evolve.clock import Clock
+from jaxrl_evolve.networks.orthogonal import orthogonal
 from jaxrl_evolve.objectives.objective import Objective, ObjectiveBatch, ObjectiveOutputs
 from jaxrl_evolve.objectives.time_features import NO_TIME, TimeFeatures
-from jaxrl_evolve.orthogonal import orthogonal
 
 _LARGEST_LOG_DENSITY = 2.0  # a density, unlike a probability, has no bound; its exponential needs one
 

@@ -22,13 +22,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl_evolve.names import suggestion
 from jaxrl_evolve.objectives.disco import DiscoConfig, disco
+from jaxrl_evolve.objectives.drift.lpo import LPOConfig, lpo
 from jaxrl_evolve.objectives.lpg import LPGConfig, lpg
-from jaxrl_evolve.objectives.lpo import LPOConfig, lpo
 from jaxrl_evolve.objectives.objective import Objective
 from jaxrl_evolve.objectives.time_features import HorizonRange
-from jaxrl_evolve.settings import from_fields, tuples
+from jaxrl_evolve.settings.names import suggestion
+from jaxrl_evolve.settings.nested import from_fields, tuples
 
 FORMAT = 1
 FILE_NAME = "objective.npz"

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxrl_evolve.clock import Clock
-from jaxrl_evolve.names import suggestion
+from jaxrl_evolve.settings.names import suggestion
 
 TimeKind = Literal["fraction", "remaining", "log_horizon", "periodic"]
 TimeUnit = Literal["env_steps", "updates"]

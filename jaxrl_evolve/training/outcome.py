@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl_evolve import figures, statistics
-from jaxrl_evolve.config import TrainConfig
-from jaxrl_evolve.training import sinks
-from jaxrl_evolve.training.folder import RunFolder, provenance
+from jaxrl_evolve.results import figures, statistics
+from jaxrl_evolve.storage import sinks
+from jaxrl_evolve.storage.folder import RunFolder, provenance
+from jaxrl_evolve.training.config import TrainConfig
 
 
 @dataclasses.dataclass(frozen=True)

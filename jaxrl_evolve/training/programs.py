@@ -13,11 +13,11 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from jaxrl_evolve import random
-from jaxrl_evolve.config import EvaluationConfig
-from jaxrl_evolve.evaluation import Episodes, make_evaluation
-from jaxrl_evolve.experiment import Experiment
-from jaxrl_evolve.training.axes import RunAxis, over_runs, place
-from jaxrl_evolve.training.chunk import TrainState
+from jaxrl_evolve.runs.axes import RunAxis, over_runs, place
+from jaxrl_evolve.runs.chunk import TrainState
+from jaxrl_evolve.runs.evaluation import Episodes, make_evaluation
+from jaxrl_evolve.training.config import EvaluationConfig
+from jaxrl_evolve.training.experiment import Experiment
 
 AXIS = "run"
 """Name of the one axis of runs, and of the mesh axis it may be split over."""

@@ -9,13 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl_evolve import random, statistics
-from jaxrl_evolve.config import TrainConfig, from_json
-from jaxrl_evolve.evaluation import make_evaluation
-from jaxrl_evolve.experiment import Experiment, build, traced
+from jaxrl_evolve import random
 from jaxrl_evolve.learners.learner import Mode
-from jaxrl_evolve.training import folder as folders
-from jaxrl_evolve.training.checkpoint import Checkpoints
+from jaxrl_evolve.results import statistics
+from jaxrl_evolve.runs.evaluation import make_evaluation
+from jaxrl_evolve.storage import folder as folders
+from jaxrl_evolve.storage.checkpoint import Checkpoints
+from jaxrl_evolve.training.config import TrainConfig, from_json
+from jaxrl_evolve.training.experiment import Experiment, build, traced
 
 
 class Trained(NamedTuple):

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float, Int
 
-from jaxrl_evolve.normalisation import DecayingMoments
+from jaxrl_evolve.experience.normalisation import DecayingMoments
+from jaxrl_evolve.experience.returns import retrace
 from jaxrl_evolve.objectives.disco.values import expected_value, signed_log
-from jaxrl_evolve.returns import retrace
 from jaxrl_evolve.trajectory import Trajectory
 
 

@@ -15,10 +15,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxrl_evolve.names import suggestion
 from jaxrl_evolve.objectives.disco.config import DiscoConfig
 from jaxrl_evolve.objectives.disco.rule import disco, with_time
 from jaxrl_evolve.objectives.time_features import NO_TIME, TimeFeatures
+from jaxrl_evolve.settings.names import suggestion
 
 _LIFE = "lstm/~/meta_lstm/~unroll/"
 _MODULES = {

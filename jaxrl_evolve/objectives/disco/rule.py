@@ -24,7 +24,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float
 
 from jaxrl_evolve.clock import Clock
-from jaxrl_evolve.normalisation import DecayingMoments
+from jaxrl_evolve.experience.normalisation import DecayingMoments
 from jaxrl_evolve.objectives.disco.config import DiscoConfig
 from jaxrl_evolve.objectives.disco.inputs import AgentOutputs, DiscoBatch, assess, rule_inputs, taken
 from jaxrl_evolve.objectives.disco.network import CoreState, RuleNetwork, empty_inputs

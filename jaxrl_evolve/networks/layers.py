@@ -1,0 +1,123 @@
+"""Layers of stacked towers, features first (``[tower, features, batch]``), and encoders of observations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from jaxrl_envs.fusion import computed_once
+from jaxrl_envs.spaces import Discrete, Space
+from jaxrl_evolve.networks.orthogonal import orthogonal
+
+
+def _towers_orthogonal(scale: float) -> Callable[..., Array]:
+    """Orthogonal initialiser of ``[towers, in, out]`` kernels, independent per tower."""
+    single = orthogonal(scale)
+
+    def init(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+        return jnp.stack([single(k, shape[1:], dtype) for k in jax.random.split(key, shape[0])])
+
+    return init
+
+
+class TowerDense(nn.Module):
+    """A dense layer per tower, features first (or batch first, see `ActorCritic`).
+
+    Input: ``[B, D]`` (read by every tower) or ``[towers, D, B]``. Output: ``[towers, features, B]``.
+    """
+
+    towers: int
+    features: int
+    scale: float
+    batch_first: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        given, made = ("tbd", "tbf") if self.batch_first else ("tdb", "tfb")
+        given = "bd" if x.ndim == 2 else given
+        width = x.shape[given.index("d")]
+        kernel = self.param("kernel", _towers_orthogonal(self.scale), (self.towers, width, self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.towers, self.features))
+        bias = bias[:, None, :] if self.batch_first else bias[:, :, None]
+        return jnp.einsum(f"tdf,{given}->{made}", kernel, x) + bias
+
+
+class Head(nn.Module):
+    """A linear read-out of one tower, features first: ``[D, B]`` to ``[features, B]`` (or batch first)."""
+
+    features: int
+    scale: float
+    batch_first: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        width = x.shape[1 if self.batch_first else 0]
+        kernel = self.param("kernel", orthogonal(self.scale), (width, self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        if self.batch_first:
+            return x @ kernel + bias
+        # A transposed copy of this small matrix lets XLA use its faster product.
+        return computed_once(kernel.T) @ x + bias[:, None]
+
+
+class TowerGRU(nn.Module):
+    """A gated recurrent unit per tower (Cho et al. 2014), features first.
+
+    One step: ``x [towers, D, B]``, ``memory [B, towers, M]`` to new memory of the same shape.
+    """
+
+    towers: int
+    size: int
+
+    @nn.compact
+    def __call__(self, x: Array, memory: Array) -> Array:
+        width, size = x.shape[1], self.size
+        w = self.param("input_kernel", _towers_orthogonal(1.0), (self.towers, width, 3 * size))
+        u = self.param("memory_kernel", _towers_orthogonal(1.0), (self.towers, size, 3 * size))
+        b = self.param("bias", nn.initializers.zeros, (self.towers, 3 * size))
+        c = self.param("candidate_bias", nn.initializers.zeros, (self.towers, size))
+        h = jnp.transpose(memory, (1, 2, 0))
+        from_input = jnp.einsum("tdf,tdb->tfb", w, x) + b[:, :, None]
+        from_memory = jnp.einsum("tdf,tdb->tfb", u, h)
+        reset = nn.sigmoid(from_input[:, :size] + from_memory[:, :size])
+        update = nn.sigmoid(from_input[:, size : 2 * size] + from_memory[:, size : 2 * size])
+        candidate = jnp.tanh(from_input[:, 2 * size :] + reset * (from_memory[:, 2 * size :] + c[:, :, None]))
+        h = (1.0 - update) * candidate + update * h
+        return jnp.transpose(h, (2, 0, 1))
+
+
+class Encoder(nn.Module):
+    """Observations ``[B, ...]`` to features ``[B, D]``, float32."""
+
+    kind: str
+    space: Space
+
+    @nn.compact
+    def __call__(self, obs: Array) -> Array:
+        if isinstance(self.space, Discrete):
+            return jax.nn.one_hot(obs, self.space.n, dtype=jnp.float32)
+        x = obs.astype(jnp.float32)
+        if self.space.dtype == np.uint8:
+            x = x / 255.0
+        layers = {
+            "flat": (),
+            "minatar": ((16, 3, 1),),
+            "atari": ((32, 8, 4), (64, 4, 2), (64, 3, 1)),
+        }[self.kind]
+        for channels, kernel, stride in layers:
+            x = nn.Conv(
+                channels,
+                (kernel, kernel),
+                (stride, stride),
+                padding="VALID",
+                kernel_init=orthogonal(math.sqrt(2)),
+            )(x)
+            x = nn.relu(x)
+        return x.reshape((x.shape[0], -1))

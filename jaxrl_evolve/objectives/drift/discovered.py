@@ -1,0 +1,66 @@
+"""Discovered policy optimisation (Lu et al. 2022, arXiv 2210.05639): a closed-form drift, found by fitting what
+evolved drift networks had in common.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxrl_evolve.objectives.drift.frame import Drift, drift_objective
+from jaxrl_evolve.objectives.objective import Objective
+
+
+@dataclasses.dataclass(frozen=True)
+class DPOConfig:
+    """Settings of DPO."""
+
+    alpha: float = 2.0
+    """Width of the free region where the advantage is positive."""
+    beta: float = 0.6
+    """Width of the free region where the advantage is negative."""
+
+    def __post_init__(self) -> None:
+        for name in ("alpha", "beta"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+
+
+def dpo_drift(config: DPOConfig | None = None) -> Drift:
+    """DPO's drift (section 5 there).
+
+    ``relu(u - alpha tanh(u / alpha))`` with ``u = (r - 1) A`` where ``A >= 0``, else
+    ``relu(v - beta tanh(v / beta))`` with ``v = A log r``. It reads neither clip nor time.
+    """
+    config = DPOConfig() if config is None else config
+
+    def drift(
+        eta: Any,
+        log_ratio: Float[Array, "*shape"],
+        advantage: Float[Array, "*shape"],
+        clip: Float[Array, ""],
+        time: Float[Array, " F"],
+    ) -> Float[Array, "*shape"]:
+        del eta, clip, time
+        good = jnp.expm1(log_ratio) * advantage
+        bad = log_ratio * advantage
+        return jnp.where(
+            advantage >= 0,
+            jax.nn.relu(good - config.alpha * jnp.tanh(good / config.alpha)),
+            jax.nn.relu(bad - config.beta * jnp.tanh(bad / config.beta)),
+        )
+
+    return drift
+
+
+def dpo(
+    config: DPOConfig | None = None, normalise_advantage: bool = True, clip_value: bool = True
+) -> Objective:
+    """The DPO objective, without parameters."""
+    return drift_objective(
+        "dpo", dpo_drift(config), normalise_advantage=normalise_advantage, clip_value=clip_value
+    )

@@ -1,0 +1,181 @@
+"""Learned policy optimisation: a drift computed by a small network (Lu et al. 2022, arXiv 2210.05639), and its
+time-aware form (Jackson et al. 2024, arXiv 2402.05828).
+
+The network has no biases and all its inputs are zero at ``r = 1``, so its output is zero there; a margin
+below which its output counts as nothing makes the slope zero too. That holds for every ``eta``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxrl_evolve.objectives.drift.frame import Drift, drift_objective
+from jaxrl_evolve.objectives.objective import Objective
+from jaxrl_evolve.objectives.time_features import NO_TIME, HorizonRange, TimeFeatures
+
+INPUTS = 8
+_LOG_RATIO_LIMIT = 30.0
+
+
+@dataclasses.dataclass(frozen=True)
+class LPOConfig:
+    """Settings of LPO and TA-LPO; those that decide the shapes of ``eta`` are ``width`` and ``time``."""
+
+    width: int = 128
+    """Hidden units."""
+    ppo_start: bool = True
+    """Whether PPO's own drift is added inside, so that zero parameters are PPO-clip (minus the margin)."""
+    margin: float = 1e-4
+    """Output below which there is no drift."""
+    feature_clip: float = 2.0
+    """Largest absolute value of an input."""
+    time: TimeFeatures = NO_TIME
+    """What is known of time; nothing is LPO, anything TA-LPO."""
+    start: Literal["zeros", "hidden"] = "zeros"
+    """Initial parameters: zeros, or a drawn input layer under an output of zero. Both are PPO. But the network
+    is an odd function of an odd function: around zeros ``-eta`` means what ``eta`` means, so antithetic pairs
+    would live the same lives for ever. Evolution starts from 'hidden'."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.width, bool) or not isinstance(self.width, int) or self.width < 1:
+            raise ValueError(f"width is {self.width!r}; it must be a whole number, at least 1")
+        if not self.margin >= 0:
+            raise ValueError(f"margin is {self.margin}; it must not be negative")
+        if not self.feature_clip > 0:
+            raise ValueError(f"feature_clip is {self.feature_clip}; it must be above 0")
+
+    @property
+    def name(self) -> str:
+        """``"lpo"``, or ``"ta-lpo"`` where it knows the time."""
+        return "ta-lpo" if self.time.size else "lpo"
+
+
+TA_LPO = LPOConfig(time=TimeFeatures(("fraction",)))
+"""TA-LPO of a single horizon; for several, give ``log_horizon`` and their range too."""
+
+
+def lpo_inputs(
+    log_ratio: Float[Array, "*shape"], advantage: Float[Array, "*shape"], limit: float = 2.0
+) -> Float[Array, " inputs *shape"]:
+    """``r - 1``, its square, ``log r``, its square, and the four times the advantage; all zero at ``r = 1``.
+
+    Args:
+        log_ratio: ``log r``, kept within 30 so that no square overflows.
+        advantage: normalised.
+        limit: largest absolute value.
+    """
+    log_ratio = jnp.clip(log_ratio, -_LOG_RATIO_LIMIT, _LOG_RATIO_LIMIT)
+    change = jnp.expm1(log_ratio)
+    plain = jnp.stack([change, jnp.square(change), log_ratio, jnp.square(log_ratio)])
+    return jnp.clip(jnp.concatenate([plain, plain * advantage]), -limit, limit)
+
+
+def lpo_drift(config: LPOConfig | None = None) -> Drift:
+    """The drift ``relu(net(x, f x) + relu((r - clip(r)) A) - margin)``; the inner one with ``ppo_start`` only.
+
+    ``x`` are the `lpo_inputs`, ``f`` the time features, ``net`` a linear layer, tanh and a linear layer. Time
+    only ever multiplies ``x``: as an input of its own it would not vanish at ``r = 1``.
+    """
+    config = LPOConfig() if config is None else config
+
+    def drift(
+        eta: Any,
+        log_ratio: Float[Array, "*shape"],
+        advantage: Float[Array, "*shape"],
+        clip: Float[Array, ""],
+        time: Float[Array, " F"],
+    ) -> Float[Array, "*shape"]:
+        x = lpo_inputs(log_ratio, advantage, config.feature_clip)
+        first = eta["input"]
+        if config.time.size:
+            # The features are the same for all samples: their blocks go into the weights, at no cost per sample.
+            first = first + jnp.tensordot(time, eta["time"], 1)
+        total = jnp.tensordot(eta["output"], jnp.tanh(jnp.tensordot(first, x, ((0,), (0,)))), 1)
+        if config.ppo_start:
+            change = jnp.expm1(log_ratio)
+            total = total + jax.nn.relu((change - jnp.clip(change, -clip, clip)) * advantage)
+        return jax.nn.relu(total - config.margin)
+
+    return drift
+
+
+def zero_eta(config: LPOConfig) -> dict[str, Array]:
+    """Parameters that are all zero, float32: ``input [8, width]``, ``output [width]``, and ``time [F, 8, width]``
+    where the objective has time features. With ``ppo_start`` this is PPO.
+    """
+    eta = {
+        "input": jnp.zeros((INPUTS, config.width), jnp.float32),
+        "output": jnp.zeros((config.width,), jnp.float32),
+    }
+    return with_time(eta, config.time)
+
+
+def random_eta(key: jax.Array, config: LPOConfig, scale: float = 1.0) -> dict[str, Array]:
+    """Parameters drawn from normals with deviation ``scale / sqrt(inputs of the layer)``."""
+    leaves, structure = jax.tree.flatten(zero_eta(config))
+    keys = jax.random.split(key, len(leaves))
+    fan_in = jax.tree.leaves({"input": INPUTS, "output": config.width, "time": INPUTS})
+    drawn = [
+        scale * size**-0.5 * jax.random.normal(k, leaf.shape, jnp.float32)
+        for k, leaf, size in zip(keys, leaves, fan_in, strict=False)
+    ]
+    return jax.tree.unflatten(structure, drawn)
+
+
+def with_time(eta: dict[str, Any], time: TimeFeatures) -> dict[str, Any]:
+    """The parameters of a time-blind objective with zero columns for ``time``: the same objective exactly.
+
+    Args:
+        eta: of `lpo` without time features; leading axes (a population) are kept.
+        time: features of the objective to start.
+
+    Raises:
+        ValueError: ``eta`` has time columns already.
+    """
+    if "time" in eta:
+        raise ValueError(
+            f"eta has time columns already, of shape {tuple(eta['time'].shape)}; a warm start takes a "
+            "time-blind objective's parameters"
+        )
+    if not time.size:
+        return dict(eta)
+    *axes, inputs, width = eta["input"].shape
+    return {**eta, "time": jnp.zeros((*axes, time.size, inputs, width), jnp.float32)}
+
+
+def lpo(
+    config: LPOConfig | None = None,
+    normalise_advantage: bool = True,
+    clip_value: bool = True,
+    horizons: HorizonRange | None = None,
+) -> Objective:
+    """LPO, or TA-LPO if ``config`` has time features; ``init`` gives what ``config.start`` says.
+
+    Args:
+        config: settings.
+        normalise_advantage: whether advantages are scaled within the batch.
+        clip_value: whether the value loss is clipped by ``hp.clip``.
+        horizons: what it was trained at; the range of its time features by default.
+    """
+    settings = LPOConfig() if config is None else config
+
+    def init(key: jax.Array) -> dict[str, Array]:
+        eta = zero_eta(settings)
+        if settings.start == "hidden":
+            eta["input"] = jax.random.normal(key, eta["input"].shape, jnp.float32) * INPUTS**-0.5
+        return eta
+
+    return drift_objective(
+        settings.name,
+        lpo_drift(settings),
+        settings.time,
+        init,
+        normalise_advantage,
+        clip_value,
+        horizons or settings.time.horizons,
+    )

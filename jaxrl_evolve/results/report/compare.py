@@ -1,0 +1,199 @@
+"""Runs compared: statistics per task, normalised aggregates, probability of improvement."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxrl_evolve.results import statistics
+from jaxrl_evolve.results.report.runs import ReportError, Run
+from jaxrl_evolve.results.scores import SCALES
+from jaxrl_evolve.results.statistics import Aggregate, Estimate
+
+_MAX_PAIRS = 15  # beyond these, everything is compared with the first algorithm only
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of the main table: an algorithm on a task.
+
+    Attributes:
+        label: the algorithm, made unique where several runs share its name.
+        run: where the numbers come from.
+        mean, median: over seeds.
+        iqm: over seeds, with its interval.
+        normalised: IQM of normalised scores with its interval, None without constants for the task.
+    """
+
+    label: str
+    run: Run
+    mean: float
+    median: float
+    iqm: Estimate
+    normalised: Estimate | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Runs compared.
+
+    Attributes:
+        rows: one per run, tasks together.
+        aggregates: by label, normalised scores over the tasks that all labels share; empty unless there
+            are at least two such tasks.
+        improvement: ``{(x, y): P(x > y)}`` over the tasks that both have.
+        notes: what a reader must know to read the numbers rightly.
+    """
+
+    rows: tuple[Row, ...]
+    aggregates: Mapping[str, Aggregate]
+    improvement: Mapping[tuple[str, str], Estimate]
+    notes: tuple[str, ...]
+
+
+def compare(
+    runs: Sequence[Run], labels: Sequence[str] | None = None, *, resamples: int = 10_000, seed: int = 0
+) -> Comparison:
+    """Every statistic of a report, from final returns alone.
+
+    Args:
+        runs: at least one.
+        labels: a name for each run instead of its algorithm's.
+        resamples: bootstrap resamples for each interval.
+        seed: of the bootstrap.
+
+    Returns:
+        The `Comparison`.
+
+    Raises:
+        ReportError: if the labels are too few or too many, or two runs on one task share one.
+    """
+    named = _labelled(runs, labels)
+    options = {"resamples": resamples, "seed": seed, "non_finite": "worst"}
+    tasks = list(dict.fromkeys(run.task for run in runs))
+    rows = [_row(label, run, options) for task in tasks for label, run in named if run.task == task]
+    aggregates, about_aggregates = _aggregates(rows, options)
+    improvement, about_improvement = _improvement(rows, options)
+    notes = dict.fromkeys([*_notes(rows), *about_aggregates, *about_improvement])
+    return Comparison(tuple(rows), aggregates, improvement, tuple(notes))
+
+
+def _labelled(runs: Sequence[Run], labels: Sequence[str] | None) -> list[tuple[str, Run]]:
+    """A label for each run, unique within its task."""
+    if labels is not None:
+        if len(labels) != len(runs):
+            raise ReportError(f"there are {len(labels)} labels for {len(runs)} runs; give one per run")
+        names = list(labels)
+    else:
+        names = [run.algorithm for run in runs]
+        shared = Counter((run.task, run.algorithm) for run in runs)
+        crowded = {algorithm for (_, algorithm), count in shared.items() if count > 1}
+        paths = [run.folder.absolute().parts for run in runs]
+        for depth in range(1, max(map(len, paths))):  # as much of the path as tells them apart
+            names = [
+                f"{run.algorithm} ({'/'.join(path[-depth:])})" if run.algorithm in crowded else run.algorithm
+                for run, path in zip(runs, paths, strict=True)
+            ]
+            if len({(run.task, name) for run, name in zip(runs, names, strict=True)}) == len(runs):
+                break
+    for (task, name), count in Counter(
+        (run.task, name) for run, name in zip(runs, names, strict=True)
+    ).items():
+        if count > 1:
+            raise ReportError(
+                f"{count} runs on {task} are labelled {name!r}; labels must differ within a task"
+            )
+    return list(zip(names, runs, strict=True))
+
+
+def _row(label: str, run: Run, options: Mapping[str, Any]) -> Row:
+    returns = statistics.clean(run.returns, "worst")
+    scale = SCALES.get(run.task)
+    return Row(
+        label,
+        run,
+        statistics.mean(returns),
+        statistics.median(returns),
+        statistics.estimate(returns, statistics.iqm, **options),
+        statistics.estimate(scale(returns), statistics.iqm, **options) if scale else None,
+    )
+
+
+def _notes(rows: Sequence[Row]) -> list[str]:
+    notes = []
+    for row in rows:
+        diverged = np.count_nonzero(~np.isfinite(row.run.returns))
+        if diverged:
+            notes.append(
+                f"{row.label} on {row.run.task}: {diverged} of {len(row.run.returns)} seeds diverged and count "
+                "as the worst of the others."
+            )
+        if len(row.run.returns) < 2:
+            notes.append(f"{row.label} on {row.run.task} has a single seed, so no interval.")
+    for task in dict.fromkeys(row.run.task for row in rows):
+        steps = {row.label: row.run.env_steps for row in rows if row.run.task == task}
+        if len(set(steps.values())) > 1:
+            told = ", ".join(f"{label} {count:,}" for label, count in steps.items())
+            notes.append(f"Training lengths differ on {task}: {told} steps per seed.")
+    return notes
+
+
+def _aggregates(rows: Sequence[Row], options: Mapping[str, Any]) -> tuple[dict[str, Aggregate], list[str]]:
+    """Normalised aggregates over the tasks that every label has and that have a scale."""
+    labels = list(dict.fromkeys(row.label for row in rows))
+    tasks = [t for t in _shared_tasks(rows, labels) if t in SCALES]
+    if len(tasks) < 2:
+        return {}, []
+    notes, found = [], {}
+    for label in labels:
+        scores, note = _matrix(rows, label, tasks, normalised=True)
+        found[label] = statistics.aggregate(scores, **options)
+        notes += note
+    return found, notes
+
+
+def _improvement(
+    rows: Sequence[Row], options: Mapping[str, Any]
+) -> tuple[dict[tuple[str, str], Estimate], list[str]]:
+    labels = list(dict.fromkeys(row.label for row in rows))
+    notes = []
+    pairs = [pair for pair in itertools.combinations(labels, 2) if _shared_tasks(rows, pair)]
+    if len(pairs) > _MAX_PAIRS:
+        pairs = [pair for pair in pairs if pair[0] == labels[0]]
+        notes.append(
+            f"Probabilities of improvement are given against {labels[0]} only: there are too many pairs."
+        )
+    found = {}
+    for x, y in pairs:
+        tasks = _shared_tasks(rows, (x, y))
+        sides = [_matrix(rows, label, tasks, normalised=False) for label in (x, y)]
+        found[x, y] = statistics.probability_of_improvement(sides[0][0], sides[1][0], **options)
+        notes += [note for _, side in sides for note in side if note not in notes]
+    return found, notes
+
+
+def _shared_tasks(rows: Sequence[Row], labels: Sequence[str]) -> list[str]:
+    have = {label: {row.run.task for row in rows if row.label == label} for label in labels}
+    every = dict.fromkeys(row.run.task for row in rows)
+    return [task for task in every if all(task in tasks for tasks in have.values())]
+
+
+def _matrix(
+    rows: Sequence[Row], label: str, tasks: Sequence[str], normalised: bool
+) -> tuple[np.ndarray, list[str]]:
+    """Returns or scores of one label, ``[runs, tasks]``, cut to the seeds that every task has."""
+    columns = [next(r.run.returns for r in rows if r.label == label and r.run.task == task) for task in tasks]
+    runs = min(map(len, columns))
+    notes = []
+    if any(len(column) > runs for column in columns):
+        notes.append(
+            f"Across environments only the first {runs} seeds of {label} are used: some have no more."
+        )
+    if normalised:
+        columns = [SCALES[task](column) for task, column in zip(tasks, columns, strict=True)]
+    return np.stack([column[:runs] for column in columns], axis=1), notes

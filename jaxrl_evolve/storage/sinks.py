@@ -1,0 +1,337 @@
+"""Where a run's numbers go, row by row: JSON lines, CSV, TensorBoard, Weights & Biases.
+
+A row maps names to numbers or to nested lists of them whose first axis is the seeds::
+
+    {"env_steps": 4096, "updates": 8, "seconds": 1.5, "episode_return": [20.5, 19.0], "loss": [0.1, 0.2]}
+
+Numbers that are not finite are written as null (JSON), as an empty cell (CSV), or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxrl_evolve.storage.folder import RunFolder, plain, write_text
+
+STEP = "env_steps"
+"""The column every row has: environment steps per seed. Resuming cuts the files by it."""
+
+
+class SinkError(ValueError):
+    """A sink cannot be opened; the message names what is wrong."""
+
+
+class Sink(NamedTuple):
+    """One destination.
+
+    Attributes:
+        write: ``(row, step)``, with ``step`` the environment steps per seed. On return the files have the row
+            (TensorBoard and W&B write in threads of their own). Write a step's row before its checkpoint, so that a resumed run lacks none.
+        close: to be called once, at the end.
+    """
+
+    write: Callable[[Mapping[str, Any], int], None]
+    close: Callable[[], None]
+
+
+def together(*sinks: Sink) -> Sink:
+    """One sink that writes to all of ``sinks``."""
+
+    def write(row: Mapping[str, Any], step: int) -> None:
+        row = plain(row)
+        for sink in sinks:
+            sink.write(row, step)
+
+    def close() -> None:
+        for sink in sinks:
+            sink.close()
+
+    return Sink(write, close)
+
+
+def open_all(
+    folder: RunFolder, chosen: Any, name: str, config: Mapping[str, Any], resume_at: int | None
+) -> Sink:
+    """Every sink of a run.
+
+    Args:
+        folder: the run folder.
+        chosen: a `jaxrl_evolve.training.config.SinkConfig`.
+        name: the run's name in W&B.
+        config: shown with it.
+        resume_at: keep the rows of an earlier run up to this step; None starts anew.
+
+    Raises:
+        SinkError: one cannot be opened; those opened before it are closed.
+    """
+    opened: list[Sink] = []
+    with contextlib.ExitStack() as on_failure:
+
+        def add(sink: Sink) -> None:
+            on_failure.callback(sink.close)
+            opened.append(sink)
+
+        add(jsonl(folder.metrics, resume_at))
+        add(table(folder.table, resume_at))
+        if chosen.tensorboard:
+            add(tensorboard(folder.path / "tensorboard", chosen.per_seed, resume_at))
+        if chosen.wandb != "off":
+            offline = chosen.wandb == "offline"
+            add(wandb(folder.path / "wandb", chosen.wandb_project, name, config, chosen.per_seed, offline))
+        on_failure.pop_all()
+    return together(*opened)
+
+
+def jsonl(path: str | os.PathLike[str], resume_at: int | None = None) -> Sink:
+    """One JSON object per line.
+
+    Args:
+        path: the file.
+        resume_at: keep the rows of an earlier run up to this step, drop later ones and a half-written
+            last line; None starts anew.
+
+    Raises:
+        SinkError: an earlier row is damaged (its line is named), or the file cannot be written.
+    """
+    path = Path(path)
+    file = _open(path, "r+b" if path.exists() else "w+b")
+    try:
+        file.truncate(0 if resume_at is None else _end_of_lines(file, path, resume_at))
+    except SinkError:
+        file.close()
+        raise
+    file.seek(0, os.SEEK_END)
+
+    def write(row: Mapping[str, Any], step: int) -> None:
+        line = json.dumps(plain({**row, STEP: int(step)}), allow_nan=False)
+        file.write(line.encode() + b"\n")
+        file.flush()
+
+    return Sink(write, file.close)
+
+
+def read_jsonl(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The rows that `jsonl` wrote, oldest first; a half-written last line is left out.
+
+    Raises:
+        SinkError: an earlier row is damaged (its line is named), or the file cannot be read.
+    """
+    path = Path(path)
+    with _open(path, "rb", "read") as file:
+        end = _end_of_lines(file, path, sys.maxsize)
+        file.seek(0)
+        return [json.loads(line) for line in file.read(end).splitlines()]
+
+
+def table(path: str | os.PathLike[str], resume_at: int | None = None) -> Sink:
+    """A CSV file with the columns of `per_seed`; takes the arguments of `jsonl`.
+
+    The columns are those of the first row, in its order. A column that first appears later is added at
+    the right, and the file rewritten in one atomic step.
+
+    Raises:
+        SinkError: an earlier row is damaged (its line is named), or the file cannot be written.
+    """
+    path = Path(path)
+    columns: list[str] = []
+    if resume_at is not None and path.exists():
+        columns, rows = _read_table(path)
+        kept = [row for row in rows if int(row[STEP]) <= resume_at]
+        _write_table(path, columns, kept)
+        file = _open(path, "ab")
+    else:
+        file = _open(path, "wb")
+
+    def write(row: Mapping[str, Any], step: int) -> None:
+        nonlocal file
+        cells = per_seed({**row, STEP: int(step)})
+        new = [name for name in cells if name not in columns]
+        if new:
+            file.close()
+            _, rows = _read_table(path) if columns else ([], [])
+            columns.extend(new)
+            _write_table(path, columns, rows)
+            file = _open(path, "ab")
+        file.write(_csv_line([cells.get(name) for name in columns]))
+        file.flush()
+
+    return Sink(write, lambda: file.close())
+
+
+def tensorboard(folder: str | os.PathLike[str], seeds: bool = False, resume_at: int | None = None) -> Sink:
+    """TensorBoard events, by step.
+
+    Args:
+        folder: the event files' folder.
+        seeds: every seed by itself (`per_seed`) instead of the `aggregate`.
+        resume_at: hide what an earlier run wrote after this step.
+
+    Raises:
+        SinkError: tensorboardX is not installed.
+    """
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:
+        raise SinkError(
+            "TensorBoard was asked for, but tensorboardX is not installed: pip install tensorboardX"
+        ) from None
+    writer = SummaryWriter(os.fspath(folder), purge_step=None if resume_at is None else resume_at + 1)
+    flatten = per_seed if seeds else aggregate
+
+    def write(row: Mapping[str, Any], step: int) -> None:
+        for name, value in _numbers(flatten(row)):
+            writer.add_scalar(name, value, step)
+        writer.flush()
+
+    return Sink(write, writer.close)
+
+
+def wandb(
+    folder: str | os.PathLike[str],
+    project: str = "jaxrl_evolve",
+    name: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    seeds: bool = False,
+    offline: bool = False,
+) -> Sink:
+    """A Weights & Biases run. Its id is kept beside its files, so a resumed run continues the same one.
+
+    Args:
+        folder: the run folder; W&B's local files go into ``wandb`` below it.
+        project: the W&B project.
+        name: the run's name there.
+        config: shown with the run.
+        seeds: every seed by itself (`per_seed`) instead of the `aggregate`.
+        offline: only local files; ``wandb sync`` uploads them later.
+
+    Raises:
+        SinkError: wandb is not installed, or refuses to start.
+    """
+    try:
+        import wandb as client  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        hint = 'pip install "jaxrl-evolve[wandb]"'
+        raise SinkError(f"W&B was asked for, but wandb is not installed: {hint}") from None
+    identity = Path(folder) / "wandb" / "run_id"
+    identity.parent.mkdir(parents=True, exist_ok=True)
+    if not identity.exists():
+        write_text(identity, secrets.token_hex(4))
+    try:
+        run = client.init(
+            project=project,
+            name=name,
+            id=identity.read_text().strip(),
+            dir=os.fspath(folder),
+            config=plain(config or {}),
+            mode="offline" if offline else "online",
+            resume="allow",
+        )
+    except Exception as error:
+        raise SinkError(f"W&B could not be started: {str(error).partition(chr(10))[0]}") from error
+    flatten = per_seed if seeds else aggregate
+
+    def write(row: Mapping[str, Any], step: int) -> None:
+        run.log(dict(_numbers(flatten({**row, STEP: int(step)}))), step=step)
+
+    return Sink(write, run.finish)
+
+
+def per_seed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A flat row with every seed by itself: ``seed_3/loss``; further axes follow, ``seed_3_0/loss``."""
+    flat: dict[str, Any] = {}
+    for name, value in plain(row).items():
+        for index, number in _elements(value):
+            flat[f"seed_{'_'.join(map(str, index))}/{name}" if index else name] = number
+    return flat
+
+
+def aggregate(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A flat row with ``loss/mean`` and ``loss/iqm`` over all finite numbers of ``loss`` (None if none is).
+
+    The interquartile mean drops the ``floor(n / 4)`` smallest and as many largest of ``n`` numbers.
+    """
+    flat: dict[str, Any] = {}
+    for name, value in plain(row).items():
+        if not isinstance(value, list):
+            flat[name] = value
+            continue
+        finite = np.sort(
+            [float(number) for _, number in _elements(value) if isinstance(number, (int, float))]
+        )
+        cut = finite.size // 4
+        flat[f"{name}/mean"] = float(finite.mean()) if finite.size else None
+        flat[f"{name}/iqm"] = float(finite[cut : finite.size - cut].mean()) if finite.size else None
+    return flat
+
+
+def _elements(value: Any, index: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], Any]]:
+    if isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from _elements(item, (*index, i))
+    else:
+        yield index, value
+
+
+def _numbers(flat: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    return ((name, value) for name, value in flat.items() if isinstance(value, (int, float)))
+
+
+def _open(path: Path, mode: str, what: str = "write") -> Any:
+    try:
+        return open(path, mode)
+    except OSError as error:
+        raise SinkError(f"cannot {what} {path}: {error.strerror}") from None
+
+
+def _end_of_lines(file: Any, path: Path, resume_at: int) -> int:
+    """The offset behind the last whole row of a step up to ``resume_at``."""
+    end, lines = 0, file.readlines()
+    for number, line in enumerate(lines, start=1):
+        if not line.endswith(b"\n"):
+            break
+        try:
+            step = json.loads(line)[STEP]
+        except (ValueError, KeyError, TypeError):
+            if number == len(lines):
+                break
+            raise SinkError(f"{path} is damaged: line {number} is not a row with {STEP}") from None
+        if step > resume_at:
+            break
+        end += len(line)
+    return end
+
+
+def _read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Columns and whole rows; a half-written last line is left out."""
+    text = path.read_bytes().decode(errors="replace")
+    columns, *cells = list(csv.reader(text.split("\n")[:-1])) or [[]]
+    if columns and STEP not in columns:
+        raise SinkError(f"{path} is damaged: line 1 has no column {STEP}")
+    rows = []
+    for number, row in enumerate(cells, start=2):
+        if len(row) != len(columns) or not row[columns.index(STEP)].isdecimal():
+            raise SinkError(f"{path} is damaged: line {number} is not a row with {STEP}")
+        rows.append(dict(zip(columns, row, strict=True)))
+    return columns, rows
+
+
+def _write_table(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
+    lines = [columns, *([row.get(name) for name in columns] for row in rows)] if columns else []
+    write_text(path, b"".join(map(_csv_line, lines)).decode())
+
+
+def _csv_line(cells: list[Any]) -> bytes:
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator="\n").writerow(cells)
+    return buffer.getvalue().encode()

@@ -1,0 +1,176 @@
+"""The configuration of a training run: one frozen dataclass, to and from JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import tyro
+
+from jaxrl_evolve.algorithms.table import find_algorithm
+from jaxrl_evolve.settings.nested import from_fields, known_field, update
+
+C = TypeVar("C")
+H = TypeVar("H")
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """How trained agents are evaluated, in environments of their own."""
+
+    times: int = 10
+    """Evaluations during training, evenly spaced; the last is at the end."""
+    episodes: int = 32
+    """Whole episodes per seed and evaluation during training."""
+    final_episodes: int = 128
+    """Whole episodes per seed in the final evaluation, which is the reported one."""
+    max_steps: int = 10_000
+    """Steps after which an evaluation episode is cut off, for environments without a limit."""
+    mode: Literal["greedy", "sample"] = "greedy"
+    """Take the policy's mode, or sample from it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SinkConfig:
+    """Where metrics go besides JSON lines and CSV, which are always written."""
+
+    tensorboard: bool = False
+    """Write TensorBoard event files."""
+    wandb: Literal["off", "online", "offline"] = "off"
+    """Write to Weights & Biases."""
+    wandb_project: str = "jaxrl_evolve"
+    """Project name there."""
+    per_seed: bool = False
+    """Every seed by itself instead of mean and interquartile mean (TensorBoard and W&B)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig(Generic[C, H]):
+    """One training run of several seeds."""
+
+    algorithm: Annotated[str, tyro.conf.Suppress]
+    """What learns; `jaxrl-evolve list` names all."""
+    env: str
+    """Name of the environment; `jaxrl-evolve list` names all."""
+    steps: int
+    """Environment steps per seed (rounded up to whole updates)."""
+    num_envs: int
+    """Parallel environments per seed."""
+    rollout_length: int
+    """Steps per environment and update."""
+    resets: str
+    """How ended episodes start anew: full, optimistic:K, pool:M or pool:M:RENEW."""
+    learner: C
+    """Static settings of the algorithm."""
+    hp: H
+    """Hyperparameters of the algorithm; a sweep varies them without compiling anew."""
+    env_options: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Options of the environment as names and values, e.g. `--env-options backend mjx`."""
+    objective: str = ""
+    """What to minimise: a name (`jaxrl-evolve list objectives`), or the path of a stored objective or of the run
+    folder of its meta-training; empty for the algorithm's own."""
+    objective_sha256: Annotated[str, tyro.conf.Suppress] = ""
+    """Checksum of the stored objective's file, found when a run starts; a resumed run refuses another."""
+    seeds: int = 1
+    """Number of seeds, trained side by side."""
+    seed: int = 0
+    """Root of all randomness; seed i of a run does not depend on how many there are."""
+    group: int = 0
+    """Seeds held on the device at a time; 0 is all. Smaller groups bound memory."""
+    rows: int = 50
+    """Rows of metrics in the whole run; training can be interrupted between two of them."""
+    checkpoints: int = 10
+    """Checkpoints in the whole run, evenly spaced."""
+    keep: int = 2
+    """Checkpoints kept, newest first."""
+    evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
+    """Evaluation."""
+    sinks: SinkConfig = dataclasses.field(default_factory=SinkConfig)
+    """Destinations of metrics."""
+
+    def __post_init__(self) -> None:
+        at_least_one = ("steps", "num_envs", "rollout_length", "seeds", "rows", "checkpoints", "keep")
+        for name in at_least_one:
+            _whole(name, getattr(self, name), 1)
+        _whole("group", self.group, 0)
+        _whole("seed", self.seed, 0)
+        for name in ("times", "episodes", "final_episodes", "max_steps"):
+            _whole(f"evaluation.{name}", getattr(self.evaluation, name), 1)
+        for field in dataclasses.fields(self.hp):  # type: ignore[arg-type]
+            value = getattr(self.hp, field.name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+                raise ValueError(f"hp.{field.name} is {value!r}; it must be a number")
+        for name in ("learning_rate", "max_grad_norm", "adam_eps", "clip"):
+            if getattr(self.hp, name, 1.0) < 0:
+                raise ValueError(f"hp.{name} is {getattr(self.hp, name)}; it must not be negative")
+        for name in ("gamma", "gae_lambda", "retrace_lambda", "target_decay"):
+            if not 0.0 <= getattr(self.hp, name, 0.5) <= 1.0:
+                raise ValueError(f"hp.{name} is {getattr(self.hp, name)}; it must lie between 0 and 1")
+
+    @classmethod
+    def preset(cls, algorithm: str, env: str, **changes: Any) -> TrainConfig[Any, Any]:
+        """The tuned settings of an algorithm for an environment, with changes.
+
+        Args:
+            algorithm: its name.
+            env: name of the environment.
+            changes: fields to replace; ``steps`` is 1,000,000 if not given. ``hp`` and ``learner`` take
+                mappings of the fields to change, or whole objects.
+
+        Raises:
+            ValueError: the algorithm or a field is not known, or a value is not allowed.
+        """
+        found = find_algorithm(algorithm)
+        preset = found.preset(env)
+        values: dict[str, Any] = {
+            "steps": 1_000_000,
+            "num_envs": preset.num_envs,
+            "rollout_length": preset.rollout_length,
+            "resets": preset.resets,
+            "learner": preset.config,
+            "hp": preset.hp,
+        }
+        allowed = {field.name for field in dataclasses.fields(cls)}
+        for name, value in changes.items():
+            known_field(name, allowed, "TrainConfig")
+            start = values.get(name)
+            values[name] = (
+                update(start, value, name) if start is not None and isinstance(value, Mapping) else value
+            )
+        return cls(algorithm=algorithm, env=env, **values)
+
+    @property
+    def steps_per_update(self) -> int:
+        """Environment steps of one seed's update."""
+        return self.num_envs * self.rollout_length
+
+    @property
+    def updates(self) -> int:
+        """Updates in the whole run, rounded up."""
+        return -(-self.steps // self.steps_per_update)
+
+    @property
+    def env_steps(self) -> int:
+        """Environment steps per seed that the run really makes."""
+        return self.updates * self.steps_per_update
+
+
+def _whole(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{name} is {value!r}; it must be a whole number")
+    if value < least:
+        raise ValueError(f"{name} is {value}; it must be at least {least}")
+
+
+def from_json(data: Mapping[str, Any]) -> TrainConfig[Any, Any]:
+    """The configuration that `jaxrl_evolve.storage.folder.plain` wrote as JSON.
+
+    Raises:
+        ValueError: a field is missing or unknown, or a value is not allowed.
+    """
+    if not isinstance(data.get("algorithm"), str):
+        whose = "; it is a meta-training's, which keeps no agents" if "generations" in data else ""
+        raise ValueError(f"the configuration has no field 'algorithm'{whose}")
+    found = find_algorithm(data["algorithm"])
+    return from_fields(TrainConfig, data, "config", {"learner": found.config, "hp": found.hp})

@@ -1,0 +1,252 @@
+"""Sweeps: one training run over a grid and random draws of settings.
+
+Points that differ in hyperparameters alone are runs of one program, side by side; every combination of
+other fields is a program, and a run folder, of its own. All points have the same seeds, so they differ
+in nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxrl_evolve.results.ranking import Measure, write_ranking
+from jaxrl_evolve.settings.fields import Settings, parse_field, replace_fields
+from jaxrl_evolve.settings.grids import parse_grid, product, settings_from_json
+from jaxrl_evolve.storage import folder as folders
+from jaxrl_evolve.storage.claim import claim_sweep
+from jaxrl_evolve.training.config import TrainConfig, from_json
+from jaxrl_evolve.training.experiment import build, recorded
+from jaxrl_evolve.training.train import Diverged, Interrupted, train
+
+_SWEPT = ("hp", "learner", "env_options", "steps", "num_envs", "rollout_length", "resets", "objective")
+_DRAWS = 0x5357  # sets the randomness of the draws apart from everything else that grows from the seed
+_MEASURE = Measure("eval_return", "diverged", "Final return (IQM, 95 % interval)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """The points of a sweep that are one program.
+
+    Attributes:
+        settings: static fields by dotted name.
+        points: hyperparameters by dotted name, one mapping for each point.
+    """
+
+    settings: Settings
+    points: tuple[Settings, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A whole sweep, decided: nothing is drawn or guessed when it is taken up again.
+
+    Attributes:
+        config: what all points share.
+        shapes: the programs to run, in order.
+    """
+
+    config: TrainConfig[Any, Any]
+    shapes: tuple[Shape, ...]
+
+
+def sweep(
+    config: TrainConfig[Any, Any],
+    out: str | os.PathLike[str],
+    *,
+    grid: Sequence[str] = (),
+    random: Sequence[str] = (),
+    samples: int = 8,
+    resume: bool = False,
+    overwrite: bool = False,
+    quiet: bool = True,
+) -> str:
+    """Train every point of a grid, and every draw from ranges, with every seed.
+
+    Args:
+        config: what all points share.
+        out: folder to write: ``sweep.json`` (the plan), a run folder ``shape_000/``… for each program, and at
+            the end ``sweep.csv``, ``sweep.md``, ``sweep.png`` and ``result.json``.
+        grid: ``"field=v1,v2"``; nested fields by dots, every combination.
+        random: ``"hp.field=low:high"`` or ``"hp.field=log:low:high"``, drawn uniformly (of the logarithm).
+        samples: draws from the ranges, the same for every point of the grid.
+        resume: continue the sweep in ``out``.
+        overwrite: delete the sweep in ``out`` first.
+        quiet: show no progress.
+
+    Returns:
+        The table of points as Markdown, best first.
+
+    Raises:
+        ValueError: a field or value is not allowed, points don't fit the algorithm, or the folder can't be
+            used. All points are checked before the first one trains.
+        Interrupted: a signal came; `resume_sweep` goes on where it stopped.
+        Diverged: no run of any point is left.
+    """
+    made = plan(config, grid, random, samples)
+    with contextlib.ExitStack() as stack:
+        asked = folders.plain(made) | {"config": recorded(config)}
+        folder = claim_sweep(out, asked, stack, resume=resume, overwrite=overwrite)
+        return _run(made, folder, quiet)
+
+
+def resume_sweep(out: str | os.PathLike[str], quiet: bool = True) -> str:
+    """Continue the sweep in a folder; of one that is finished, its table.
+
+    Raises:
+        ValueError: there is no sweep in the folder, or its plan is damaged.
+        Interrupted, Diverged: as in `sweep`.
+    """
+    folder = folders.existing(out, sweep=True)
+    data = folders.read_json(folder.sweep)
+    try:
+        shapes = tuple(Shape(s["settings"], tuple(s["points"])) for s in data["shapes"])
+        config = data["config"]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{folder.sweep} is damaged: it is no plan of a sweep ({error})") from None
+    made = Plan(from_json(config), tuple(Shape(settings_from_json(s.settings), s.points) for s in shapes))
+    with contextlib.ExitStack() as stack:
+        return _run(made, claim_sweep(out, data, stack, resume=True), quiet)
+
+
+def plan(
+    config: TrainConfig[Any, Any], grid: Sequence[str], random: Sequence[str] = (), samples: int = 8
+) -> Plan:
+    """Parse a sweep, draw from its ranges, and check every point; compiles nothing.
+
+    Raises:
+        ValueError: naming the field, the value, and what is allowed.
+    """
+    if not grid and not random:
+        raise ValueError(
+            "a sweep needs something to vary: --grid FIELD=V1,V2 or --random FIELD=[log:]LOW:HIGH"
+        )
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
+        raise ValueError(f"samples is {samples!r}; it must be a whole number, at least 1")
+    axes = parse_grid(config, grid, lambda name: _check_swept(name, "grid"))
+    ranges: dict[str, tuple[bool, float, float]] = {}
+    for text in random:
+        name, bounds = _range(config, text)
+        if name in ranges or name in axes:
+            raise ValueError(f"the sweep varies {name} twice")
+        ranges[name] = bounds
+    draws = _draw(ranges, samples, config.seed)
+    static = {name: values for name, values in axes.items() if not name.startswith("hp.")}
+    traced = {name: values for name, values in axes.items() if name.startswith("hp.")}
+    points = tuple(point | draw for point in product(traced) for draw in draws)
+    made = Plan(config, tuple(Shape(settings, points) for settings in product(static)))
+    for shape in made.shapes:
+        shaped = replace_fields(config, shape.settings)
+        for point in shape.points:
+            replace_fields(shaped, point)
+        build(shaped)
+    return made
+
+
+def _range(config: Any, text: str) -> tuple[str, tuple[bool, float, float]]:
+    """A hyperparameter and its range, from ``field=[log:]low:high``."""
+    name, separator, bounds = text.partition("=")
+    logarithmic = bounds.startswith("log:")
+    numbers = bounds.removeprefix("log:").split(":")
+    if not separator or len(numbers) != 2:
+        raise ValueError(f"random is {text!r}; it must read FIELD=LOW:HIGH or FIELD=log:LOW:HIGH")
+    _check_swept(name, "random")
+    if not name.startswith("hp."):
+        raise ValueError(
+            f"random varies {name}; only hyperparameters (hp.…) can be drawn, use a grid for others"
+        )
+    low, high = (parse_field(config, name, number) for number in numbers)
+    if not low < high or not math.isfinite(low) or not math.isfinite(high):
+        raise ValueError(
+            f"random draws {name} between {low} and {high}; the first must be less than the second"
+        )
+    if logarithmic and low <= 0:
+        raise ValueError(f"random draws {name} from {low} on a logarithmic scale; both ends must be above 0")
+    return name, (logarithmic, low, high)
+
+
+def _check_swept(name: str, where: str) -> None:
+    if name.partition(".")[0] in ("algorithm", "env", "seeds", "seed", "group"):
+        raise ValueError(f"{where} varies {name}, which all points of a sweep share: set it with --{name}")
+    if name.partition(".")[0] in ("rows", "checkpoints", "keep", "evaluation", "sinks"):
+        raise ValueError(
+            f"{where} varies {name}, which does not change what is learned; a sweep varies {', '.join(_SWEPT)}"
+        )
+
+
+def _draw(ranges: Mapping[str, tuple[bool, float, float]], samples: int, seed: int) -> list[Settings]:
+    if not ranges:
+        return [{}]
+    rng = np.random.default_rng([_DRAWS, seed])
+    draws: list[Settings] = []
+    for _ in range(samples):
+        draw: Settings = {}
+        for name, (logarithmic, low, high) in ranges.items():
+            ends = (math.log(low), math.log(high)) if logarithmic else (low, high)
+            drawn = rng.uniform(*ends)
+            # Six digits say which value it was, and are the value.
+            draw[name] = float(f"{math.exp(drawn) if logarithmic else drawn:.6g}")
+        draws.append(draw)
+    return draws
+
+
+def _run(made: Plan, folder: folders.RunFolder, quiet: bool) -> str:
+    points: list[dict[str, Any]] = []
+    seconds = {"compile_seconds": 0.0, "run_seconds": 0.0, "eval_seconds": 0.0}
+    for i, shape in enumerate(made.shapes):
+        config = replace_fields(made.config, shape.settings)
+        hps = [replace_fields(config, point).hp for point in shape.points]
+        path = folder.path / f"shape_{i:03d}"
+        started = (path / "config.json").exists()
+        try:
+            summary: Mapping[str, Any] = train(config, path, resume=started, quiet=quiet, points=hps).summary
+        except Interrupted as error:
+            where = f"{error.signal} in {path.name}, {i + 1} of {len(made.shapes)}"
+            raise Interrupted(
+                error.signal, f"{where}; continue with: jaxrl-evolve resume {folder.path}"
+            ) from None
+        except Diverged:
+            lost = {"eval_return": [None] * config.seeds, "iqm": None, "ci95": [None, None]}
+            summary = {"points": [lost] * len(hps), "env_steps": config.env_steps}
+        for j, (settings, result) in enumerate(zip(shape.points, summary["points"], strict=True)):
+            points.append(
+                {
+                    "settings": shape.settings | settings,
+                    **{name: result[name] for name in ("eval_return", "iqm", "ci95")},
+                    "diverged": sum(x is None for x in result["eval_return"]),
+                    "env_steps": summary["env_steps"],
+                    "folder": path.name,
+                    "runs": [j * config.seeds, (j + 1) * config.seeds],
+                }
+            )
+        for name in seconds:
+            seconds[name] += summary.get(name, 0.0)
+    if jax.process_index() != 0:
+        return ""
+    title = (
+        f"{made.config.algorithm} on {made.config.env}: {len(points)} points, {made.config.seeds} seeds each, best "
+        "first. IQM of the final evaluation with its 95 % interval; points that lost a seed come last."
+    )
+    table, best = write_ranking(folder, points, _MEASURE, title)
+    result = {
+        "algorithm": made.config.algorithm,
+        "env": made.config.env,
+        "env_options": made.config.env_options,
+        "seeds": made.config.seeds,
+        "seed": made.config.seed,
+        "best": best,
+        "points": points,
+        **seconds,
+        **folders.provenance(),
+    }
+    folders.write_json(folder.result, result)
+    if best["iqm"] is None:
+        raise Diverged(f"no run of any of the {len(points)} points in {folder.path} kept a finite loss")
+    return table

@@ -1,0 +1,294 @@
+"""The command: one sentence and an exit code for whatever goes wrong, and nothing lost."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import walk
+
+from jaxrl_evolve import __version__
+from jaxrl_evolve.command.main import main
+from jaxrl_evolve.training.restore import load
+
+TESTS = Path(__file__).parents[1]
+
+
+def run(*words):
+    return main([str(word) for word in words])
+
+
+def train_words(out, **options):
+    return ["train", *walk.words(out, **options)]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "trained"
+    assert run(*train_words(out, seeds=2)) == 0
+    return out
+
+
+def snapshot(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+def test_train_says_what_came_out(tmp_path, capsys):
+    assert run(*train_words(tmp_path / "run")) == 0
+    said = capsys.readouterr()
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert f"ppo on tiny/Walk: return {result['iqm']:.4g} (IQM" in said.out
+    assert str(tmp_path / "run") in said.out and "640 steps per seed" in said.out
+    assert run(*train_words(tmp_path / "quiet"), "--quiet") == 0
+    said = capsys.readouterr()
+    assert said.out == said.err == ""
+    config = json.loads((tmp_path / "quiet" / "config.json").read_text())
+    assert (config["steps"], config["learner"]["network"]["hidden"]) == (640, [8])
+
+
+def test_evaluate_report_and_resume_of_a_finished_run(trained, tmp_path, capsys):
+    before = snapshot(trained)
+    assert run("evaluate", trained, "--episodes", 8, "--max-steps", 20, "--step", 10) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["eval_return"]) == 2 and found["episodes"] == 8 and found["env_steps"] == 640
+    assert run("report", trained, "--out", tmp_path / "report") == 0
+    assert "tiny/Walk" in capsys.readouterr().out and (tmp_path / "report" / "report.md").exists()
+    walk.traces.clear()
+    assert run("resume", trained) == 0
+    assert "ppo on tiny/Walk: return" in capsys.readouterr().out
+    assert snapshot(trained) == before
+    assert len(walk.traces) == 0  # nothing was compiled
+
+
+def test_sweep_prints_its_table(tmp_path, capsys):
+    out = tmp_path / "sweep"
+    words = [
+        "sweep",
+        *walk.words(out),
+        "--grid",
+        "hp.clip=0.1,0.2",
+        "--random",
+        "hp.gamma=0.9:1",
+        "--samples",
+        "2",
+    ]
+    assert run(*words) == 0
+    table = capsys.readouterr().out
+    assert table.count("\n| 0.") == 4 and "hp.gamma" in table
+    assert run(*words) == 2
+    assert "is not empty" in capsys.readouterr().err
+    assert run("resume", out) == 0
+    assert capsys.readouterr().out == table
+
+
+def test_list_help_and_version(capsys):
+    assert run("list") == 0
+    said = capsys.readouterr().out
+    for name in ("ppo ", "a2c ", "ppo-clip", "CartPole-v1", "brax/ant", walk.NAME):
+        assert f"  {name}" in said
+    assert run("list", "objectives") == 0
+    assert "CartPole" not in capsys.readouterr().out
+    assert run() == run("--help") == 0
+    assert capsys.readouterr().out.count("jaxrl-evolve COMMAND") == 4
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"{__version__}\n"
+    assert run("train", "ppo", "--help") == 0
+    said = capsys.readouterr().out
+    for text in (
+        "--hp.learning-rate",
+        "Discount factor",
+        "--learner.network.hidden",
+        "--overwrite",
+        "--group",
+    ):
+        assert text in said
+
+
+OUT = "OUT"
+WRONG = {
+    "no such command": (["trian"], "command is 'trian'.*did you mean train"),
+    "no algorithm": (["train"], "needs an algorithm"),
+    "unknown algorithm": (
+        ["train", "pppo", "--env", "CartPole-v1", "--out", OUT],
+        "algorithm is 'pppo'.*mean ppo",
+    ),
+    "no environment": (["train", "ppo", "--out", OUT], "needs an environment"),
+    "no folder": (["train", "ppo", "--env", walk.NAME], "--out"),
+    "unknown environment": (
+        train_words(OUT, env="CartPole-v11"),
+        "'CartPole-v11'; did you mean 'CartPole-v1'",
+    ),
+    "unknown option": (train_words(OUT, **{"hp.learning-rat": 1}), "Perhaps you meant.*--hp.learning-rate"),
+    "wrong type": (train_words(OUT, steps="many"), "--steps: .*'many'"),
+    "wrong number": (train_words(OUT, **{"hp.clip": "wide"}), "--hp.clip: .*'wide'"),
+    "negative steps": (train_words(OUT, steps=-5), "steps is -5; it must be at least 1"),
+    "no environments": (train_words(OUT, **{"num-envs": 0}), "num_envs is 0; it must be at least 1"),
+    "not divisible": (
+        train_words(OUT, **{"learner.minibatches": 3}),
+        "minibatches is 3; it must divide .* = 64",
+    ),
+    "groups": (train_words(OUT, seeds=4, group=3), "group is 3; it must divide the number of runs, 4"),
+    "out of range": (train_words(OUT, **{"hp.gamma": 1.5}), "hp.gamma is 1.5; it must lie between 0 and 1"),
+    "resets": (train_words(OUT, resets="half"), "resets is 'half'; allowed are"),
+    "objective": (train_words(OUT, objective="ppo-clop"), "objective is 'ppo-clop'.*did you mean ppo-clip"),
+    "env option": (
+        train_words(OUT, **{"env-options": "nan 1"}),
+        "env_options is {'nan': 1}, which tiny/Walk does not",
+    ),
+    "sizes of the net": (train_words(OUT, **{"learner.network.hidden": -3}), r"hidden is \(-3,\)"),
+    "coordinator": (train_words(OUT, coordinator="x:1"), "processes is 0 and process_id -1"),
+    "both": ([*train_words(OUT), "--overwrite", "--resume"], "exclude each other"),
+    "a2c's passes": (["train", "a2c", *walk.words(OUT)[1:]], "minibatches 2; A2C makes one pass"),
+    "nothing to resume": (["resume", OUT], "there is no run folder"),
+    "nothing to evaluate": (["evaluate", OUT], "there is no run folder"),
+    "nothing to draw": (["render", OUT], "there is no run folder"),
+    "nothing to report": (["report", OUT], "is not a folder"),
+    "nothing to sweep": (["sweep", *walk.words(OUT)], "needs something to vary"),
+    "sweep of what": (
+        ["sweep", *walk.words(OUT), "--grid", "num_env=4"],
+        "no field 'num_env': did you mean num_envs",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_usage_is_one_sentence_and_exit_code_2(name, tmp_path, capsys):
+    words, message = WRONG[name]
+    out = tmp_path / "out"
+    assert run(*(str(out) if word == OUT else word.replace(f"={OUT}", f"={out}") for word in words)) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and "Traceback" not in said.err
+    text = " ".join(said.err.replace("│", " ").split())
+    assert re.search(message, text), text
+    if said.err.startswith("jaxrl-evolve: "):
+        assert said.err.count("\n") == 1
+    assert not out.exists()
+
+
+def test_folders_that_cannot_be_used(trained, tmp_path, capsys):
+    (tmp_path / "file").write_text("precious")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("precious")
+    before = snapshot(tmp_path), snapshot(trained)
+    for words, message in [
+        (train_words(tmp_path / "file"), "cannot write to output folder"),
+        (train_words(tmp_path / "file" / "deep"), "cannot write to output folder .*: Not a directory"),
+        (
+            train_words(tmp_path / "full"),
+            "is not empty: continue its run with --resume or delete it with --overwrite",
+        ),
+        ([*train_words(tmp_path / "full"), "--overwrite"], "will not overwrite .*it holds thesis.tex"),
+        ([*train_words(tmp_path / "full"), "--resume"], "not a run folder"),
+        (train_words(trained), "is not empty"),
+        (
+            [*train_words(trained, seeds=2, steps=6400), "--resume"],
+            "steps is 6400, but the run in .* with 640",
+        ),
+        ([*train_words(trained, seeds=3), "--resume"], "seeds is 3, but the run in .* was started with 2"),
+        ([*train_words(trained, seeds=2, **{"hp.clip": 0.3}), "--resume"], "hp.clip is 0.3, but .* with 0.2"),
+        (["evaluate", trained, "--step", 7], r"has no checkpoint of step 7 \(it has: 8, 10\)"),
+    ]:
+        code = 1 if "checkpoint" in message else 2
+        assert run(*words) == code
+        said = capsys.readouterr().err
+        assert re.search(message, said) and said.count("\n") == 1, said
+    assert (snapshot(tmp_path), snapshot(trained)) == before
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission(tmp_path, capsys):
+    tmp_path.chmod(0o500)
+    assert run(*train_words(tmp_path / "run")) == 2
+    assert "Permission denied" in capsys.readouterr().err
+
+
+def test_overwrite_starts_anew(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert run(*train_words(out)) == 0
+    assert run(*train_words(out, seed=1), "--overwrite") == 0
+    assert json.loads((out / "result.json").read_text())["seed"] == 1
+
+
+def test_a_truncated_checkpoint_is_named_and_an_older_one_goes_on(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert run(*train_words(out, **{"hp.learning-rate": 0.01})) == 0
+    result = json.loads((out / "result.json").read_text())
+    newest = out / "checkpoints" / "step_000000010"
+    victim = max(newest.rglob("d/*"), key=lambda path: path.stat().st_size)
+    victim.write_bytes(victim.read_bytes()[:-5])
+    capsys.readouterr()
+    for command in (["resume", out], ["evaluate", out], ["render", out]):
+        before = snapshot(out)
+        assert run(*command) == 1
+        said = capsys.readouterr().err
+        assert f"{victim.relative_to(newest)} has " in said and "newest intact checkpoint is step 8" in said
+        assert said.count("\n") == 1 and snapshot(out) == before
+    assert run("resume", out, "--step", 8) == 0
+    again = json.loads((out / "result.json").read_text())
+    assert again["eval_return"] == result["eval_return"]
+    assert load(out).updates == 10
+
+
+def test_an_environment_that_returns_nan(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert run(*train_words(out, seeds=2, **{"env-options": "nan_rate 1"})) == 1
+    said = capsys.readouterr().err
+    assert "the loss of all 2 runs was not finite" in said.splitlines()[-1]
+    assert "Traceback" not in said and len(said.splitlines()) <= 5
+    assert load(out).updates == 2 and (out / "metrics.jsonl").read_text().count("\n") == 1
+    assert run("resume", out) == 1
+
+
+def test_a_suite_that_is_not_installed(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "brax", None)
+    assert run("train", "ppo", "--env", "brax/ant", "--out", tmp_path / "run") == 1
+    said = capsys.readouterr().err
+    assert "pip install" in said and said.count("\n") == 1
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, capsys):
+    out = tmp_path / "run"
+    words = train_words(out, updates=4000, rows=400, checkpoints=4)
+    code = "import sys, walk; from jaxrl_evolve.command.main import main; sys.exit(main())"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *words], env=environment, stderr=subprocess.PIPE, text=True
+    ) as child:
+        deadline, metrics = time.monotonic() + 120, out / "metrics.jsonl"
+        while time.monotonic() < deadline and child.poll() is None:
+            if metrics.exists() and metrics.read_bytes().count(b"\n") >= 2:
+                break
+            time.sleep(0.01)
+        child.send_signal(signal.SIGINT)
+        said = child.communicate(timeout=120)[1]
+    assert child.returncode == 130, said
+    last = said.splitlines()[-1]
+    assert last.startswith("jaxrl-evolve: SIGINT after ")
+    assert last.endswith(f"of 256,000 steps; continue with: jaxrl-evolve resume {out}")
+    assert "Traceback" not in said and (out / "curves.png").exists()
+    reached = load(out).updates
+    assert 20 <= reached < 4000 and not (out / "result.json").exists()
+    assert run("resume", out, "--quiet") == 0
+    rows = [json.loads(line) for line in metrics.read_text().splitlines()]
+    assert [row["updates"] for row in rows] == list(range(10, 4001, 10))
+    assert load(out).updates == 4000
+
+
+def test_python_m_is_the_same_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "jaxrl_evolve", "train", "ppo", "--env", "CartPole-v2", "--out", "nowhere"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2 and done.stdout == ""
+    assert (
+        done.stderr.startswith("jaxrl-evolve: there is no environment 'CartPole-v2'")
+        and done.stderr.count("\n") == 1
+    )

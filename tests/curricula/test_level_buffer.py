@@ -1,0 +1,179 @@
+"""The level buffer against a slow one of lists, and its draws against closed forms."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl_evolve import random
+from jaxrl_evolve.curricula.level_buffer import (
+    NEW,
+    BufferConfig,
+    LevelBuffer,
+    init_buffer,
+    log_weights,
+    sample_levels,
+    update_buffer,
+)
+
+CAPACITY, ENTRIES = 6, 4
+
+
+class SlowBuffer:
+    """One level after the other, in Python."""
+
+    def __init__(self) -> None:
+        self.slots: list[dict[str, Any] | None] = [None] * CAPACITY
+        self.updates = self.unused = 0
+
+    def update(self, numbers: Any, levels: Any, scores: Any, valid: Any) -> None:
+        self.updates += 1
+        entries: list[dict[str, Any]] = []
+        for number, level, score, counts in zip(numbers, levels, scores, valid, strict=True):
+            if not counts or not np.isfinite(score):
+                continue
+            same = [e for e in entries if number != NEW and e["number"] == number]
+            if same:
+                same[0]["scores"].append(score)
+            else:
+                entries.append({"number": number, "level": level, "scores": [score]})
+        there = {slot["number"]: slot for slot in self.slots if slot}
+        candidates = []
+        for entry in entries:
+            score = np.float32(np.sum(entry["scores"], dtype=np.float32) / np.float32(len(entry["scores"])))
+            if entry["number"] in there:
+                there[entry["number"]] |= {"score": score, "at": self.updates}
+            else:
+                candidates.append({"number": entry["number"], "level": entry["level"], "score": score})
+        started = self.unused
+        for i, candidate in enumerate(sorted(candidates, key=lambda c: -c["score"])):
+            lowest = min(range(CAPACITY), key=lambda j: self.slots[j]["score"] if self.slots[j] else -np.inf)
+            held = self.slots[lowest]
+            if held is not None and candidate["score"] <= held["score"]:
+                continue
+            number = started + i if candidate["number"] == NEW else candidate["number"]
+            self.slots[lowest] = {**candidate, "number": number, "at": self.updates}
+            self.unused += 1
+
+
+def level_of(tag: int) -> Any:
+    return {"size": np.int32(tag), "walls": np.full((2, 3), tag, np.float32)}
+
+
+update = jax.jit(update_buffer)
+
+
+def stack(levels: list[Any]) -> Any:
+    return jax.tree.map(lambda *x: np.stack(x), *levels)
+
+
+def test_updates_are_those_of_a_slow_buffer():
+    """Regression: filled slots, new levels and their scores keep apart, whatever comes in whichever order."""
+    rng = np.random.default_rng(0)
+    buffer, slow = init_buffer(BufferConfig(capacity=CAPACITY), level_of(0)), SlowBuffer()
+    tags, returned = {}, 0
+    for tag in range(0, 400, ENTRIES):
+        known = [slot["number"] for slot in slow.slots if slot]
+        lost = [n for n in tags if n not in known]
+        numbers = [int(rng.choice([NEW, *known, *lost[-2:]])) for _ in range(ENTRIES)]
+        if tag % 3 == 0:
+            numbers[1] = numbers[0]  # twice in one update
+        levels = [level_of(tags.get(n, tag + i)) for i, n in enumerate(numbers)]
+        # Few different scores, so that there are ties; they rise, so that there are insertions.
+        scores = rng.integers(-3, 4, ENTRIES).astype(np.float32) + tag // 100
+        scores[rng.random(ENTRIES) < 0.1] = np.nan
+        valid = rng.random(ENTRIES) < 0.9
+        returned += sum(n in lost for n in numbers)
+        buffer = update(buffer, jnp.asarray(numbers, jnp.int32), stack(levels), scores, valid)
+        slow.update(numbers, [int(x["size"]) for x in levels], scores, valid)
+        tags |= {slot["number"]: slot["level"] for slot in slow.slots if slot}
+        fast, filled = jax.device_get((buffer, buffer.filled))
+        for i, slot in enumerate(slow.slots):
+            assert filled[i] == (slot is not None)
+            if slot:
+                assert int(fast.numbers[i]) == slot["number"]
+                assert float(fast.scores[i]) == slot["score"]
+                assert int(fast.scored_at[i]) == slot["at"]
+                assert int(fast.levels["size"][i]) == slot["level"]
+                np.testing.assert_array_equal(fast.levels["walls"][i], float(slot["level"]))
+        assert int(fast.unused) == slow.unused
+        assert np.unique(fast.numbers[filled]).size == filled.sum()
+    assert slow.unused > 3 * CAPACITY and returned > 5
+
+
+@pytest.fixture(scope="module")
+def five() -> LevelBuffer:
+    """Slots 0 to 4 filled with scores of different age, slot 5 empty."""
+    buffer = init_buffer(BufferConfig(capacity=CAPACITY), level_of(0))
+    only = np.arange(ENTRIES) == 0
+    for tag, score in enumerate([0.5, -2.0, 9.0, 1.0, 0.0]):
+        levels = stack([level_of(tag)] * ENTRIES)
+        buffer = update(buffer, jnp.full((ENTRIES,), NEW), levels, jnp.full((ENTRIES,), score), only)
+    return buffer
+
+
+@pytest.mark.parametrize(("temperature", "staleness"), [(1.0, 0.0), (0.02, 0.0), (0.5, 0.3), (1.0, 1.0)])
+def test_weights_are_those_of_ranks_and_ages(five: LevelBuffer, temperature: float, staleness: float):
+    config = BufferConfig(CAPACITY, temperature=temperature, staleness=staleness)
+    ranks, ages = np.array([3.0, 5, 1, 2, 4]), np.array([4.0, 3, 2, 1, 0])
+    by_rank = ranks ** (-1.0 / temperature)
+    expected = (1 - staleness) * by_rank / by_rank.sum() + staleness * ages / ages.sum()
+    found = np.exp(log_weights(config, five))
+    np.testing.assert_allclose(found[:5], expected, rtol=1e-5, atol=1e-30)
+    assert found[5] == 0.0
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def sample(config: BufferConfig, keys: Any, buffer: LevelBuffer, wanted: Any, occupied: Any) -> Any:
+    return jax.vmap(lambda key: sample_levels(config, key, buffer, wanted, occupied))(keys)
+
+
+def draws(config: BufferConfig, buffer: LevelBuffer, wanted: Any, occupied: Any = (NEW,) * 4) -> Any:
+    keys = jax.random.split(random.key(3), 4000)
+    drawn = jax.device_get(sample(config, keys, buffer, np.asarray(wanted), np.asarray(occupied, np.int32)))
+    assert ((drawn.numbers == NEW) | (drawn.numbers == drawn.levels["size"])).all()
+    return drawn.numbers
+
+
+def test_draws_follow_the_weights_whoever_wants_one(five: LevelBuffer):
+    config = BufferConfig(CAPACITY, replay_probability=1.0, temperature=0.7)
+    weights = np.exp(log_weights(config, five))[:5]
+    numbers = draws(config, five, [False, False, True])
+    assert (numbers[:, :2] == NEW).all()
+    found = np.bincount(numbers[:, 2], minlength=5) / len(numbers)
+    np.testing.assert_allclose(found, weights, atol=4 * np.sqrt(0.25 / len(numbers)))
+
+
+def test_no_level_is_dealt_twice_and_empty_or_occupied_ones_never(five: LevelBuffer):
+    everyone = BufferConfig(CAPACITY, replay_probability=1.0)
+    # Eight want one of five, two of which are occupied.
+    numbers = draws(everyone, five, [True] * 8, occupied=(NEW, 2, 4, 77))
+    np.testing.assert_array_equal(np.sort(numbers), [[NEW] * 5 + [0, 1, 3]] * len(numbers))
+    empty = init_buffer(everyone, level_of(0))
+    assert (draws(everyone, empty, [True] * 8) == NEW).all()
+
+
+@pytest.mark.parametrize(("min_fill", "share"), [(0.8, 0.5), (0.9, 0.0)])
+def test_a_share_of_draws_replays_once_the_buffer_is_filled_enough(
+    five: LevelBuffer, min_fill: float, share: float
+):
+    numbers = draws(BufferConfig(CAPACITY, replay_probability=0.5, min_fill=min_fill), five, [True])
+    assert abs((numbers != NEW).mean() - share) < (0.04 if share else 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"capacity": 0}, "capacity is 0; it must be a whole number of at least 1"),
+        ({"replay_probability": 1.5}, "replay_probability is 1.5; it must lie between 0 and 1"),
+        ({"temperature": 0.0}, "temperature is 0.0; it must be above 0"),
+    ],
+)
+def test_bad_settings_are_one_sentence(changes: Any, message: str):
+    with pytest.raises(ValueError, match=message):
+        BufferConfig(**changes)

@@ -1,0 +1,203 @@
+"""Meta-gradients against finite differences, block by block, and the paths that are easily cut."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl_envs import make
+from jaxrl_envs.vector import vectorize
+from jaxrl_evolve import random
+from jaxrl_evolve.clock import Clock
+from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, ppo
+from jaxrl_evolve.meta.config import MetaTrainConfig
+from jaxrl_evolve.meta.experiment import build_meta
+from jaxrl_evolve.meta.gradient import gradient_programs
+from jaxrl_evolve.networks.actor_critic import NetworkConfig
+from jaxrl_evolve.objectives.lpg import LPGConfig, init_parameters, lpg
+from jaxrl_evolve.objectives.time_features import HorizonRange, TimeFeatures
+from jaxrl_evolve.runs.chunk import make_chunk, make_update
+from jaxrl_evolve.runs.rollout import rollout
+from jaxrl_evolve.training.experiment import traced
+
+SETTINGS = LPGConfig(
+    width=6,
+    predictions=3,
+    embedding=4,
+    start="random",
+    time=TimeFeatures(("fraction", "log_horizon"), HorizonRange(40.0, 400.0)),
+)
+BLOCKS = {
+    "phi": ("embed_kernel", "embed_bias", "embed_out_kernel", "embed_out_bias"),
+    "core": ("core_input", "core_memory", "core_bias", "core_candidate_bias"),
+    "policy head": ("policy_kernel", "policy_bias"),
+    "prediction head": ("prediction_kernel", "prediction_bias"),
+    "time": ("core_time",),
+}
+
+
+def returned(updates: int) -> Any:
+    """Two forms of ``eta -> what the policy earns after some updates``.
+
+    The first is made of the parts that meta-training is made of. It samples as it goes, so as a function it
+    jumps wherever an action changes, and its derivative leaves that out. The second replays what was sampled at
+    one ``eta``; it has the same derivative there, and no jumps.
+    """
+    env = make("grid/random-small", level_seed=3)
+    config = PPOConfig(epochs=1, minibatches=1, optimiser="sgd", network=NetworkConfig(encoder="tabular"))
+    hp = traced(PPOHyperparameters(learning_rate=5.0, learning_rate_end=1.0, max_grad_norm=1e3))
+    learner = ppo(env, 8, 10, config, objective=lpg(SETTINGS))
+    venv = vectorize(env, 8)
+    one_update = make_update(learner, venv, 10)
+    # A start at which policy and predictions differ from state to state: at zero some paths have no slope.
+    state = make_chunk(learner, venv, 10).init(random.key(2), hp, env.params)
+    drawn = jax.tree.map(lambda x: 0.5 * jax.random.normal(random.key(5), x.shape), state.learner.params)
+    state = dataclasses.replace(state, learner=dataclasses.replace(state.learner, params=drawn))
+    weights = jax.random.normal(random.key(4), (10, 8))
+
+    def sampling(eta: Any) -> Any:
+        after = state
+        for _ in range(updates):
+            after = one_update(after, hp, eta, env.params, jnp.float32(4.0))[0]
+        t = rollout(random.key(9), learner, after.learner, venv, after.envs, (), env.params, 10)[2]
+        return (t.policy.log_prob * weights).mean(), jax.lax.stop_gradient(t)
+
+    def replaying(eta: Any) -> Any:
+        after, seen = state, []
+        for _ in range(updates):
+            key_rollout = jax.random.split(after.key, 4)[2]
+            seen.append(rollout(key_rollout, learner, after.learner, venv, after.envs, (), env.params, 10)[2])
+            after = one_update(after, hp, eta, env.params, jnp.float32(4.0))[0]
+        tested = sampling(eta)[1]
+
+        def value(eta: Any) -> Any:
+            agent = state.learner
+            for i, t in enumerate(seen):
+                clock = Clock.at(i * 80.0, 4.0 * 80.0)
+                agent = learner.update(random.key(0), agent, t, hp, eta, clock)[0]
+            log_probs = jax.nn.log_softmax(agent.params["policy"])
+            return (log_probs[tested.obs, tested.action] * weights).mean()
+
+        return value
+
+    return lambda eta: sampling(eta)[0], replaying
+
+
+@pytest.fixture(scope="module")
+def parts() -> Any:
+    eta = jax.tree.map(lambda x: 1.5 * x + 0.05, init_parameters(SETTINGS, random.key(1)))
+    sampling, replaying = returned(2)
+    gradient = jax.jit(jax.grad(sampling))(eta)
+    value = jax.jit(replaying(eta))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-7), gradient, jax.grad(value)(eta)
+    )
+    return eta, value, gradient
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_gradient_is_that_of_finite_differences(parts: Any, block: str):
+    eta, value, gradient = parts
+    rng = np.random.default_rng(0)
+    for name in BLOCKS[block]:
+        direction = rng.normal(size=eta[name].shape).astype(np.float32)
+        slope = float((gradient[name] * direction).sum())
+        step = 0.02 / np.linalg.norm(direction)
+        moved = [float(value({**eta, name: eta[name] + s * step * direction})) for s in (1, -1, 2, -2)]
+        # Five points: the error falls with the fourth power of the step.
+        numeric = (8 * (moved[0] - moved[1]) - (moved[2] - moved[3])) / (12 * step)
+        scale = float(np.linalg.norm(gradient[name]) * np.linalg.norm(direction))
+        assert abs(slope - numeric) < 0.02 * abs(numeric) + 0.01 * scale, (name, slope, numeric)
+
+
+def test_every_block_is_reached_by_return_alone(parts: Any):
+    """Regression: with inputs held constant, the target of the predictions has no gradient at any order."""
+    _, _, gradient = parts
+    for block, names in BLOCKS.items():
+        size = np.sqrt(sum(float(jnp.square(gradient[name]).sum()) for name in names))
+        assert size > 1e-6, block
+
+
+def test_a_single_update_cannot_teach_the_predictions():
+    """Nobody reads a prediction's target before the next update, so here zero is right."""
+    gradient = jax.grad(returned(1)[0])(init_parameters(SETTINGS, random.key(1)))
+    for name in BLOCKS["prediction head"]:
+        np.testing.assert_array_equal(gradient[name], 0.0)
+    assert np.abs(gradient["policy_kernel"]).max() > 0
+
+
+def config(**changes: Any) -> MetaTrainConfig[Any, Any, Any]:
+    return MetaTrainConfig.preset(
+        "ta-lpg",
+        "grid/random-small",
+        **{
+            "estimator": "meta-gradient",
+            "generations": 4,
+            "num_envs": 8,
+            "rollout_length": 10,
+            "horizons": {"low": 3, "high": 6},
+            "gradient": {"lifetimes": 4, "inner_updates": 2},
+            "settings": {"width": 4},
+            **changes,
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def trained() -> Any:
+    c = config()
+    experiment = build_meta(c)
+    programs = gradient_programs(c, experiment)
+    hp = traced(c.hp)
+    states = [jax.jit(programs.init)(random.key(0), hp)]
+    generation, history = jax.jit(programs.generation), []
+    for _ in range(12):
+        state, metrics = generation(states[-1], hp)
+        states.append(state)
+        history.append(metrics)
+    return c, states, history
+
+
+def test_lives_age_retire_and_begin_anew(trained: Any):
+    c, states, _ = trained
+    ages = np.array([state.lives.train.updates for state in states])
+    retire = np.array([state.lives.retire for state in states])
+    assert set(np.diff(ages, axis=0)[ages[1:] > 0]) == {c.gradient.inner_updates}
+    for before, age, after in zip(retire[:-1], ages[:-1], ages[1:], strict=True):
+        over = age + 2 * c.gradient.inner_updates > before
+        np.testing.assert_array_equal(after == 0, over)
+    assert (ages[1:] == 0).any(0).all()
+    horizons = np.array([state.lives.horizon for state in states])
+    assert np.all((ages + c.gradient.inner_updates <= horizons) | (ages == 0))
+    assert np.unique((ages[1:] == 0).sum(1)).size > 1, "all lives end together"
+
+
+def test_the_critic_learns(trained: Any):
+    """Regression: its parameters move, and its error falls on the data of one life."""
+    _, states, history = trained
+    first, later = states[0].lives.critic, states[1].lives.critic
+    assert np.abs(first["value"] - later["value"]).max() > 0
+    assert all(np.isfinite(float(m["critic_loss"])) for m in history)
+
+
+def test_metrics_and_parameters_are_finite_and_move(trained: Any):
+    _, states, history = trained
+    for metrics in history:
+        assert float(metrics["failed"]) == 0.0
+        assert float(metrics["gradient_norm"]) > 0.0
+    moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), states[0].eta, states[-1].eta)
+    assert min(moved.values()) > 0.0
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(states[-1].eta))
+
+
+def test_lives_that_are_too_short_and_memories_are_refused():
+    c = config(horizons={"low": 1, "high": 6})
+    with pytest.raises(ValueError, match="horizons.low is 1; a meta-gradient through 2 updates needs"):
+        gradient_programs(c, build_meta(c))
+    with pytest.raises(ValueError, match="gradient.lifetimes is 0; it must be a whole number of at least 1"):
+        config(gradient={"lifetimes": 0})

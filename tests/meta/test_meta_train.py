@@ -1,0 +1,182 @@
+"""A meta-training from the host: its folder, its resumption, its command, and what it refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from tiny import TINY, tiny
+
+from jaxrl_evolve.command.main import main
+from jaxrl_evolve.meta import config as configs
+from jaxrl_evolve.meta import train as module
+from jaxrl_evolve.meta.config import MetaTrainConfig
+from jaxrl_evolve.meta.experiment import build_meta
+from jaxrl_evolve.meta.train import meta_train
+from jaxrl_evolve.objectives import load_objective
+from jaxrl_evolve.objectives.time_features import HorizonRange
+from jaxrl_evolve.storage.folder import plain
+
+
+@pytest.fixture(
+    scope="module",
+    # Minutes of compiling; what a checkpoint must hold is tested for each in its own file.
+    params=["es", *(pytest.param(name, marks=pytest.mark.slow) for name in ("meta-gradient", "pes"))],
+)
+def run(request: Any, tmp_path_factory: Any) -> Any:
+    out = tmp_path_factory.mktemp("meta") / "run"
+    return meta_train(tiny(estimator=request.param, hp={"learning_rate": 0.3}), out), out
+
+
+def test_the_folder_is_that_of_a_run_with_an_objective(run: Any):
+    result, out = run
+    assert {path.name for path in out.iterdir()} >= {
+        *("config.json", "metrics.jsonl", "metrics.csv", "curves.png", "checkpoints", "result.json"),
+        "objective.npz",
+    }
+    assert configs.from_json(json.loads((out / "config.json").read_text())) == result.config
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert rows == result.rows
+    assert [row["generation"] for row in rows] == [1, 2, 3, 4]
+    assert ["test_fitness" in row for row in rows] == [False, True, False, True]
+    assert np.all(np.diff([row["env_steps"] for row in rows]) > 0)
+    summary = json.loads((out / "result.json").read_text())
+    assert summary["generations"] == 4
+    assert len(summary["test_fitness"]) == len(summary["test_optimum"]) == 2
+    assert summary["env_steps"] == rows[-1]["env_steps"]
+
+
+def test_the_objective_that_is_stored_is_the_one_that_was_trained(run: Any):
+    result, out = run
+    stored = load_objective(out)
+    jax.tree.map(np.testing.assert_array_equal, stored.eta, jax.device_get(result.state.eta))
+    assert stored.kind == "lpg"
+    assert stored.settings.time.names == ("fraction", "log_horizon")
+    # Horizons of 2 to 4 updates of 20 steps, in the unit of the clock that agents are trained with.
+    assert stored.horizons == stored.settings.time.horizons == HorizonRange(40.0, 80.0, "env_steps")
+    assert stored.budget["generations"] == 4
+    assert any(np.abs(leaf).max() > 0 for leaf in stored.eta.values())
+
+
+def test_resumed_is_uninterrupted(run: Any, tmp_path: Any, monkeypatch: Any):
+    result, _ = run
+    advance = module._Run.advance
+
+    def killed(self: Any, progress: Any) -> None:
+        if self.generations == 2:
+            raise KeyboardInterrupt
+        advance(self, progress)
+
+    monkeypatch.setattr(module._Run, "advance", killed)
+    with pytest.raises(KeyboardInterrupt):
+        meta_train(result.config, tmp_path / "run")
+    assert not (tmp_path / "run" / "objective.npz").exists()
+    monkeypatch.undo()
+    resumed = meta_train(result.config, tmp_path / "run", resume=True)
+    jax.tree.map(np.testing.assert_array_equal, resumed.state.eta, result.state.eta)
+    assert [row["generation"] for row in resumed.rows] == [1, 2, 3, 4]
+    monkeypatch.setattr(module._Run, "advance", None)  # nothing is left to be done
+    monkeypatch.setattr(module, "make_test", None)  # or to be compiled
+    again = meta_train(result.config, tmp_path / "run", resume=True)
+    assert again.summary["test_fitness"] == resumed.summary["test_fitness"]
+    jax.tree.map(np.testing.assert_array_equal, again.objective.eta, resumed.objective.eta)
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    clocks = ("seconds",)
+    strip = lambda row: {k: v for k, v in row.items() if k not in clocks}
+    assert [strip(json.loads(line)) for line in lines] == [strip(row) for row in result.rows]
+
+
+def test_another_configuration_is_refused(run: Any):
+    result, out = run
+    with pytest.raises(ValueError, match="seed is 7, but the run in .* was started with 0"):
+        meta_train(dataclasses.replace(result.config, seed=7), out, resume=True)
+
+
+@pytest.fixture(scope="module")
+def command_run(tmp_path_factory: Any) -> Any:
+    out = tmp_path_factory.mktemp("command") / "run"
+    words = "meta-train lpg --env chain/delayed-short --generations 1 --population 2 --num-envs 4"
+    words += " --rollout-length 5 --horizons.low 2 --horizons.high 3 --settings.width 3 --tests 1"
+    words += " --fitness.episodes 2 --fitness.max-steps 10"
+    assert main([*words.split(), "--out", str(out), "--quiet"]) == 0
+    return out
+
+
+def test_the_command_meta_trains_and_resumes_and_agents_train_by_the_result(
+    command_run: Any, tmp_path: Any, capsys: Any
+):
+    assert main(["resume", str(command_run), "--quiet"]) == 0
+    words = f"train lpg --env chain/delayed-short --objective {command_run} --steps 100 --num-envs 4"
+    words += " --rollout-length 5 --evaluation.times 1 --evaluation.episodes 2 --evaluation.final-episodes 2"
+    assert main([*words.split(), "--out", str(tmp_path / "agents"), "--quiet"]) == 0
+    warned = capsys.readouterr().err
+    assert main(["evaluate", str(command_run)]) == 2
+    assert "it is a meta-training's, which keeps no agents" in capsys.readouterr().err
+    # 100 steps are 5 updates, more than the 2 or 3 of its training.
+    assert "the horizon of 100 env steps is not one that objective" in warned
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("meta-train", "meta-train needs an objective: meta-train lpg|ta-lpg|lpo|ta-lpo"),
+        ("meta-train lgp --env chain/delayed-short", "objective is 'lgp', which cannot be meta-trained"),
+        ("meta-train lpg", "meta-train needs an environment"),
+        ("meta-train lpg --env chain/delayed-short --population 3", "population is 3; members come in"),
+        ("meta-train lpg --env chain/delayed-short --generations 0", "generations is 0; it must be a whole"),
+        ("meta-train lpg --env chain/delayed-shirt", "there is no environment 'chain/delayed-shirt'"),
+        ("meta-train lpg --env chain/delayed-short --start lpo", "start is 'lpo', an objective 'lpo' whose"),
+        (
+            "train lpg --env chain/delayed-short",
+            "objective is none; the lpg agent needs one that gives targets",
+        ),
+        ("train ppo --env CartPole-v1 --objective lpgg", "objective is 'lpgg', which is not known"),
+    ],
+)
+def test_bad_input_is_one_sentence(words: str, message: str, tmp_path: Any, capsys: Any):
+    split = words.split()
+    out = ["--out", str(tmp_path / "run")] if len(split) > 1 else []
+    assert main([*split, *out]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_time_blind_objective_starts_an_aware_one(command_run: Any):
+    config = tiny(start=str(command_run), settings={"width": 3}, evolution={"population": 2})
+    eta = build_meta(config).start(jax.random.key(0))
+    blind = load_objective(command_run).eta
+    for name, leaf in blind.items():
+        np.testing.assert_array_equal(eta[name], leaf)
+    np.testing.assert_array_equal(eta["core_time"], 0.0)
+
+
+def test_a_configuration_survives_json():
+    for name in configs.FAMILIES:
+        config = MetaTrainConfig.preset(name, "CartPole-v1", seed=3, horizons={"kind": "fixed", "high": 300})
+        assert configs.from_json(json.loads(json.dumps(plain(config)))) == config
+    with pytest.raises(ValueError, match="MetaTrainConfig has no field 'generation': "):
+        MetaTrainConfig.preset("lpg", "CartPole-v1", generation=3)
+
+
+def test_lpo_is_meta_trained_in_ppo(tmp_path: Any):
+    config = MetaTrainConfig.preset(
+        "ta-lpo",
+        "CartPole-v1",
+        **{
+            **TINY,
+            "settings": {"width": 4},
+            "horizons": {"kind": "fixed", "low": 6, "high": 6},
+            "learner": {"minibatches": 2, "epochs": 2},
+            "hp": {"learning_rate": 0.02},
+            "evolution": {"population": 8, "sigma": 3.0},
+            "generations": 2,
+        },
+    )
+    result = meta_train(config, tmp_path / "run")
+    stored = load_objective(tmp_path / "run")
+    assert stored.kind == "lpo"
+    assert stored.objective().name == "ta-lpo"
+    assert np.abs(result.state.eta["output"]).max() > 0

@@ -1,0 +1,304 @@
+"""Reports made from written run folders: numbers, files, notes, and refusals."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxrl_evolve.results import statistics
+from jaxrl_evolve.results.report import ReportError, read_run, report
+from jaxrl_evolve.results.scores import normalise
+
+FAST = {"resamples": 300}
+
+
+def _run(
+    folder: Path, algorithm="ppo", env="CartPole-v1", returns=(500.0, 480.0, 450.0, 500.0), evals=5, **fields
+):
+    """Write a run folder as `train` does; ``evals=0`` leaves training returns only."""
+    folder.mkdir(parents=True)
+    returns = list(returns)
+    result = {
+        "algorithm": algorithm,
+        "env": env,
+        "seeds": len(returns),
+        "env_steps": 5000,
+        "eval_return": returns,
+        "iqm": 0.0,
+        "ci95": [0.0, 0.0],
+        "compile_seconds": 4.5,
+        "run_seconds": 20.0,
+        "steps_per_second": 123456.0,
+        "device": {"platform": "cpu", "kind": "cpu", "count": 1},
+        "versions": {"jax": "0.10.2"},
+        "seed": 7,
+        "git": {"commit": "0123456789abcdef", "dirty": True},
+    } | fields
+    (folder / "config.json").write_text(json.dumps({"env": env}))
+    (folder / "result.json").write_text(json.dumps(result))
+    lines = []
+    for i in range(1, 6):
+        row = {"env_steps": i * 1000, "updates": i, "seconds": i * 0.1}
+        row["episode_return"] = [None if i == 1 or r is None else r * i / 5 for r in returns]
+        if i <= evals:
+            row["eval_return"] = [None if r is None else r * i / 5 for r in returns]
+        lines.append(json.dumps(row) + "\n")
+    (folder / "metrics.jsonl").write_text("".join(lines))
+    return folder
+
+
+def _cells(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _two_by_two(root: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for env, top, names in (("CartPole-v1", 500, ("ppo", "a2c")), ("Breakout-MinAtar", 50, ("ppo", "a2c"))):
+        for i, algorithm in enumerate(names):
+            _run(
+                root / f"{algorithm}-{env}", algorithm, env, top * rng.uniform(0.7 - 0.4 * i, 1 - 0.4 * i, 6)
+            )
+    return root
+
+
+def test_one_run(tmp_path):
+    folder = _run(tmp_path / "cartpole")
+    found = report([folder], tmp_path / "out", **FAST)
+    (row,) = found.comparison.rows
+    assert (row.label, row.run.task, row.run.env_steps) == ("ppo", "CartPole-v1", 5000)
+    returns = [500.0, 480.0, 450.0, 500.0]
+    assert row.iqm.value == pytest.approx(490.0)
+    assert row.iqm[1:] == statistics.stratified_bootstrap(returns, resamples=300)
+    assert row.normalised.value == pytest.approx(statistics.iqm(normalise("CartPole-v1", returns)))
+    assert row.mean == pytest.approx(482.5)
+    names = {path.name for path in found.files}
+    assert names == {"report.md", "results.csv", "returns.csv", "final_returns.png", "learning_curves.png"}
+    assert names == {path.name for path in (tmp_path / "out").iterdir()}
+    assert not found.comparison.aggregates
+    assert not found.comparison.improvement
+    assert (tmp_path / "out/report.md").read_text() == found.markdown
+    assert "| CartPole-v1 | ppo | 4 | 5,000 | 490.0 |" in found.markdown
+    assert "| 123,456 | 4.50 | 20.0 |" in found.markdown
+    assert f"| {folder} | 7 | 0123456789 (changed) | cpu | 0.10.2 |" in found.markdown
+    assert found.notes == ()
+
+
+def test_tables_for_programs_hold_full_precision(tmp_path):
+    returns = [0.1 + 0.2, 1e-9, None, 12345.678901234567]
+    report([_run(tmp_path / "run", returns=returns, env="mine/Unknown-v0")], tmp_path / "out", **FAST)
+    lines = _cells(tmp_path / "out/returns.csv")
+    assert [line["eval_return"] for line in lines] == [repr(r) if r is not None else "" for r in returns]
+    assert {line["normalised"] for line in lines} == {""}
+    (line,) = _cells(tmp_path / "out/results.csv")
+    assert float(line["iqm"]) == pytest.approx(statistics.iqm([0.3, 1e-9, 1e-9, 12345.678901234567]))
+    assert line["normalised_iqm"] == ""
+    assert line["steps_per_second"] == "123456.0"
+
+
+def test_algorithms_and_environments_are_compared(tmp_path):
+    found = report([_two_by_two(tmp_path / "runs")], tmp_path / "out", **FAST)
+    comparison = found.comparison
+    assert [(row.run.task, row.label) for row in comparison.rows] == [
+        ("Breakout-MinAtar", "a2c"),
+        ("Breakout-MinAtar", "ppo"),
+        ("CartPole-v1", "a2c"),
+        ("CartPole-v1", "ppo"),
+    ]
+    by = {(row.label, row.run.task): row.run.returns for row in comparison.rows}
+    tasks = ["Breakout-MinAtar", "CartPole-v1"]
+    scores = np.stack([normalise(task, by["ppo", task]) for task in tasks], axis=1)
+    assert comparison.aggregates["ppo"].iqm.value == pytest.approx(statistics.iqm(scores))
+    assert comparison.aggregates["ppo"].optimality_gap.value == pytest.approx(
+        statistics.optimality_gap(scores)
+    )
+    matrix = [np.stack([by[label, task] for task in tasks], axis=1) for label in ("a2c", "ppo")]
+    assert list(comparison.improvement) == [("a2c", "ppo")]
+    expected = statistics.probability_of_improvement(*matrix, resamples=300)
+    assert comparison.improvement["a2c", "ppo"] == expected
+    assert expected.value < 0.2
+    assert {"aggregates.png", "probability_of_improvement.png"} <= {path.name for path in found.files}
+    assert "| a2c over ppo |" in found.markdown
+    for path in found.files:
+        assert path.stat().st_size > 100
+        assert path.suffix != ".png" or path.name in found.markdown
+
+
+def test_same_runs_same_report(tmp_path):
+    root = _two_by_two(tmp_path / "runs")
+    first = report([root], tmp_path / "a", **FAST)
+    second = report([root], tmp_path / "b", **FAST)
+    for x, y in zip(first.files, second.files, strict=True):
+        assert x.read_bytes() == y.read_bytes()
+
+
+def test_only_shared_environments_are_aggregated(tmp_path):
+    root = _two_by_two(tmp_path / "runs")
+    _run(root / "extra", "ppo", "Acrobot-v1", [-80.0, -90.0])
+    _run(root / "unscaled", "ppo", "mine/Own-v0", [1.0, 2.0])
+    found = report([root], tmp_path / "out", **FAST).comparison
+    assert {a.tasks for a in found.aggregates.values()} == {2}
+    (root / "a2c-CartPole-v1/result.json").unlink()
+    found = report([root], tmp_path / "out", **FAST)
+    assert not found.comparison.aggregates
+    assert f"{root / 'a2c-CartPole-v1'} is left out: it has no result.json yet." in found.notes
+
+
+def test_seed_counts_may_differ_between_environments(tmp_path):
+    folders = [
+        _run(tmp_path / "p1", "ppo", "CartPole-v1", [500.0, 400.0, 300.0]),
+        _run(tmp_path / "p2", "ppo", "Acrobot-v1", [-80.0, -90.0]),
+        _run(tmp_path / "a1", "a2c", "CartPole-v1", [100.0, 90.0]),
+        _run(tmp_path / "a2", "a2c", "Acrobot-v1", [-500.0, -490.0]),
+    ]
+    found = report(folders, tmp_path / "out", **FAST)
+    assert found.comparison.aggregates["ppo"].runs == 2
+    assert found.comparison.improvement["ppo", "a2c"].value == 1.0
+    notes = [note for note in found.notes if "first 2 seeds of ppo" in note]
+    assert len(notes) == 1
+
+
+def test_diverged_seeds_count_as_the_worst_and_are_told(tmp_path):
+    found = report([_run(tmp_path / "run", returns=[500.0, None, 400.0, 300.0])], tmp_path / "out", **FAST)
+    (row,) = found.comparison.rows
+    assert row.mean == pytest.approx((500 + 300 + 400 + 300) / 4)
+    assert found.notes == ("ppo on CartPole-v1: 1 of 4 seeds diverged and count as the worst of the others.",)
+
+
+def test_runs_of_one_name_are_told_apart(tmp_path):
+    for rate, value in (("1e-3", 500.0), ("1e-4", 300.0)):
+        _run(tmp_path / "sweep" / rate, returns=[value, value - 1])
+    _run(tmp_path / "other" / "1e-3", returns=[400.0, 399.0])
+    found = report([tmp_path / "sweep"], tmp_path / "out", **FAST)
+    assert [row.label for row in found.comparison.rows] == ["ppo (1e-3)", "ppo (1e-4)"]
+    found = report([tmp_path / "sweep", tmp_path / "other"], tmp_path / "out", **FAST)
+    assert [row.label for row in found.comparison.rows] == [
+        "ppo (sweep/1e-3)",
+        "ppo (sweep/1e-4)",
+        "ppo (other/1e-3)",
+    ]
+    found = report([tmp_path / "sweep"], tmp_path / "out", labels=["fast", "slow"], **FAST)
+    assert list(found.comparison.improvement) == [("fast", "slow")]
+    with pytest.raises(ReportError, match="2 runs on CartPole-v1 are labelled 'x'"):
+        report([tmp_path / "sweep"], tmp_path / "out", labels=["x", "x"])
+    with pytest.raises(ReportError, match="1 labels for 2 runs"):
+        report([tmp_path / "sweep"], tmp_path / "out", labels=["x"])
+
+
+def test_many_algorithms_are_compared_with_the_first_only(tmp_path):
+    for i in range(8):
+        _run(tmp_path / f"runs/{i}", f"algorithm{i}", returns=[float(i), i + 1.0])
+    found = report([tmp_path / "runs"], tmp_path / "out", **FAST)
+    assert list(found.comparison.improvement) == [("algorithm0", f"algorithm{i}") for i in range(1, 8)]
+    assert any("against algorithm0 only" in note for note in found.notes)
+
+
+def test_environment_options_make_another_task(tmp_path):
+    folders = [
+        _run(tmp_path / "a", env="brax/ant", env_options={"backend": "positional"}, returns=[6517.0, 6517.0]),
+        _run(tmp_path / "b", env="brax/ant", returns=[3000.0, 2000.0]),
+    ]
+    rows = report(folders, tmp_path / "out", **FAST).comparison.rows
+    assert [row.run.task for row in rows] == ["brax/ant[backend=positional]", "brax/ant"]
+    assert rows[0].normalised.value == pytest.approx(1.0)
+    assert rows[1].normalised is None
+
+
+def test_learning_curves_prefer_evaluations(tmp_path):
+    run = read_run(_run(tmp_path / "run", returns=[10.0, None], evals=3))
+    steps, values = run.curves["eval_return"]
+    np.testing.assert_array_equal(steps, [1000, 2000, 3000])
+    np.testing.assert_allclose(values, [[2, 4, 6], [np.nan] * 3])
+    assert len(run.curves["episode_return"][0]) == 5
+    assert np.isnan(run.curves["episode_return"][1][0, 0])
+    _run(tmp_path / "few", "a2c", evals=1)
+    found = report([tmp_path / "run", tmp_path / "few"], tmp_path / "out", **FAST)
+    assert any("show training episodes" in note for note in found.notes)
+
+
+def test_a_last_line_cut_short_is_forgiven_but_no_other(tmp_path):
+    folder = _run(tmp_path / "run")
+    metrics = folder / "metrics.jsonl"
+    whole = metrics.read_text()
+    metrics.write_text(whole + '{"env_steps": 60')
+    assert len(read_run(folder).curves["eval_return"][0]) == 5
+    metrics.write_text('{"env_steps": 60\n' + whole)
+    with pytest.raises(ReportError, match=r"metrics\.jsonl is damaged: line 1"):
+        read_run(folder)
+    metrics.write_text(whole + '{"env_steps": 6000, "eval_return": [1.0]}\n')
+    with pytest.raises(ReportError, match="line 6: eval_return must have 4 numbers"):
+        read_run(folder)
+    metrics.unlink()
+    assert read_run(folder).curves == {}
+    found = report([folder], tmp_path / "out", **FAST)
+    assert found.notes == ("ppo on CartPole-v1 has no learning curve in its metrics.jsonl.",)
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"eval_return": None}, r"result\.json: eval_return is None; it must be a list"),
+        ({"eval_return": [1.0, "x"]}, "eval_return must be a list with one number"),
+        ({"eval_return": []}, "eval_return must be a list with one number"),
+        ({"eval_return": [None, None]}, "no seed has a finite eval_return"),
+        ({"env_steps": "many"}, "env_steps is 'many'; it must be a whole number"),
+    ],
+)
+def test_wrong_fields_are_named(tmp_path, fields, sentence):
+    folder = _run(tmp_path / "run", **fields)
+    with pytest.raises(ReportError, match=sentence):
+        report([folder], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_folders_without_results_are_refused(tmp_path):
+    folder = _run(tmp_path / "run")
+    result = folder / "result.json"
+    whole = json.loads(result.read_text())
+    result.write_text(json.dumps({k: v for k, v in whole.items() if k != "algorithm"}))
+    with pytest.raises(ReportError, match=r"result\.json lacks the field 'algorithm'"):
+        report([folder], tmp_path / "out")
+    for damaged in (b'{"algorithm": "pp', b"\xff\xfe\x00", b"[1, 2]"):
+        result.write_bytes(damaged)
+        with pytest.raises(ReportError, match=r"run/result\.json is damaged"):
+            report([folder], tmp_path / "out")
+    result.unlink()
+    with pytest.raises(ReportError, match=r"run has no result\.json: its run has not finished"):
+        report([folder], tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ReportError, match="empty holds no finished run"):
+        report([tmp_path / "empty"], tmp_path / "out")
+    with pytest.raises(ReportError, match="nowhere is not a folder"):
+        report([tmp_path / "nowhere"], tmp_path / "out")
+    with pytest.raises(ReportError, match="at least one run folder"):
+        report([], tmp_path / "out")
+
+
+def test_notes_on_single_seeds_and_unequal_training(tmp_path):
+    folders = [
+        _run(tmp_path / "a", "ppo", returns=[1.0]),
+        _run(tmp_path / "b", "a2c", returns=[2.0, 3.0], env_steps=9000),
+    ]
+    found = report(folders, tmp_path / "out", **FAST)
+    assert "ppo on CartPole-v1 has a single seed, so no interval." in found.notes
+    assert "Training lengths differ on CartPole-v1: ppo 5,000, a2c 9,000 steps per seed." in found.notes
+    assert "| ppo | 1 | 5,000 | 1.00 | – |" in found.markdown
+
+
+def test_the_same_folder_twice_is_one_run(tmp_path):
+    folder = _run(tmp_path / "runs/a")
+    found = report([folder, tmp_path / "runs", folder], tmp_path / "out", **FAST)
+    assert len(found.comparison.rows) == 1
+
+
+def test_unwritable_output_is_named(tmp_path):
+    folder = _run(tmp_path / "run")
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ReportError, match=r"cannot write the report to .*file"):
+            report([folder], out, **FAST)
+    assert (tmp_path / "file").read_text() == "mine"

@@ -1,0 +1,75 @@
+"""Evaluation: one whole episode a slot, however long the others take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import probes
+import pytest
+
+from jaxrl_evolve.learners.learner import Learner
+from jaxrl_evolve.learners.ppo import PPOConfig, ppo
+from jaxrl_evolve.networks.actor_critic import NetworkConfig
+from jaxrl_evolve.runs.evaluation import make_evaluation
+from jaxrl_evolve.trajectory import PolicyOutput
+
+
+def counter() -> Learner:
+    """Its memory counts steps since the first, which its action repeats (up to 2)."""
+
+    def act(state: Any, obs: Any, first: Any, memory: Any, key: Any, mode: str = "explore") -> Any:
+        memory = jnp.where(first, 0, memory + 1)
+        return jnp.minimum(memory, 2) if mode == "greedy" else 0 * memory, memory, PolicyOutput(0.0 * memory)
+
+    start = lambda n: jnp.full((n,), 99, jnp.int32)
+    return Learner("counter", lambda key, hp: (), lambda s: s, act, lambda *a: a, start, lambda key: (), ())
+
+
+def _lengths(episodes: int, key: Any, env: Any) -> np.ndarray:
+    """Episode lengths by the script, from the starts that the evaluation draws."""
+    _, key_reset = jax.random.split(key)
+    numbers = np.asarray(
+        jax.vmap(env.reset, (0, None))(jax.random.split(key_reset, episodes), env.params)[1][0]
+    )
+    return numbers % 5 + 1
+
+
+@pytest.mark.parametrize("mode", ["greedy", "sample"])
+def test_every_slot_plays_exactly_one_episode(mode: Any):
+    env, key = probes.scripted_env(), jax.random.key(7)
+    out = jax.jit(make_evaluation(env, counter(), 40, 100, mode))(key, (), env.params)
+    lengths = _lengths(40, key, env)
+    assert set(lengths) == {1, 2, 3, 4, 5}
+    np.testing.assert_array_equal(out.lengths, lengths)
+    assert out.finished.all()
+    by_length = [sum(t + (min(t, 2) if mode == "greedy" else 0) for t in range(n)) for n in range(6)]
+    np.testing.assert_array_equal(out.returns, np.asarray(by_length)[lengths])
+
+
+def test_episodes_longer_than_the_limit_are_cut_and_say_so():
+    env, key = probes.scripted_env(), jax.random.key(8)
+    out = make_evaluation(env, counter(), 40, 3)(key, (), env.params)
+    lengths = _lengths(40, key, env)
+    np.testing.assert_array_equal(out.finished, lengths <= 3)
+    np.testing.assert_array_equal(out.lengths, np.minimum(lengths, 3))
+
+
+def test_greedy_evaluation_needs_no_luck_and_sampling_does():
+    env = probes.probe_env()
+    learner = ppo(env, 4, 4, PPOConfig(network=NetworkConfig(hidden=(8,))))
+    state = learner.init(jax.random.key(0), learner.default_hp)
+    params = jax.tree.map(jnp.float32, probes.PROBES["action"])
+    evaluations = {m: jax.jit(make_evaluation(env, learner, 64, 10, m)) for m in ("greedy", "sample")}
+    greedy = evaluations["greedy"](jax.random.key(1), state, params).returns
+    assert len(set(np.asarray(greedy).tolist())) == 1
+    sampled = evaluations["sample"](jax.random.key(1), state, params).returns
+    assert set(np.asarray(sampled).tolist()) == {-1.0, 1.0}
+
+
+@pytest.mark.parametrize(("episodes", "steps"), [(0, 1), (1, 0)])
+def test_sizes_below_one_are_refused(episodes: int, steps: int):
+    with pytest.raises(ValueError, match="both must be at least 1"):
+        make_evaluation(probes.scripted_env(), counter(), episodes, steps)

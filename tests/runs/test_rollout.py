@@ -1,0 +1,115 @@
+"""What a rollout records, against a plain loop over a scripted environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import probes
+import pytest
+
+from jaxrl_envs.vector import FullResets, OptimisticResets, PoolResets, vectorize
+from jaxrl_evolve.learners.learner import Learner
+from jaxrl_evolve.runs.rollout import rollout
+from jaxrl_evolve.trajectory import PolicyOutput
+
+N, LENGTH = 7, 11
+
+
+def clockwork() -> Learner:
+    """Acts by the observation's time; its memory counts the steps of the episode."""
+
+    def act(state: Any, obs: Any, first: Any, memory: Any, key: Any, mode: str = "explore") -> Any:
+        assert mode == "explore"
+        before = memory
+        memory = jnp.where(first, 0, memory) + 1
+        action = (obs[:, 1].astype(jnp.int32) + state) % 3
+        return action, memory, PolicyOutput(-obs[:, 1], memory=before)
+
+    zeros = lambda n: jnp.zeros((n,), jnp.int32)
+    return Learner("clockwork", lambda key, hp: (), lambda s: s, act, lambda *a: a, zeros, lambda key: (), ())
+
+
+@pytest.mark.parametrize(
+    "resets",
+    [FullResets(), OptimisticResets(2), OptimisticResets(N), PoolResets(3), PoolResets(4, 2)],
+    ids=str,
+)
+def test_flags_and_observations_follow_the_script(resets: Any):
+    env, learner = probes.scripted_env(), clockwork()
+    venv = vectorize(env, N, resets)
+    state = venv.reset(jax.random.key(0), env.params)
+    memory = learner.initial_memory(N)
+
+    @jax.jit
+    def collect(key: Any, state: Any, memory: Any) -> Any:
+        state = venv.refresh(jax.random.fold_in(key, 1), state, env.params)
+        return state.pool, *rollout(key, learner, jnp.int32(2), venv, state, memory, env.params, LENGTH)
+
+    # The loop's own books: where every slot is, what it has collected, and what has been seen.
+    number, time = np.asarray(state.env[0]).copy(), np.zeros(N, int)
+    collected, kinds = np.zeros(N), set()
+    for turn in range(3):
+        before = np.asarray(state.env[0])
+        np.testing.assert_array_equal(before, number)
+        pool, state, memory, t, sums = collect(jax.random.key(turn + 1), state, memory)
+        ended = np.asarray(t.ended)
+        t = jax.tree.map(np.asarray, t)
+        assert t.reward.shape == (LENGTH, N)
+        episodes = returns = lengths = 0
+        for step in range(LENGTH):
+            fresh = []
+            for slot in range(N):
+                terminated, truncated = probes.script(number[slot], time[slot])
+                kinds.add((bool(terminated), bool(truncated)))
+                at = (step, slot)
+                assert t.obs[at].tolist() == [number[slot], time[slot]]
+                assert t.next_obs[at].tolist() == [number[slot], time[slot] + 1]
+                assert t.first[at] == (time[slot] == 0)
+                assert (t.terminated[at], t.truncated[at]) == (terminated, truncated)
+                assert ended[at] == (terminated or truncated)
+                assert t.action[at] == (time[slot] + 2) % 3
+                assert t.reward[at] == time[slot] + t.action[at]
+                assert t.policy.log_prob[at] == -time[slot]
+                assert t.info["number"][at] == number[slot]
+                if time[slot]:  # the memory before a first step is whatever the last episode left
+                    assert t.policy.memory[at] == time[slot]
+                collected[slot] += t.reward[at]
+                time[slot] += 1
+                if terminated or truncated:
+                    episodes, returns = episodes + 1, returns + collected[slot]
+                    lengths += time[slot]
+                    following = t.obs[step + 1, slot] if step + 1 < LENGTH else np.asarray(state.obs)[slot]
+                    number[slot], time[slot], collected[slot] = int(following[0]), 0, 0.0
+                    fresh.append(number[slot])
+            if isinstance(resets, FullResets):
+                assert len(set(fresh)) == len(fresh)
+            elif isinstance(resets, OptimisticResets):
+                assert len(set(fresh)) == min(len(fresh), resets.resets_per_step)
+            else:
+                assert set(fresh) <= set(np.asarray(pool.state[0]).tolist())
+        assert (float(sums.episodes), float(sums.returns), float(sums.lengths)) == (
+            episodes,
+            returns,
+            lengths,
+        )
+        np.testing.assert_array_equal(state.first, time == 0)
+        np.testing.assert_array_equal(state.episode_length, time)
+        np.testing.assert_array_equal(state.episode_return, collected)
+    assert kinds == {(False, False), (True, False), (False, True), (True, True)}
+
+
+def test_rollouts_depend_on_nothing_but_their_key():
+    env, learner = probes.scripted_env(), clockwork()
+    venv = vectorize(env, N)
+    state = venv.reset(jax.random.key(0), env.params)
+    collect = jax.jit(
+        lambda key: rollout(
+            key, learner, jnp.int32(0), venv, state, learner.initial_memory(N), env.params, 8
+        )[2]
+    )
+    one, same, other = collect(jax.random.key(1)), collect(jax.random.key(1)), collect(jax.random.key(2))
+    jax.tree.map(np.testing.assert_array_equal, one, same)
+    assert (np.asarray(one.obs) != np.asarray(other.obs)).any()

@@ -1,0 +1,173 @@
+"""Several processes of one run, on the loopback device: equal to one, and ended together."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from tiny import tiny
+from xla import flags
+
+from jaxrl_evolve.meta.lifetimes import PAIRS
+from jaxrl_evolve.meta.train import check, idle_devices
+from jaxrl_evolve.objectives import load_objective
+from jaxrl_evolve.runs.axes import mesh_for
+from jaxrl_evolve.storage.checkpoint import Checkpoints
+
+LOST = "jaxrl-evolve: another process of this run ended before its work was done"
+WAITING = """
+    import sys, time
+    from jaxrl_evolve.training import hosts
+    hosts.join(sys.argv[1], 2, int(sys.argv[2]))
+    print("joined", flush=True)
+    how = sys.stdin.readline().strip()
+    if how == "part":
+        hosts.part()
+    if how != "wait":
+        sys.exit(hosts.leave(0 if how == "part" else 3))
+    time.sleep(100)
+"""
+WORDS = """meta-train ta-lpg --env chain/delayed-short --generations 12 --population 4 --num-envs 4 --rollout-length 5
+    --horizons.low 2 --horizons.high 3 --settings.width 3 --tests 2 --test-every 10 --fitness.episodes 8
+    --fitness.max-steps 40 --fitness.average 0.5 --hp.learning-rate 0.3 --gradient.lifetimes 2
+    --gradient.inner-updates 2 --persistent.window 2 --sigma 3 --quiet"""
+
+
+def address() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+@pytest.fixture
+def start() -> Iterator[Any]:
+    """Starts processes of so many devices each; none outlives the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(command: list[str], devices: int = 1) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, "XLA_FLAGS": flags(devices)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def ended(process: subprocess.Popen[str], seconds: float) -> tuple[int, str]:
+    """Exit code and output of a process that must end by itself, without what Gloo says when it starts."""
+    output, _ = process.communicate(timeout=seconds)
+    lines = [line for line in output.splitlines(keepends=True) if not line.startswith("[Gloo]")]
+    return process.returncode, "".join(lines)
+
+
+@pytest.mark.parametrize(("how", "victim"), [("killed", 0), ("killed", 1), ("failed", 0), ("done", 1)])
+def test_processes_end_together(how: str, victim: int, start: Any):
+    """A death is noticed at once, and a farewell is none."""
+    where = address()
+    script = textwrap.dedent(WAITING)
+    processes = [start([sys.executable, "-c", script, where, str(i)]) for i in range(2)]
+    for process in processes:
+        assert process.stdout is not None
+        assert "joined\n" in iter(process.stdout.readline, "")
+    gone, left = processes[victim], processes[1 - victim]
+
+    def tell(process: subprocess.Popen[str], word: str) -> None:
+        assert process.stdin is not None
+        process.stdin.write(word + "\n")
+        process.stdin.flush()
+
+    tell(left, "part" if how == "done" else "wait")
+    if how == "killed":
+        time.sleep(0.5)
+        gone.send_signal(signal.SIGKILL)
+    else:
+        tell(gone, "part" if how == "done" else "fail")
+    code, output = ended(left, 60)
+    assert code == (0 if how == "done" else 1), output
+    assert output.count(LOST) == (how != "done"), output
+    assert ended(gone, 60)[0] == {"killed": -signal.SIGKILL, "failed": 3, "done": 0}[how]
+
+
+def rows(out: Any) -> list[dict[str, Any]]:
+    lines = (out / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("estimator", ["es", "meta-gradient", "pes"])
+def test_a_process_is_killed_and_the_run_resumes_to_the_numbers_of_one_process(
+    estimator: str, tmp_path: Any, start: Any
+):
+    command = [sys.executable, "-m", "jaxrl_evolve"]
+    words = [*WORDS.split(), "--estimator", estimator, "--out"]
+    alone = start([*command, *words, str(tmp_path / "one")], devices=2)
+
+    def pair(*words: str) -> list[subprocess.Popen[str]]:
+        cluster = ["--coordinator", address(), "--processes", "2", "--process-id"]
+        return [start([*command, *words, *cluster, str(i)]) for i in range(2)]
+
+    out = tmp_path / "two"
+    left, victim = pair(*words, str(out))
+    while not (out / "metrics.jsonl").exists() or len(rows(out)) < 3:
+        assert left.poll() is None and victim.poll() is None, ended(left, 60)
+        time.sleep(0.02)
+    victim.kill()
+    code, output = ended(left, 60)
+    assert code == 1 and output.startswith(LOST) and output.count("\n") == 1, output
+    victim.communicate()
+    assert not (out / "objective.npz").exists()
+    with Checkpoints(out / "checkpoints") as checkpoints:
+        assert checkpoints.steps()
+        for step in checkpoints.steps():
+            checkpoints.verify(step)
+    for process in pair("resume", str(out), "--quiet"):
+        code, output = ended(process, 900)
+        assert code == 0, output
+    code, output = ended(alone, 900)
+    assert code == 0, output
+    one, two = load_objective(tmp_path / "one").eta, load_objective(out).eta
+    for name, leaf in one.items():
+        np.testing.assert_array_equal(two[name], leaf)
+        assert np.abs(leaf).max() > 0 or "time" in name
+    assert rows(out) == rows(tmp_path / "one")
+    assert json.loads((out / "result.json").read_text())["device"]["processes"] == 2
+
+
+def test_a_population_that_devices_do_not_divide(monkeypatch: Any):
+    """One process uses as many devices as fit, and says so; several refuse, since each must have a share."""
+    config = tiny(evolution={"population": 6})
+    mesh = mesh_for(PAIRS, config.agents)
+    assert mesh is not None and mesh.size == 3
+    said = "3 of 8 devices are used: there are 3 pairs (half the population), not a multiple of 8"
+    assert idle_devices(config, mesh) == said
+    even = tiny(evolution={"population": 32})
+    assert idle_devices(even, mesh_for(PAIRS, even.agents)) == ""
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    check(even)
+    with pytest.raises(
+        ValueError, match=r"3 pairs \(half the population\) and 8 devices on 2 processes; the"
+    ):
+        check(config)
+    with pytest.raises(ValueError, match=r"there are 3 gradient.lifetimes and 8 devices on 2 processes"):
+        check(tiny(estimator="meta-gradient", gradient={"lifetimes": 3}))

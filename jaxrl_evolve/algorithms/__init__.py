@@ -1,0 +1,1 @@
+"""What `train` can be asked for by name."""

@@ -1,0 +1,1 @@
+"""Curricula: which tasks come next."""

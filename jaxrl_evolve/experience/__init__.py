@@ -1,0 +1,1 @@
+"""What is made of trajectories: returns, normalisation, minibatches."""

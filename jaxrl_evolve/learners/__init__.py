@@ -1,0 +1,1 @@
+"""Learners: pure functions over a state, see `learners.learner`."""

@@ -1,0 +1,1 @@
+"""What runs came to: statistics, scores, figures, reports."""

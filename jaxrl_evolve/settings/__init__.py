@@ -1,0 +1,1 @@
+"""Settings in general: nested dataclasses, dotted fields, grids, names, entry points."""

@@ -1,1 +1,1 @@
-"""How a run goes: the compiled chunk, the host loop around it, and what a run leaves on disk."""
+"""Training of agents: from a configuration to a run folder."""

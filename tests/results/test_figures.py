@@ -171,7 +171,7 @@ def test_matplotlib_comes_late_and_pyplot_never(tmp_path):
     """In a fresh process: importing figures imports no matplotlib, drawing changes no global setting."""
     code = (
         "import sys, numpy as np\n"
-        "from jaxrl_evolve import figures\n"
+        "from jaxrl_evolve.results import figures\n"
         "assert 'matplotlib' not in sys.modules\n"
         f"figures.learning_curves([figures.Curve('a', np.arange(3), np.ones((2, 3)))], r'{tmp_path / 'c.png'}')\n"
         "import matplotlib\n"

@@ -1,0 +1,1 @@
+"""One run as pure functions: acting, evaluating, updating; and axes of many runs."""

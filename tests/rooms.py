@@ -30,7 +30,7 @@ ORDER = (
         "results",
         "runs",
     ),
-    *("training", "curricula", "preferences", "generation", "meta", "meta_test", "command"),
+    *("curricula", "training", "preferences", "generation", "meta", "meta_test", "command"),
 )
 """The rooms from the ground up: one imports only such as stand before it."""
 

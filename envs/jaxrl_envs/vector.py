@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -112,18 +113,21 @@ class VectorEnv(NamedTuple):
         env: the environment.
         num_envs: ``N``.
         reset: ``(key, params) -> VectorState``.
-        step: ``(key, state, action [N, ...], params) -> (VectorState, VectorStep)``.
+        step: ``(key, state, action [N, ...], params, next_params=None) -> (VectorState, VectorStep)``; slots
+            whose episode ended continue on ``next_params``, on ``params`` if none are given.
         refresh: ``(key, state, params) -> VectorState``; call once per rollout (renews a pool, else free).
+        params_per_slot: whether leaves of ``params`` lead with ``[N]``.
     """
 
     env: Env
     num_envs: int
     reset: Callable[[jax.Array, Any], VectorState]
-    step: Callable[[jax.Array, VectorState, Any, Any], tuple[VectorState, VectorStep]]
+    step: Callable[..., tuple[VectorState, VectorStep]]
     refresh: Callable[[jax.Array, VectorState, Any], VectorState]
+    params_per_slot: bool = False
 
 
-def _choose(mask: jax.Array, new: Any, old: Any) -> Any:
+def choose(mask: jax.Array, new: Any, old: Any) -> Any:
     """Leafwise ``new`` where ``mask`` [N] else ``old``, for leaves ``[N, ...]``."""
 
     def leaf(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -174,73 +178,99 @@ def vectorize(
             "policies share starts between slots"
         )
     params_axis = 0 if params_per_slot else None
-    reset_slots = jax.vmap(env.reset, in_axes=(0, params_axis))
-    step_slots = jax.vmap(env.step, in_axes=(0, 0, 0, params_axis))
+    slots = _Slots(
+        num_envs,
+        resets,
+        jax.vmap(env.reset, in_axes=(0, params_axis)),
+        jax.vmap(env.step, in_axes=(0, 0, 0, params_axis)),
+    )
+    return VectorEnv(
+        env,
+        num_envs,
+        partial(_reset, slots),
+        partial(_step, slots),
+        partial(_refresh, slots),
+        params_per_slot,
+    )
 
-    def reset(key: jax.Array, params: Any) -> VectorState:
-        key_slots, key_pool = jax.random.split(key)
-        obs, state = reset_slots(jax.random.split(key_slots, num_envs), params)
-        pool: Any = ()
-        if isinstance(resets, PoolResets):
-            pool = Pool(
-                *reset_slots(jax.random.split(key_pool, resets.size), params), jnp.zeros((), jnp.int32)
-            )
-        return VectorState(
-            env=state,
-            obs=obs,
-            first=jnp.ones((num_envs,), bool),
-            episode_return=jnp.zeros((num_envs,), jnp.float32),
-            episode_length=jnp.zeros((num_envs,), jnp.int32),
-            pool=pool,
-        )
 
-    def starts(keys: jax.Array, ended: jax.Array, pool: Any, params: Any) -> tuple[Any, Any]:
-        """Observations and states ``[N, ...]`` for the slots in ``ended`` to continue from."""
-        match resets:
-            case FullResets():
-                return reset_slots(keys, params)
-            case OptimisticResets(resets_per_step=k):
-                fresh = _as_many_as_needed(reset_slots, jax.random.split(keys[0], k), ended.sum(), params)
-                turn = (jnp.cumsum(ended, dtype=jnp.int32) - 1) % k
-                return jax.tree.map(lambda x: x[turn], fresh)
-            case PoolResets(size=m):
-                drawn = jax.random.randint(keys[0], (num_envs,), 0, m, jnp.int32)
-                return jax.tree.map(lambda x: x[drawn], (pool.obs, pool.state))
+class _Slots(NamedTuple):
+    """How many slots there are, what ended ones continue with, and the environment's functions over them."""
 
-    def step(key: jax.Array, state: VectorState, action: Any, params: Any) -> tuple[VectorState, VectorStep]:
-        keys_step, keys_reset = jax.random.split(key, (2, num_envs))  # in one draw: this is a hot loop
-        out = computed_once(step_slots(keys_step, state.env, action, params))
-        ended = out.terminated | out.truncated
-        obs, env_state = _choose(ended, starts(keys_reset, ended, state.pool, params), (out.obs, out.state))
-        episode_return = state.episode_return + out.reward
-        episode_length = state.episode_length + 1
-        carried = VectorState(
-            env=env_state,
-            obs=obs,
-            first=ended,
-            episode_return=jnp.where(ended, 0.0, episode_return),
-            episode_length=jnp.where(ended, 0, episode_length),
-            pool=state.pool,
-        )
-        seen = VectorStep(
-            out.obs, out.reward, out.terminated, out.truncated, out.info, episode_return, episode_length
-        )
-        return carried, seen
+    count: int
+    resets: ResetPolicy
+    reset: Callable[[jax.Array, Any], tuple[Any, Any]]
+    step: Callable[[jax.Array, Any, Any, Any], Any]
 
-    def refresh(key: jax.Array, state: VectorState, params: Any) -> VectorState:
-        if not (isinstance(resets, PoolResets) and resets.renew):
-            return state
-        obs, env_state = reset_slots(jax.random.split(key, resets.renew), params)
-        places = (state.pool.cursor + jnp.arange(resets.renew, dtype=jnp.int32)) % resets.size
-        put = lambda old, new: jax.tree.map(lambda x, y: x.at[places].set(y), old, new)
-        pool = Pool(
-            put(state.pool.obs, obs),
-            put(state.pool.state, env_state),
-            (state.pool.cursor + resets.renew) % resets.size,
-        )
-        return state._replace(pool=pool)
 
-    return VectorEnv(env, num_envs, reset, step, refresh)
+def _reset(slots: _Slots, key: jax.Array, params: Any) -> VectorState:
+    key_slots, key_pool = jax.random.split(key)
+    obs, state = slots.reset(jax.random.split(key_slots, slots.count), params)
+    pool: Any = ()
+    if isinstance(slots.resets, PoolResets):
+        stored = slots.reset(jax.random.split(key_pool, slots.resets.size), params)
+        pool = Pool(*stored, jnp.zeros((), jnp.int32))
+    return VectorState(
+        env=state,
+        obs=obs,
+        first=jnp.ones((slots.count,), bool),
+        episode_return=jnp.zeros((slots.count,), jnp.float32),
+        episode_length=jnp.zeros((slots.count,), jnp.int32),
+        pool=pool,
+    )
+
+
+def _starts(slots: _Slots, keys: jax.Array, ended: jax.Array, pool: Any, params: Any) -> tuple[Any, Any]:
+    """Observations and states ``[N, ...]`` for the slots in ``ended`` to continue from."""
+    match slots.resets:
+        case FullResets():
+            return slots.reset(keys, params)
+        case OptimisticResets(resets_per_step=k):
+            fresh = _as_many_as_needed(slots.reset, jax.random.split(keys[0], k), ended.sum(), params)
+            turn = (jnp.cumsum(ended, dtype=jnp.int32) - 1) % k
+            return jax.tree.map(lambda x: x[turn], fresh)
+        case PoolResets(size=m):
+            drawn = jax.random.randint(keys[0], (slots.count,), 0, m, jnp.int32)
+            return jax.tree.map(lambda x: x[drawn], (pool.obs, pool.state))
+
+
+def _step(
+    slots: _Slots, key: jax.Array, state: VectorState, action: Any, params: Any, next_params: Any = None
+) -> tuple[VectorState, VectorStep]:
+    keys_step, keys_reset = jax.random.split(key, (2, slots.count))  # in one draw: this is a hot loop
+    out = computed_once(slots.step(keys_step, state.env, action, params))
+    ended = out.terminated | out.truncated
+    starts = _starts(slots, keys_reset, ended, state.pool, params if next_params is None else next_params)
+    obs, env_state = choose(ended, starts, (out.obs, out.state))
+    episode_return = state.episode_return + out.reward
+    episode_length = state.episode_length + 1
+    carried = VectorState(
+        env=env_state,
+        obs=obs,
+        first=ended,
+        episode_return=jnp.where(ended, 0.0, episode_return),
+        episode_length=jnp.where(ended, 0, episode_length),
+        pool=state.pool,
+    )
+    seen = VectorStep(
+        out.obs, out.reward, out.terminated, out.truncated, out.info, episode_return, episode_length
+    )
+    return carried, seen
+
+
+def _refresh(slots: _Slots, key: jax.Array, state: VectorState, params: Any) -> VectorState:
+    resets = slots.resets
+    if not (isinstance(resets, PoolResets) and resets.renew):
+        return state
+    obs, env_state = slots.reset(jax.random.split(key, resets.renew), params)
+    places = (state.pool.cursor + jnp.arange(resets.renew, dtype=jnp.int32)) % resets.size
+    put = lambda old, new: jax.tree.map(lambda x, y: x.at[places].set(y), old, new)
+    pool = Pool(
+        put(state.pool.obs, obs),
+        put(state.pool.state, env_state),
+        (state.pool.cursor + resets.renew) % resets.size,
+    )
+    return state._replace(pool=pool)
 
 
 def resets_from_name(name: str) -> ResetPolicy:

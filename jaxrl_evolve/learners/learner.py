@@ -3,16 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
 from jaxtyping import Array
 
-from jaxrl_evolve.trajectory import PolicyOutput
+from jaxrl_evolve.clock import Clock
+from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 
 Mode = Literal["explore", "sample", "greedy"]
 """How to act: ``explore`` records what training needs; ``sample`` draws and ``greedy`` takes the mode
 of the policy for evaluation."""
+
+
+class Act(Protocol):
+    """How a learner acts in ``N`` environments at once."""
+
+    def __call__(
+        self, actor: Any, obs: Any, first: Array, memory: Any, key: Array, /, mode: Mode = "explore"
+    ) -> tuple[Any, Any, PolicyOutput]:
+        """One step.
+
+        Args:
+            actor: what `Learner.actor` took out of the state.
+            obs: leaves ``[N, ...]``.
+            first: bool ``[N]``; memory is cleared where it is set, before ``obs`` is read.
+            memory: leaves ``[N, ...]``, or ``()``.
+            key: typed key.
+            mode: static.
+
+        Returns:
+            The action ``[N, ...]``, the new memory, and what the policy says of them, leaves ``[N, ...]``.
+        """
+        ...
+
+
+class Update(Protocol):
+    """How a learner learns from a rollout."""
+
+    def __call__(
+        self, key: Array, state: Any, trajectory: Trajectory, hp: Any, eta: Any, clock: Clock, /
+    ) -> tuple[Any, dict[str, Array]]:
+        """One update.
+
+        Args:
+            key: typed key.
+            state: the learner's state.
+            trajectory: leaves ``[T, N, ...]``.
+            hp: traced hyperparameters.
+            eta: parameters of the objective.
+            clock: how far the run is, before this update.
+
+        Returns:
+            The new state, and metrics: float32 scalars with the same keys on every call, among them ``loss``,
+            which is not finite if the update is not to be trusted.
+        """
+        ...
+
+
+class UpdateFromStore(Protocol):
+    """How a learner with a `Store` learns: like `Update`, with the store, which has the rollout in it already."""
+
+    def __call__(
+        self, key: Array, state: Any, trajectory: Trajectory, hp: Any, eta: Any, clock: Clock, store: Any, /
+    ) -> tuple[Any, dict[str, Array], Any]:
+        """One update; returns state, metrics and the store, with what was written back to it (priorities)."""
+        ...
+
+
+class Store(NamedTuple):
+    """Experience that a learner keeps from update to update, such as a replay buffer.
+
+    It lies beside the learner's state, not in it. An update that is not to be trusted is rolled back, for which the
+    old state is needed beside the new: of a large buffer that would be a copy at every update. What happened is a
+    fact, and needs no rollback.
+
+    Attributes:
+        init: ``example -> store``; the example is a `Trajectory` of shapes and dtypes (`jax.ShapeDtypeStruct`),
+            leaves ``[T, N, ...]``, as it will be added.
+        add: ``(store, trajectory) -> store``. It must write in place what it is given, so that its cost does not
+            depend on the store's size.
+    """
+
+    init: Callable[[Any], Any]
+    add: Callable[[Any, Trajectory], Any]
 
 
 class Learner(NamedTuple):
@@ -22,21 +96,20 @@ class Learner(NamedTuple):
         name: for reports.
         init: ``(key, hp) -> state``.
         actor: ``state -> actor``, the part of the state that acting reads; taken once per rollout.
-        act: ``(actor, obs [N, ...], first [N], memory, key, mode) -> (action [N, ...], memory,
-            PolicyOutput with leaves [N, ...])``. ``mode`` is static.
-        update: ``(key, state, trajectory [T, N, ...], hp, eta, clock) -> (state, metrics)``; metrics is a dict
-            of float32 scalars with the same keys on every call, among them ``loss``, which is not finite if
-            the update is not to be trusted.
+        act: see `Act`.
+        update: see `Update`; `UpdateFromStore` where there is a store.
         initial_memory: ``num_envs -> memory`` before the first observation of an episode.
         init_objective: ``key -> eta``, parameters of the objective it was built with.
         default_hp: the traced hyperparameters, a pytree of float32 scalars.
+        store: what it keeps of its experience, if it does.
     """
 
     name: str
     init: Callable[[jax.Array, Any], Any]
     actor: Callable[[Any], Any]
-    act: Callable[..., tuple[Any, Any, PolicyOutput]]
-    update: Callable[..., tuple[Any, dict[str, Array]]]
+    act: Act
+    update: Update | UpdateFromStore
     initial_memory: Callable[[int], Any]
     init_objective: Callable[[jax.Array], Any]
     default_hp: Any
+    store: Store | None = None

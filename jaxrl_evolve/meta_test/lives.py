@@ -60,9 +60,10 @@ class LifeInputs(NamedTuple):
 
 def with_update_norm(learner: Learner) -> Learner:
     """A learner that also reports ``update_norm``, the Euclidean length of each change of its parameters."""
+    learn: Any = learner.update
 
     def update(key: Array, state: Any, trajectory: Any, hp: Any, eta: Any, clock: Any) -> Any:
-        after, metrics = learner.update(key, state, trajectory, hp, eta, clock)
+        after, metrics = learn(key, state, trajectory, hp, eta, clock)
         squares = jax.tree.map(lambda new, old: jnp.square(new - old).sum(), after.params, state.params)
         return after, {**metrics, "update_norm": jnp.sqrt(sum(jax.tree.leaves(squares), jnp.float32(0.0)))}
 

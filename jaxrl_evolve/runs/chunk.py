@@ -7,6 +7,7 @@ argument, so seeds, hyperparameters, objectives and environment parameters are a
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +18,11 @@ from jaxtyping import Array, Int
 from jaxrl_envs.vector import VectorEnv, VectorState
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.learners.learner import Learner
-from jaxrl_evolve.runs.rollout import EpisodeSums, rollout
+from jaxrl_evolve.runs.rollout import EpisodeSums, Played, rollout, rollout_on_tasks
+from jaxrl_evolve.runs.tasks import Assignment, Curriculum, Tasks, assign, propose
+from jaxrl_evolve.trajectory import Trajectory
+
+_TASKS = 0x5441534B  # sets the randomness of a curriculum apart from the agent's
 
 
 @struct.dataclass
@@ -32,6 +37,11 @@ class TrainState:
         updates: updates made, int32 scalar. Environment steps are counted by the host, in Python integers.
         diverged: int32 scalar, the update at which the loss was first not finite, or -1. From then on the
             learner keeps its last good state.
+        store: what the learner keeps of its experience (`learners.learner.Store`), or ``()``.
+        tasks: the curriculum and the slots' tasks (`runs.tasks.Tasks`), or ``()``.
+
+    Store and tasks are facts: a run that diverges keeps its learner's last good state, but not theirs. Guarding a
+    state means to hold the old one beside the new, which would copy a large store at every update.
     """
 
     learner: Any
@@ -40,6 +50,8 @@ class TrainState:
     key: Array
     updates: Int[Array, ""]
     diverged: Int[Array, ""]
+    store: Any = ()
+    tasks: Any = ()
 
 
 class Chunk(NamedTuple):
@@ -60,10 +72,40 @@ class Chunk(NamedTuple):
     steps_per_update: int
 
 
+class Lived(NamedTuple):
+    """What came of a rollout on tasks: the outcome that `Curriculum.record` is given.
+
+    Attributes:
+        proposed: the tasks that were proposed before it.
+        played: what was seen; ``trajectory.task`` is the number of the task of every step.
+        learner: state of the learner that acted.
+        metrics: of the update that was made from it.
+    """
+
+    proposed: Assignment
+    played: Played
+    learner: Any
+    metrics: dict[str, Array]
+
+
+class _Experience(NamedTuple):
+    """A rollout, and the slots and tasks after it."""
+
+    envs: VectorState
+    memory: Any
+    played: Played
+    tasks: Any
+    proposed: Assignment | None = None
+
+
+Update = Callable[[TrainState, Any, Any, Any, Array], tuple[TrainState, dict[str, Array], EpisodeSums]]
+"""``(state, hp, eta, env_params, horizon) -> (state, metrics, ended episodes)``, one update of one run."""
+
+
 def make_update(
-    learner: Learner, venv: VectorEnv, rollout_length: int
-) -> Callable[[TrainState, Any, Any, Any, Array], tuple[TrainState, dict[str, Array], EpisodeSums]]:
-    """One update of one run, ``(state, hp, eta, env_params, horizon) -> (state, metrics, ended episodes)``.
+    learner: Learner, venv: VectorEnv, rollout_length: int, curriculum: Curriculum | None = None
+) -> Update:
+    """One update of one run.
 
     It can be differentiated with respect to ``eta`` and to the learner's state: through the learner's
     update, not through what happened, which is a fact.
@@ -72,50 +114,133 @@ def make_update(
         learner: built for ``venv.num_envs`` environments.
         venv: the environments.
         rollout_length: steps per environment ``T``.
+        curriculum: what chooses the slots' tasks; ``venv`` then takes parameters per slot.
+
+    Raises:
+        ValueError: a curriculum with slots that share their parameters, or the other way round.
     """
+    _check_slots(venv, curriculum)
     steps_per_update = venv.num_envs * rollout_length
+
+    def experience(key: Array, state: TrainState, env_params: Any) -> _Experience:
+        acting = (key, learner, state.learner, venv)
+        if curriculum is None:
+            seen = rollout(*acting, state.envs, state.memory, env_params, rollout_length)
+            envs, memory, trajectory, episodes = jax.lax.stop_gradient(seen)
+            return _Experience(envs, memory, Played(trajectory, episodes), state.tasks)
+        key_tasks = jax.random.fold_in(state.key, _TASKS)
+        tasks, envs, proposed = _proposed(curriculum, venv, key_tasks, state, env_params)
+        envs, memory, running, played = jax.lax.stop_gradient(
+            rollout_on_tasks(*acting, envs, state.memory, tasks.running, proposed, rollout_length)
+        )
+        return _Experience(envs, memory, played, replace(tasks, running=running), proposed)
 
     def one_update(
         state: TrainState, hp: Any, eta: Any, env_params: Any, horizon: Array
     ) -> tuple[TrainState, dict[str, Array], EpisodeSums]:
         key, key_pool, key_rollout, key_update = jax.random.split(state.key, 4)
-        envs = venv.refresh(key_pool, state.envs, env_params)
-        envs, memory, trajectory, episodes = jax.lax.stop_gradient(
-            rollout(key_rollout, learner, state.learner, venv, envs, state.memory, env_params, rollout_length)
-        )
+        state = replace(state, envs=venv.refresh(key_pool, state.envs, env_params))
+        seen = experience(key_rollout, state, env_params)
+        trajectory = seen.played.trajectory
         clock = Clock.at(state.updates * float(steps_per_update), horizon * float(steps_per_update))
-        updated, metrics = learner.update(key_update, state.learner, trajectory, hp, eta, clock)
+        updated, metrics, store = _learn(learner, key_update, state, trajectory, hp, eta, clock)
+        tasks = seen.tasks
+        if curriculum is not None:
+            tasks, facts = _recorded(curriculum, seen, state.learner, metrics)
+            metrics = metrics | facts
         good = jnp.isfinite(metrics["loss"]) & (state.diverged < 0)
         kept = jax.tree.map(lambda new, old: jnp.where(good, new, old), updated, state.learner)
         diverged = jnp.where(good | (state.diverged >= 0), state.diverged, state.updates)
-        return TrainState(kept, envs, memory, key, state.updates + 1, diverged), metrics, episodes
+        after = TrainState(kept, seen.envs, seen.memory, key, state.updates + 1, diverged, store, tasks)
+        return after, metrics, seen.played.episodes
 
     return one_update
 
 
-def make_chunk(learner: Learner, venv: VectorEnv, rollout_length: int) -> Chunk:
+def _check_slots(venv: VectorEnv, curriculum: Curriculum | None) -> None:
+    if venv.params_per_slot != (curriculum is not None):
+        needs = "parameters per slot" if curriculum else "one set of parameters for all slots"
+        raise ValueError(
+            f"params_per_slot is {venv.params_per_slot}, but {'a' if curriculum else 'no'} curriculum needs {needs}"
+        )
+
+
+def _learn(
+    learner: Learner, key: Array, state: TrainState, trajectory: Trajectory, hp: Any, eta: Any, clock: Clock
+) -> tuple[Any, dict[str, Array], Any]:
+    """The learner's update; the store has the trajectory in it before, so that it may be learned from at once."""
+    update: Any = learner.update
+    if learner.store is None:
+        return *update(key, state.learner, trajectory, hp, eta, clock), state.store
+    store = learner.store.add(state.store, trajectory)
+    return update(key, state.learner, trajectory, hp, eta, clock, store)
+
+
+def _proposed(
+    curriculum: Curriculum, venv: VectorEnv, key: Array, state: TrainState, env_params: Any
+) -> tuple[Tasks, VectorState, Assignment]:
+    """The curriculum's proposals, taken up at once where episodes begin with the rollout."""
+    key_propose, key_reset = jax.random.split(key)
+    running = state.tasks.running
+    choice, proposed = propose(
+        curriculum, venv.env, key_propose, state.tasks.curriculum, running.number, env_params
+    )
+    if not curriculum.restart:
+        return Tasks(choice, running), state.envs, proposed
+    return Tasks(choice, proposed), venv.reset(key_reset, proposed.params), proposed
+
+
+def _recorded(
+    curriculum: Curriculum, seen: _Experience, learner_state: Any, metrics: dict[str, Array]
+) -> tuple[Tasks, dict[str, Array]]:
+    """The curriculum once it knows what came of its proposals, and its metrics."""
+    assert seen.proposed is not None
+    lived = Lived(seen.proposed, seen.played, learner_state, metrics)
+    state = curriculum.record(seen.tasks.curriculum, lived)
+    facts = {f"curriculum_{name}": value for name, value in curriculum.metrics(state).items()}
+    return replace(seen.tasks, curriculum=state), facts
+
+
+def make_chunk(
+    learner: Learner, venv: VectorEnv, rollout_length: int, curriculum: Curriculum | None = None
+) -> Chunk:
     """Tie a learner to its environments.
 
     Args:
         learner: built for ``venv.num_envs`` environments.
         venv: the environments.
         rollout_length: steps per environment and update ``T``.
+        curriculum: what chooses the slots' tasks; ``venv`` then takes parameters per slot.
+
+    Raises:
+        ValueError: a curriculum with slots that share their parameters, or the other way round.
     """
     steps_per_update = venv.num_envs * rollout_length
 
     def init(key: Array, hp: Any, env_params: Any) -> TrainState:
+        tasks: Any = ()
+        if curriculum is not None:
+            tasks = assign(
+                curriculum, venv.env, jax.random.fold_in(key, _TASKS), env_params, venv.num_envs
+            )
+            env_params = tasks.running.params
         key, key_learner, key_envs = jax.random.split(key, 3)
-        return TrainState(
+        state = TrainState(
             learner=learner.init(key_learner, hp),
             envs=venv.reset(key_envs, env_params),
             memory=learner.initial_memory(venv.num_envs),
             key=key,
             updates=jnp.zeros((), jnp.int32),
             diverged=jnp.full((), -1, jnp.int32),
+            tasks=tasks,
         )
+        if learner.store is None:
+            return state
+        example = jax.eval_shape(lambda state: _example(learner, venv, state, env_params, rollout_length), state)
+        return replace(state, store=learner.store.init(example))
 
     # Traced once though called twice below: for its shapes, then in the loop.
-    one_update = jax.jit(make_update(learner, venv, rollout_length))
+    one_update = jax.jit(make_update(learner, venv, rollout_length, curriculum))
 
     def run(
         state: TrainState, hp: Any, eta: Any, env_params: Any, horizon: Array, updates: Array
@@ -137,3 +262,13 @@ def make_chunk(learner: Learner, venv: VectorEnv, rollout_length: int) -> Chunk:
         return state, metrics
 
     return Chunk(init, run, steps_per_update)
+
+
+def _example(
+    learner: Learner, venv: VectorEnv, state: TrainState, env_params: Any, length: int
+) -> Trajectory:
+    """A trajectory as it will be added to the learner's store; only its shapes are wanted."""
+    start = (state.key, learner, state.learner, venv, state.envs, state.memory)
+    if not venv.params_per_slot:
+        return rollout(*start, env_params, length)[2]
+    return rollout_on_tasks(*start, state.tasks.running, state.tasks.running, length)[3].trajectory

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from jaxrl_envs.vector import VectorEnv, VectorState
+from jaxrl_envs.vector import VectorEnv, VectorState, choose
 from jaxrl_evolve.learners.learner import Learner
+from jaxrl_evolve.runs.tasks import Assignment
 from jaxrl_evolve.trajectory import Trajectory
 
 
@@ -33,6 +35,22 @@ class EpisodeSums:
 
     def __add__(self, other: EpisodeSums) -> EpisodeSums:
         return jax.tree.map(jnp.add, self, other)
+
+
+class Played(NamedTuple):
+    """What was seen in a rollout.
+
+    Attributes:
+        trajectory: leaves ``[T, N, ...]``.
+        episodes: sums over the episodes that ended.
+        episode_return: float32 ``[T, N]``, reward of the running episode up to and with this step.
+        episode_length: int32 ``[T, N]``, its steps.
+    """
+
+    trajectory: Trajectory
+    episodes: EpisodeSums
+    episode_return: Float[Array, "T N"] | None = None
+    episode_length: Int[Array, "T N"] | None = None
 
 
 def rollout(
@@ -65,26 +83,83 @@ def rollout(
 
     def step(carry: tuple[VectorState, Any], keys: Array) -> tuple[Any, Any]:
         state, memory = carry
-        action, next_memory, policy = learner.act(
-            actor, state.obs, state.first, memory, keys[0], mode="explore"
-        )
-        next_state, seen = venv.step(keys[1], state, action, env_params)
-        transition = Trajectory(
-            obs=state.obs,
-            action=action,
-            reward=seen.reward,
-            terminated=seen.terminated,
-            truncated=seen.truncated,
-            first=state.first,
-            next_obs=seen.next_obs,
-            policy=policy,
-            info=seen.info,
-        )
-        return (next_state, next_memory), transition
+        state, memory, seen = _act(keys, learner, actor, venv, state, memory, env_params)
+        return (state, memory), seen.transition
 
     keys = jax.random.split(key, (length, 2))
     (after, memory), trajectory = jax.lax.scan(step, (venv_state, memory), keys)
     return after, memory, trajectory, _ended_episodes(venv_state, after, trajectory)
+
+
+def rollout_on_tasks(
+    key: Array,
+    learner: Learner,
+    learner_state: Any,
+    venv: VectorEnv,
+    venv_state: VectorState,
+    memory: Any,
+    running: Assignment,
+    proposed: Assignment,
+    length: int,
+) -> tuple[VectorState, Any, Assignment, Played]:
+    """Like `rollout`, every slot on a task of its own.
+
+    Args:
+        key, learner, learner_state, venv, venv_state, memory, length: as in `rollout`; ``venv`` takes parameters
+            per slot.
+        running: tasks of the running episodes.
+        proposed: tasks that slots go over to where their episodes end.
+
+    Returns:
+        The slots' new state, the policy's new memory, the tasks of the episodes that then run, and what was seen.
+    """
+    actor = learner.actor(learner_state)
+
+    def step(carry: tuple[VectorState, Any, Assignment], keys: Array) -> tuple[Any, Any]:
+        state, memory, running = carry
+        state, memory, seen = _act(keys, learner, actor, venv, state, memory, running.params, proposed.params)
+        transition = replace(seen.transition, task=running.number)
+        running = choose(transition.ended, proposed, running)
+        return (state, memory, running), (transition, seen.episode_return, seen.episode_length)
+
+    keys = jax.random.split(key, (length, 2))
+    (after, memory, running), seen = jax.lax.scan(step, (venv_state, memory, running), keys)
+    trajectory, returns, lengths = seen
+    ended = _ended_episodes(venv_state, after, trajectory)
+    return after, memory, running, Played(trajectory, ended, returns, lengths)
+
+
+class _Seen(NamedTuple):
+    transition: Trajectory
+    episode_return: Array
+    episode_length: Array
+
+
+def _act(
+    keys: Array,
+    learner: Learner,
+    actor: Any,
+    venv: VectorEnv,
+    state: VectorState,
+    memory: Any,
+    params: Any,
+    next_params: Any = None,
+) -> tuple[VectorState, Any, _Seen]:
+    """One step of every slot."""
+    action, next_memory, policy = learner.act(actor, state.obs, state.first, memory, keys[0], mode="explore")
+    next_state, seen = venv.step(keys[1], state, action, params, next_params)
+    transition = Trajectory(
+        obs=state.obs,
+        action=action,
+        reward=seen.reward,
+        terminated=seen.terminated,
+        truncated=seen.truncated,
+        first=state.first,
+        next_obs=seen.next_obs,
+        policy=policy,
+        info=seen.info,
+    )
+    return next_state, next_memory, _Seen(transition, seen.episode_return, seen.episode_length)
 
 
 def _ended_episodes(before: VectorState, after: VectorState, trajectory: Trajectory) -> EpisodeSums:

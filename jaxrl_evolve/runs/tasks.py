@@ -1,0 +1,120 @@
+"""Which tasks the slots of a run live on: the seat of a curriculum in the chunk.
+
+A task is a number and parameters of the environment. Before each rollout a curriculum proposes one for every slot; a
+slot takes it up when its episode ends (and again at each further end), or at once, if episodes are to begin with
+the rollout. After the rollout the curriculum is told what came of it.
+
+The interface is the same wherever tasks are chosen. In meta-training the openings are whole lives of agents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Bool, Int
+
+from jaxrl_envs.contract import Env
+
+NEW = -1
+"""Number of a task that the curriculum does not know by number (yet)."""
+
+
+@struct.dataclass
+class Assignment:
+    """Tasks of ``n`` slots.
+
+    Attributes:
+        number: int32 ``[n]``: of an arm or a level, as its curriculum counts, or `NEW`.
+        params: leaves ``[n, ...]``.
+    """
+
+    number: Int[Array, " n"]
+    params: Any
+
+
+class Openings(NamedTuple):
+    """What tasks are wanted for.
+
+    Attributes:
+        drawn: leaves ``[n, ...]``, the tasks that would be taken without a curriculum: drawn by the environment
+            (`Env.sample_params`), or the one that there is. Drawing them costs nothing where nobody reads them.
+        wanted: bool ``[n]``, who takes a task; proposals for others are ignored.
+        playing: int32 ``[n]``, numbers of the tasks that are being played, or `NEW`.
+    """
+
+    drawn: Any
+    wanted: Bool[Array, " n"]
+    playing: Int[Array, " n"]
+
+
+class Curriculum(NamedTuple):
+    """A choice of tasks, as pure functions over a state pytree of fixed shapes and dtypes.
+
+    Attributes:
+        init: ``key -> state``.
+        propose: ``(key, state, Openings) -> (state, Assignment)``, for ``n`` openings.
+        record: ``(state, outcome) -> state``. What an outcome is depends on the kind of run:
+            `runs.chunk.Lived` in training.
+        metrics: ``state -> dict`` of float32 scalars, the same keys on every call.
+        restart: whether every slot begins a new episode at each proposal, as where a score is that of a whole
+            rollout on one level; else running episodes go on to their ends.
+    """
+
+    init: Callable[[Array], Any]
+    propose: Callable[[Array, Any, Openings], tuple[Any, Assignment]]
+    record: Callable[[Any, Any], Any]
+    metrics: Callable[[Any], dict[str, Array]]
+    restart: bool = False
+
+
+@struct.dataclass
+class Tasks:
+    """A curriculum within a run.
+
+    Attributes:
+        curriculum: its state.
+        running: the task of every slot's running episode.
+    """
+
+    curriculum: Any
+    running: Assignment
+
+
+def drawn_tasks(env: Env, key: Array, params: Any, count: int) -> Any:
+    """The tasks of ``count`` slots without a curriculum, leaves ``[count, ...]``: new ones where the environment
+    draws tasks, else ``params`` for each.
+    """
+    if env.sample_params is not None:
+        return jax.vmap(env.sample_params)(jax.random.split(key, count))
+    return jax.tree.map(lambda x: jnp.broadcast_to(x, (count, *jnp.shape(x))), params)
+
+
+def propose(
+    curriculum: Curriculum, env: Env, key: Array, state: Any, playing: Int[Array, " n"], params: Any
+) -> tuple[Any, Assignment]:
+    """Proposals for every slot.
+
+    Args:
+        curriculum: whose.
+        env: draws tasks.
+        key: randomness of the curriculum, none of the agent's.
+        state: the curriculum's.
+        playing: numbers of the tasks being played.
+        params: of the run.
+    """
+    key_drawn, key_propose = jax.random.split(key)
+    count = playing.shape[0]
+    openings = Openings(drawn_tasks(env, key_drawn, params, count), jnp.ones((count,), bool), playing)
+    return curriculum.propose(key_propose, state, openings)
+
+
+def assign(curriculum: Curriculum, env: Env, key: Array, params: Any, count: int) -> Tasks:
+    """The tasks that a run of ``count`` slots begins with."""
+    key_init, key_first = jax.random.split(key)
+    state = curriculum.init(key_init)
+    nobody = jnp.full((count,), NEW, jnp.int32)
+    return Tasks(*propose(curriculum, env, key_first, state, nobody, params))

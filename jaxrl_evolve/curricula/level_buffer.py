@@ -20,8 +20,7 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
-NEW = -1
-"""In place of the number of a level that is not in the buffer."""
+from jaxrl_evolve.runs.tasks import NEW
 
 
 @dataclasses.dataclass(frozen=True)

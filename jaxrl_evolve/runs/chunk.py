@@ -220,9 +220,7 @@ def make_chunk(
     def init(key: Array, hp: Any, env_params: Any) -> TrainState:
         tasks: Any = ()
         if curriculum is not None:
-            tasks = assign(
-                curriculum, venv.env, jax.random.fold_in(key, _TASKS), env_params, venv.num_envs
-            )
+            tasks = assign(curriculum, venv.env, jax.random.fold_in(key, _TASKS), env_params, venv.num_envs)
             env_params = tasks.running.params
         key, key_learner, key_envs = jax.random.split(key, 3)
         state = TrainState(
@@ -236,7 +234,9 @@ def make_chunk(
         )
         if learner.store is None:
             return state
-        example = jax.eval_shape(lambda state: _example(learner, venv, state, env_params, rollout_length), state)
+        example = jax.eval_shape(
+            lambda state: _example(learner, venv, state, env_params, rollout_length), state
+        )
         return replace(state, store=learner.store.init(example))
 
     # Traced once though called twice below: for its shapes, then in the loop.

@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxrl_envs.contract import Env
 from jaxrl_envs.fusion import computed_once
 from jaxrl_evolve.learners.learner import Learner, Mode
+from jaxrl_evolve.runs.tasks import drawn_tasks
 
 
 @struct.dataclass
@@ -45,7 +46,7 @@ class _Carry(NamedTuple):
 
 
 def make_evaluation(
-    env: Env, learner: Learner, episodes: int, max_steps: int, mode: Mode = "greedy"
+    env: Env, learner: Learner, episodes: int, max_steps: int, mode: Mode = "greedy", drawn: bool = False
 ) -> Callable[[Array, Any, Any], Episodes]:
     """A compilable ``(key, learner_state, env_params) -> Episodes``.
 
@@ -55,17 +56,24 @@ def make_evaluation(
         episodes: ``E``, played side by side.
         max_steps: at most this many steps an episode; a guard for environments without a limit.
         mode: ``"greedy"`` or ``"sample"``.
+        drawn: whether each episode is played on a task of its own, drawn by the environment, instead of on
+            ``env_params``.
 
     Raises:
-        ValueError: on sizes below one.
+        ValueError: on sizes below one, or tasks to be drawn where the environment draws none.
     """
+    if drawn and env.sample_params is None:
+        raise ValueError(f"drawn is True, but {env.name} is one task only; it must be False")
     if episodes < 1 or max_steps < 1:
         raise ValueError(f"episodes is {episodes} and max_steps {max_steps}; both must be at least 1")
 
     def evaluate(key: Array, learner_state: Any, env_params: Any) -> Episodes:
         actor = learner.actor(learner_state)
         key, key_reset = jax.random.split(key)
-        obs, state = jax.vmap(env.reset, (0, None))(jax.random.split(key_reset, episodes), env_params)
+        if drawn:
+            env_params = drawn_tasks(env, jax.random.fold_in(key_reset, 0), env_params, episodes)
+        along = 0 if drawn else None
+        obs, state = jax.vmap(env.reset, (0, along))(jax.random.split(key_reset, episodes), env_params)
         fresh = Episodes(
             jnp.zeros((episodes,), jnp.float32),
             jnp.zeros((episodes,), jnp.int32),
@@ -81,7 +89,7 @@ def make_evaluation(
             first = jnp.full((episodes,), carry.step == 0)
             action, memory, _ = learner.act(actor, carry.obs, first, carry.memory, key_act, mode=mode)
             keys = jax.random.split(key_step, episodes)
-            out = computed_once(jax.vmap(env.step, (0, 0, 0, None))(keys, carry.state, action, env_params))
+            out = computed_once(jax.vmap(env.step, (0, 0, 0, along))(keys, carry.state, action, env_params))
             done = carry.episodes
             live = ~done.finished
             seen = Episodes(

@@ -12,6 +12,10 @@ ALGORITHMS = "jaxrl_evolve.algorithms"
 """Entry-point group whose objects are `jaxrl_evolve.algorithms.Algorithm`."""
 OBJECTIVES = "jaxrl_evolve.objectives"
 """Entry-point group whose objects are functions ``() -> Objective``."""
+CURRICULA = "jaxrl_evolve.curricula"
+"""Entry-point group whose objects are functions ``(env, num_envs, **options) -> Curriculum``."""
+
+_WHAT = {ALGORITHMS: "algorithm", OBJECTIVES: "objective", CURRICULA: "curriculum"}
 
 
 def names(group: str, builtin: Mapping[str, Any]) -> list[str]:
@@ -31,5 +35,4 @@ def find(group: str, name: str, builtin: Mapping[str, Any]) -> Any:
         if point.name == name:
             return point.load()
     hint = suggestion(name, names(group, builtin))
-    kind = group.rpartition(".")[2].rstrip("s")
-    raise ValueError(f"{kind} is {name!r}, which is not known: {hint}")
+    raise ValueError(f"{_WHAT[group]} is {name!r}, which is not known: {hint}")

@@ -72,6 +72,10 @@ class TrainConfig(Generic[C, H]):
     folder of its meta-training; empty for the algorithm's own."""
     objective_sha256: Annotated[str, tyro.conf.Suppress] = ""
     """Checksum of the stored objective's file, found when a run starts; a resumed run refuses another."""
+    curriculum: str = ""
+    """What chooses the task of each episode (`jaxrl-evolve list`); empty for the environment's one task."""
+    curriculum_options: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Options of the curriculum as names and values."""
     seeds: int = 1
     """Number of seeds, trained side by side."""
     seed: int = 0

@@ -5,18 +5,23 @@ from __future__ import annotations
 import ast
 import dataclasses
 import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from jaxrl_envs import make
 from jaxrl_envs.contract import Env
 from jaxrl_envs.vector import resets_from_name, vectorize
 from jaxrl_evolve.algorithms.table import find_algorithm, find_objective, objective_checksum
-from jaxrl_evolve.learners.learner import Learner
+from jaxrl_evolve.curricula.table import make_curriculum
+from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.objectives import HorizonWarning
 from jaxrl_evolve.runs.chunk import Chunk, make_chunk
+from jaxrl_evolve.runs.evaluation import Episodes, make_evaluation
+from jaxrl_evolve.runs.tasks import Curriculum
 from jaxrl_evolve.storage.folder import plain
 from jaxrl_evolve.training.config import TrainConfig
 
@@ -28,11 +33,20 @@ class Experiment(NamedTuple):
         env: the environment, for training and evaluation alike.
         learner: the algorithm, built for it.
         chunk: functions of one training run.
+        curriculum: what chooses tasks, if something does.
     """
 
     env: Env
     learner: Learner
     chunk: Chunk
+    curriculum: Curriculum | None = None
+
+    def evaluation(self, episodes: int, max_steps: int, mode: Mode) -> Callable[[Array, Any, Any], Episodes]:
+        """How its agents are evaluated, see `make_evaluation`: on tasks drawn anew if a curriculum chose theirs
+        and the environment draws tasks.
+        """
+        drawn = self.curriculum is not None and self.env.sample_params is not None
+        return make_evaluation(self.env, self.learner, episodes, max_steps, mode, drawn)
 
 
 def build(config: TrainConfig[Any, Any]) -> Experiment:
@@ -59,8 +73,12 @@ def build(config: TrainConfig[Any, Any]) -> Experiment:
     learner = algorithm.make(
         env, config.num_envs, config.rollout_length, config.learner, traced(config.hp), objective
     )
-    venv = vectorize(env, config.num_envs, resets)
-    return Experiment(env, learner, make_chunk(learner, venv, config.rollout_length))
+    curriculum = None
+    if config.curriculum:
+        choices = {name: literal(text) for name, text in config.curriculum_options.items()}
+        curriculum = make_curriculum(config.curriculum, env, config.num_envs, choices)
+    venv = vectorize(env, config.num_envs, resets, params_per_slot=curriculum is not None)
+    return Experiment(env, learner, make_chunk(learner, venv, config.rollout_length, curriculum), curriculum)
 
 
 def pinned(config: TrainConfig[Any, Any]) -> TrainConfig[Any, Any]:
@@ -75,10 +93,11 @@ def pinned(config: TrainConfig[Any, Any]) -> TrainConfig[Any, Any]:
 
 
 def recorded(config: TrainConfig[Any, Any]) -> dict[str, Any]:
-    """The configuration as JSON; without the checksum where there is none, as earlier versions wrote it."""
+    """The configuration as JSON; without what later versions added where it says nothing, as earlier ones wrote it."""
     data = plain(config)
-    if not data["objective_sha256"]:
-        del data["objective_sha256"]
+    for name in ("objective_sha256", "curriculum", "curriculum_options"):
+        if not data[name]:
+            del data[name]
     return data
 
 

@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 from jaxrl_evolve import random
 from jaxrl_evolve.runs.axes import RunAxis, over_runs, place
 from jaxrl_evolve.runs.chunk import TrainState
-from jaxrl_evolve.runs.evaluation import Episodes, make_evaluation
+from jaxrl_evolve.runs.evaluation import Episodes
 from jaxrl_evolve.training.config import EvaluationConfig
 from jaxrl_evolve.training.experiment import Experiment
 
@@ -63,14 +63,14 @@ def compile_programs(
             many others it runs.
         mesh: one-axis mesh (named `AXIS`) to split the runs over, or None.
     """
-    env, learner, one_run = experiment
+    env, learner, one_run = experiment.env, experiment.learner, experiment.chunk
     own_hp = any(jnp.ndim(x) for x in jax.tree.leaves(hp))
     on_one = runs // (1 if mesh is None else mesh.size)
     lanes = sequential_lanes(one_run.steps_per_update) if jax.default_backend() == "cpu" else on_one
     # A vmap over a single run would only turn its products into slower, batched ones.
     axis = RunAxis(AXIS, runs, hp=own_hp, lanes=lanes if lanes < on_one else 1 if on_one == 1 else 0)
     chunk = over_runs(one_run, [axis], mesh)
-    test = make_evaluation(env, learner, evaluation.episodes, evaluation.max_steps, evaluation.mode)
+    test = experiment.evaluation(evaluation.episodes, evaluation.max_steps, evaluation.mode)
     root = random.key(root_seed)
 
     def run_keys(seeds: jax.Array) -> jax.Array:

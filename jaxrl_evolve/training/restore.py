@@ -12,7 +12,6 @@ import numpy as np
 from jaxrl_evolve import random
 from jaxrl_evolve.learners.learner import Mode
 from jaxrl_evolve.results import statistics
-from jaxrl_evolve.runs.evaluation import make_evaluation
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage.checkpoint import Checkpoints
 from jaxrl_evolve.training.config import TrainConfig, from_json
@@ -91,7 +90,7 @@ def evaluate_folder(
         ValueError: there is no such folder or checkpoint, it is damaged, or a size is below one.
     """
     trained = load(path, step)
-    test = make_evaluation(trained.experiment.env, trained.experiment.learner, episodes, max_steps, mode)
+    test = trained.experiment.evaluation(episodes, max_steps, mode)
     runs = jax.tree.leaves(trained.learner_state)[0].shape[0]
     keys = jax.random.split(random.key(seed), runs)
     outcome = jax.jit(jax.vmap(test, (0, 0, None)))(

@@ -1,0 +1,35 @@
+"""Domain randomisation (Tobin et al. 2017, arXiv 1703.06907): every episode on a task drawn anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from jaxrl_envs.contract import Env
+from jaxrl_evolve.runs.tasks import NEW, Assignment, Curriculum, Openings
+
+
+def domain_randomisation(env: Env, num_envs: int) -> Curriculum:
+    """Tasks as the environment draws them: the curriculum that has no say.
+
+    Args:
+        env: one that draws tasks.
+        num_envs: not read.
+
+    Raises:
+        ValueError: the environment has one task only.
+    """
+    del num_envs
+    if env.sample_params is None:
+        raise ValueError(
+            f"curriculum is 'random', but {env.name} is one task only; it must be a family of levels, such as "
+            "grid/random-small, or have `sample_params`"
+        )
+
+    def propose(key: Array, state: Any, openings: Openings) -> tuple[Any, Assignment]:
+        del key
+        return state, Assignment(jnp.full(openings.playing.shape, NEW, jnp.int32), openings.drawn)
+
+    return Curriculum(lambda key: (), propose, lambda state, outcome: state, lambda state: {})

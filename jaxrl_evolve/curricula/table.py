@@ -1,0 +1,43 @@
+"""The curricula that `train` knows by name, and how another package adds one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jaxrl_envs.contract import Env
+from jaxrl_evolve.curricula.domain_randomisation import domain_randomisation
+from jaxrl_evolve.runs.tasks import Curriculum
+from jaxrl_evolve.settings import plugins
+
+BUILTIN_CURRICULA: dict[str, Callable[..., Curriculum]] = {"random": domain_randomisation}
+"""Functions ``(env, num_envs, **options) -> Curriculum``."""
+
+
+def make_curriculum(name: str, env: Env, num_envs: int, options: Mapping[str, Any]) -> Curriculum:
+    """The curriculum called ``name``, built in or from an installed package.
+
+    Args:
+        name: its name.
+        env: whose tasks it chooses.
+        num_envs: slots that it chooses for.
+        options: its own.
+
+    Raises:
+        ValueError: none is called so (the message gives near matches), it does not take the options, or it
+            cannot choose for this environment.
+    """
+    factory = plugins.find(plugins.CURRICULA, name, BUILTIN_CURRICULA)
+    try:
+        return factory(env, num_envs, **options)
+    except TypeError as error:
+        if not options:
+            raise
+        raise ValueError(
+            f"curriculum_options is {dict(options)}, which {name} does not take: {error}"
+        ) from None
+
+
+def curriculum_names() -> list[str]:
+    """The names that `make_curriculum` knows, sorted."""
+    return plugins.names(plugins.CURRICULA, BUILTIN_CURRICULA)

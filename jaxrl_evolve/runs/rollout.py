@@ -105,10 +105,15 @@ def rollout_on_tasks(
     """Like `rollout`, every slot on a task of its own.
 
     Args:
-        key, learner, learner_state, venv, venv_state, memory, length: as in `rollout`; ``venv`` takes parameters
-            per slot.
+        key: randomness of actions, environment and resets.
+        learner: whose ``act`` chooses.
+        learner_state: its state, not changed here.
+        venv: ``N`` slots of an environment, each with parameters of its own.
+        venv_state: where they are.
+        memory: the policy's memory before the current observations.
         running: tasks of the running episodes.
         proposed: tasks that slots go over to where their episodes end.
+        length: steps ``T``.
 
     Returns:
         The slots' new state, the policy's new memory, the tasks of the episodes that then run, and what was seen.
@@ -119,7 +124,7 @@ def rollout_on_tasks(
         state, memory, running = carry
         state, memory, seen = _act(keys, learner, actor, venv, state, memory, running.params, proposed.params)
         transition = replace(seen.transition, task=running.number)
-        running = choose(transition.ended, proposed, running)
+        running = choose(state.first, proposed, running)  # the next step begins an episode
         return (state, memory, running), (transition, seen.episode_return, seen.episode_length)
 
     keys = jax.random.split(key, (length, 2))

@@ -55,7 +55,7 @@ def render(
     if target.suffix.lower() != ".gif":
         raise ValueError(f"out is {str(target)!r}; it must end in .gif")
     trained = load(folder)
-    env, learner, _ = trained.experiment
+    env, learner = trained.experiment.env, trained.experiment.learner
     runs = jax.tree.leaves(trained.learner_state)[0].shape[0]
     if not 0 <= run < runs:
         raise ValueError(f"run is {run}; {folder} has {runs}, counted from 0")

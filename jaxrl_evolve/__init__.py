@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jaxrl_evolve.algorithms.table import Algorithm, find_objective
     from jaxrl_evolve.clock import Clock, linear_schedule
     from jaxrl_evolve.experience.returns import VTrace, gae, lambda_returns, n_step_returns, vtrace
-    from jaxrl_evolve.learners.learner import Learner
+    from jaxrl_evolve.learners.learner import Learner, Store
     from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, PPOState, ppo
     from jaxrl_evolve.networks.actor_critic import Network, NetworkConfig, make_network
     from jaxrl_evolve.networks.distributions import Categorical, Distribution, Normal, TanhNormal
@@ -38,8 +38,9 @@ if TYPE_CHECKING:
         TimeFeatures,
     )
     from jaxrl_evolve.runs.axes import RunAxis, device_mesh, over_runs, place
-    from jaxrl_evolve.runs.chunk import Chunk, TrainState, make_chunk
+    from jaxrl_evolve.runs.chunk import Chunk, Lived, TrainState, make_chunk
     from jaxrl_evolve.runs.evaluation import Episodes, make_evaluation
+    from jaxrl_evolve.runs.tasks import Assignment, Curriculum, Openings
     from jaxrl_evolve.training.config import EvaluationConfig, SinkConfig, TrainConfig
     from jaxrl_evolve.training.experiment import Experiment, build
     from jaxrl_evolve.training.outcome import TrainResult
@@ -51,10 +52,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Algorithm",
+    "Assignment",
     "Categorical",
     "Chunk",
     "Clock",
     "ClockAblation",
+    "Curriculum",
     "DPOConfig",
     "Distribution",
     "Diverged",
@@ -66,12 +69,14 @@ __all__ = [
     "Interrupted",
     "LPOConfig",
     "Learner",
+    "Lived",
     "Network",
     "NetworkConfig",
     "Normal",
     "Objective",
     "ObjectiveBatch",
     "ObjectiveOutputs",
+    "Openings",
     "PPOConfig",
     "PPOHyperparameters",
     "PPOState",
@@ -79,6 +84,7 @@ __all__ = [
     "Preset",
     "RunAxis",
     "SinkConfig",
+    "Store",
     "StoredObjective",
     "TanhNormal",
     "TimeFeatures",
@@ -119,10 +125,12 @@ __all__ = [
 
 _MODULE_OF = {
     "Algorithm": "algorithms.table",
+    "Assignment": "runs.tasks",
     "Categorical": "networks.distributions",
     "Chunk": "runs.chunk",
     "Clock": "clock",
     "ClockAblation": "objectives.time_features",
+    "Curriculum": "runs.tasks",
     "DPOConfig": "objectives.drift.discovered",
     "Distribution": "networks.distributions",
     "Diverged": "training.train",
@@ -134,12 +142,14 @@ _MODULE_OF = {
     "Interrupted": "training.train",
     "LPOConfig": "objectives.drift.lpo",
     "Learner": "learners.learner",
+    "Lived": "runs.chunk",
     "Network": "networks.actor_critic",
     "NetworkConfig": "networks.actor_critic",
     "Normal": "networks.distributions",
     "Objective": "objectives.objective",
     "ObjectiveBatch": "objectives.objective",
     "ObjectiveOutputs": "objectives.objective",
+    "Openings": "runs.tasks",
     "PPOConfig": "learners.ppo",
     "PPOHyperparameters": "learners.ppo",
     "PPOState": "learners.ppo",
@@ -147,6 +157,7 @@ _MODULE_OF = {
     "Preset": "algorithms.presets",
     "RunAxis": "runs.axes",
     "SinkConfig": "training.config",
+    "Store": "learners.learner",
     "StoredObjective": "objectives.stored",
     "TanhNormal": "networks.distributions",
     "TimeFeatures": "objectives.time_features",

@@ -79,6 +79,18 @@ def test_its_objective_trains_ppo(jaxrl, tmp_path):
     assert min(result["eval_return"]) > 0.3
 
 
+def test_its_curriculum_chooses_the_tasks(jaxrl, tmp_path):
+    where = ["--env", "corridor/Corridor-v0", "--env-options", "length", "16", "--out", tmp_path / "run"]
+    how = ["--curriculum", "corridor-lengths", "--curriculum-options", "arms", "2", "--num-envs", "16"]
+    more = ["--steps", 16 * 128 * 8, "--hp.learning-rate", "1e-2"]
+    done = jaxrl("jaxrl_evolve", "train", "ppo", *where, *how, *more, *SIZE, *EVALUATION)
+    result_of(done, tmp_path / "run")
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    # A mean of 12 at first; short corridors are soon walked every time, so the longer ones come more often.
+    assert min(rows[-1]["curriculum_length"]) > 8.0
+    assert max(rows[0]["episode_length"]) < 64.0
+
+
 def test_what_it_cannot_do_is_said_in_one_sentence(jaxrl, tmp_path):
     where = ["--env", "corridor/Corridor-v0", "--out", tmp_path / "run", "--objective", "quadratic-penalty"]
     done = jaxrl("jaxrl_evolve", "train", "corridor-reinforce", *where, *SIZE)

@@ -14,8 +14,9 @@ from jaxrl_evolve._cpu import set_xla_flags
 
 if TYPE_CHECKING:
     from jaxrl_evolve._cpu import use_all_cores
+    from jaxrl_evolve.algorithms.algorithm import Algorithm
     from jaxrl_evolve.algorithms.presets import Preset
-    from jaxrl_evolve.algorithms.table import Algorithm, find_objective
+    from jaxrl_evolve.algorithms.table import find_objective
     from jaxrl_evolve.clock import Clock, linear_schedule
     from jaxrl_evolve.experience.returns import VTrace, gae, lambda_returns, n_step_returns, vtrace
     from jaxrl_evolve.learners.learner import Learner, Store
@@ -124,7 +125,7 @@ __all__ = [
 ]
 
 _MODULE_OF = {
-    "Algorithm": "algorithms.table",
+    "Algorithm": "algorithms.algorithm",
     "Assignment": "runs.tasks",
     "Categorical": "networks.distributions",
     "Chunk": "runs.chunk",

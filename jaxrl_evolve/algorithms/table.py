@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from importlib.resources.abc import Traversable
-from typing import Any, NamedTuple
 
 from jaxrl_envs.contract import Env
+from jaxrl_evolve.algorithms.algorithm import Algorithm
+from jaxrl_evolve.algorithms.dqn import DQN
 from jaxrl_evolve.algorithms.presets import a2c_preset, disco_preset, lpg_preset, ppo_preset
 from jaxrl_evolve.learners.disco import DiscoAgentConfig, DiscoHyperparameters, disco_agent
 from jaxrl_evolve.learners.learner import Learner
@@ -17,24 +18,6 @@ from jaxrl_evolve.objectives.disco import TA_DISCO
 from jaxrl_evolve.objectives.drift.lpo import TA_LPO
 from jaxrl_evolve.objectives.lpg import TA_LPG
 from jaxrl_evolve.settings import plugins
-
-
-class Algorithm(NamedTuple):
-    """A learner with everything a command line needs to offer it.
-
-    Attributes:
-        make: ``(env, num_envs, rollout_length, config, hp, objective or None) -> Learner``.
-        config: frozen dataclass of static settings; its field docstrings are the command's help.
-        hp: dataclass (pytree) of traced hyperparameters, floats.
-        preset: ``env name -> Preset``, the settings to start from.
-        summary: one line for ``jaxrl-evolve list``.
-    """
-
-    make: Callable[[Env, int, int, Any, Any, Objective | None], Learner]
-    config: type
-    hp: type
-    preset: Callable[[str], Any]
-    summary: str
 
 
 def _make_a2c(
@@ -89,6 +72,7 @@ BUILTIN_ALGORITHMS = {
         disco_preset,
         "an agent for Disco's update rules (Oh et al. 2025)",
     ),
+    "dqn": DQN,
 }
 
 BUILTIN_OBJECTIVES: dict[str, Callable[[], Objective]] = {

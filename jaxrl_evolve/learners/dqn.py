@@ -1,0 +1,279 @@
+"""Deep Q-learning (Mnih et al. 2015) from a replay buffer, with double estimates (van Hasselt et al. 2016).
+
+One update: a rollout goes into the buffer, then ``gradient_steps`` batches are drawn from it. Targets bootstrap from the
+true successor wherever the task did not end, at a time limit too. The exploration rate follows the clock, so the
+training horizon stays data: `update` leaves in the state the rate that the next rollout acts by.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import replace
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, Int
+
+from jaxrl_envs.contract import Env
+from jaxrl_envs.spaces import Discrete
+from jaxrl_evolve.clock import Clock, linear_schedule
+from jaxrl_evolve.experience.replay import Replay, Transitions, add, init_replay, sample
+from jaxrl_evolve.learners.learner import Learner, Mode, Store
+from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
+from jaxrl_evolve.learners.ppo import Scalar
+from jaxrl_evolve.networks.action_values import ActionValues
+from jaxrl_evolve.networks.actor_critic import NetworkConfig, check_encoder
+from jaxrl_evolve.objectives.objective import Objective, no_parameters
+from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
+
+
+@struct.dataclass
+class DQNHyperparameters:
+    """What a sweep can vary without compiling anew: traced float32 scalars."""
+
+    learning_rate: Scalar = 2.5e-4
+    """Step size of Adam."""
+    learning_rate_end: Scalar = 1.0
+    """Fraction of the learning rate left at the horizon, reached in a straight line."""
+    gamma: Scalar = 0.99
+    """Discount factor."""
+    epsilon_start: Scalar = 1.0
+    """Probability of a random action at first."""
+    epsilon_end: Scalar = 0.05
+    """Probability of a random action from the end of exploration on."""
+    exploration: Scalar = 0.2
+    """Fraction of the horizon over which that probability falls, in a straight line."""
+    target_decay: Scalar = 0.0
+    """What the target network keeps of itself when it is renewed; 0 copies the network."""
+    max_grad_norm: Scalar = 10.0
+    """Largest norm of the whole gradient."""
+    adam_eps: Scalar = 1e-5
+    """Adam's denominator offset."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DQNConfig:
+    """Static settings of DQN: a change compiles anew."""
+
+    capacity: int = 10_000
+    """Transitions that the replay buffer holds, rounded up to whole rollouts."""
+    batch: int = 128
+    """Transitions of one gradient step."""
+    gradient_steps: int = 8
+    """Gradient steps of one update."""
+    warm_up: int = 1_000
+    """Environment steps before the first gradient step."""
+    target_period: int = 100
+    """Gradient steps between two renewals of the target network."""
+    double: bool = True
+    """Whether the network chooses the action of the successor that the target network values."""
+    network: NetworkConfig = dataclasses.field(
+        default_factory=lambda: NetworkConfig(hidden=(120, 84), activation="relu")
+    )
+    """Shape of the network: encoder, widths, nonlinearity."""
+
+    def __post_init__(self) -> None:
+        for name in ("capacity", "batch", "gradient_steps", "target_period"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.warm_up < 0:
+            raise ValueError(f"warm_up is {self.warm_up}; it must be at least 0")
+        if self.network.memory != "none":
+            raise ValueError(f"network.memory is {self.network.memory!r}; DQN has none")
+        if self.network.encoder == "tabular":
+            raise ValueError(
+                "network.encoder is 'tabular'; DQN has no tables: 'flat' reads discrete observations"
+            )
+        if self.capacity < max(self.batch, self.warm_up):
+            raise ValueError(
+                f"capacity is {self.capacity}; it must be at least batch ({self.batch}) and warm_up ({self.warm_up})"
+            )
+
+
+@struct.dataclass
+class DQNState:
+    """State of a DQN learner.
+
+    Attributes:
+        params: of the network.
+        target: parameters of the target network.
+        optimiser: state of `clipped_step` over the raveled parameters.
+        steps: gradient steps made, int32 scalar.
+        epsilon: probability of a random action in the next rollout, float32 scalar.
+    """
+
+    params: Any
+    target: Any
+    optimiser: Any
+    steps: Int[Array, ""]
+    epsilon: Float[Array, ""]
+
+
+def epsilon_at(clock: Clock, hp: DQNHyperparameters, steps: Array | float = 0.0) -> Float[Array, ""]:
+    """Probability of a random action ``steps`` environment steps after the clock's."""
+    done = (clock.step + steps) / clock.horizon
+    share = jnp.clip(done / jnp.maximum(hp.exploration, 1e-8), 0.0, 1.0)
+    return jnp.asarray(hp.epsilon_start + share * (hp.epsilon_end - hp.epsilon_start), jnp.float32)
+
+
+def td_targets(
+    batch: Transitions,
+    next_values: Float[Array, "B A"],
+    next_choice: Float[Array, "B A"],
+    gamma: Array | float,
+) -> Float[Array, " B"]:
+    """``r + gamma q(s', argmax_a choice(s', a))``; the reward alone where the task ended.
+
+    Args:
+        batch: transitions.
+        next_values: action values of the successors by the target network.
+        next_choice: action values by whose maximum the action is chosen.
+        gamma: discount factor.
+    """
+    best = jnp.take_along_axis(next_values, next_choice.argmax(-1, keepdims=True), -1)[:, 0]
+    return batch.reward + jnp.where(batch.terminated, 0.0, gamma * best)
+
+
+class _Parts(NamedTuple):
+    """What the functions below are bound to."""
+
+    config: DQNConfig
+    network: ActionValues
+    steps_per_update: int
+
+    def values(self, params: Any, obs: Any) -> Float[Array, "B A"]:
+        """Of all actions."""
+        return cast(Array, self.network.apply(params, obs))
+
+
+def _act(
+    parts: _Parts, actor: tuple[Any, Array], obs: Any, key: Array, mode: Mode
+) -> tuple[Int[Array, " N"], Float[Array, " N"]]:
+    """Actions, and the logarithms of their probabilities."""
+    params, epsilon = actor
+    greedy = parts.values(params, obs).argmax(-1).astype(jnp.int32)
+    if mode == "greedy":
+        return greedy, jnp.zeros(greedy.shape, jnp.float32)
+    key_random, key_action = jax.random.split(key)
+    actions = parts.network.actions
+    drawn = jax.random.randint(key_action, greedy.shape, 0, actions, jnp.int32)
+    action = jnp.where(jax.random.uniform(key_random, greedy.shape) < epsilon, drawn, greedy)
+    probability = epsilon / actions + jnp.where(action == greedy, 1.0 - epsilon, 0.0)
+    return action, jnp.log(probability)
+
+
+def _loss(
+    parts: _Parts, params: Any, target: Any, batch: Transitions, gamma: Array
+) -> tuple[Float[Array, ""], dict[str, Array]]:
+    """Huber's loss of the taken actions' values (a squared error up to 1, linear beyond)."""
+    after = parts.values(target, batch.next_obs)
+    choice = parts.values(params, batch.next_obs) if parts.config.double else after
+    wanted = jax.lax.stop_gradient(td_targets(batch, after, choice, gamma))
+    value = jnp.take_along_axis(parts.values(params, batch.obs), batch.action[:, None], -1)[:, 0]
+    error = jnp.abs(value - wanted)
+    small = jnp.minimum(error, 1.0)
+    loss = (0.5 * jnp.square(small) + (error - small)).mean()
+    return loss, {"td_error": error.mean(), "q_mean": value.mean()}
+
+
+def _gradient_step(
+    parts: _Parts, state: DQNState, batch: Transitions, hp: DQNHyperparameters, learning_rate: Array
+) -> tuple[DQNState, dict[str, Array]]:
+    loss = lambda params: _loss(parts, params, state.target, batch, jnp.asarray(hp.gamma))
+    (value, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(state.params)
+    flat, unravel = ravel_pytree(gradient)
+    step, size, optimiser = clipped_step(
+        "adam", state.optimiser, flat, learning_rate, hp.max_grad_norm, hp.adam_eps
+    )
+    params, steps = optax.apply_updates(state.params, unravel(step)), state.steps + 1
+    renewed = jax.tree.map(
+        lambda old, new: hp.target_decay * old + (1.0 - hp.target_decay) * new, state.target, params
+    )
+    due = steps % parts.config.target_period == 0
+    target = jax.tree.map(lambda new, old: jnp.where(due, new, old), renewed, state.target)
+    metrics = {"loss": value, "grad_norm": size, **metrics}
+    return replace(state, params=params, target=target, optimiser=optimiser, steps=steps), metrics
+
+
+def _update(
+    parts: _Parts, key: Array, state: DQNState, hp: DQNHyperparameters, clock: Clock, store: Replay
+) -> tuple[DQNState, dict[str, Array]]:
+    learning_rate = jnp.asarray(linear_schedule(clock, hp.learning_rate, hp.learning_rate_end), jnp.float32)
+
+    def step(state: DQNState, key: Array) -> tuple[DQNState, dict[str, Array]]:
+        return _gradient_step(parts, state, sample(key, store, parts.config.batch), hp, learning_rate)
+
+    learned, history = jax.lax.scan(step, state, jax.random.split(key, parts.config.gradient_steps))
+    # Computed and thrown away while the buffer warms up: under vmap a branch would be computed, too.
+    ready = store.size >= parts.config.warm_up
+    state = jax.tree.map(lambda new, old: jnp.where(ready, new, old), learned, state)
+    metrics = {name: values.mean() for name, values in history.items()}
+    metrics |= {
+        "epsilon": state.epsilon,
+        "learning_rate": learning_rate,
+        "replay_fill": store.filled.astype(jnp.float32) / store.steps.reward.shape[0],
+    }
+    return replace(state, epsilon=epsilon_at(clock, hp, parts.steps_per_update)), metrics
+
+
+def dqn(
+    env: Env,
+    num_envs: int,
+    rollout_length: int,
+    config: DQNConfig | None = None,
+    hp: DQNHyperparameters | None = None,
+    objective: Objective | None = None,
+) -> Learner:
+    """A DQN learner.
+
+    Args:
+        env: read for its spaces only.
+        num_envs: parallel environments ``N``.
+        rollout_length: steps per update ``T``.
+        config: static settings.
+        hp: default hyperparameters.
+        objective: must be None; DQN has a loss of its own.
+
+    Raises:
+        ValueError: an objective is given, actions are not discrete, or the network can't read the observations.
+    """
+    config = DQNConfig() if config is None else config
+    hp = DQNHyperparameters() if hp is None else hp
+    if objective is not None:
+        raise ValueError(f"objective is {objective.name!r}; DQN has a loss of its own")
+    if not isinstance(env.action_space, Discrete):
+        raise ValueError(f"action_space is {env.action_space}; DQN takes Discrete actions only")
+    check_encoder(config.network, env.observation_space)
+    network = ActionValues(config.network, env.observation_space, env.action_space.n)
+    parts = _Parts(config, network, num_envs * rollout_length)
+
+    def init(key: Array, hp: DQNHyperparameters) -> DQNState:
+        space = env.observation_space
+        params = network.init(key, jnp.zeros((1, *space.shape), space.dtype))
+        optimiser = init_optimiser("adam", ravel_pytree(params)[0])
+        epsilon = jnp.asarray(hp.epsilon_start, jnp.float32)
+        # Another array of the same numbers: the state is donated, and no buffer can be twice.
+        return DQNState(params, jax.tree.map(jnp.copy, params), optimiser, jnp.zeros((), jnp.int32), epsilon)
+
+    def actor(state: DQNState) -> Any:
+        return state.params, state.epsilon
+
+    def act(
+        actor: Any, obs: Any, first: Array, memory: Any, key: Array, mode: Mode = "explore"
+    ) -> tuple[Array, Any, PolicyOutput]:
+        del first
+        action, log_prob = _act(parts, actor, obs, key, mode)
+        return action, memory, PolicyOutput(log_prob)
+
+    def update(
+        key: Array, state: DQNState, trajectory: Trajectory, hp: Any, eta: Any, clock: Clock, store: Replay
+    ) -> tuple[DQNState, dict[str, Array], Replay]:
+        del trajectory, eta  # the rollout is in the store
+        return *_update(parts, key, state, hp, clock, store), store
+
+    store = Store(lambda example: init_replay(example, config.capacity), add)
+    return Learner("dqn", init, actor, act, update, lambda num_envs: (), no_parameters, hp, store)

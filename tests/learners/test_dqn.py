@@ -1,0 +1,264 @@
+"""DQN: its first step against NumPy, its clock, its seats, and the optimal values of the probes."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import probes
+import pytest
+import walk
+from same import assert_equal
+
+from jaxrl_envs.vector import vectorize
+from jaxrl_evolve import RunAxis, TrainConfig, make_chunk, over_runs, random
+from jaxrl_evolve.clock import Clock
+from jaxrl_evolve.experience.replay import Transitions, sample
+from jaxrl_evolve.learners.dqn import DQNConfig, DQNHyperparameters, dqn, epsilon_at, td_targets
+from jaxrl_evolve.networks.actor_critic import NetworkConfig
+from jaxrl_evolve.training.experiment import traced
+from jaxrl_evolve.training.train import train
+
+GAMMA, ENVS, LENGTH = 0.5, 16, 4
+SMALL = NetworkConfig(hidden=(32,), activation="relu")
+TINY = DQNConfig(capacity=64, batch=8, gradient_steps=2, warm_up=0, target_period=2, network=SMALL)
+
+
+def test_it_learns_the_optimal_values_and_actions_of_every_probe():
+    """The time limit probe among them: a step that is cut short has a successor of value."""
+    env = probes.probe_env()
+    config = DQNConfig(
+        capacity=2_048, batch=64, gradient_steps=8, warm_up=256, target_period=8, network=SMALL
+    )
+    hp = traced(DQNHyperparameters(learning_rate=3e-3, gamma=GAMMA, epsilon_end=0.5, exploration=0.3))
+    learner = dqn(env, ENVS, LENGTH, config, hp)
+    count, updates = len(probes.NAMES), 120
+    axis = RunAxis("probe", count, env_params=True)
+    chunk = over_runs(make_chunk(learner, vectorize(env, ENVS), LENGTH), [axis])
+    params = probes.stacked()
+    state = jax.jit(chunk.init)(jax.random.split(random.key(1), count), hp, params)
+    state, metrics = jax.jit(chunk.run, donate_argnums=0)(
+        state, hp, (), params, jnp.float32(updates), jnp.int32(updates)
+    )
+    assert (np.asarray(state.diverged) == -1).all()
+    assert (np.asarray(metrics["loss"])[:-1] < 0.1).all()  # but of the one that needs memory
+
+    @jax.vmap
+    def judge(state: Any, obs: Any) -> Any:
+        first = jnp.zeros(obs.shape[0], bool)
+        act = lambda cue: learner.act(
+            learner.actor(state), obs[:, cue], first, (), random.key(0), mode="greedy"
+        )[0]
+        return jnp.stack([act(0), act(1)], -1)
+
+    from jaxrl_evolve.networks.action_values import ActionValues
+
+    network = ActionValues(SMALL, env.observation_space, 2)
+    obs = probes.observations()
+    actions = np.asarray(judge(state.learner, obs))
+    flat = obs.reshape(count, -1, 2)
+    values = np.asarray(jax.vmap(network.apply)(state.learner.params, flat)).max(-1)
+    values = values.reshape(count, probes.LONGEST, 2)
+    for i, name in enumerate(probes.NAMES):
+        probe = probes.PROBES[name]
+        length = int(probe.length)
+        if name == "memory":
+            continue  # it has none
+        if probe.action or probe.match:
+            wanted = probe.action + probe.match * probes.CUES
+            np.testing.assert_array_equal(actions[i, length - 1], wanted > 0, err_msg=name)
+        expected = probes.optimal_values(name, GAMMA)
+        np.testing.assert_allclose(values[i, :length], expected, atol=0.1, err_msg=name)
+
+
+def test_targets_bootstrap_where_the_task_goes_on_and_nowhere_else():
+    values = jnp.asarray([[1.0, 5.0], [2.0, 4.0], [jnp.nan, jnp.nan]])
+    choice = jnp.asarray([[9.0, 0.0], [0.0, 9.0], [jnp.nan, jnp.nan]])
+    # The third task ended in an observation that no network has a value for.
+    batch = Transitions(None, None, jnp.asarray([1.0, 2.0, 3.0]), jnp.asarray([False, False, True]), None)
+    np.testing.assert_allclose(td_targets(batch, values, choice, 0.5), [1.5, 4.0, 3.0])
+    np.testing.assert_allclose(td_targets(batch, values, values, 0.5), [3.5, 4.0, 3.0])
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_the_first_gradient_steps_are_those_of_numpy(double: bool):
+    env = walk.make()
+    config = dataclasses.replace(TINY, double=double, target_period=1, gradient_steps=1)
+    hp = traced(DQNHyperparameters(learning_rate=1e-2, max_grad_norm=1e9, target_decay=0.9))
+    learner = dqn(env, 4, 8, config, hp)
+    chunk = make_chunk(learner, vectorize(env, 4), 8)
+    before = chunk.init(random.key(0), hp, env.params)
+    # Another target network, else both choices are one.
+    other = jax.tree.map(
+        lambda x: x + 0.1 * jnp.cos(jnp.arange(x.size).reshape(x.shape)), before.learner.target
+    )
+    before = dataclasses.replace(before, learner=dataclasses.replace(before.learner, target=other))
+    after, metrics = chunk.run(before, hp, (), env.params, jnp.float32(10), jnp.int32(1))
+    key_update = jax.random.split(before.key, 4)[3]
+    batch = jax.device_get(sample(jax.random.split(key_update, 1)[0], after.store, config.batch))
+
+    def layers(params: Any) -> Any:
+        p = params["params"]
+        return [(np.float64(p[f"Dense_{i}"]["kernel"]), np.float64(p[f"Dense_{i}"]["bias"])) for i in (0, 1)]
+
+    def forward(params: Any, obs: Any) -> Any:
+        (w, b), (v, c) = layers(params)
+        hidden = np.maximum(np.float64(obs) @ w + b, 0.0)
+        return hidden, hidden @ v + c
+
+    old, rows = jax.device_get(before.learner), np.arange(config.batch)
+    hidden, q = forward(old.params, batch.obs)
+    slow = forward(old.target, batch.next_obs)[1]
+    chosen = (forward(old.params, batch.next_obs)[1] if double else slow).argmax(-1)
+    wanted = batch.reward + np.where(batch.terminated, 0.0, 0.99 * slow[rows, chosen])
+    error = q[rows, batch.action] - wanted
+    np.testing.assert_allclose(metrics["td_error"], abs(error).mean(), rtol=1e-5)
+    huber = np.where(abs(error) < 1, 0.5 * error**2, abs(error) - 0.5)
+    np.testing.assert_allclose(metrics["loss"], huber.mean(), rtol=1e-5)
+    pull = np.zeros_like(q)
+    pull[rows, batch.action] = np.clip(error, -1, 1) / config.batch
+    through = (pull @ layers(old.params)[1][0].T) * (hidden > 0)
+    gradient = [np.float64(batch.obs).T @ through, through.sum(0), hidden.T @ pull, pull.sum(0)]
+    size = np.sqrt(sum((g**2).sum() for g in gradient))
+    np.testing.assert_allclose(metrics["grad_norm"], size, rtol=1e-4)
+    # Adam's first step is the learning rate times the gradient's sign, but for eps.
+    expected = [
+        x - 1e-2 * g / (abs(g) + 1e-5)
+        for x, g in zip([x for pair in layers(old.params) for x in pair], gradient, strict=True)
+    ]
+    new = jax.device_get(after.learner)
+    for x, y in zip([x for pair in layers(new.params) for x in pair], expected, strict=True):
+        np.testing.assert_allclose(x, y, atol=2e-5)
+    mixed = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, old.target, new.params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), new.target, mixed)
+
+
+def test_the_rate_of_exploration_follows_the_clock():
+    hp = DQNHyperparameters(epsilon_start=1.0, epsilon_end=0.2, exploration=0.5)
+    at = lambda step: float(epsilon_at(Clock.at(step, 100.0), hp))
+    np.testing.assert_allclose([at(0.0), at(25.0), at(50.0), at(100.0)], [1.0, 0.6, 0.2, 0.2], rtol=1e-6)
+    assert float(
+        epsilon_at(Clock.at(0.0, 100.0), dataclasses.replace(hp, exploration=0.0), 1.0)
+    ) == pytest.approx(0.2)
+
+
+def test_actions_are_explored_at_the_rate_and_their_probabilities_told():
+    env = walk.make()
+    learner = dqn(env, 4, 8, TINY)
+    state = dataclasses.replace(learner.init(random.key(0), learner.default_hp), epsilon=jnp.float32(0.3))
+    count = 20_000
+    obs, first = jnp.zeros((count, 2), jnp.float32), jnp.zeros(count, bool)
+    greedy = learner.act(state and learner.actor(state), obs, first, (), random.key(1), mode="greedy")[0]
+    action, _, policy = learner.act(learner.actor(state), obs, first, (), random.key(1))
+    assert len(set(greedy.tolist())) == 1
+    rate = float((action != greedy).mean())
+    assert abs(rate - 0.15) < 5 * np.sqrt(0.15 * 0.85 / count)
+    expected = np.where(action == greedy, np.log(0.85), np.log(0.15))
+    np.testing.assert_allclose(policy.log_prob, expected, rtol=1e-5)
+
+
+def test_nothing_is_learned_while_the_buffer_warms_up_and_the_target_is_renewed_in_time():
+    env = walk.make()
+    config = dataclasses.replace(TINY, warm_up=64, target_period=3)
+    learner = dqn(env, 4, 8, config)
+    hp = traced(learner.default_hp)
+    chunk = make_chunk(learner, vectorize(env, 4), 8)
+    run = jax.jit(chunk.run)
+    state = chunk.init(random.key(0), hp, env.params)
+    first = state.learner
+    steps = []
+    for _ in range(4):
+        before = state.learner
+        state, metrics = run(state, hp, (), env.params, jnp.float32(4), jnp.int32(1))
+        steps.append(int(state.learner.steps))
+        if steps[-1] == 0:
+            assert_equal((state.learner.params, state.learner.optimiser), (first.params, first.optimiser))
+        renewed = steps[-1] // 3 > int(before.steps) // 3
+        same = jax.tree.map(lambda a, b: bool((a == b).all()), state.learner.target, before.target)
+        assert all(jax.tree.leaves(same)) != renewed
+    assert steps == [0, 2, 4, 6]
+    assert float(metrics["replay_fill"]) == 1.0
+
+
+def test_a_chunk_copies_no_storage_with_runs_side_by_side_or_alone():
+    """The cost of an update must not depend on the size of the buffer."""
+    env = walk.make()
+    learner = dqn(env, 4, 8, dataclasses.replace(TINY, capacity=4 * 8 * 125))
+    hp = traced(learner.default_hp)
+    chunk = make_chunk(learner, vectorize(env, 4), 8)
+    for runs, shape in ((1, "1000,4"), (3, "3,1000,4")):
+        many = chunk if runs == 1 else over_runs(chunk, [RunAxis("seed", runs)])
+        keys = random.key(0) if runs == 1 else jax.random.split(random.key(0), runs)
+        state = jax.eval_shape(many.init, keys, hp, env.params)
+        lowered = jax.jit(many.run, donate_argnums=0).lower(
+            state, hp, (), env.params, jnp.float32(9), jnp.int32(9)
+        )
+        text = lowered.compile().as_text() or ""
+        assert f"[{shape}" in text
+        assert not re.findall(rf"\[{shape}[^\]]*\]\S* copy\(", text)
+
+
+def config(**changes: Any) -> TrainConfig[Any, Any]:
+    learner = {"capacity": 128, "batch": 8, "gradient_steps": 1, "warm_up": 16, "network": {"hidden": (8,)}}
+    return walk.config("dqn", num_envs=4, rollout_length=8, learner=learner, **changes)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: Any) -> Any:
+    """A run whose checkpoints lie where the buffer is half full, exactly full, just wrapped, and later."""
+    out = tmp_path_factory.mktemp("dqn") / "run"
+    c = dataclasses.replace(config(updates=5), rows=10, checkpoints=10, keep=10)
+    return train(c, out), out, c
+
+
+@pytest.mark.parametrize("step", [2, 4, 5])
+def test_a_run_resumed_with_its_buffer_is_the_run_that_went_on(whole: Any, step: int):
+    result, out, c = whole
+    assert result.states[0].store.steps.reward.shape == (1, 32, 4)
+    assert c.updates == 10
+    again = train(c, out, resume=True, step=step)
+    assert_equal(again.states, result.states)
+    assert again.eval_return == result.eval_return
+
+
+def test_an_update_that_diverges_is_not_taken_over_but_its_rollout_is_kept():
+    env = walk.make(nan_rate=1.0)
+    learner = dqn(env, 4, 8, TINY)
+    hp = traced(learner.default_hp)
+    chunk = make_chunk(learner, vectorize(env, 4), 8)
+    before = chunk.init(random.key(0), hp, env.params)
+    after, _ = chunk.run(before, hp, (), env.params, jnp.float32(3), jnp.int32(2))
+    assert int(after.diverged) == 0
+    assert_equal(after.learner, before.learner)
+    assert int(after.store.filled) == 16
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch": 0}, "batch is 0; it must be at least 1"),
+        ({"capacity": 4}, r"capacity is 4; it must be at least batch \(8\) and warm_up \(0\)"),
+        ({"network": NetworkConfig(memory="gru")}, "network.memory is 'gru'; DQN has none"),
+        ({"network": NetworkConfig(encoder="tabular")}, "DQN has no tables"),
+        (
+            {"network": NetworkConfig(encoder="minatar")},
+            r"encoder is 'minatar' but observations have shape \(2,\)",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(changes: Any, message: str):
+    with pytest.raises(ValueError, match=message):
+        dqn(walk.make(), 4, 8, dataclasses.replace(TINY, **changes))
+
+
+def test_continuous_actions_and_objectives_are_refused():
+    with pytest.raises(ValueError, match="DQN takes Discrete actions only"):
+        dqn(probes.probe_env(continuous=True), 4, 8)
+    from jaxrl_evolve import ppo_clip
+
+    with pytest.raises(ValueError, match="objective is 'ppo-clip'; DQN has a loss of its own"):
+        dqn(walk.make(), 4, 8, objective=ppo_clip())

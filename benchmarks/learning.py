@@ -1,6 +1,6 @@
 """How well the presets learn: tables of final evaluation returns, per suite.
 
-    python benchmarks/learning.py classic|minatar|brax|memory [--seeds N] [--steps N] [--only NAME ...]
+    python benchmarks/learning.py classic|minatar|brax|memory|dqn [--seeds N] [--steps N] [--only NAME ...]
 
 writes ``benchmarks/results/learning_<suite>.csv`` and ``.md``. A case that is in the table already is not
 run again without ``--overwrite``; one that was interrupted goes on from its last checkpoint in
@@ -61,6 +61,7 @@ class Suite:
     seeds: int
     evaluation: EvaluationConfig
     remarks: str
+    algorithm: str = "ppo"
 
 
 _TUNED = "tuned PPO of Goldie et al. 2024 (arXiv 2407.07082)"
@@ -123,13 +124,27 @@ SUITES: dict[str, Suite] = {
         evaluation=EvaluationConfig(times=5, episodes=128, final_episodes=512),
         remarks="",
     ),
+    "dqn": Suite(
+        (
+            Case("CartPole-v1", reference="500, the maximum"),
+            Case("Acrobot-v1", reference="-100, Gym's threshold"),
+            Case("MountainCar-v0", reference="-110, Gym's threshold"),
+            Case("Catch-bsuite", reference="1, the maximum"),
+            Case("DiscountingChain-bsuite", reference="1.1, the maximum"),
+        ),
+        steps=500_000,
+        seeds=8,
+        evaluation=EvaluationConfig(times=5, episodes=64, final_episodes=128),
+        remarks="",
+        algorithm="dqn",
+    ),
 }
 
 
 def run(case: Case, suite: Suite, folder: Path, seeds: int, steps: int, seed: int) -> dict[str, Any]:
     """Train one case and make its row."""
     config = TrainConfig.preset(
-        "ppo",
+        suite.algorithm,
         case.env,
         **{"steps": steps, "seeds": seeds, "seed": seed, "evaluation": suite.evaluation, **case.changes},
     )
@@ -238,7 +253,7 @@ def main() -> None:
         chosen = not args.only or any(part in case.label for part in args.only)
         if not chosen or (case.label in there and not args.overwrite):
             continue
-        folder = RUNS / f"{case.label} {steps}x{seeds} seed {args.seed}".replace("/", "-").replace(" ", "_")
+        folder = RUNS / f"{suite.algorithm} {case.label} {steps}x{seeds} seed {args.seed}".replace("/", "-").replace(" ", "_")
         if args.overwrite:
             shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)

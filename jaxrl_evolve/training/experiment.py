@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import json
 import warnings
+from collections.abc import Hashable
 from typing import Any, NamedTuple
 
 import jax
@@ -12,11 +14,19 @@ import jax.numpy as jnp
 
 from jaxrl_envs import make
 from jaxrl_envs.contract import Env
+from jaxrl_envs.registry import find_factory
 from jaxrl_envs.vector import resets_from_name, vectorize
-from jaxrl_evolve.algorithms.table import find_algorithm, find_objective, objective_checksum
+from jaxrl_evolve.algorithms.table import (
+    BUILTIN_OBJECTIVES,
+    find_algorithm,
+    find_objective,
+    objective_checksum,
+)
+from jaxrl_evolve.compilation import Same
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.objectives import HorizonWarning
 from jaxrl_evolve.runs.chunk import Chunk, make_chunk
+from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.storage.folder import plain
 from jaxrl_evolve.training.config import TrainConfig
 
@@ -61,6 +71,38 @@ def build(config: TrainConfig[Any, Any]) -> Experiment:
     )
     venv = vectorize(env, config.num_envs, resets)
     return Experiment(env, learner, make_chunk(learner, venv, config.rollout_length))
+
+
+def identity(config: TrainConfig[Any, Any]) -> Hashable | None:
+    """All that the functions of `build` close over: where it is equal, one compiled program serves both.
+
+    Objects that names stand for (the environment's factory, the algorithm, the objective's function) count by
+    themselves, since a name may come to mean another; a stored objective counts by its checksum. Hyperparameters,
+    seeds, steps and the environment's parameters are arguments of the functions. None if a setting has no JSON form.
+
+    Raises:
+        ValueError: a name is not known.
+    """
+    settings = (config.learner, config.env_options, config.num_envs, config.rollout_length, config.resets)
+    try:
+        # The one tells types and infinities apart, the other says all of an array.
+        told = repr(settings), json.dumps(plain(settings))
+    except TypeError:
+        return None
+    return (
+        told,
+        config.env,
+        Same(find_factory(config.env)),
+        Same(find_algorithm(config.algorithm)),
+        _objective_identity(config),
+    )
+
+
+def _objective_identity(config: TrainConfig[Any, Any]) -> Hashable:
+    if not config.objective:
+        return None
+    stored = config.objective_sha256 or objective_checksum(config.objective)
+    return stored or Same(plugins.find(plugins.OBJECTIVES, config.objective, BUILTIN_OBJECTIVES))
 
 
 def pinned(config: TrainConfig[Any, Any]) -> TrainConfig[Any, Any]:

@@ -76,33 +76,41 @@ def build(config: TrainConfig[Any, Any]) -> Experiment:
 def identity(config: TrainConfig[Any, Any]) -> Hashable | None:
     """All that the functions of `build` close over: where it is equal, one compiled program serves both.
 
-    Objects that names stand for (the environment's factory, the algorithm, the objective's function) count by
-    themselves, since a name may come to mean another; a stored objective counts by its checksum. Hyperparameters,
-    seeds, steps and the environment's parameters are arguments of the functions. None if a setting has no JSON form.
+    Hyperparameters, seeds, steps and the environment's parameters are arguments of the functions, and no part of it.
+    See `identity_of`.
+    """
+    settings = (config.learner, config.env_options, config.num_envs, config.rollout_length, config.resets)
+    return identity_of(settings, config.env, config.algorithm, config.objective, config.objective_sha256)
+
+
+def identity_of(
+    settings: Any, env: str, algorithm: str, objective: str = "", sha256: str = ""
+) -> Hashable | None:
+    """Settings and what names stand for, as a key of `kept`; None if a setting has no JSON form.
+
+    The environment's factory, the algorithm and the objective's function count by themselves, since a name may come
+    to mean another; a stored objective counts by its checksum.
+
+    Args:
+        settings: everything else that counts.
+        env: name of the environment.
+        algorithm: name of the algorithm.
+        objective: name or path of the objective, or empty.
+        sha256: its file's checksum, if that is known.
 
     Raises:
         ValueError: a name is not known.
     """
-    settings = (config.learner, config.env_options, config.num_envs, config.rollout_length, config.resets)
     try:
         # The one tells types and infinities apart, the other says all of an array.
         told = repr(settings), json.dumps(plain(settings))
     except TypeError:
         return None
-    return (
-        told,
-        config.env,
-        Same(find_factory(config.env)),
-        Same(find_algorithm(config.algorithm)),
-        _objective_identity(config),
-    )
-
-
-def _objective_identity(config: TrainConfig[Any, Any]) -> Hashable:
-    if not config.objective:
-        return None
-    stored = config.objective_sha256 or objective_checksum(config.objective)
-    return stored or Same(plugins.find(plugins.OBJECTIVES, config.objective, BUILTIN_OBJECTIVES))
+    loss: Hashable = None
+    if objective:
+        stored = sha256 or objective_checksum(objective)
+        loss = stored or Same(plugins.find(plugins.OBJECTIVES, objective, BUILTIN_OBJECTIVES))
+    return told, env, Same(find_factory(env)), Same(find_algorithm(algorithm)), loss
 
 
 def pinned(config: TrainConfig[Any, Any]) -> TrainConfig[Any, Any]:

@@ -253,7 +253,9 @@ def main() -> None:
         chosen = not args.only or any(part in case.label for part in args.only)
         if not chosen or (case.label in there and not args.overwrite):
             continue
-        folder = RUNS / f"{suite.algorithm} {case.label} {steps}x{seeds} seed {args.seed}".replace("/", "-").replace(" ", "_")
+        folder = RUNS / f"{suite.algorithm} {case.label} {steps}x{seeds} seed {args.seed}".replace(
+            "/", "-"
+        ).replace(" ", "_")
         if args.overwrite:
             shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jaxrl_evolve.algorithms.presets import Preset
     from jaxrl_evolve.algorithms.table import find_objective
     from jaxrl_evolve.clock import Clock, linear_schedule
+    from jaxrl_evolve.compilation import forget_programs, use_compilation_cache
     from jaxrl_evolve.experience.returns import VTrace, gae, lambda_returns, n_step_returns, vtrace
     from jaxrl_evolve.learners.learner import Learner, Store
     from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, PPOState, ppo
@@ -104,6 +105,7 @@ __all__ = [
     "drift_objective",
     "evaluate_folder",
     "find_objective",
+    "forget_programs",
     "gae",
     "lambda_returns",
     "linear_schedule",
@@ -121,6 +123,7 @@ __all__ = [
     "save_objective",
     "train",
     "use_all_cores",
+    "use_compilation_cache",
     "vtrace",
 ]
 
@@ -176,6 +179,7 @@ _MODULE_OF = {
     "drift_objective": "objectives.drift.frame",
     "evaluate_folder": "training.restore",
     "find_objective": "algorithms.table",
+    "forget_programs": "compilation",
     "gae": "experience.returns",
     "lambda_returns": "experience.returns",
     "linear_schedule": "clock",
@@ -193,6 +197,7 @@ _MODULE_OF = {
     "save_objective": "objectives",
     "train": "training.train",
     "use_all_cores": "_cpu",
+    "use_compilation_cache": "compilation",
     "vtrace": "experience.returns",
 }
 

@@ -8,12 +8,19 @@ import jax.numpy as jnp
 import jaxrl_envs
 from jaxrl_envs.contract import Env, EnvStep
 from jaxrl_envs.spaces import Box, Discrete
+from jaxrl_evolve.compilation import forget_programs
 from jaxrl_evolve.training.config import EvaluationConfig, TrainConfig
 
 NAME = "tiny/Walk"
 LENGTH = 8
 traces: list[str] = []
 """One entry for every time that `step` was traced."""
+
+
+def forget() -> None:
+    """Begin as a fresh process does: no program is kept, and nothing was traced."""
+    forget_programs()
+    traces.clear()
 
 
 class State(NamedTuple):

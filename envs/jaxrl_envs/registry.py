@@ -87,6 +87,18 @@ def make(name: str, **kwargs: Any) -> Env:
         ValueError: for an unknown name or option.
         ImportError: if the suite is not installed.
     """
+    env = find_factory(name)(**kwargs)
+    if not isinstance(env, Env):
+        raise TypeError(f"the factory of {name!r} returned a {type(env).__name__}, not a jaxrl_envs.Env")
+    return env
+
+
+def find_factory(name: str) -> Callable[..., Env]:
+    """What `make` calls for a name: the same object each time, as long as the name means the same.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
     if not isinstance(name, str):
         raise ValueError(f"an environment's name is a string, not {name!r}")
     factories = [point.load for point in _entry_points() if point.name == name]
@@ -105,16 +117,14 @@ def make(name: str, **kwargs: Any) -> Env:
         raise ValueError(
             f"{name!r} is registered {len(factories)} times; an entry point took a name already in use"
         )
-    env = factories[0]()(**kwargs)
-    if not isinstance(env, Env):
-        raise TypeError(f"the factory of {name!r} returned a {type(env).__name__}, not a jaxrl_envs.Env")
-    return env
+    return factories[0]()
 
 
 def _names(suite: _Suite) -> tuple[str, ...]:
     return importlib.import_module(suite.module).NAMES
 
 
+@functools.cache
 def _from_suite(suite: _Suite, short: str) -> Callable[..., Env]:
     def factory(**kwargs: Any) -> Env:
         try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -147,23 +146,16 @@ def _dispatch(words: list[str]) -> int:
 
 def _start(devices: Devices) -> None:
     """Settings of jax that must come before its first use."""
-    import jax
-
     from jaxrl_evolve._cpu import use_all_cores
+    from jaxrl_evolve.compilation import use_compilation_cache
 
     use_all_cores()
     if devices.coordinator:
         from jaxrl_evolve.training import hosts
 
         hosts.join(devices.coordinator, devices.processes, devices.process_id)
-    if devices.cache == "off" or "JAX_COMPILATION_CACHE_DIR" in os.environ:
-        return
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(devices.cache or Path(home) / "jaxrl_evolve" / "compiled")
-    # The user's own folder: entries are executable, so it must not be one that others can write.
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    if devices.cache != "off":
+        use_compilation_cache(devices.cache or None)
 
 
 def _settings(command: str, words: list[str], *extra: tuple[str, type, Any]) -> Any:

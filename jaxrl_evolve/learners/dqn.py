@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import replace
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -69,6 +69,9 @@ class DQNConfig:
     """Environment steps before the first gradient step."""
     target_period: int = 100
     """Gradient steps between two renewals of the target network."""
+    loss: Literal["huber", "squared"] = "huber"
+    """Of a temporal difference: Huber's, half its square up to 1 and linear beyond, or half its square. Where values are far
+    above 1 and episodes short, a linear loss hardly sees the ends, and values can grow without bound."""
     double: bool = True
     """Whether the network chooses the action of the successor that the target network values."""
     network: NetworkConfig = dataclasses.field(
@@ -169,13 +172,13 @@ def _act(
 def _loss(
     parts: _Parts, params: Any, target: Any, batch: Transitions, gamma: Array
 ) -> tuple[Float[Array, ""], dict[str, Array]]:
-    """Huber's loss of the taken actions' values (a squared error up to 1, linear beyond)."""
+    """What the values of the taken actions are off by."""
     after = parts.values(target, batch.next_obs)
     choice = parts.values(params, batch.next_obs) if parts.config.double else after
     wanted = jax.lax.stop_gradient(td_targets(batch, after, choice, gamma))
     value = jnp.take_along_axis(parts.values(params, batch.obs), batch.action[:, None], -1)[:, 0]
     error = jnp.abs(value - wanted)
-    small = jnp.minimum(error, 1.0)
+    small = jnp.minimum(error, 1.0) if parts.config.loss == "huber" else error
     loss = (0.5 * jnp.square(small) + (error - small)).mean()
     return loss, {"td_error": error.mean(), "q_mean": value.mean()}
 

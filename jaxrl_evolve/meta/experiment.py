@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +20,8 @@ from jaxrl_evolve.meta.lifetimes import live_pairs, make_lifetime
 from jaxrl_evolve.objectives import Objective
 from jaxrl_evolve.objectives.stored import KINDS
 from jaxrl_evolve.runs.chunk import make_chunk
-from jaxrl_evolve.training.experiment import literal, traced
+from jaxrl_evolve.training.config import SinkConfig
+from jaxrl_evolve.training.experiment import identity_of, literal, traced
 from jaxrl_evolve.training.programs import sequential_lanes
 
 
@@ -73,6 +75,12 @@ def build_meta(config: MetaTrainConfig[Any, Any, Any]) -> MetaExperiment:
     lifetime = make_lifetime(env, learner, make_chunk(learner, venv, length), config.fitness)
     start = _started_from(config.start, objective) if config.start else objective.init
     return MetaExperiment(env, objective, learner, venv, lifetime, start)
+
+
+def identity(config: MetaTrainConfig[Any, Any, Any]) -> Hashable | None:
+    """What the compiled programs of a meta-training close over, see `identity_of`: all but its seed and its keeping."""
+    counts = dataclasses.replace(config, seed=0, keep=1, test_every=1, sinks=SinkConfig())
+    return identity_of(counts, config.env, config.family.algorithm, config.start)
 
 
 def _started_from(name: str, objective: Objective) -> Callable[[Array], Any]:

@@ -19,8 +19,9 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxrl_evolve import random
+from jaxrl_evolve.compilation import kept
 from jaxrl_evolve.meta.config import MetaTrainConfig
-from jaxrl_evolve.meta.experiment import MetaExperiment, Programs, build_meta, make_test
+from jaxrl_evolve.meta.experiment import MetaExperiment, Programs, build_meta, identity, make_test
 from jaxrl_evolve.meta.generation import evolution_programs
 from jaxrl_evolve.meta.gradient import gradient_programs
 from jaxrl_evolve.meta.lifetimes import PAIRS
@@ -166,7 +167,10 @@ class _Run:
         whole = (hp, test_root) if self.mesh is None else place((hp, test_root), self.mesh)
         self.hp, self.test_root = whole
         began = time.perf_counter()
-        self.state = self._laid_out(jax.jit(self.programs.init)(jax.random.fold_in(root, 0), hp))
+        key = identity(self.config)
+        key = key and (key, self.mesh, jax.default_backend())
+        init = kept(key and ("meta init", key), lambda: jax.jit(self.programs.init))
+        self.state = self._laid_out(init(jax.random.fold_in(root, 0), hp))
         self.compile_seconds += time.perf_counter() - began
         if self.folder is not None:
             self._open(self.folder, resume, step)
@@ -174,9 +178,15 @@ class _Run:
             return
         began = time.perf_counter()
         where = jax.tree.map(lambda x: x.sharding, self.state)
-        generation = jax.jit(self.programs.generation, donate_argnums=0, out_shardings=(where, None))
+        generation, test = kept(
+            key and ("meta generation", key),
+            lambda: (
+                jax.jit(self.programs.generation, donate_argnums=0, out_shardings=(where, None)),
+                jax.jit(self.test),
+            ),
+        )
         self._generation = generation.lower(self.state, self.hp).compile()
-        self._test = jax.jit(self.test).lower(self.state.eta, *whole).compile()
+        self._test = test.lower(self.state.eta, *whole).compile()
         self.compile_seconds += time.perf_counter() - began
 
     def _open(self, folder: folders.RunFolder, resume: bool, step: int | None) -> None:

@@ -50,6 +50,7 @@ class Agents:
         arm: whose.
         learner: their algorithm.
         venv: their environments.
+        config: static settings of the algorithm.
         hp: hyperparameters, floats.
         learning_rates: step sizes to choose from, one to leave it.
         entropy_coefs: weights of the entropy bonus to choose from, likewise.
@@ -58,6 +59,7 @@ class Agents:
     arm: Arm
     learner: Learner
     venv: VectorEnv
+    config: Any
     hp: Any
     learning_rates: tuple[float, ...]
     entropy_coefs: tuple[float, ...]
@@ -151,7 +153,7 @@ def build_agents(config: MetaTestConfig, arm: Arm, env: Env, sizes: Sizes, overr
         raise ValueError(f"{arm.label} cannot learn in {env.name}: {error}") from None
     venv = vectorize(env, sizes.num_envs, resets_from_name(sizes.resets))
     rates, coefs = _grid(config, arm, settings.hp, tabular and settings.learner.optimiser == "adam")
-    return Agents(arm, learner, venv, settings.hp, rates, coefs)
+    return Agents(arm, learner, venv, settings.learner, settings.hp, rates, coefs)
 
 
 def _is_tabular(config: MetaTestConfig, env: Env) -> bool:

@@ -6,7 +6,7 @@ numbers and horizon are all its arguments. Each call lives one horizon, so no ag
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +15,7 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from jaxrl_envs.contract import Env
+from jaxrl_evolve.compilation import kept
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.meta_test.agents import Agents
 from jaxrl_evolve.runs.axes import mesh_for
@@ -110,7 +111,14 @@ def make_life(
 
 
 def compile_lives(
-    agents: Agents, env: Env, rollout_length: int, episodes: int, max_steps: int, bins: int, lanes: int
+    agents: Agents,
+    env: Env,
+    rollout_length: int,
+    episodes: int,
+    max_steps: int,
+    bins: int,
+    lanes: int,
+    key: Hashable | None = None,
 ) -> Callable[[LifeInputs, Int[Array, ""]], Life]:
     """A jitted ``(inputs, updates) -> Life`` of one arm in one environment, leaves ``[L, ...]``.
 
@@ -122,7 +130,16 @@ def compile_lives(
         max_steps: of each of these.
         bins: parts of each life.
         lanes: lives side by side on one device; 0 is all.
+        key: all that determines the agents and their environment, by which the program is kept; None compiles anew.
     """
+    settings = (rollout_length, episodes, max_steps, bins, lanes, jax.default_backend())
+    run = kept(key and ("lives", key, settings), lambda: _jit(agents, env, *settings[:-1]))
+    return lambda inputs, updates: run(agents.arm.eta, inputs, updates)
+
+
+def _jit(
+    agents: Agents, env: Env, rollout_length: int, episodes: int, max_steps: int, bins: int, lanes: int
+) -> Callable[[Any, LifeInputs, Int[Array, ""]], Life]:
     learner = with_update_norm(agents.learner) if agents.arm.learns else never_learning(agents.learner)
     life = make_life(
         env, learner, make_chunk(learner, agents.venv, rollout_length), episodes, max_steps, bins
@@ -147,8 +164,7 @@ def compile_lives(
         )
         return over_devices(etas, inputs, updates)
 
-    run = jax.jit(everybody)
-    return lambda inputs, updates: run(agents.arm.eta, inputs, updates)
+    return jax.jit(everybody)
 
 
 def crossed(keys: Array, params: Any, hps: list[Any], meta_seeds: int) -> LifeInputs:

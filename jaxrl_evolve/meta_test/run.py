@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +28,7 @@ from jaxrl_evolve.meta_test.tuning import Tuning, choose, untuned
 from jaxrl_evolve.objectives import HorizonWarning
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage.claim import claim
-from jaxrl_evolve.training.experiment import literal
+from jaxrl_evolve.training.experiment import identity_of, literal
 from jaxrl_evolve.training.interrupts import Interrupted, Interrupts
 from jaxrl_evolve.training.programs import sequential_lanes, to_host
 from jaxrl_evolve.training.progress import TrainingProgress
@@ -217,7 +217,14 @@ def test_arm(
     if lanes < 0:
         lanes = sequential_lanes(steps) if jax.default_backend() == "cpu" else 0
     program = compile_lives(
-        agents, stage.env, stage.sizes.rollout_length, config.episodes, config.max_steps, config.bins, lanes
+        agents,
+        stage.env,
+        stage.sizes.rollout_length,
+        config.episodes,
+        config.max_steps,
+        config.bins,
+        lanes,
+        _identity(config, stage, agents),
     )
 
     def live(tasks: Tasks, hps: list[Any], horizon: int) -> Life:
@@ -245,6 +252,19 @@ def test_arm(
             found[n] = live(reported, [candidates[index]], n)
     life = jax.tree.map(lambda *x: np.stack([y[0] for y in x], axis=2), *(found[n] for n in lived))
     return Outcome(life.score, life.average, life.schedules, reported.optimum, np.asarray(lengths), tuning)
+
+
+def _identity(config: MetaTestConfig, stage: Stage, agents: Agents) -> Hashable | None:
+    """What decides how an arm's agents live in an environment; None for an objective known by its name alone.
+
+    Parameters of the objective are data, so arms of one kind and settings share a program.
+    """
+    arm = agents.arm
+    if arm.objective is not None and not arm.files:
+        return None
+    settings = (agents.config, stage.sizes, config.env_options)
+    objective = (arm.learns, arm.kind, arm.settings, arm.horizons)
+    return identity_of((settings, objective), stage.name, arm.algorithm)
 
 
 def _tuned(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 import jax
@@ -14,14 +15,22 @@ from jaxtyping import Array
 
 from jaxrl_envs import make
 from jaxrl_envs.contract import Env
+from jaxrl_envs.registry import find_factory
 from jaxrl_envs.vector import resets_from_name, vectorize
-from jaxrl_evolve.algorithms.table import find_algorithm, find_objective, objective_checksum
-from jaxrl_evolve.curricula.table import make_curriculum
+from jaxrl_evolve.algorithms.table import (
+    BUILTIN_OBJECTIVES,
+    find_algorithm,
+    find_objective,
+    objective_checksum,
+)
+from jaxrl_evolve.compilation import Same
+from jaxrl_evolve.curricula.table import BUILTIN_CURRICULA, make_curriculum
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.objectives import HorizonWarning
 from jaxrl_evolve.runs.chunk import Chunk, make_chunk
 from jaxrl_evolve.runs.evaluation import Episodes, make_evaluation
 from jaxrl_evolve.runs.tasks import Curriculum
+from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.storage.folder import plain
 from jaxrl_evolve.training.config import TrainConfig
 
@@ -79,6 +88,52 @@ def build(config: TrainConfig[Any, Any]) -> Experiment:
         curriculum = make_curriculum(config.curriculum, env, config.num_envs, choices)
     venv = vectorize(env, config.num_envs, resets, params_per_slot=curriculum is not None)
     return Experiment(env, learner, make_chunk(learner, venv, config.rollout_length, curriculum), curriculum)
+
+
+def identity(config: TrainConfig[Any, Any]) -> Hashable | None:
+    """All that the functions of `build` close over: where it is equal, one compiled program serves both.
+
+    Hyperparameters, seeds, steps and the environment's parameters are arguments of the functions, and no part of it.
+    See `identity_of`.
+    """
+    settings = (
+        *(config.learner, config.env_options, config.num_envs, config.rollout_length, config.resets),
+        *(config.curriculum, config.curriculum_options),
+    )
+    known = identity_of(settings, config.env, config.algorithm, config.objective, config.objective_sha256)
+    if known is None or not config.curriculum:
+        return known
+    return known, Same(plugins.find(plugins.CURRICULA, config.curriculum, BUILTIN_CURRICULA))
+
+
+def identity_of(
+    settings: Any, env: str, algorithm: str, objective: str = "", sha256: str = ""
+) -> Hashable | None:
+    """Settings and what names stand for, as a key of `kept`; None if a setting has no JSON form.
+
+    The environment's factory, the algorithm and the objective's function count by themselves, since a name may come
+    to mean another; a stored objective counts by its checksum.
+
+    Args:
+        settings: everything else that counts.
+        env: name of the environment.
+        algorithm: name of the algorithm.
+        objective: name or path of the objective, or empty.
+        sha256: its file's checksum, if that is known.
+
+    Raises:
+        ValueError: a name is not known.
+    """
+    try:
+        # The one tells types and infinities apart, the other says all of an array.
+        told = repr(settings), json.dumps(plain(settings))
+    except TypeError:
+        return None
+    loss: Hashable = None
+    if objective:
+        stored = sha256 or objective_checksum(objective)
+        loss = stored or Same(plugins.find(plugins.OBJECTIVES, objective, BUILTIN_OBJECTIVES))
+    return told, env, Same(find_factory(env)), Same(find_algorithm(algorithm)), loss
 
 
 def pinned(config: TrainConfig[Any, Any]) -> TrainConfig[Any, Any]:

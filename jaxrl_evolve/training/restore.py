@@ -10,12 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl_evolve import random
+from jaxrl_evolve.compilation import kept
 from jaxrl_evolve.learners.learner import Mode
 from jaxrl_evolve.results import statistics
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage.checkpoint import Checkpoints
 from jaxrl_evolve.training.config import TrainConfig, from_json
-from jaxrl_evolve.training.experiment import Experiment, build, traced
+from jaxrl_evolve.training.experiment import Experiment, build, identity, traced
+from jaxrl_evolve.training.programs import group_shapes
 
 
 class Trained(NamedTuple):
@@ -52,12 +54,7 @@ def load(path: str | os.PathLike[str], step: int | None = None) -> Trained:
         # Sizes of the groups are the checkpoint's to say: a sweep has more runs than seeds.
         runs = np.size(checkpoints.manifest(step).record["diverged"])
         group = config.group or runs
-        one_group = jax.eval_shape(
-            jax.vmap(experiment.chunk.init, (0, None, None)),
-            jax.random.split(random.key(0), group),
-            traced(config.hp),
-            experiment.env.params,
-        )
+        one_group = group_shapes(experiment, traced(config.hp), group, identity(config))
         states, record = checkpoints.restore([one_group] * (runs // group), step)
     learner_state = jax.tree.map(lambda *x: jnp.concatenate(x), *(state.learner for state in states))
     return Trained(config, experiment, learner_state, record["updates"])
@@ -90,12 +87,15 @@ def evaluate_folder(
         ValueError: there is no such folder or checkpoint, it is damaged, or a size is below one.
     """
     trained = load(path, step)
-    test = trained.experiment.evaluation(episodes, max_steps, mode)
+    experiment = trained.experiment
+    key = identity(trained.config)
+    test = kept(
+        key and ("evaluation", key, episodes, max_steps, mode),
+        lambda: jax.jit(jax.vmap(experiment.evaluation(episodes, max_steps, mode), (0, 0, None))),
+    )
     runs = jax.tree.leaves(trained.learner_state)[0].shape[0]
     keys = jax.random.split(random.key(seed), runs)
-    outcome = jax.jit(jax.vmap(test, (0, 0, None)))(
-        keys, trained.learner_state, trained.experiment.env.params
-    )
+    outcome = test(keys, trained.learner_state, experiment.env.params)
     returns = np.asarray(outcome.returns.mean(-1))
     iqm = statistics.estimate(returns, statistics.iqm, non_finite="worst")
     return {

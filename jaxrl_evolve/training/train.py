@@ -16,17 +16,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxrl_evolve import random
 from jaxrl_evolve.runs.axes import mesh_for
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import sinks
 from jaxrl_evolve.storage.checkpoint import Checkpoints, config_digest
 from jaxrl_evolve.storage.claim import claim
 from jaxrl_evolve.training.config import TrainConfig
-from jaxrl_evolve.training.experiment import build, pinned, recorded, traced, warn_of_horizon
+from jaxrl_evolve.training.experiment import build, identity, pinned, recorded, traced, warn_of_horizon
 from jaxrl_evolve.training.interrupts import Interrupted, Interrupts, agreed
 from jaxrl_evolve.training.outcome import TrainResult, draw_curves, summarise
-from jaxrl_evolve.training.programs import AXIS, Programs, compile_programs, to_host
+from jaxrl_evolve.training.programs import AXIS, Programs, compile_programs, group_shapes, to_host
 from jaxrl_evolve.training.progress import TrainingProgress
 from jaxrl_evolve.training.schedule import Stop, stops
 
@@ -161,6 +160,7 @@ class _Loop:
             self.config.evaluation,
             self.config.seed,
             mesh,
+            identity(self.config),
         )
         self.compile_seconds += self.programs.compile_seconds
         self.states = [
@@ -197,9 +197,7 @@ class _Loop:
         self.checkpoints = self._open_checkpoints(self.folder)
         if self.checkpoints.steps()[-1:] != [self.config.updates]:
             return None
-        init = jax.vmap(experiment.chunk.init, (0, None, None))
-        keys = jax.random.split(random.key(0), self.group)
-        group = jax.eval_shape(init, keys, traced(self.config.hp), experiment.env.params)
+        group = group_shapes(experiment, traced(self.config.hp), self.group, identity(self.config))
         states, _ = self.checkpoints.restore([group] * (self.runs // self.group))
         rows = sinks.read_jsonl(self.folder.metrics)
         if not self.folder.curves.exists():

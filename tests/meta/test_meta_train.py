@@ -9,13 +9,15 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from compiled import counted
 from tiny import TINY, tiny
 
 from jaxrl_evolve.command.main import main
+from jaxrl_evolve.compilation import forget_programs
 from jaxrl_evolve.meta import config as configs
 from jaxrl_evolve.meta import train as module
 from jaxrl_evolve.meta.config import MetaTrainConfig
-from jaxrl_evolve.meta.experiment import build_meta
+from jaxrl_evolve.meta.experiment import build_meta, identity
 from jaxrl_evolve.meta.train import meta_train
 from jaxrl_evolve.objectives import load_objective
 from jaxrl_evolve.objectives.time_features import HorizonRange
@@ -88,6 +90,38 @@ def test_resumed_is_uninterrupted(run: Any, tmp_path: Any, monkeypatch: Any):
     clocks = ("seconds",)
     strip = lambda row: {k: v for k, v in row.items() if k not in clocks}
     assert [strip(json.loads(line)) for line in lines] == [strip(row) for row in result.rows]
+
+
+def test_another_seed_compiles_nothing_and_is_the_same_as_compiled_anew(run: Any):
+    config = dataclasses.replace(run[0].config, seed=3, generations=4, test_every=1)
+    with counted() as counts:
+        kept = meta_train(config)
+    assert counts["compiled"] == 0
+    forget_programs()
+    with counted() as counts:
+        anew = meta_train(config)
+    assert counts["compiled"] >= 3
+    jax.tree.map(np.testing.assert_array_equal, kept.state.eta, anew.state.eta)
+    assert [row["test_fitness"] for row in kept.rows] == [row["test_fitness"] for row in anew.rows]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"generations": 5},
+        {"tests": 3},
+        {"env_options": {"observation": "planes"}},
+        {"hp": {"learning_rate": 0.4}},
+        {"evolution": {"sigma": 2.0}},
+        {"start": "ta-lpg"},
+        {"lanes": 1},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_determines_the_programs_compiles_anew(change: Any):
+    config = tiny()
+    assert identity(dataclasses.replace(config, seed=5, keep=4)) == identity(config)
+    assert identity(tiny(**change)) != identity(config)
 
 
 def test_another_configuration_is_refused(run: Any):

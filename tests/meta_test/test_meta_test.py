@@ -15,7 +15,7 @@ import pytest
 
 from jaxrl_evolve.command.main import main
 from jaxrl_evolve.meta.lifetimes import FitnessConfig, make_lifetime
-from jaxrl_evolve.meta_test import MetaTestConfig, TuningConfig, config, drawing, meta_test, run
+from jaxrl_evolve.meta_test import MetaTestConfig, TuningConfig, config, drawing, lives, meta_test, run
 from jaxrl_evolve.meta_test.arms import find_arms
 from jaxrl_evolve.meta_test.comparison import ALL, compare
 from jaxrl_evolve.meta_test.outcome import Outcome, load, result_path
@@ -130,6 +130,31 @@ def test_side_by_side_in_parts_is_alone_in_one_piece(tested: Any, files: Path):
             lengths = np.array([horizon // 2, horizon - horizon // 2])
             parts = found.schedules["entropy"][meta, seed, h]
             np.testing.assert_allclose((parts * lengths).sum() / horizon, metrics["entropy"], rtol=1e-5)
+
+
+def test_other_parameters_and_tasks_compile_nothing(tested: Any, monkeypatch: Any):
+    settings = replace(tested[0].config, seed=5)
+    (stage,) = run.build_stages(settings, find_arms(settings))
+    aware, same = stage.agents[0], next(a for a in stage.agents if a.arm.label == "same")
+
+    class Anew(Exception):
+        pass
+
+    def refuse(*arguments: Any) -> None:
+        raise Anew
+
+    monkeypatch.setattr(lives, "_jit", refuse)
+    for agents in (aware, same):
+        live = run.test_arm(settings, stage, agents, lambda *_: None)
+    assert np.any(live.returns != outcome(tested, "same").returns)
+    for other in ({"episodes": 9}, {"max_steps": 41}, {"bins": 1}, {"lanes": 3}):
+        with pytest.raises(Anew):
+            run.test_arm(replace(settings, **other), stage, aware, lambda *_: None)
+    wrong = replace(aware, arm=replace(aware.arm, settings=replace(AWARE, width=4)))
+    named = replace(aware, arm=replace(aware.arm, files=()))
+    for agents in (wrong, named, replace(aware, arm=replace(aware.arm, learns=False))):
+        with pytest.raises(Anew):
+            run.test_arm(settings, stage, agents, lambda *_: None)
 
 
 def test_zero_parameters_are_an_agent_that_never_learns(tested: Any):

@@ -28,7 +28,7 @@ def result_of(out):
 def swept(tmp_path_factory):
     """Two programs of two points of two seeds, and how often the environment's step was traced for them."""
     out = tmp_path_factory.mktemp("sweeps") / "grid"
-    walk.traces.clear()
+    walk.forget()
     table = sweep(walk.config(seeds=2), out, grid=GRID)
     return out, table, len(walk.traces)
 
@@ -149,7 +149,7 @@ def test_an_interrupted_sweep_goes_on_as_if_nothing_had_been(swept, tmp_path, mo
     assert resume_sweep(out) == swept[1]
     again = result_of(out)
     assert again["points"] == whole["points"] and again["best"] == whole["best"]
-    walk.traces.clear()
+    walk.forget()
     assert sweep(walk.config(seeds=2), out, grid=GRID, resume=True) == swept[1]
     assert len(walk.traces) <= 2  # nothing was trained again
     report([out / "shape_000"], tmp_path / "report", resamples=200)

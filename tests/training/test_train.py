@@ -29,7 +29,7 @@ def run_of(states, i):
 def two(tmp_path_factory):
     """Two seeds in a folder, and how often the environment's step was traced for them."""
     out = tmp_path_factory.mktemp("runs") / "two"
-    walk.traces.clear()
+    walk.forget()
     result = train(walk.config(seeds=2), out)
     return result, out, len(walk.traces)
 
@@ -83,7 +83,7 @@ def test_it_learns():
 def test_each_program_is_traced_once_in_a_run(two):
     # Once for the training program and once for the evaluation, however many rows and evaluations.
     assert two[2] == 2
-    walk.traces.clear()
+    walk.forget()
     train(walk.config(seeds=2, group=1))
     assert len(walk.traces) == 2
 
@@ -117,7 +117,7 @@ def test_points_are_runs_of_their_own(two):
     one = train(config, points=[config.hp])
     assert_equal(one.states, two[0].states)
     assert one.eval_return == two[0].eval_return
-    walk.traces.clear()
+    walk.forget()
     both = train(config, points=[config.hp, other])
     assert len(walk.traces) == 2
     states = both.states[0]

@@ -47,7 +47,7 @@ def _main(words: list[str]) -> int:
 
     from jaxrl_evolve.storage.checkpoint import CheckpointError
     from jaxrl_evolve.training import hosts
-    from jaxrl_evolve.training.train import Diverged, Interrupted
+    from jaxrl_evolve.training.interrupts import Diverged, Interrupted
 
     try:
         try:

@@ -26,9 +26,9 @@ from jaxrl_evolve.settings.grids import parse_grid, product, settings_from_json
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage.checkpoint import CheckpointError
 from jaxrl_evolve.storage.claim import claim_sweep
-from jaxrl_evolve.training.interrupts import Interrupted
+from jaxrl_evolve.storage.provenance import provenance
+from jaxrl_evolve.training.interrupts import Diverged, Interrupted, interruption
 from jaxrl_evolve.training.outcome import estimate_iqm
-from jaxrl_evolve.training.train import Diverged
 
 _SHARED = ("objective", "env", "seed", "seeds")
 _NOT_LEARNED = ("tests", "test_every", "lanes", "keep", "sinks")
@@ -162,10 +162,8 @@ def _run(made: MetaPlan, folder: folders.RunFolder, quiet: bool) -> str:
         try:
             outcomes.append(_outcome(run.config, folder.path / run.folder, quiet))
         except Interrupted as error:
-            where = f"{error.signal} in {run.folder}, {i + 1} of {len(runs)}"
-            raise Interrupted(
-                error.signal, f"{where}; continue with: jaxrl-evolve resume {folder.path}"
-            ) from None
+            where = f"in {run.folder}, {i + 1} of {len(runs)}"
+            raise interruption(error.signal, where, folder.path) from None
         if outcomes[-1].failure and not quiet:
             print(f"jaxrl-evolve: {run.folder}: {outcomes[-1].failure}; the sweep goes on", file=sys.stderr)
     if jax.process_index() != 0:
@@ -194,7 +192,7 @@ def _run(made: MetaPlan, folder: folders.RunFolder, quiet: bool) -> str:
             name: sum(outcome.summary.get(name) or 0.0 for outcome in outcomes)
             for name in ("compile_seconds", "run_seconds")
         },
-        **folders.provenance(),
+        **provenance(),
     }
     folders.write_json(folder.result, result)
     if best["iqm"] is None:

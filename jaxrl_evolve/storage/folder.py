@@ -1,16 +1,13 @@
-"""The run folder: which files a run leaves, who may write there, and where its numbers come from."""
+"""The run folder: which files a run leaves, who may write there, and how they are written."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import json
 import math
 import os
-import platform
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +30,6 @@ _FILES = (
 )
 _FOLDERS = re.compile(r"checkpoints|results|tensorboard|wandb|(shape|point)_\d{3,}|seed_\d+")
 _FIGURES = (".png", ".pdf", ".svg", ".gif")
-_DISTRIBUTIONS = ("jax", "jaxlib", "flax", "optax", "gymnax", "brax", "orbax-checkpoint", "jaxrl-evolve")
 
 
 class FolderError(ValueError):
@@ -273,30 +269,6 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
     return value
 
 
-def provenance() -> dict[str, Any]:
-    """What a result depends on beside its config: device, versions, source, precision.
-
-    Returns:
-        ``device`` (platform, kind, count, processes, cpu_cores), ``versions`` (None where a package is
-        not installed), ``git`` (commit, dirty; None where the library does not run from a checkout), and
-        ``matmul_precision`` (None is jax's default). No host or user names.
-    """
-    device = jax.devices()[0]
-    precision = jax.config.jax_default_matmul_precision  # pyright: ignore[reportAttributeAccessIssue]
-    return {
-        "device": {
-            "platform": device.platform,
-            "kind": device.device_kind,
-            "count": jax.device_count(),
-            "processes": jax.process_count(),
-            "cpu_cores": os.cpu_count(),
-        },
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in _DISTRIBUTIONS},
-        "git": _git_state(Path(__file__)),
-        "matmul_precision": precision,
-    }
-
-
 def _belongs(path: Path) -> bool:
     if path.is_dir() and not path.is_symlink():
         return _FOLDERS.fullmatch(path.name) is not None
@@ -305,26 +277,3 @@ def _belongs(path: Path) -> bool:
 
 def _ignored(name: str) -> bool:
     return name == _LOCK or (name.startswith(".") and name.endswith(".tmp"))  # left by a killed process
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _git_state(source: Path) -> dict[str, Any] | None:
-    def git(*arguments: str) -> str | None:
-        command = ["git", "-C", str(source.parent), *arguments]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-        except (OSError, subprocess.SubprocessError):
-            return None
-        return done.stdout.strip()
-
-    # An installed copy may lie inside somebody else's repository: only a tracked source file counts.
-    if git("ls-files", "--error-unmatch", source.name) is None:
-        return None
-    commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "--untracked-files=no")
-    return None if commit is None or changes is None else {"commit": commit, "dirty": bool(changes)}

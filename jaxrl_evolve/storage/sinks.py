@@ -45,6 +45,10 @@ class Sink(NamedTuple):
     close: Callable[[], None]
 
 
+NOWHERE = Sink(lambda row, step: None, lambda: None)
+"""Takes rows and keeps none."""
+
+
 def together(*sinks: Sink) -> Sink:
     """One sink that writes to all of ``sinks``."""
 

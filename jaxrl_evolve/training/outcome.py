@@ -10,7 +10,8 @@ import numpy as np
 
 from jaxrl_evolve.results import figures, statistics
 from jaxrl_evolve.storage import sinks
-from jaxrl_evolve.storage.folder import RunFolder, provenance
+from jaxrl_evolve.storage.folder import RunFolder
+from jaxrl_evolve.storage.provenance import provenance
 from jaxrl_evolve.training.config import TrainConfig
 
 

@@ -22,9 +22,11 @@ from jaxrl_evolve.settings.fields import Settings, parse_field, replace_fields
 from jaxrl_evolve.settings.grids import parse_grid, product, settings_from_json
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage.claim import claim_sweep
+from jaxrl_evolve.storage.provenance import provenance
 from jaxrl_evolve.training.config import TrainConfig, from_json
 from jaxrl_evolve.training.experiment import build, recorded
-from jaxrl_evolve.training.train import Diverged, Interrupted, train
+from jaxrl_evolve.training.interrupts import Diverged, Interrupted, interruption
+from jaxrl_evolve.training.train import train
 
 _SWEPT = ("hp", "learner", "env_options", "steps", "num_envs", "rollout_length", "resets", "objective")
 _DRAWS = 0x5357  # sets the randomness of the draws apart from everything else that grows from the seed
@@ -208,10 +210,8 @@ def _run(made: Plan, folder: folders.RunFolder, quiet: bool) -> str:
         try:
             summary: Mapping[str, Any] = train(config, path, resume=started, quiet=quiet, points=hps).summary
         except Interrupted as error:
-            where = f"{error.signal} in {path.name}, {i + 1} of {len(made.shapes)}"
-            raise Interrupted(
-                error.signal, f"{where}; continue with: jaxrl-evolve resume {folder.path}"
-            ) from None
+            where = f"in {path.name}, {i + 1} of {len(made.shapes)}"
+            raise interruption(error.signal, where, folder.path) from None
         except Diverged:
             lost = {"eval_return": [None] * config.seeds, "iqm": None, "ci95": [None, None]}
             summary = {"points": [lost] * len(hps), "env_steps": config.env_steps}
@@ -244,7 +244,7 @@ def _run(made: Plan, folder: folders.RunFolder, quiet: bool) -> str:
         "best": best,
         "points": points,
         **seconds,
-        **folders.provenance(),
+        **provenance(),
     }
     folders.write_json(folder.result, result)
     if best["iqm"] is None:

@@ -66,10 +66,10 @@ def test_resumed_is_uninterrupted(run: Any, tmp_path: Any, monkeypatch: Any):
     result, _ = run
     advance = module._Run.advance
 
-    def killed(self: Any, progress: Any) -> None:
+    def killed(self: Any) -> None:
         if self.generations == 2:
             raise KeyboardInterrupt
-        advance(self, progress)
+        advance(self)
 
     monkeypatch.setattr(module._Run, "advance", killed)
     with pytest.raises(KeyboardInterrupt):

@@ -9,7 +9,6 @@ import sys
 import textwrap
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -176,37 +175,3 @@ def test_one_process_per_folder_and_a_dead_one_binds_nobody(tmp_path):
             pass
     with Lock(run):
         pass
-
-
-def test_provenance():
-    facts = folder.provenance()
-    json.dumps(facts, allow_nan=False)
-    assert (
-        facts["versions"]["jax"] == jax.__version__ and facts["versions"]["python"] == sys.version.split()[0]
-    )
-    assert facts["device"]["platform"] == jax.devices()[0].platform
-    assert os.uname().nodename not in json.dumps(facts)
-    with jax.default_matmul_precision("highest"):
-        assert folder.provenance()["matmul_precision"] == "highest"
-
-
-def test_git_counts_only_for_a_tracked_source(tmp_path):
-    def git(*arguments):
-        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-        done = subprocess.run(
-            ["git", "-C", tmp_path, *identity, *arguments], check=True, capture_output=True, text=True
-        )
-        return done.stdout.strip()
-
-    source = tmp_path / "module.py"
-    source.write_text("a = 1\n")
-    assert folder._git_state(source) is None
-    git("init", "-q")
-    assert folder._git_state(source) is None
-    git("add", ".")
-    git("commit", "-qm", "x")
-    assert folder._git_state(source) == {"commit": git("rev-parse", "HEAD"), "dirty": False}
-    source.write_text("a = 2\n")
-    assert folder._git_state(source) == {"commit": git("rev-parse", "HEAD"), "dirty": True}
-    (tmp_path / "installed.py").touch()
-    assert folder._git_state(tmp_path / "installed.py") is None

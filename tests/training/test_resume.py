@@ -18,7 +18,8 @@ from jaxrl_evolve.storage.folder import FolderError, Lock, existing
 from jaxrl_evolve.storage.sinks import read_jsonl
 from jaxrl_evolve.training import train as loops
 from jaxrl_evolve.training.config import EvaluationConfig
-from jaxrl_evolve.training.train import Interrupted, train
+from jaxrl_evolve.training.interrupts import Interrupted
+from jaxrl_evolve.training.train import train
 
 
 def rows_of(out):

@@ -15,10 +15,11 @@ from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import sinks
 from jaxrl_evolve.storage.checkpoint import Checkpoints
 from jaxrl_evolve.training.experiment import build, traced
+from jaxrl_evolve.training.interrupts import Diverged
 from jaxrl_evolve.training.programs import AXIS, compile_programs
 from jaxrl_evolve.training.restore import evaluate_folder, load
 from jaxrl_evolve.training.schedule import stops
-from jaxrl_evolve.training.train import Diverged, train
+from jaxrl_evolve.training.train import train
 
 
 def run_of(states, i):

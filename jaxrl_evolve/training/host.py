@@ -35,6 +35,7 @@ from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import sinks
 from jaxrl_evolve.storage.checkpoint import Checkpoints, config_digest
 from jaxrl_evolve.storage.claim import claim
+from jaxrl_evolve.storage.destinations import open_all
 from jaxrl_evolve.training.interrupts import Interrupted, Interrupts, agreed, interruption
 from jaxrl_evolve.training.progress import TrainingProgress
 
@@ -116,7 +117,7 @@ class Host:
         """
         if self.written is not None:
             name = " ".join(self.identity[part] for part in self.identity if part != _DIGEST)
-            self._sink = sinks.open_all(self.written, chosen, name, self.config, resume_at)
+            self._sink = open_all(self.written, chosen, name, self.config, resume_at)
 
     def show(
         self,

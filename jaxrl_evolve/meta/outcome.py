@@ -108,6 +108,20 @@ def summarise(
     }
 
 
+def sentence(summary: Mapping[str, Any], out: str) -> str:
+    """What a meta-training came to, for whoever started it.
+
+    Args:
+        summary: the contents of ``result.json``.
+        out: the run folder.
+    """
+    return (
+        f"{summary['objective']} on {summary['env']}: {summary['generations']:,} generations of "
+        f"{summary['population']:,}, {summary['env_steps']:,} environment steps at "
+        f"{summary['steps_per_second']:,.0f} a second; the objective is {out}: jaxrl-evolve train … --objective {out}"
+    )
+
+
 def held_out(rows: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, str]:
     """Fitness of the held-out tasks, ``[tasks, rows]``, as a fraction of the optimum where it is known; and what to
     call it.

@@ -15,17 +15,18 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxrl_evolve import random
-from jaxrl_evolve.meta.config import MetaTrainConfig
+from jaxrl_evolve.meta.config import MetaTrainConfig, from_json
 from jaxrl_evolve.meta.experiment import MetaExperiment, Programs, build_meta, make_test
 from jaxrl_evolve.meta.generation import evolution_programs
 from jaxrl_evolve.meta.gradient import gradient_programs
 from jaxrl_evolve.meta.lifetimes import PAIRS
-from jaxrl_evolve.meta.outcome import MetaTrainResult, draw_fitness, stored_objective, summarise
+from jaxrl_evolve.meta.outcome import MetaTrainResult, draw_fitness, sentence, stored_objective, summarise
 from jaxrl_evolve.meta.persistent import persistent_programs
 from jaxrl_evolve.objectives.stored import FILE_NAME, save
 from jaxrl_evolve.runs.axes import mesh_for, place
 from jaxrl_evolve.storage import folder as folders
-from jaxrl_evolve.storage import sinks
+from jaxrl_evolve.storage import kinds, sinks
+from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.training.experiment import traced
 from jaxrl_evolve.training.host import Host, open_host
 from jaxrl_evolve.training.programs import to_host
@@ -65,6 +66,7 @@ def meta_train(
         host = open_host(
             stack,
             out,
+            META_TRAIN,
             folders.plain(config),
             identity={"objective": config.objective, "env": config.env},
             indifferent=_INDIFFERENT + (() if config.estimator == "pes" else ("persistent",)),
@@ -158,7 +160,7 @@ class _Run:
         if record is not None:
             self.generations, self.env_steps = record["generations"], record["env_steps"]
         self.host.open_sinks(self.config.sinks, self.env_steps if self.generations else None)
-        if folder := self.host.written:
+        if folder := self.host.writable:
             self.host.rows = sinks.read_jsonl(folder.metrics)
 
     def _laid_out(self, state: Any) -> Any:
@@ -206,7 +208,7 @@ class _Run:
 
     def draw(self) -> None:
         """Fitness over generations."""
-        if folder := self.host.written:
+        if folder := self.host.writable:
             draw_fitness(self.config, folder)
 
     def finish(self) -> MetaTrainResult:
@@ -215,8 +217,24 @@ class _Run:
         host.wait()
         objective = stored_objective(self.config, to_host(self.state.eta), *done, host.rows)
         summary = summarise(self.config, *done, host.rows, host.seconds)
-        if folder := host.written:
+        if folder := host.writable:
             save(folder.path / FILE_NAME, objective)
         host.result(summary)
         self.draw()
         return MetaTrainResult(self.config, folders.plain(summary), objective, self.state, host.rows)
+
+
+def _resume(out: str, step: int | None, quiet: bool) -> str:
+    result = meta_train(folders.configuration(out, META_TRAIN), out, resume=True, quiet=quiet, step=step)
+    return sentence(result.summary, out)
+
+
+META_TRAIN = Kind(
+    name="meta-train",
+    mark=kinds.RUN,
+    read=from_json,
+    resume=_resume,
+    files=(*kinds.METRICS_FILES, FILE_NAME),
+    folders=kinds.STATE_FOLDERS,
+)
+"""A meta-training."""

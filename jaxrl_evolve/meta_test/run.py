@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -19,17 +19,21 @@ from jaxrl_evolve.meta_test import drawing, tables
 from jaxrl_evolve.meta_test.agents import Agents, Sizes, build_agents, choose_sizes, parse_overrides
 from jaxrl_evolve.meta_test.arms import Arm, find_arms
 from jaxrl_evolve.meta_test.comparison import Comparison, compare
-from jaxrl_evolve.meta_test.config import MetaTestConfig
+from jaxrl_evolve.meta_test.config import MetaTestConfig, from_json
 from jaxrl_evolve.meta_test.lives import Life, compile_lives, crossed, reshaped
 from jaxrl_evolve.meta_test.outcome import Outcome, load, result_path, save
 from jaxrl_evolve.meta_test.tasks import Normaliser, Tasks, draw_tasks
 from jaxrl_evolve.meta_test.tuning import Tuning, choose, untuned
 from jaxrl_evolve.objectives import HorizonWarning
 from jaxrl_evolve.storage import folder as folders
+from jaxrl_evolve.storage import kinds
+from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.storage.provenance import provenance
 from jaxrl_evolve.training.experiment import literal
 from jaxrl_evolve.training.host import Host, open_host
 from jaxrl_evolve.training.programs import sequential_lanes, to_host
+
+_FILES = "files"  # of the objectives, claimed anew from those that are there when a meta-test is resumed
 
 
 class Stage(NamedTuple):
@@ -93,8 +97,8 @@ def meta_test(
     warn_of_horizons(config, arms, stages)
     outcomes: dict[tuple[str, str], Outcome] = {}
     with contextlib.ExitStack() as stack:
-        recorded = folders.plain(config) | {"files": {arm.label: list(arm.files) for arm in arms}}
-        host = open_host(stack, out, recorded, resume=resume, overwrite=overwrite)
+        recorded = folders.plain(config) | {_FILES: {arm.label: list(arm.files) for arm in arms}}
+        host = open_host(stack, out, META_TEST, recorded, resume=resume, overwrite=overwrite)
         title = f"meta-test of {len(arms)} arms in {', '.join(config.envs)}"
         total = sum(_updates(config, agents) for stage in stages for agents in stage.agents)
         host.show(stack, title, total, "updates", quiet=quiet)
@@ -110,7 +114,7 @@ def meta_test(
         lambda arm, env, horizon: beyond(arm, horizon, sizes[env]),
     )
     markdown = tables.markdown(config, comparison, outcomes)
-    if folder := host.written:
+    if folder := host.writable:
         _write(folder, config, arms, outcomes, comparison, markdown)
     return MetaTestResult(config, outcomes, comparison, markdown)
 
@@ -129,7 +133,7 @@ def _outcome(config: MetaTestConfig, stage: Stage, agents: Agents, host: Host) -
         made(_updates(config, agents))
         return outcome
     outcome = test_arm(config, stage, agents, made)
-    if path is not None and host.written:
+    if path is not None and host.writable:
         save(path, outcome)
     return outcome
 
@@ -257,3 +261,22 @@ def _updates(config: MetaTestConfig, agents: Agents) -> int:
     candidates = len(agents.candidates)
     tasks = config.seeds + (candidates * config.validation_seeds if candidates > 1 else 0)
     return agents.arm.meta_seeds * tasks * per_task
+
+
+def _read(data: Mapping[str, Any]) -> MetaTestConfig:
+    return from_json({name: value for name, value in data.items() if name != _FILES})
+
+
+def _resume(out: str, step: int | None, quiet: bool) -> str:
+    return meta_test(folders.configuration(out, META_TEST), out, resume=True, quiet=quiet).markdown
+
+
+META_TEST = Kind(
+    name="meta-test",
+    mark=kinds.RUN,
+    read=_read,
+    resume=_resume,
+    files=("meta_test.csv", "meta_test.md", "improvement.csv", "tuning.csv"),
+    folders="results",
+)
+"""A meta-test."""

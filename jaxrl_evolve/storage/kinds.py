@@ -6,15 +6,16 @@ command has the table of all.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 FIELD = "kind"
 RUN, SWEEP = "config.json", "sweep.json"
 """The file that says what was asked for: a folder without one of these is none of ours."""
-LOGGED = ("metrics.jsonl", "metrics.csv")
+METRICS_FILES = ("metrics.jsonl", "metrics.csv")
 """Files of a run that writes rows of metrics."""
-KEPT = r"checkpoints|tensorboard|wandb"
+STATE_FOLDERS = r"checkpoints|tensorboard|wandb"
 """Folders of a run that writes rows and keeps checkpoints."""
 
 
@@ -24,7 +25,8 @@ class Kind(NamedTuple):
     Attributes:
         name: as the field ``kind`` says it.
         mark: `RUN` or `SWEEP`.
-        read: its configuration, or the plan of a sweep, from JSON data without the field ``kind``. Raises ValueError.
+        read: its configuration, or the plan of a sweep, from JSON data without the field ``kind``. Raises ValueError,
+            or what comes of data of another structure (KeyError, TypeError, AttributeError).
         resume: ``(folder, step, quiet) -> what came out``, in words. ``step`` is a checkpoint's number, None for the
             newest; kinds without checkpoints of their own do not heed it.
         files: names of the files it leaves beside the mark, ``result.json`` and figures.
@@ -73,6 +75,13 @@ def about(name: str) -> About:
     return ABOUT.get(name) or About(f"a run of the kind {name!r}", "this version does not know it")
 
 
+def mismatch(path: str | os.PathLike[str], found: str, wanted: str) -> str:
+    """What to say of a folder that holds another kind than is wanted, by their names."""
+    told = about(found)
+    use = told.use.format(path=os.fspath(path))
+    return f"{os.fspath(path)} holds {told.what}, not {about(wanted).what}: {use}"
+
+
 def name_of(data: Mapping[str, Any], mark: str) -> str:
     """The name of a kind from the JSON data of its mark.
 
@@ -90,11 +99,11 @@ def name_of(data: Mapping[str, Any], mark: str) -> str:
     return "meta-train" if "generations" in data else "train"
 
 
-def marked(kind: Kind, data: Mapping[str, Any]) -> dict[str, Any]:
+def with_kind(kind: Kind, data: Mapping[str, Any]) -> dict[str, Any]:
     """The JSON data of a configuration or plan with its kind, as its file holds it."""
     return {FIELD: kind.name, **data}
 
 
-def unmarked(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What `marked` was given."""
+def without_kind(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What `with_kind` was given."""
     return {name: value for name, value in data.items() if name != FIELD}

@@ -3,7 +3,7 @@
 A kind of run says what its state is and how it goes on; for the rest it calls a `Host`, in this order::
 
     with contextlib.ExitStack() as stack:
-        host = open_host(stack, out, config, identity=…, keep=…, resume=resume, overwrite=overwrite)
+        host = open_host(stack, out, KIND, config, identity=…, keep=…, resume=resume, overwrite=overwrite)
         state, record = host.restore(state, step)  # if there is something to take up
         host.open_sinks(chosen, resume_at)
         host.show(stack, title, total, unit, done=…, quiet=quiet)
@@ -13,7 +13,7 @@ A kind of run says what its state is and how it goes on; for the rest it calls a
             host.row({…}, env_steps)
             host.advanced(done, measure)
             host.save(done, state, {…})
-            if signal := host.signal():
+            if (signal := host.signal()) and host.done < host.total:
                 raise host.interrupted(signal)
         host.result(summary)
 
@@ -36,6 +36,7 @@ from jaxrl_evolve.storage import sinks
 from jaxrl_evolve.storage.checkpoint import Checkpoints, config_digest
 from jaxrl_evolve.storage.claim import claim
 from jaxrl_evolve.storage.destinations import open_all
+from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.training.interrupts import Interrupted, Interrupts, agreed, interruption
 from jaxrl_evolve.training.progress import TrainingProgress
 
@@ -74,7 +75,7 @@ class Host:
     _interrupts: Interrupts = dataclasses.field(default_factory=Interrupts)
 
     @property
-    def written(self) -> folders.RunFolder | None:
+    def writable(self) -> folders.RunFolder | None:
         """The folder, if this process is the one that writes there."""
         return self.folder if jax.process_index() == 0 else None
 
@@ -115,9 +116,9 @@ class Host:
         Raises:
             SinkError: one cannot be opened.
         """
-        if self.written is not None:
+        if self.writable is not None:
             name = " ".join(self.identity[part] for part in self.identity if part != _DIGEST)
-            self._sink = open_all(self.written, chosen, name, self.config, resume_at)
+            self._sink = open_all(self.writable, chosen, name, self.config, resume_at)
 
     def show(
         self,
@@ -193,8 +194,8 @@ class Host:
     def result(self, summary: Mapping[str, Any]) -> None:
         """Write ``result.json``, so that whoever finds it also finds the last checkpoint."""
         self.wait()
-        if self.written is not None:
-            folders.write_json(self.written.result, summary)
+        if self.writable is not None:
+            folders.write_json(self.writable.result, summary)
 
     def close(self) -> None:
         """Finish writing."""
@@ -211,6 +212,7 @@ _DIGEST = "config_digest"
 def open_host(
     stack: contextlib.ExitStack,
     out: str | os.PathLike[str] | None,
+    kind: Kind,
     config: Mapping[str, Any],
     *,
     identity: Mapping[str, str] | None = None,
@@ -225,6 +227,7 @@ def open_host(
     Args:
         stack: of the whole run.
         out: run folder to write; None writes nothing.
+        kind: of run.
         config: the configuration as JSON data.
         identity: what the run is, by name; checkpoints of another are refused. None keeps no checkpoints.
         indifferent: fields of ``config`` that do not decide what the state is and becomes.
@@ -234,9 +237,9 @@ def open_host(
         overwrite: delete the run in ``out`` first.
 
     Raises:
-        ValueError: the folder can't be used, or its run was started with another configuration.
+        ValueError: the folder can't be used, holds another kind, or its run was started with another configuration.
     """
-    folder = None if out is None else claim(out, config, stack, resume=resume, overwrite=overwrite)
+    folder = None if out is None else claim(out, kind, config, stack, resume=resume, overwrite=overwrite)
     host = Host(folder, config, dict(identity or {}), resume, dict.fromkeys(seconds, 0.0))
     if folder is not None and identity is not None:
         decisive = {name: value for name, value in config.items() if name not in indifferent}

@@ -21,7 +21,9 @@ from jaxrl_evolve.results.ranking import Measure, write_ranking
 from jaxrl_evolve.settings.fields import Settings, parse_field, replace_fields
 from jaxrl_evolve.settings.grids import parse_grid, product, settings_from_json
 from jaxrl_evolve.storage import folder as folders
+from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.claim import claim_sweep
+from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.storage.provenance import provenance
 from jaxrl_evolve.training.config import TrainConfig, from_json
 from jaxrl_evolve.training.experiment import build, recorded
@@ -95,7 +97,7 @@ def sweep(
     made = plan(config, grid, random, samples)
     with contextlib.ExitStack() as stack:
         asked = folders.plain(made) | {"config": recorded(config)}
-        folder = claim_sweep(out, asked, stack, resume=resume, overwrite=overwrite)
+        folder = claim_sweep(out, SWEEP, asked, stack, resume=resume, overwrite=overwrite)
         return _run(made, folder, quiet)
 
 
@@ -106,16 +108,26 @@ def resume_sweep(out: str | os.PathLike[str], quiet: bool = True) -> str:
         ValueError: there is no sweep in the folder, or its plan is damaged.
         Interrupted, Diverged: as in `sweep`.
     """
-    folder = folders.existing(out, sweep=True)
-    data = folders.read_json(folder.sweep)
-    try:
-        shapes = tuple(Shape(s["settings"], tuple(s["points"])) for s in data["shapes"])
-        config = data["config"]
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{folder.sweep} is damaged: it is no plan of a sweep ({error})") from None
-    made = Plan(from_json(config), tuple(Shape(settings_from_json(s.settings), s.points) for s in shapes))
+    made = folders.configuration(out, SWEEP)
     with contextlib.ExitStack() as stack:
-        return _run(made, claim_sweep(out, data, stack, resume=True), quiet)
+        return _run(made, claim_sweep(out, SWEEP, None, stack, resume=True), quiet)
+
+
+def _read(data: Mapping[str, Any]) -> Plan:
+    """The plan that ``sweep.json`` holds."""
+    shapes = (Shape(settings_from_json(s["settings"]), tuple(s["points"])) for s in data["shapes"])
+    return Plan(from_json(data["config"]), tuple(shapes))
+
+
+SWEEP = Kind(
+    name="sweep",
+    mark=kinds.SWEEP,
+    read=_read,
+    resume=lambda out, step, quiet: resume_sweep(out, quiet),
+    files=("sweep.csv", "sweep.md"),
+    folders=r"shape_\d{3,}",
+)
+"""A sweep of training runs."""
 
 
 def plan(

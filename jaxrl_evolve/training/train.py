@@ -18,13 +18,14 @@ import numpy as np
 from jaxrl_evolve import random
 from jaxrl_evolve.runs.axes import mesh_for
 from jaxrl_evolve.storage import folder as folders
-from jaxrl_evolve.storage import sinks
-from jaxrl_evolve.training.config import TrainConfig
+from jaxrl_evolve.storage import kinds, sinks
+from jaxrl_evolve.storage.kinds import Kind
+from jaxrl_evolve.training.config import TrainConfig, from_json
 from jaxrl_evolve.training.experiment import Experiment, build, pinned, recorded, traced, warn_of_horizon
 from jaxrl_evolve.training.groups import Groups, groups_of
 from jaxrl_evolve.training.host import Host, open_host
 from jaxrl_evolve.training.interrupts import Diverged
-from jaxrl_evolve.training.outcome import TrainResult, draw_curves, summarise
+from jaxrl_evolve.training.outcome import TrainResult, draw_curves, sentence, summarise
 from jaxrl_evolve.training.programs import AXIS, Programs, compile_programs, to_host
 from jaxrl_evolve.training.schedule import Stop, stops
 
@@ -68,6 +69,7 @@ def train(
         host = open_host(
             stack,
             out,
+            TRAIN,
             recorded(config),
             identity={"algorithm": config.algorithm, "env": config.env},
             indifferent=_INDIFFERENT,
@@ -98,7 +100,7 @@ def train(
 
 def _check_points(host: Host, points: Sequence[Any] | None) -> None:
     """Write the points of a sweep into a new run folder, or compare them with those it was started with."""
-    if (folder := host.written) is None:
+    if (folder := host.writable) is None:
         return
     asked = {"points": folders.plain(points)}
     if points is not None and not (folder.points.exists() or folder.metrics.exists()):
@@ -254,7 +256,7 @@ class _Loop:
 
     def draw(self) -> None:
         """Draw what has been learned so far."""
-        if folder := self.host.written:
+        if folder := self.host.writable:
             draw_curves(self.config, folder, self.points)
 
     def finish(self) -> TrainResult:
@@ -267,3 +269,19 @@ class _Loop:
         self.host.result(summary)
         self.draw()
         return TrainResult(self.config, folders.plain(summary), self.states, self.host.rows)
+
+
+def _resume(out: str, step: int | None, quiet: bool) -> str:
+    result = train(folders.configuration(out, TRAIN), out, resume=True, quiet=quiet, step=step)
+    return sentence(result.summary, out)
+
+
+TRAIN = Kind(
+    name="train",
+    mark=kinds.RUN,
+    read=from_json,
+    resume=_resume,
+    files=(*kinds.METRICS_FILES, "points.json"),
+    folders=kinds.STATE_FOLDERS,
+)
+"""A training run."""

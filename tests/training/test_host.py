@@ -12,12 +12,15 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.checkpoint import CheckpointError
+from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.storage.sinks import read_jsonl
 from jaxrl_evolve.training.config import SinkConfig
 from jaxrl_evolve.training.host import Host, open_host
 from jaxrl_evolve.training.interrupts import Interrupted
 
+COUNTER = Kind("counter", kinds.RUN, dict, lambda *_: "", kinds.METRICS_FILES, kinds.STATE_FOLDERS)
 CONFIG = {"goal": 6, "by": 2, "keep": 2}
 
 
@@ -26,7 +29,7 @@ def count(out: Any = None, cut: int = 0, config: Any = CONFIG, step: int | None 
     with contextlib.ExitStack() as stack:
         identity = {"what": "counter"}
         host = open_host(
-            stack, out, config, identity=identity, indifferent=("keep",), keep=config["keep"], **how
+            stack, out, COUNTER, config, identity=identity, indifferent=("keep",), keep=config["keep"], **how
         )
         state, record = host.restore({"count": jnp.zeros((), jnp.int32)}, step)
         done = 0 if record is None else record["done"]
@@ -70,10 +73,10 @@ def test_an_older_checkpoint_and_a_foreign_one(tmp_path: Any):
         count(out, resume=True, step=1)
     with pytest.raises(ValueError, match="by is 3, but the run in .* was started with 2"):
         count(out, config=CONFIG | {"by": 3}, resume=True)
-    (out / "config.json").write_text(json.dumps(CONFIG | {"by": 3}))
+    (out / "config.json").write_text(json.dumps({"kind": "counter", **CONFIG, "by": 3}))
     with pytest.raises(CheckpointError, match="config_digest"):
         count(out, config=CONFIG | {"by": 3}, resume=True)
-    (out / "config.json").write_text(json.dumps(CONFIG | {"keep": 1}))
+    (out / "config.json").write_text(json.dumps({"kind": "counter", **CONFIG, "keep": 1}))
     assert (
         count(out, config=CONFIG | {"keep": 1}, resume=True).saved == 6
     )  # does not decide what the state is
@@ -86,12 +89,24 @@ def test_without_a_folder_nothing_is_saved():
     assert [row["count"] for row in host.rows] == [2, 4, 6, 8, 10, 12] and host.saved == 0
 
 
+def test_a_step_is_saved_once_and_a_failure_takes_no_time(tmp_path: Any):
+    with contextlib.ExitStack() as stack:
+        host = open_host(stack, tmp_path, COUNTER, CONFIG, identity={"what": "counter"})
+        for _ in range(2):
+            host.save(3, {"count": jnp.zeros(())}, {})
+        host.wait()
+        assert os.listdir(tmp_path / "checkpoints") == ["step_000000003"]  # no second revision
+        with pytest.raises(ZeroDivisionError), host.timed("run_seconds"):
+            raise ZeroDivisionError
+        assert host.seconds == {"run_seconds": 0.0, "compile_seconds": 0.0}
+
+
 def test_only_the_first_process_writes(tmp_path: Any, monkeypatch: Any):
     with contextlib.ExitStack() as stack:
-        host = open_host(stack, tmp_path / "run", CONFIG)
-        assert host.written == host.folder is not None
+        host = open_host(stack, tmp_path / "run", COUNTER, CONFIG)
+        assert host.writable == host.folder is not None
         monkeypatch.setattr(jax, "process_index", lambda: 1)
-        assert host.written is None
+        assert host.writable is None
         host.open_sinks(SinkConfig(), None)
         host.result({})
         assert sorted(os.listdir(tmp_path / "run")) == [".lock", "config.json"]

@@ -31,7 +31,7 @@ import numpy as np
 
 from jaxrl_evolve._cpu import use_all_cores
 from jaxrl_evolve.meta import MetaTrainConfig, meta_train
-from jaxrl_evolve.meta.train import held_out
+from jaxrl_evolve.meta.outcome import held_out
 from jaxrl_evolve.meta_test import MetaTestConfig, meta_test
 from jaxrl_evolve.meta_test.config import TuningConfig
 from jaxrl_evolve.objectives.stored import load, save

@@ -31,7 +31,7 @@ from jaxrl_evolve.meta.gradient import gradient_programs  # noqa: E402
 from jaxrl_evolve.meta.lifetimes import PAIRS  # noqa: E402
 from jaxrl_evolve.runs.axes import RunAxis, mesh_for, over_runs  # noqa: E402
 from jaxrl_evolve.runs.chunk import make_chunk  # noqa: E402
-from jaxrl_evolve.storage.folder import provenance  # noqa: E402
+from jaxrl_evolve.storage.provenance import provenance  # noqa: E402
 from jaxrl_evolve.training.experiment import traced  # noqa: E402
 
 

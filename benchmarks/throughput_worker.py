@@ -33,7 +33,7 @@ from jaxrl_evolve.networks.actor_critic import make_network  # noqa: E402
 from jaxrl_evolve.runs.axes import mesh_for  # noqa: E402
 from jaxrl_evolve.runs.chunk import make_chunk  # noqa: E402
 from jaxrl_evolve.runs.rollout import rollout  # noqa: E402
-from jaxrl_evolve.storage.folder import provenance  # noqa: E402
+from jaxrl_evolve.storage.provenance import provenance  # noqa: E402
 from jaxrl_evolve.training.config import EvaluationConfig, TrainConfig  # noqa: E402
 from jaxrl_evolve.training.experiment import build, traced  # noqa: E402
 from jaxrl_evolve.training.programs import AXIS, compile_programs  # noqa: E402

@@ -45,9 +45,10 @@ if TYPE_CHECKING:
     from jaxrl_evolve.runs.tasks import Assignment, Curriculum, Openings
     from jaxrl_evolve.training.config import EvaluationConfig, SinkConfig, TrainConfig
     from jaxrl_evolve.training.experiment import Experiment, build
+    from jaxrl_evolve.training.interrupts import Diverged, Interrupted
     from jaxrl_evolve.training.outcome import TrainResult
     from jaxrl_evolve.training.restore import Trained, evaluate_folder, load
-    from jaxrl_evolve.training.train import Diverged, Interrupted, train
+    from jaxrl_evolve.training.train import train
     from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 
 __version__ = "0.1.0"
@@ -137,13 +138,13 @@ _MODULE_OF = {
     "Curriculum": "runs.tasks",
     "DPOConfig": "objectives.drift.discovered",
     "Distribution": "networks.distributions",
-    "Diverged": "training.train",
+    "Diverged": "training.interrupts",
     "Episodes": "runs.evaluation",
     "EvaluationConfig": "training.config",
     "Experiment": "training.experiment",
     "HorizonRange": "objectives.time_features",
     "HorizonWarning": "objectives.time_features",
-    "Interrupted": "training.train",
+    "Interrupted": "training.interrupts",
     "LPOConfig": "objectives.drift.lpo",
     "Learner": "learners.learner",
     "Lived": "runs.chunk",

@@ -1,11 +1,38 @@
-"""What the command's subcommands take: dataclasses whose field docstrings are the help texts."""
+"""What subcommands share: how one is described, how its words are parsed, and where a run goes.
+
+Field docstrings are the help texts.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple
 
 import tyro
+
+PROGRAM = "jaxrl-evolve"
+
+
+class Command(NamedTuple):
+    """A subcommand.
+
+    Attributes:
+        usage: its name and what it takes, as the help writes it.
+        summary: what it does.
+        parse: words after the name -> arguments. Wrong ones raise ValueError, or SystemExit as tyro does.
+        run: arguments -> what is printed; empty for nothing.
+    """
+
+    usage: str
+    summary: str
+    parse: Callable[[list[str]], Any]
+    run: Callable[[Any], str]
+
+    @property
+    def name(self) -> str:
+        """The word that asks for it."""
+        return self.usage.partition(" ")[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,95 +64,54 @@ class Devices:
     """Folder of the compilation cache; empty for the user's cache folder, 'off' for none."""
 
 
-@dataclasses.dataclass(frozen=True)
-class EvaluateArguments:
-    """Evaluate trained agents."""
-
-    folder: tyro.conf.Positional[str]
-    """Run folder."""
-    episodes: int = 128
-    """Whole episodes per seed."""
-    mode: Literal["greedy", "sample"] = "greedy"
-    """Take the policy's mode, or sample from it."""
-    seed: int = 0
-    """Root of the episodes' randomness."""
-    step: int = -1
-    """Checkpoint, by its number of updates; -1 for the newest."""
-    max_steps: int = 10_000
-    """Steps after which an episode is cut off."""
-    devices: Annotated[Devices, tyro.conf.arg(name="")] = Devices()
+def flat(cls: Any) -> Any:
+    """A dataclass whose options have no prefix."""
+    return Annotated[cls, tyro.conf.arg(name="")]
 
 
-@dataclasses.dataclass(frozen=True)
-class RenderArguments:
-    """Draw an episode of a trained agent as a GIF."""
-
-    folder: tyro.conf.Positional[str]
-    """Run folder."""
-    out: str = ""
-    """File to write; empty for episode.gif in the run folder."""
-    run: int = 0
-    """Which run of the folder, counted from 0."""
-    mode: Literal["greedy", "sample"] = "greedy"
-    """Take the policy's mode, or sample from it."""
-    seed: int = 0
-    """Root of the episode's randomness."""
-    max_steps: int = 1_000
-    """Steps after which the episode is cut off."""
-    fps: int = 30
-    """Frames per second."""
+def parser(cls: Any, name: str) -> Callable[[list[str]], Any]:
+    """The `Command.parse` of a subcommand whose arguments are a dataclass."""
+    return lambda words: tyro.cli(cls, prog=f"{PROGRAM} {name}", args=words)
 
 
-@dataclasses.dataclass(frozen=True)
-class ResumeArguments:
-    """Continue an interrupted run, sweep, meta-training or meta-test."""
+def parse_run(
+    command: str, words: list[str], cls: Any, default: Any, description: str, *extra: tuple[str, Any, Any]
+) -> Any:
+    """Words after a command as what it is about, where the run goes, its configuration and devices.
 
-    folder: tyro.conf.Positional[str]
-    """Run folder."""
-    step: int = -1
-    """Checkpoint to go on from, by its number of updates (of generations, in a meta-training); -1 for the newest
-    (and always, for a sweep)."""
-    quiet: bool = False
-    """Show no progress and no summary."""
-    devices: Annotated[Devices, tyro.conf.arg(name="")] = Devices()
+    Args:
+        command: the subcommand.
+        words: the subject (an algorithm, an objective, or nothing), and options.
+        cls: type of the configuration.
+        default: its values where words say nothing.
+        description: of the whole, for the help.
+        extra: name, type and default of further groups of options.
 
-
-@dataclasses.dataclass(frozen=True)
-class ReportArguments:
-    """Compare finished runs: a table, figures and statistics."""
-
-    folders: tyro.conf.Positional[tuple[str, ...]]
-    """Run folders."""
-    out: str = "report"
-    """Folder to write."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ListArguments:
-    """Name what there is."""
-
-    what: tyro.conf.Positional[Literal["all", "environments", "algorithms", "objectives"]] = "all"
-    """Which kind."""
+    Returns:
+        An object with ``config``, ``output``, ``devices`` and the names in ``extra``.
+    """
+    fields = [
+        ("config", flat(cls), dataclasses.field(default=default)),
+        *((name, flat(t), dataclasses.field(default=d)) for name, t, d in extra),
+        ("devices", flat(Devices), dataclasses.field(default=Devices())),
+    ]
+    arguments = dataclasses.make_dataclass(
+        "Arguments", [("output", flat(Output)), *fields], frozen=True, kw_only=True
+    )
+    prog = f"{PROGRAM} {command} {words[0]}".rstrip()
+    return tyro.cli(arguments, prog=prog, args=words[1:], description=description)
 
 
-@dataclasses.dataclass(frozen=True)
-class SweepSpace:
-    """What a sweep varies."""
-
-    grid: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=V1,V2,…")] = ()
-    """Fields and their values, every combination: `--grid hp.learning_rate=1e-3,3e-4 num_envs=4,16`. Points that
-    differ in hp alone run side by side in one program; other fields compile anew."""
-    random: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=[log:]LOW:HIGH")] = ()
-    """Hyperparameters and their ranges, drawn uniformly: `--random hp.learning_rate=log:1e-4:1e-2`."""
-    samples: int = 8
-    """Draws from the random ranges (for each point of the grid)."""
+def option(words: list[str], name: str) -> str | None:
+    """The value of an option among words that are not parsed yet."""
+    for i, word in enumerate(words):
+        if word == name and i + 1 < len(words):
+            return words[i + 1]
+        if word.startswith(f"{name}="):
+            return word.partition("=")[2]
+    return None
 
 
-@dataclasses.dataclass(frozen=True)
-class MetaSweepSpace:
-    """What a sweep of meta-trainings varies."""
-
-    seeds: int = 5
-    """Meta-seeds: meta-trainings of every point, whose seeds count up from --seed."""
-    grid: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=V1,V2,…")] = ()
-    """Fields and their values, every combination: `--grid evolution.sigma=0.03,0.1 horizons.high=100,250`."""
+def asks_for_help(words: list[str]) -> bool:
+    """Whether words ask what the options are."""
+    return bool({"-h", "--help"} & set(words))

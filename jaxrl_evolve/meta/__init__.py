@@ -5,9 +5,10 @@ from jaxrl_evolve.meta.evolution import EvolutionConfig
 from jaxrl_evolve.meta.gradient_config import GradientConfig
 from jaxrl_evolve.meta.horizons import HorizonConfig
 from jaxrl_evolve.meta.lifetimes import FitnessConfig
+from jaxrl_evolve.meta.outcome import MetaTrainResult
 from jaxrl_evolve.meta.persistent_config import PersistentConfig
 from jaxrl_evolve.meta.sweep import meta_sweep
-from jaxrl_evolve.meta.train import MetaTrainResult, meta_train
+from jaxrl_evolve.meta.train import meta_train
 
 __all__ = [
     "EvolutionConfig",

@@ -24,11 +24,13 @@ from jaxrl_evolve.results.ranking import Measure, write_ranking
 from jaxrl_evolve.settings.fields import Settings, replace_fields
 from jaxrl_evolve.settings.grids import parse_grid, product, settings_from_json
 from jaxrl_evolve.storage import folder as folders
+from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.checkpoint import CheckpointError
 from jaxrl_evolve.storage.claim import claim_sweep
-from jaxrl_evolve.training.interrupts import Interrupted
+from jaxrl_evolve.storage.kinds import Kind
+from jaxrl_evolve.storage.provenance import provenance
+from jaxrl_evolve.training.interrupts import Diverged, Interrupted, interruption
 from jaxrl_evolve.training.outcome import estimate_iqm
-from jaxrl_evolve.training.train import Diverged
 
 _SHARED = ("objective", "env", "seed", "seeds")
 _NOT_LEARNED = ("tests", "test_every", "lanes", "keep", "sinks")
@@ -97,7 +99,7 @@ def meta_sweep(
     """
     made = plan(config, seeds, grid)
     with contextlib.ExitStack() as stack:
-        folder = claim_sweep(out, folders.plain(made), stack, resume=resume, overwrite=overwrite)
+        folder = claim_sweep(out, META_SWEEP, folders.plain(made), stack, resume=resume, overwrite=overwrite)
         return _run(made, folder, quiet)
 
 
@@ -108,17 +110,26 @@ def resume_meta_sweep(out: str | os.PathLike[str], quiet: bool = True) -> str:
         ValueError: there is no sweep in the folder, or its plan is damaged.
         Interrupted, Diverged: as in `meta_sweep`.
     """
-    data = folders.read_json(folders.existing(out, sweep=True).sweep)
-    try:
-        points = tuple(settings_from_json(point) for point in data["points"])
-        config, seeds = data["config"], int(data["seeds"])
-        made = MetaPlan(from_json(config), seeds, points)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"{Path(out) / 'sweep.json'} is damaged: it is no plan of a sweep ({error})"
-        ) from None
+    made = folders.configuration(out, META_SWEEP)
     with contextlib.ExitStack() as stack:
-        return _run(made, claim_sweep(out, data, stack, resume=True), quiet)
+        return _run(made, claim_sweep(out, META_SWEEP, None, stack, resume=True), quiet)
+
+
+def _read(data: Mapping[str, Any]) -> MetaPlan:
+    """The plan that ``sweep.json`` holds."""
+    points = tuple(settings_from_json(point) for point in data["points"])
+    return MetaPlan(from_json(data["config"]), int(data["seeds"]), points)
+
+
+META_SWEEP = Kind(
+    name="meta-sweep",
+    mark=kinds.SWEEP,
+    read=_read,
+    resume=lambda out, step, quiet: resume_meta_sweep(out, quiet),
+    files=("sweep.csv", "sweep.md"),
+    folders=r"point_\d{3,}|seed_\d+",
+)
+"""A sweep of meta-trainings."""
 
 
 def plan(config: MetaTrainConfig[Any, Any, Any], seeds: int, grid: Sequence[str] = ()) -> MetaPlan:
@@ -162,10 +173,8 @@ def _run(made: MetaPlan, folder: folders.RunFolder, quiet: bool) -> str:
         try:
             outcomes.append(_outcome(run.config, folder.path / run.folder, quiet))
         except Interrupted as error:
-            where = f"{error.signal} in {run.folder}, {i + 1} of {len(runs)}"
-            raise Interrupted(
-                error.signal, f"{where}; continue with: jaxrl-evolve resume {folder.path}"
-            ) from None
+            where = f"in {run.folder}, {i + 1} of {len(runs)}"
+            raise interruption(error.signal, where, folder.path) from None
         if outcomes[-1].failure and not quiet:
             print(f"jaxrl-evolve: {run.folder}: {outcomes[-1].failure}; the sweep goes on", file=sys.stderr)
     if jax.process_index() != 0:
@@ -194,7 +203,7 @@ def _run(made: MetaPlan, folder: folders.RunFolder, quiet: bool) -> str:
             name: sum(outcome.summary.get(name) or 0.0 for outcome in outcomes)
             for name in ("compile_seconds", "run_seconds")
         },
-        **folders.provenance(),
+        **provenance(),
     }
     folders.write_json(folder.result, result)
     if best["iqm"] is None:

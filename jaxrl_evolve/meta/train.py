@@ -7,11 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 import os
-import sys
-import time
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -20,44 +16,24 @@ from jax.sharding import Mesh
 
 from jaxrl_evolve import random
 from jaxrl_evolve.compilation import kept
-from jaxrl_evolve.meta.config import MetaTrainConfig
+from jaxrl_evolve.meta.config import MetaTrainConfig, from_json
 from jaxrl_evolve.meta.experiment import MetaExperiment, Programs, build_meta, identity, make_test
 from jaxrl_evolve.meta.generation import evolution_programs
 from jaxrl_evolve.meta.gradient import gradient_programs
 from jaxrl_evolve.meta.lifetimes import PAIRS
+from jaxrl_evolve.meta.outcome import MetaTrainResult, draw_fitness, sentence, stored_objective, summarise
 from jaxrl_evolve.meta.persistent import persistent_programs
-from jaxrl_evolve.objectives.stored import FILE_NAME, StoredObjective, save
-from jaxrl_evolve.results import figures
+from jaxrl_evolve.objectives.stored import FILE_NAME, save
 from jaxrl_evolve.runs.axes import mesh_for, place
 from jaxrl_evolve.storage import folder as folders
-from jaxrl_evolve.storage import sinks
-from jaxrl_evolve.storage.checkpoint import Checkpoints, config_digest
-from jaxrl_evolve.storage.claim import claim
+from jaxrl_evolve.storage import kinds, sinks
+from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.training.experiment import traced
-from jaxrl_evolve.training.interrupts import Interrupted, Interrupts, agreed
+from jaxrl_evolve.training.host import Host, open_host
 from jaxrl_evolve.training.programs import to_host
-from jaxrl_evolve.training.progress import TrainingProgress
 
 _TESTS = 0x54455354  # sets the randomness of held-out tests apart from that of training
-
-
-@dataclasses.dataclass(frozen=True)
-class MetaTrainResult:
-    """What a meta-training came to.
-
-    Attributes:
-        config: what was asked for.
-        summary: the contents of ``result.json``.
-        objective: the meta-trained objective.
-        state: the last state.
-        rows: the metrics, oldest first.
-    """
-
-    config: MetaTrainConfig[Any, Any, Any]
-    summary: dict[str, Any]
-    objective: StoredObjective
-    state: Any
-    rows: list[dict[str, Any]]
+_INDIFFERENT = ("sinks", "keep", "tests", "test_every", "lanes")
 
 
 def meta_train(
@@ -88,32 +64,38 @@ def meta_train(
     # Its root is an argument, so that meta-seeds share a compiled program.
     test = lambda eta, hp, root: make_test(config, experiment, root)(eta, hp)
     with contextlib.ExitStack() as stack:
-        run = _Run(config, programs, test, mesh)
-        if out is not None:
-            run.folder = claim(out, folders.plain(config), stack, resume=resume, overwrite=overwrite)
-        stack.callback(run.close)
-        run.prepare(root, resume, step)
-        progress = stack.enter_context(
-            TrainingProgress(
-                f"{config.objective} on {config.env}",
-                config.generations,
-                start=run.generations,
-                unit="generations",
-                measure="fitness",
-                quiet=quiet or jax.process_index() != 0,
-            )
+        host = open_host(
+            stack,
+            out,
+            META_TRAIN,
+            folders.plain(config),
+            identity={"objective": config.objective, "env": config.env},
+            indifferent=_INDIFFERENT + (() if config.estimator == "pes" else ("persistent",)),
+            keep=config.keep,
+            seconds=("compile_seconds", "run_seconds"),
+            resume=resume,
+            overwrite=overwrite,
+        )
+        run = _Run(config, programs, test, mesh, host)
+        run.prepare(root, step)
+        host.show(
+            stack,
+            f"{config.objective} on {config.env}",
+            config.generations,
+            "generations",
+            done=run.generations,
+            measure="fitness",
+            quiet=quiet,
         )
         if idle := idle_devices(config, mesh):
-            progress.say(idle)
-        interrupts = stack.enter_context(Interrupts())
+            host.say(idle)
         while run.generations < config.generations:
-            run.advance(progress)
-            signal = agreed(interrupts.requested)
+            run.advance()
+            signal = host.signal()
             if signal and run.generations < config.generations:
-                run.stop_early()
-                done = f"{signal} after {run.generations:,} of {config.generations:,} generations"
-                how = "nothing was saved" if out is None else f"continue with: jaxrl-evolve resume {out}"
-                raise Interrupted(signal, f"{done}; {how}")
+                host.wait()
+                run.draw()
+                raise host.interrupted(signal)
         return run.finish()
 
 
@@ -143,71 +125,53 @@ def idle_devices(config: MetaTrainConfig[Any, Any, Any], mesh: Mesh | None) -> s
 
 
 class _Run:
-    """Host state of one meta-training; `meta_train` is its only user."""
+    """The state of one meta-training and its programs; `meta_train` is its only user."""
 
     def __init__(
-        self, config: MetaTrainConfig[Any, Any, Any], programs: Programs, test: Any, mesh: Any
+        self, config: MetaTrainConfig[Any, Any, Any], programs: Programs, test: Any, mesh: Any, host: Host
     ) -> None:
         self.config = config
         self.mesh = mesh
         self.programs = programs
         self.test = test
-        self.folder: folders.RunFolder | None = None
-        self.checkpoints: Checkpoints | None = None
-        self.sink = sinks.Sink(lambda row, step: None, lambda: None)
+        self.host = host
         self.generations = 0
         self.env_steps = 0
-        self.run_seconds = self.compile_seconds = 0.0
-        self.rows: list[dict[str, Any]] = []
         self.state: Any = None
 
-    def prepare(self, root: Any, resume: bool, step: int | None) -> None:
+    def prepare(self, root: Any, step: int | None) -> None:
         """Make or restore the state, open the sinks, and compile what is still to be done."""
         hp, test_root = traced(self.config.hp), jax.random.fold_in(root, _TESTS)
         whole = (hp, test_root) if self.mesh is None else place((hp, test_root), self.mesh)
         self.hp, self.test_root = whole
-        began = time.perf_counter()
         key = identity(self.config)
         key = key and (key, self.mesh, jax.default_backend())
-        init = kept(key and ("meta init", key), lambda: jax.jit(self.programs.init))
-        self.state = self._laid_out(init(jax.random.fold_in(root, 0), hp))
-        self.compile_seconds += time.perf_counter() - began
-        if self.folder is not None:
-            self._open(self.folder, resume, step)
+        with self.host.timed("compile_seconds"):
+            init = kept(key and ("meta init", key), lambda: jax.jit(self.programs.init))
+            self.state = self._laid_out(init(jax.random.fold_in(root, 0), hp))
+        self._take_up(step)
         if self.generations >= self.config.generations:
             return
-        began = time.perf_counter()
-        where = jax.tree.map(lambda x: x.sharding, self.state)
-        generation, test = kept(
-            key and ("meta generation", key),
-            lambda: (
-                jax.jit(self.programs.generation, donate_argnums=0, out_shardings=(where, None)),
-                jax.jit(self.test),
-            ),
-        )
-        self._generation = generation.lower(self.state, self.hp).compile()
-        self._test = test.lower(self.state.eta, *whole).compile()
-        self.compile_seconds += time.perf_counter() - began
-
-    def _open(self, folder: folders.RunFolder, resume: bool, step: int | None) -> None:
-        """Take up the run that the folder holds, if there is one, and go on writing there."""
-        identity = {"objective": self.config.objective, "env": self.config.env}
-        identity["config_digest"] = config_digest(_decisive(self.config))
-        self.checkpoints = Checkpoints(folder.checkpoints, identity, keep=self.config.keep)
-        if resume and (step is not None or self.checkpoints.steps()):
-            self.state, record = self.checkpoints.restore(self.state, step)
-            self.generations, self.env_steps = record["generations"], record["env_steps"]
-            self.run_seconds = record["run_seconds"]
-            self.compile_seconds += record["compile_seconds"]
-        if jax.process_index() == 0:
-            self.sink = sinks.open_all(
-                folder,
-                self.config.sinks,
-                f"{self.config.objective} {self.config.env}",
-                folders.plain(self.config),
-                self.env_steps if self.generations else None,
+        with self.host.timed("compile_seconds"):
+            where = jax.tree.map(lambda x: x.sharding, self.state)
+            generation, test = kept(
+                key and ("meta generation", key),
+                lambda: (
+                    jax.jit(self.programs.generation, donate_argnums=0, out_shardings=(where, None)),
+                    jax.jit(self.test),
+                ),
             )
-            self.rows = sinks.read_jsonl(folder.metrics)
+            self._generation = generation.lower(self.state, self.hp).compile()
+            self._test = test.lower(self.state.eta, *whole).compile()
+
+    def _take_up(self, step: int | None) -> None:
+        """Go on from the run that the folder holds, if there is one, and write there."""
+        self.state, record = self.host.restore(self.state, step)
+        if record is not None:
+            self.generations, self.env_steps = record["generations"], record["env_steps"]
+        self.host.open_sinks(self.config.sinks, self.env_steps if self.generations else None)
+        if folder := self.host.writable:
+            self.host.rows = sinks.read_jsonl(folder.metrics)
 
     def _laid_out(self, state: Any) -> Any:
         """The state over the mesh's devices, what belongs to single agents split."""
@@ -217,19 +181,18 @@ class _Run:
         axes = {name: (PAIRS,) if name in self.programs.split else () for name in parts}
         return type(state)(**{name: place(part, self.mesh, *axes[name]) for name, part in parts.items()})
 
-    def advance(self, progress: TrainingProgress) -> None:
+    def advance(self) -> None:
         """Make one generation, report it and save it."""
-        c = self.config
-        began = time.perf_counter()
-        self.state, metrics = self._generation(self.state, self.hp)
-        metrics = to_host(metrics)
-        self.run_seconds += time.perf_counter() - began
+        c, host = self.config, self.host
+        with host.timed("run_seconds"):
+            self.state, metrics = self._generation(self.state, self.hp)
+            metrics = to_host(metrics)
         self.generations += 1
         self.env_steps += round(float(metrics.pop("updates"))) * c.steps_per_update
         row = {
             "env_steps": self.env_steps,
             "generation": self.generations,
-            "seconds": self.run_seconds,
+            "seconds": host.seconds["run_seconds"],
             **metrics,
         }
         if self.generations % c.test_every == 0 or self.generations == c.generations:
@@ -239,11 +202,9 @@ class _Run:
             row["test_fitness"] = fitness
             if np.isfinite(best).all():
                 row["test_optimum"] = best
-        row = folders.plain(row)
-        self.rows.append(row)
-        self.sink.write(row, self.env_steps)
+        host.row(row, self.env_steps)
         if metrics["failed"]:
-            progress.say(
+            host.say(
                 f"generation {self.generations}: {int(metrics['failed'])} agents diverged; "
                 + (
                     "others take their places"
@@ -251,123 +212,39 @@ class _Run:
                     else "they count as the worst"
                 )
             )
-        progress.update(self.generations, metrics["fitness"])
-        if self.checkpoints is not None:
-            record = {
-                "generations": self.generations,
-                "env_steps": self.env_steps,
-                "run_seconds": self.run_seconds,
-                "compile_seconds": self.compile_seconds,
-            }
-            self.checkpoints.save(self.generations, self.state, record)
-
-    def stored(self) -> StoredObjective:
-        """The objective as it is now, with where it comes from."""
-        c = self.config
-        tests = [row for row in self.rows if "test_fitness" in row]
-        scores = {"test_fitness": tests[-1]["test_fitness"]} if tests else {}
-        return StoredObjective(
-            kind=c.family.kind,
-            settings=c.complete_settings(),
-            eta=to_host(self.state.eta),
-            horizons=c.horizon_range,
-            environments=(c.env,),
-            budget={
-                "generations": self.generations,
-                "population": c.evolution.population,
-                "env_steps": self.env_steps,
-                "num_envs": c.num_envs,
-                "rollout_length": c.rollout_length,
-            },
-            seeds=(c.seed,),
-            scores=scores,
-            command=" ".join(["jaxrl-evolve", *sys.argv[1:]]),
-            date=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        )
-
-    def stop_early(self) -> None:
-        """Finish writing, and draw what there is."""
-        if self.checkpoints is not None:
-            self.checkpoints.wait()
-        self.draw()
+        host.advanced(self.generations, metrics["fitness"])
+        record = {"generations": self.generations, "env_steps": self.env_steps}
+        host.save(self.generations, self.state, record)
 
     def draw(self) -> None:
         """Fitness over generations."""
-        if self.folder is not None and jax.process_index() == 0:
-            draw_fitness(self.config, self.folder)
+        if folder := self.host.writable:
+            draw_fitness(self.config, folder)
 
     def finish(self) -> MetaTrainResult:
         """The result file, the objective and the figure."""
-        if self.checkpoints is not None:
-            self.checkpoints.wait()
-        objective = self.stored()
-        last = self.rows[-1] if self.rows else {}
-        summary = {
-            "objective": self.config.objective,
-            "env": self.config.env,
-            "generations": self.generations,
-            "population": self.config.evolution.population,
-            "env_steps": self.env_steps,
-            "fitness": last.get("fitness"),
-            "test_fitness": last.get("test_fitness"),
-            "test_optimum": last.get("test_optimum"),
-            "compile_seconds": self.compile_seconds,
-            "run_seconds": self.run_seconds,
-            "steps_per_second": self.env_steps / self.run_seconds if self.run_seconds else None,
-            "seed": self.config.seed,
-            **folders.provenance(),
-        }
-        if self.folder is not None and jax.process_index() == 0:
-            save(self.folder.path / FILE_NAME, objective)
-            folders.write_json(self.folder.result, summary)
+        host, done = self.host, (self.generations, self.env_steps)
+        host.wait()
+        objective = stored_objective(self.config, to_host(self.state.eta), *done, host.rows)
+        summary = summarise(self.config, *done, host.rows, host.seconds)
+        if folder := host.writable:
+            save(folder.path / FILE_NAME, objective)
+        host.result(summary)
         self.draw()
-        return MetaTrainResult(self.config, folders.plain(summary), objective, self.state, self.rows)
-
-    def close(self) -> None:
-        """Finish writing."""
-        try:
-            self.sink.close()
-        finally:
-            if self.checkpoints is not None:
-                self.checkpoints.close()
+        return MetaTrainResult(self.config, folders.plain(summary), objective, self.state, host.rows)
 
 
-def held_out(rows: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, str]:
-    """Fitness of the held-out tasks, ``[tasks, rows]``, as a fraction of the optimum where it is known; and what to
-    call it.
-
-    Args:
-        rows: those with a ``test_fitness``. Tasks whose optimum is not above zero are left out of fractions.
-    """
-    fitness = np.array([row["test_fitness"] for row in rows], np.float64).T
-    if not all("test_optimum" in row for row in rows):
-        return fitness, "Held-out fitness"
-    best = np.array(rows[-1]["test_optimum"], np.float64)[:, None]
-    reachable = best[:, 0] > 0
-    return fitness[reachable] / best[reachable], "Held-out fitness / optimal return"
+def _resume(out: str, step: int | None, quiet: bool) -> str:
+    result = meta_train(folders.configuration(out, META_TRAIN), out, resume=True, quiet=quiet, step=step)
+    return sentence(result.summary, out)
 
 
-def draw_fitness(config: MetaTrainConfig[Any, Any, Any], folder: folders.RunFolder) -> None:
-    """Draw held-out fitness over generations, as a fraction of the optimum where it is known."""
-    rows = [row for row in sinks.read_jsonl(folder.metrics) if "test_fitness" in row]
-    if len(rows) < 2:
-        return
-    fitness, label = held_out(rows)
-    curve = figures.Curve(config.objective, np.array([row["generation"] for row in rows]), fitness)
-    figures.learning_curves(
-        [curve],
-        folder.curves,
-        title=f"{config.objective} on {config.env}",
-        xlabel="Generation",
-        ylabel=label,
-    )
-
-
-def _decisive(config: MetaTrainConfig[Any, Any, Any]) -> dict[str, Any]:
-    """The parts of a configuration that decide what the state is and becomes."""
-    plain = folders.plain(config)
-    for name in ("sinks", "keep", "tests", "test_every", "lanes"):
-        del plain[name]
-    if config.estimator != "pes":
-        del plain["persistent"]
-    return plain
+META_TRAIN = Kind(
+    name="meta-train",
+    mark=kinds.RUN,
+    read=from_json,
+    resume=_resume,
+    files=(*kinds.METRICS_FILES, FILE_NAME),
+    folders=kinds.STATE_FOLDERS,
+)
+"""A meta-training."""

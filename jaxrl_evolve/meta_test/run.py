@@ -6,8 +6,7 @@ import contextlib
 import dataclasses
 import os
 import warnings
-from collections.abc import Callable, Hashable
-from pathlib import Path
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -20,18 +19,21 @@ from jaxrl_evolve.meta_test import drawing, tables
 from jaxrl_evolve.meta_test.agents import Agents, Sizes, build_agents, choose_sizes, parse_overrides
 from jaxrl_evolve.meta_test.arms import Arm, find_arms
 from jaxrl_evolve.meta_test.comparison import Comparison, compare
-from jaxrl_evolve.meta_test.config import MetaTestConfig
+from jaxrl_evolve.meta_test.config import MetaTestConfig, from_json
 from jaxrl_evolve.meta_test.lives import Life, compile_lives, crossed, reshaped
 from jaxrl_evolve.meta_test.outcome import Outcome, load, result_path, save
 from jaxrl_evolve.meta_test.tasks import Normaliser, Tasks, draw_tasks
 from jaxrl_evolve.meta_test.tuning import Tuning, choose, untuned
 from jaxrl_evolve.objectives import HorizonWarning
 from jaxrl_evolve.storage import folder as folders
-from jaxrl_evolve.storage.claim import claim
+from jaxrl_evolve.storage import kinds
+from jaxrl_evolve.storage.kinds import Kind
+from jaxrl_evolve.storage.provenance import provenance
 from jaxrl_evolve.training.experiment import identity_of, literal
-from jaxrl_evolve.training.interrupts import Interrupted, Interrupts
+from jaxrl_evolve.training.host import Host, open_host
 from jaxrl_evolve.training.programs import sequential_lanes, to_host
-from jaxrl_evolve.training.progress import TrainingProgress
+
+_FILES = "files"  # of the objectives, claimed anew from those that are there when a meta-test is resumed
 
 
 class Stage(NamedTuple):
@@ -95,31 +97,14 @@ def meta_test(
     warn_of_horizons(config, arms, stages)
     outcomes: dict[tuple[str, str], Outcome] = {}
     with contextlib.ExitStack() as stack:
-        folder: Path | None = None
-        if out is not None:
-            recorded = folders.plain(config) | {"files": {arm.label: list(arm.files) for arm in arms}}
-            folder = claim(out, recorded, stack, resume=resume, overwrite=overwrite).path
-        progress = stack.enter_context(
-            TrainingProgress(
-                f"meta-test of {len(arms)} arms in {', '.join(config.envs)}",
-                sum(_updates(config, agents) for stage in stages for agents in stage.agents),
-                unit="updates",
-                measure="return",
-                quiet=quiet,
-            )
-        )
-        meter = _Meter(progress, stack.enter_context(Interrupts()), out)
+        recorded = folders.plain(config) | {_FILES: {arm.label: list(arm.files) for arm in arms}}
+        host = open_host(stack, out, META_TEST, recorded, resume=resume, overwrite=overwrite)
+        title = f"meta-test of {len(arms)} arms in {', '.join(config.envs)}"
+        total = sum(_updates(config, agents) for stage in stages for agents in stage.agents)
+        host.show(stack, title, total, "updates", quiet=quiet)
         for stage in stages:
             for agents in stage.agents:
-                path = folder and result_path(folder, stage.name, agents.arm.label)
-                if path is not None and path.exists():
-                    outcome = load(path)
-                    meter.add(_updates(config, agents))
-                else:
-                    outcome = test_arm(config, stage, agents, meter.add)
-                    if path is not None:
-                        save(path, outcome)
-                outcomes[stage.name, agents.arm.label] = outcome
+                outcomes[stage.name, agents.arm.label] = _outcome(config, stage, agents, host)
     sizes = {stage.name: stage.sizes for stage in stages}
     comparison = compare(
         config,
@@ -129,36 +114,50 @@ def meta_test(
         lambda arm, env, horizon: beyond(arm, horizon, sizes[env]),
     )
     markdown = tables.markdown(config, comparison, outcomes)
-    if folder is not None:
-        folders.write_text(folder / "meta_test.csv", tables.scores_csv(comparison.rows))
-        folders.write_text(folder / "improvement.csv", tables.improvements_csv(comparison.improvements))
-        folders.write_text(folder / "tuning.csv", tables.tuning_csv(outcomes))
-        folders.write_text(folder / "meta_test.md", markdown)
-        folders.write_json(folder / "result.json", folders.provenance())
-        drawing.draw_scores(folder / "meta_test.png", comparison)
-        for i, env in enumerate(config.envs):
-            name = "schedules.png" if i == 0 else f"schedules_{i}.png"
-            drawing.draw_schedules(folder / name, arms, env, outcomes)
-        drawing.draw_drifts(folder / "drift.png", arms)
+    if folder := host.writable:
+        _write(folder, config, arms, outcomes, comparison, markdown)
     return MetaTestResult(config, outcomes, comparison, markdown)
 
 
-class _Meter:
-    """Counts updates, and stops at a signal."""
+def _outcome(config: MetaTestConfig, stage: Stage, agents: Agents, host: Host) -> Outcome:
+    """An arm's outcome in an environment: the one that is in the folder, or a new one, which is saved there."""
 
-    def __init__(self, progress: TrainingProgress, interrupts: Interrupts, out: Any) -> None:
-        self.progress, self.interrupts, self.out = progress, interrupts, out
-        self.done = 0
+    def made(updates: int, measure: float | None = None) -> None:
+        host.advanced(host.done + updates, measure)
+        if signal := host.signal():
+            raise host.interrupted(signal, "in the middle of a meta-test")
 
-    def add(self, updates: int, measure: float | None = None) -> None:
-        """Report updates that are done."""
-        self.done += updates
-        self.progress.update(self.done, measure)
-        if signal := self.interrupts.requested:
-            how = (
-                "nothing was saved" if self.out is None else f"continue with: jaxrl-evolve resume {self.out}"
-            )
-            raise Interrupted(signal, f"{signal} in the middle of a meta-test; {how}")
+    path = host.folder and result_path(host.folder.path, stage.name, agents.arm.label)
+    if path is not None and path.exists():
+        outcome = load(path)
+        made(_updates(config, agents))
+        return outcome
+    outcome = test_arm(config, stage, agents, made)
+    if path is not None and host.writable:
+        save(path, outcome)
+    return outcome
+
+
+def _write(
+    folder: folders.RunFolder,
+    config: MetaTestConfig,
+    arms: tuple[Arm, ...],
+    outcomes: dict[tuple[str, str], Outcome],
+    comparison: Comparison,
+    markdown: str,
+) -> None:
+    """Tables and figures."""
+    path = folder.path
+    folders.write_text(path / "meta_test.csv", tables.scores_csv(comparison.rows))
+    folders.write_text(path / "improvement.csv", tables.improvements_csv(comparison.improvements))
+    folders.write_text(path / "tuning.csv", tables.tuning_csv(outcomes))
+    folders.write_text(path / "meta_test.md", markdown)
+    folders.write_json(folder.result, provenance())
+    drawing.draw_scores(path / "meta_test.png", comparison)
+    for i, env in enumerate(config.envs):
+        name = "schedules.png" if i == 0 else f"schedules_{i}.png"
+        drawing.draw_schedules(path / name, arms, env, outcomes)
+    drawing.draw_drifts(path / "drift.png", arms)
 
 
 def build_stages(config: MetaTestConfig, arms: tuple[Arm, ...]) -> tuple[Stage, ...]:
@@ -282,3 +281,22 @@ def _updates(config: MetaTestConfig, agents: Agents) -> int:
     candidates = len(agents.candidates)
     tasks = config.seeds + (candidates * config.validation_seeds if candidates > 1 else 0)
     return agents.arm.meta_seeds * tasks * per_task
+
+
+def _read(data: Mapping[str, Any]) -> MetaTestConfig:
+    return from_json({name: value for name, value in data.items() if name != _FILES})
+
+
+def _resume(out: str, step: int | None, quiet: bool) -> str:
+    return meta_test(folders.configuration(out, META_TEST), out, resume=True, quiet=quiet).markdown
+
+
+META_TEST = Kind(
+    name="meta-test",
+    mark=kinds.RUN,
+    read=_read,
+    resume=_resume,
+    files=("meta_test.csv", "meta_test.md", "improvement.csv", "tuning.csv"),
+    folders="results",
+)
+"""A meta-test."""

@@ -11,7 +11,6 @@ import hashlib
 import json
 import math
 import os
-import re
 import shutil
 import threading
 from collections.abc import Mapping
@@ -20,18 +19,14 @@ from types import TracebackType
 from typing import Any, Self
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from jax.experimental import multihost_utils
 
-from jaxrl_evolve.random import implementation
 from jaxrl_evolve.storage import manifest as manifests
-from jaxrl_evolve.storage.manifest import CheckpointDamaged, CheckpointError, Leaf, Manifest, is_key
+from jaxrl_evolve.storage.arrays import Arrays, storable
+from jaxrl_evolve.storage.manifest import CheckpointDamaged, CheckpointError, Leaf, Manifest
+from jaxrl_evolve.storage.steps import entries, folder_name, publish, remove
 
 __all__ = ["CheckpointDamaged", "CheckpointError", "Checkpoints", "Leaf", "Manifest", "config_digest"]
-
-_ARRAYS = "arrays"
-_FOLDER = re.compile(r"step_(\d{9,})(?:\.(\d+))?")
 
 
 def config_digest(config: Mapping[str, Any]) -> str:
@@ -76,7 +71,7 @@ class Checkpoints:
         self._keep = keep
         self._keep_best = keep_best
         self._asynchronous = asynchronous
-        self._orbax: Any = None
+        self._arrays = Arrays()
         self._commit: threading.Thread | None = None
         self._failure: Exception | None = None
 
@@ -109,7 +104,7 @@ class Checkpoints:
         named = manifests.named_leaves(state)
         leaves = {name: manifests.describe(name, leaf) for name, leaf in named.items()}
         content = manifests.encode(Manifest(int(step), self._identity, dict(record or {}), leaves))
-        arrays = {name: _storable(leaf) for name, leaf in named.items() if math.prod(leaf.shape)}
+        arrays = storable(named)
         work = self.folder / f"tmp-step_{step:09d}"
         try:
             if jax.process_index() == 0:
@@ -118,10 +113,7 @@ class Checkpoints:
                     shutil.rmtree(leftover)
                 work.mkdir()
             _barrier(f"checkpoint folder {step}")
-            if arrays:
-                import orbax.checkpoint as ocp
-
-                self._checkpointer().save(work / _ARRAYS, ocp.args.PyTreeSave(arrays))
+            self._arrays.save(work, arrays)
         except (OSError, ValueError) as error:
             raise CheckpointError(f"checkpoint step {step} could not be written: {_brief(error)}") from error
         self._commit = threading.Thread(
@@ -151,13 +143,11 @@ class Checkpoints:
         try:
             self.wait()
         finally:
-            if self._orbax is not None:
-                self._orbax.close()
-                self._orbax = None
+            self._arrays.close()
 
     def steps(self) -> list[int]:
         """The steps that have a checkpoint, in rising order."""
-        return sorted({step for step, _ in self._entries()})
+        return sorted({step for step, _ in entries(self.folder)})
 
     def best_step(self) -> int | None:
         """The step whose record has the largest ``keep_best`` number (the later of equals), or None."""
@@ -169,11 +159,11 @@ class Checkpoints:
         Raises:
             CheckpointError: there is none.
         """
-        revisions = [revision for s, revision in self._entries() if s == step]
+        revisions = [revision for s, revision in entries(self.folder) if s == step]
         if not revisions:
             there = ", ".join(map(str, self.steps())) or "none"
             raise CheckpointError(f"{self.folder} has no checkpoint of step {step} (it has: {there})")
-        return self.folder / _folder_name(step, max(revisions))
+        return self.folder / folder_name(step, max(revisions))
 
     def manifest(self, step: int | None = None) -> Manifest:
         """What checkpoint ``step`` (None: the newest) says of itself; reads no arrays.
@@ -222,45 +212,28 @@ class Checkpoints:
             if step is None:
                 raise self._with_intact(error, asked) from None
             raise
-        raw = self._read_arrays(path, {name: leaf for name, leaf in named.items() if math.prod(leaf.shape)})
-        leaves = [_rebuild(raw.get(name), leaf, manifest.leaves[name]) for name, leaf in named.items()]
+        leaves = self._arrays.restore(path, named, manifest.leaves)
         return jax.tree.unflatten(jax.tree.structure(template), leaves), dict(manifest.record)
-
-    def _checkpointer(self) -> Any:
-        if self._orbax is None:
-            import orbax.checkpoint as ocp  # here, because it takes as long to import as jax
-
-            options = ocp.options.AsyncOptions(create_directories_asynchronously=False)
-            self._orbax = ocp.AsyncCheckpointer(ocp.PyTreeCheckpointHandler(), async_options=options)
-        return self._orbax
 
     def _finish(self, step: int, work: Path, content: Mapping[str, Any]) -> None:
         try:
-            if self._orbax is not None:
-                self._orbax.wait_until_finished()
+            self._arrays.wait()
             if jax.process_index() != 0:
                 return
             manifests.write(work, content)
-            _sync_folder(work)
-            # A name of its own each time: an existing checkpoint of this step stays valid until this one is.
-            taken = [revision for s, revision in self._entries() if s == step]
-            os.rename(work, self.folder / _folder_name(step, max(taken, default=-1) + 1))
-            _sync_folder(self.folder)
+            publish(work, self.folder, step)
             self._retain(step)
         except Exception as error:
             self._failure = error
 
     def _retain(self, newest: int) -> None:
-        entries = self._entries()
-        current = dict(entries)  # sorted, so the last revision of a step wins
+        listed = entries(self.folder)
+        current = dict(listed)  # sorted, so the last revision of a step wins
         steps = [step for step in current if step <= newest]
         kept = {*(steps if self._keep is None else steps[-self._keep :]), self._best(steps)}
-        for step, revision in entries:
+        for step, revision in listed:
             if step not in kept or revision != current[step]:
-                doomed = self.folder / _folder_name(step, revision)
-                hidden = self.folder / f"tmp-deleted-{doomed.name}"
-                os.rename(doomed, hidden)  # first out of the list, so that no half-deleted one is listed
-                shutil.rmtree(hidden)
+                remove(self.folder, step, revision)
 
     def _best(self, steps: list[int]) -> int | None:
         best, best_value = None, -math.inf
@@ -274,13 +247,6 @@ class Checkpoints:
             if isinstance(value, (int, float)) and value >= best_value:
                 best, best_value = step, value
         return best
-
-    def _entries(self) -> list[tuple[int, int]]:
-        """(step, revision) of every listed checkpoint, sorted."""
-        if not self.folder.is_dir():
-            return []
-        matches = (_FOLDER.fullmatch(name) for name in os.listdir(self.folder))
-        return sorted((int(match[1]), int(match[2] or 0)) for match in matches if match)
 
     def _newest(self) -> int:
         steps = self.steps()
@@ -305,70 +271,9 @@ class Checkpoints:
             return fuller
         return CheckpointDamaged(f"{error}; no older checkpoint is intact")
 
-    def _read_arrays(self, path: Path, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
-        if not wanted:
-            return {}
-        import orbax.checkpoint as ocp
-
-        arguments = {name: _restore_arguments(leaf) for name, leaf in wanted.items()}
-        request = ocp.args.PyTreeRestore(item=dict.fromkeys(wanted, 0), restore_args=arguments)
-        try:
-            return self._checkpointer().restore(path / _ARRAYS, request)
-        except Exception as error:  # the files are as they were written, so it is the reader that differs
-            kind = type(error).__name__
-            raise CheckpointError(f"{path} cannot be read by orbax {ocp.__version__} ({kind})") from error
-
-
-def _storable(leaf: Any) -> jax.Array | np.ndarray:
-    if not isinstance(leaf, jax.Array):
-        return np.asarray(leaf)  # orbax copies host arrays before save returns
-    return jax.random.key_data(leaf) if is_key(leaf) else leaf
-
-
-def _restore_arguments(leaf: Any) -> Any:
-    import orbax.checkpoint as ocp
-
-    sharding = getattr(leaf, "sharding", None)
-    if sharding is None or (isinstance(leaf, jax.Array) and not leaf.committed):
-        return ocp.RestoreArgs(restore_type=np.ndarray)
-    if is_key(leaf) and not isinstance(
-        sharding, (jax.sharding.NamedSharding, jax.sharding.SingleDeviceSharding)
-    ):
-        sharding = jax.random.key_data(leaf).sharding  # key data has one axis more than the keys
-    return ocp.ArrayRestoreArgs(sharding=sharding)
-
-
-def _rebuild(raw: Any, template: Any, saved: Leaf) -> Any:
-    if raw is None:  # an array without elements, which orbax does not store
-        if saved.key_impl is not None:
-            width = jax.random.key_data(jax.random.key(0, impl=implementation(saved.key_impl))).shape
-            raw = np.zeros((*saved.shape, *width), np.uint32)
-        else:
-            raw = np.zeros(saved.shape, jnp.dtype(saved.dtype))
-    if isinstance(template, (np.ndarray, np.generic)):
-        return np.asarray(raw)
-    array = raw if isinstance(raw, jax.Array) else jnp.array(raw)
-    return (
-        array
-        if saved.key_impl is None
-        else jax.random.wrap_key_data(array, impl=implementation(saved.key_impl))
-    )
-
 
 def _brief(error: Exception) -> str:
     return str(error).partition("\n")[0][:200]  # storage errors can run to pages
-
-
-def _folder_name(step: int, revision: int) -> str:
-    return f"step_{step:09d}" + (f".{revision}" if revision else "")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _barrier(name: str) -> None:

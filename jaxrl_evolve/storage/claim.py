@@ -1,69 +1,89 @@
-"""Taking the folder of a run or a sweep: locked, and with the configuration that it was started with."""
+"""Taking the folder of a run or a sweep: new or emptied, locked, and with what it was started with."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import jax
 
 from jaxrl_evolve.storage import folder as folders
+from jaxrl_evolve.storage import kinds
+from jaxrl_evolve.storage.folder import FolderError, RunFolder, existing, kind_of
+from jaxrl_evolve.storage.kinds import Kind, with_kind, without_kind
+
+try:
+    import fcntl
+except ImportError:  # no advisory locks on this system: a run folder then goes unlocked
+    fcntl = None
+
+_LOCK = ".lock"
+_FIGURES = (".png", ".pdf", ".svg", ".gif")
 
 
 def claim(
     out: str | os.PathLike[str],
+    kind: Kind,
     config: Mapping[str, Any],
     stack: contextlib.ExitStack,
     *,
     resume: bool = False,
     overwrite: bool = False,
-) -> folders.RunFolder:
+) -> RunFolder:
     """The run folder, locked until ``stack`` closes; of several processes only the first touches it.
 
     Args:
         out: the folder.
-        config: the whole configuration as JSON data, written where there is none.
+        kind: of run.
+        config: the whole configuration as JSON data, written with the kind where there is none.
         stack: holds the lock.
-        resume: as in `folder.create`.
+        resume: as in `create`.
         overwrite: as there.
 
     Raises:
-        ValueError: the folder cannot be used, or its run was started with another configuration.
+        ValueError: the folder cannot be used, holds another kind, or its run was started with another configuration.
     """
     if jax.process_index() != 0:
-        return folders.RunFolder(Path(out))
-    folder = folders.create(out, overwrite=overwrite, resume=resume)
-    stack.enter_context(folders.Lock(folder))
+        return RunFolder(Path(out))
+    folder = create(out, kind, overwrite=overwrite, resume=resume)
+    stack.enter_context(Lock(folder))
     if folder.config.exists():
-        _same_config(folders.read_json(folder.config), config, folder)
+        _same_config(without_kind(folders.read_json(folder.config)), config, folder)
     else:
-        folders.write_json(folder.config, config)
+        folders.write_json(folder.config, with_kind(kind, config))
     return folder
 
 
 def claim_sweep(
     out: str | os.PathLike[str],
-    plan: Mapping[str, Any],
+    kind: Kind,
+    plan: Mapping[str, Any] | None,
     stack: contextlib.ExitStack,
     *,
     resume: bool = False,
     overwrite: bool = False,
-) -> folders.RunFolder:
-    """Like `claim`, for the folder of a sweep with its plan.
+) -> RunFolder:
+    """Like `claim`, for the folder of a sweep with its plan; None takes the plan that is there.
 
     Raises:
         ValueError: the folder cannot be used, or its sweep was started with another plan.
     """
     if jax.process_index() != 0:
-        return folders.RunFolder(Path(out))
-    folder = folders.create(out, overwrite=overwrite, resume=resume, sweep=True)
-    stack.enter_context(folders.Lock(folder))
+        return RunFolder(Path(out))
+    folder = create(out, kind, overwrite=overwrite, resume=resume)
+    stack.enter_context(Lock(folder))
+    if plan is None:
+        return folder
     if not folder.sweep.exists():
-        folders.write_json(folder.sweep, plan)
-    elif folders.read_json(folder.sweep) != plan:
+        folders.write_json(folder.sweep, with_kind(kind, plan))
+    elif without_kind(folders.read_json(folder.sweep)) != plan:
         raise ValueError(
             f"the sweep in {folder.path} was started with other settings: resume it unchanged, or sweep into "
             "another folder"
@@ -71,7 +91,106 @@ def claim_sweep(
     return folder
 
 
-def _same_config(there: Mapping[str, Any], asked: Mapping[str, Any], folder: folders.RunFolder) -> None:
+def create(
+    out: str | os.PathLike[str], kind: Kind, *, overwrite: bool = False, resume: bool = False
+) -> RunFolder:
+    """A folder for a new run or sweep, or with ``resume`` that of one to be continued.
+
+    ``overwrite`` deletes what an earlier run of the same kind left, and refuses if anything else lies there.
+    ``resume`` takes up a folder of the same kind, and makes a new one where there is none.
+
+    Raises:
+        FolderError: the folder is not empty and neither was asked for (or both), it does not look like one of
+            this kind, another process trains there, or it cannot be written.
+    """
+    if overwrite and resume:
+        raise FolderError(
+            "overwrite and resume exclude each other: one deletes the run, the other continues it"
+        )
+    path = Path(out)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path, prefix=".", suffix=".tmp"):
+            pass
+        entries = sorted(name for name in os.listdir(path) if not _ignored(name))
+    except OSError as error:
+        raise FolderError(f"cannot write to output folder {path}: {error.strerror}") from None
+    if not entries:
+        return RunFolder(path)
+    if resume:
+        return existing(path, kind)
+    if not overwrite:
+        raise FolderError(
+            f"output folder {path} is not empty: continue its {kind.word} with --resume or delete it with "
+            "--overwrite"
+        )
+    _check_deletable(path, kind, entries)
+    with Lock(RunFolder(path)):
+        # The mark goes last: a deletion that was cut short can be taken up again.
+        for name in sorted(entries, key=lambda name: name == kind.mark):
+            target = path / name
+            shutil.rmtree(target) if target.is_dir() and not target.is_symlink() else target.unlink()
+    return RunFolder(path)
+
+
+class Lock:
+    """Held by the one process that trains into a folder.
+
+    The operating system releases the lock when its holder ends, however it ends, so a lock file left by
+    a killed process binds nobody.
+
+    Raises:
+        FolderError: on entry, another process holds it (its process id is named).
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._path = folder.path / _LOCK
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> Self:
+        if fcntl is None:
+            return self
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise FolderError(
+                f"cannot write to output folder {self._path.parent}: {error.strerror}"
+            ) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(descriptor)
+            raise FolderError(f"another process ({holder}) is training into {self._path.parent}") from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._descriptor = descriptor
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _check_deletable(path: Path, kind: Kind, entries: list[str]) -> None:
+    """Refuse to delete what is not the whole of a run or sweep of this kind."""
+    try:
+        found = kind_of(path)
+    except FolderError:  # without a mark, or with a damaged one, it is judged by its files
+        found = kind.name
+    if found != kind.name:
+        what, wanted = kinds.about(found).what, kinds.about(kind.name).what
+        raise FolderError(f"will not overwrite {path}: it holds {what}, not {wanted}")
+    foreign = [name for name in entries if not _belongs(path / name, kind)]
+    if foreign or kind.mark not in entries:
+        what = f"it holds {', '.join(foreign[:3])}" if foreign else f"it has no {kind.mark}"
+        raise FolderError(f"will not overwrite {path}: it does not look like a {kind.word} folder ({what})")
+
+
+def _same_config(there: Mapping[str, Any], asked: Mapping[str, Any], folder: RunFolder) -> None:
     for name, value in _flat(asked):
         found = dict(_flat(there)).get(name)
         if found != value and not name.startswith("sinks.") and name != "objective_sha256":
@@ -92,3 +211,13 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def _belongs(path: Path, kind: Kind) -> bool:
+    if path.is_dir() and not path.is_symlink():
+        return re.fullmatch(kind.folders, path.name) is not None
+    return path.name in (kind.mark, "result.json", *kind.files) or path.suffix in _FIGURES
+
+
+def _ignored(name: str) -> bool:
+    return name == _LOCK or (name.startswith(".") and name.endswith(".tmp"))  # left by a killed process

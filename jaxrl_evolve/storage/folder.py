@@ -1,39 +1,20 @@
-"""The run folder: which files a run leaves, who may write there, and where its numbers come from."""
+"""The folder of a run or a sweep: where its files are, which kind it holds, and JSON in and out."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import json
 import math
 import os
-import platform
-import re
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import jax
 import numpy as np
 
-try:
-    import fcntl
-except ImportError:  # no advisory locks on this system: a run folder then goes unlocked
-    fcntl = None
-
-_LOCK = ".lock"
-_RUN, _SWEEP = "config.json", "sweep.json"  # a folder without its one of these is none of ours
-_FILES = (
-    *(_RUN, _SWEEP, "metrics.jsonl", "metrics.csv", "points.json", "result.json", "sweep.csv", "sweep.md"),
-    *("objective.npz", "meta_test.csv", "meta_test.md", "improvement.csv", "tuning.csv"),
-)
-_FOLDERS = re.compile(r"checkpoints|results|tensorboard|wandb|(shape|point)_\d{3,}|seed_\d+")
-_FIGURES = (".png", ".pdf", ".svg", ".gif")
-_DISTRIBUTIONS = ("jax", "jaxlib", "flax", "optax", "gymnax", "brax", "orbax-checkpoint", "jaxrl-evolve")
+from jaxrl_evolve.storage import kinds
+from jaxrl_evolve.storage.kinds import Kind
 
 
 class FolderError(ValueError):
@@ -53,7 +34,7 @@ class RunFolder:
     @property
     def config(self) -> Path:
         """What was asked for."""
-        return self.path / "config.json"
+        return self.path / kinds.RUN
 
     @property
     def points(self) -> Path:
@@ -88,113 +69,55 @@ class RunFolder:
     @property
     def sweep(self) -> Path:
         """What a sweep varies: the folder of a sweep has this file instead of `config`."""
-        return self.path / _SWEEP
+        return self.path / kinds.SWEEP
 
 
-def create(
-    out: str | os.PathLike[str], *, overwrite: bool = False, resume: bool = False, sweep: bool = False
-) -> RunFolder:
-    """A folder for a new run, or with ``resume`` that of a run to be continued.
-
-    ``overwrite`` deletes what an earlier run left, and refuses if anything else lies there. ``resume``
-    takes up a folder with a ``config.json``, and makes a new one where there is none. A run never takes
-    the folder of a sweep, nor a sweep (``sweep.json``) that of a run.
+def existing(path: str | os.PathLike[str], kind: Kind) -> RunFolder:
+    """The folder of an earlier run or sweep of a kind.
 
     Raises:
-        FolderError: the folder is not empty and neither was asked for (or both), it does not look like a
-            run's, another process trains there, or it cannot be written.
+        FolderError: there is none, it holds another kind (the message says which, and what can be done with
+            it), or its ``config.json`` (``sweep.json``) is missing or not a JSON object.
     """
-    if overwrite and resume:
-        raise FolderError(
-            "overwrite and resume exclude each other: one deletes the run, the other continues it"
-        )
-    path, kind, mark = Path(out), *_kind(sweep)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path, prefix=".", suffix=".tmp"):
-            pass
-        entries = sorted(name for name in os.listdir(path) if not _ignored(name))
-    except OSError as error:
-        raise FolderError(f"cannot write to output folder {path}: {error.strerror}") from None
-    if not entries:
-        return RunFolder(path)
-    if resume:
-        return existing(path, sweep=sweep)
-    if not overwrite:
-        raise FolderError(
-            f"output folder {path} is not empty: continue its {kind} with --resume or delete it with --overwrite"
-        )
-    foreign = [name for name in entries if not _belongs(path / name)]
-    if foreign or mark not in entries:
-        what = f"it holds {', '.join(foreign[:3])}" if foreign else f"it has no {mark}"
-        raise FolderError(f"will not overwrite {path}: it does not look like a {kind} folder ({what})")
-    with Lock(RunFolder(path)):
-        # The mark goes last: a deletion that was cut short can be taken up again.
-        for name in sorted(entries, key=lambda name: name == mark):
-            target = path / name
-            shutil.rmtree(target) if target.is_dir() and not target.is_symlink() else target.unlink()
-    return RunFolder(path)
-
-
-def existing(path: str | os.PathLike[str], *, sweep: bool = False) -> RunFolder:
-    """The folder of an earlier run, or of an earlier sweep.
-
-    Raises:
-        FolderError: there is none, or its ``config.json`` (``sweep.json``) is missing or not a JSON object.
-    """
-    folder, kind, mark = RunFolder(Path(path)), *_kind(sweep)
-    if not folder.path.is_dir():
-        raise FolderError(f"there is no {kind} folder {folder.path}")
-    if not (folder.path / mark).is_file():
-        raise FolderError(f"{folder.path} is not a {kind} folder: it has no {mark}")
-    read_json(folder.path / mark)
+    folder = RunFolder(Path(path))
+    found = _kind_in(folder.path, kind.word, kind.mark)
+    if found != kind.name:
+        raise FolderError(kinds.mismatch(folder.path, found, kind.name))
     return folder
 
 
-def _kind(sweep: bool) -> tuple[str, str]:
-    return ("sweep", _SWEEP) if sweep else ("run", _RUN)
-
-
-class Lock:
-    """Held by the one process that trains into a folder.
-
-    The operating system releases the lock when its holder ends, however it ends, so a lock file left by
-    a killed process binds nobody.
+def configuration(path: str | os.PathLike[str], kind: Kind) -> Any:
+    """What the run or sweep in a folder was asked for, as its kind reads it.
 
     Raises:
-        FolderError: on entry, another process holds it (its process id is named).
+        FolderError: as `existing`, or the file is no configuration or plan.
+        ValueError: a field is missing or unknown, or a value is not allowed.
     """
+    mark = existing(path, kind).path / kind.mark
+    try:
+        return kind.read(kinds.without_kind(read_json(mark)))
+    except (KeyError, TypeError, AttributeError) as error:
+        what = "plan of a sweep" if kind.mark == kinds.SWEEP else "configuration of a run"
+        raise FolderError(f"{mark} is damaged: it is no {what} ({error})") from None
 
-    def __init__(self, folder: RunFolder) -> None:
-        self._path = folder.path / _LOCK
-        self._descriptor: int | None = None
 
-    def __enter__(self) -> Self:
-        if fcntl is None:
-            return self
-        try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise FolderError(
-                f"cannot write to output folder {self._path.parent}: {error.strerror}"
-            ) from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-            os.close(descriptor)
-            raise FolderError(f"another process ({holder}) is training into {self._path.parent}") from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        self._descriptor = descriptor
-        return self
+def kind_of(path: str | os.PathLike[str]) -> str:
+    """The name of the kind of run or sweep in a folder.
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+    Raises:
+        FolderError: there is none, or its ``config.json`` (``sweep.json``) is not a JSON object.
+    """
+    return _kind_in(Path(path), "run", kinds.RUN)
+
+
+def _kind_in(path: Path, word: str, mark: str) -> str:
+    """As `kind_of`; a folder that holds nothing is said not to be a ``word``'s, for want of the ``mark``."""
+    if not path.is_dir():
+        raise FolderError(f"there is no {word} folder {path}")
+    for name in (kinds.SWEEP, kinds.RUN):
+        if (path / name).is_file():
+            return kinds.name_of(read_json(path / name), name)
+    raise FolderError(f"{path} is not a {word} folder: it has no {mark}")
 
 
 def plain(value: Any) -> Any:
@@ -271,60 +194,3 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise FolderError(f"{path} holds a {type(value).__name__}, but must hold a JSON object")
     return value
-
-
-def provenance() -> dict[str, Any]:
-    """What a result depends on beside its config: device, versions, source, precision.
-
-    Returns:
-        ``device`` (platform, kind, count, processes, cpu_cores), ``versions`` (None where a package is
-        not installed), ``git`` (commit, dirty; None where the library does not run from a checkout), and
-        ``matmul_precision`` (None is jax's default). No host or user names.
-    """
-    device = jax.devices()[0]
-    precision = jax.config.jax_default_matmul_precision  # pyright: ignore[reportAttributeAccessIssue]
-    return {
-        "device": {
-            "platform": device.platform,
-            "kind": device.device_kind,
-            "count": jax.device_count(),
-            "processes": jax.process_count(),
-            "cpu_cores": os.cpu_count(),
-        },
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in _DISTRIBUTIONS},
-        "git": _git_state(Path(__file__)),
-        "matmul_precision": precision,
-    }
-
-
-def _belongs(path: Path) -> bool:
-    if path.is_dir() and not path.is_symlink():
-        return _FOLDERS.fullmatch(path.name) is not None
-    return path.name in _FILES or path.suffix in _FIGURES
-
-
-def _ignored(name: str) -> bool:
-    return name == _LOCK or (name.startswith(".") and name.endswith(".tmp"))  # left by a killed process
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _git_state(source: Path) -> dict[str, Any] | None:
-    def git(*arguments: str) -> str | None:
-        command = ["git", "-C", str(source.parent), *arguments]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-        except (OSError, subprocess.SubprocessError):
-            return None
-        return done.stdout.strip()
-
-    # An installed copy may lie inside somebody else's repository: only a tracked source file counts.
-    if git("ls-files", "--error-unmatch", source.name) is None:
-        return None
-    commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "--untracked-files=no")
-    return None if commit is None or changes is None else {"commit": commit, "dirty": bool(changes)}

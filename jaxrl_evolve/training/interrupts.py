@@ -1,7 +1,8 @@
-"""Ctrl-C and SIGTERM as a flag that the host loop reads between chunks."""
+"""Why work stops before its end: Ctrl-C and SIGTERM, a flag that the host reads between chunks, and divergence."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType, TracebackType
@@ -24,6 +25,22 @@ class Interrupted(Exception):
     def __init__(self, signal: str, message: str) -> None:
         super().__init__(message)
         self.signal = signal
+
+
+class Diverged(Exception):
+    """Every run's loss stopped being finite; the last good state is saved."""
+
+
+def interruption(signal: str, where: str, out: str | os.PathLike[str] | None) -> Interrupted:
+    """What to raise at a signal: where the work stopped and how it goes on.
+
+    Args:
+        signal: its name.
+        where: as in ``"after 64 of 640 steps"``.
+        out: folder to resume; None if nothing was saved.
+    """
+    how = "nothing was saved" if out is None else f"continue with: jaxrl-evolve resume {out}"
+    return Interrupted(signal, f"{signal} {where}; {how}")
 
 
 class Interrupts:

@@ -10,7 +10,8 @@ import numpy as np
 
 from jaxrl_evolve.results import figures, statistics
 from jaxrl_evolve.storage import sinks
-from jaxrl_evolve.storage.folder import RunFolder, provenance
+from jaxrl_evolve.storage.folder import RunFolder
+from jaxrl_evolve.storage.provenance import provenance
 from jaxrl_evolve.training.config import TrainConfig
 
 
@@ -83,6 +84,24 @@ def summarise(
         **({} if points is None else {"points": _of_points(points, returns, config.seeds)}),
         **provenance(),
     }
+
+
+def sentence(summary: Mapping[str, Any], out: str) -> str:
+    """What a training run came to, for whoever started it.
+
+    Args:
+        summary: the contents of ``result.json``.
+        out: the run folder.
+    """
+    low, high = summary["ci95"]
+    interval = "" if low is None else f" [{low:.4g}, {high:.4g}]"
+    iqm = "none finished" if summary["iqm"] is None else f"{summary['iqm']:.4g}{interval}"
+    return (
+        f"{summary['algorithm']} on {summary['env']}: return {iqm} (IQM and 95 % interval over "
+        f"{summary['seeds']} seeds), {summary['env_steps']:,} steps per seed\n"
+        f"{summary['steps_per_second']:,.0f} steps/s for all seeds together, {summary['run_seconds']:.1f} s after "
+        f"{summary['compile_seconds']:.1f} s of compiling; results in {out}"
+    )
 
 
 def _of_points(points: Sequence[Any], returns: np.ndarray, seeds: int) -> list[dict[str, Any]]:

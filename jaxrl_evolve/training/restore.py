@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -15,9 +16,10 @@ from jaxrl_evolve.learners.learner import Mode
 from jaxrl_evolve.results import statistics
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage.checkpoint import Checkpoints
-from jaxrl_evolve.training.config import TrainConfig, from_json
+from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import Experiment, build, identity, traced
 from jaxrl_evolve.training.programs import group_shapes
+from jaxrl_evolve.training.train import TRAIN
 
 
 class Trained(NamedTuple):
@@ -44,10 +46,9 @@ def load(path: str | os.PathLike[str], step: int | None = None) -> Trained:
         step: which checkpoint, by its number of updates; the newest by default.
 
     Raises:
-        ValueError: there is no such folder or checkpoint, or it is damaged.
+        ValueError: there is no such folder or checkpoint, it is damaged, or the folder holds another kind of run.
     """
-    folder = folders.existing(path)
-    config = from_json(folders.read_json(folder.config))
+    config, folder = folders.configuration(path, TRAIN), folders.RunFolder(Path(path))
     experiment = build(config)
     checkpoints = Checkpoints(folder.checkpoints, {"algorithm": config.algorithm, "env": config.env})
     with checkpoints:

@@ -21,10 +21,14 @@ from jaxrl_evolve.results.ranking import Measure, write_ranking
 from jaxrl_evolve.settings.fields import Settings, parse_field, replace_fields
 from jaxrl_evolve.settings.grids import parse_grid, product, settings_from_json
 from jaxrl_evolve.storage import folder as folders
+from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.claim import claim_sweep
+from jaxrl_evolve.storage.kinds import Kind
+from jaxrl_evolve.storage.provenance import provenance
 from jaxrl_evolve.training.config import TrainConfig, from_json
 from jaxrl_evolve.training.experiment import build, recorded
-from jaxrl_evolve.training.train import Diverged, Interrupted, train
+from jaxrl_evolve.training.interrupts import Diverged, Interrupted, interruption
+from jaxrl_evolve.training.train import train
 
 _SWEPT = ("hp", "learner", "env_options", "steps", "num_envs", "rollout_length", "resets", "objective")
 _DRAWS = 0x5357  # sets the randomness of the draws apart from everything else that grows from the seed
@@ -93,7 +97,7 @@ def sweep(
     made = plan(config, grid, random, samples)
     with contextlib.ExitStack() as stack:
         asked = folders.plain(made) | {"config": recorded(config)}
-        folder = claim_sweep(out, asked, stack, resume=resume, overwrite=overwrite)
+        folder = claim_sweep(out, SWEEP, asked, stack, resume=resume, overwrite=overwrite)
         return _run(made, folder, quiet)
 
 
@@ -104,16 +108,26 @@ def resume_sweep(out: str | os.PathLike[str], quiet: bool = True) -> str:
         ValueError: there is no sweep in the folder, or its plan is damaged.
         Interrupted, Diverged: as in `sweep`.
     """
-    folder = folders.existing(out, sweep=True)
-    data = folders.read_json(folder.sweep)
-    try:
-        shapes = tuple(Shape(s["settings"], tuple(s["points"])) for s in data["shapes"])
-        config = data["config"]
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{folder.sweep} is damaged: it is no plan of a sweep ({error})") from None
-    made = Plan(from_json(config), tuple(Shape(settings_from_json(s.settings), s.points) for s in shapes))
+    made = folders.configuration(out, SWEEP)
     with contextlib.ExitStack() as stack:
-        return _run(made, claim_sweep(out, data, stack, resume=True), quiet)
+        return _run(made, claim_sweep(out, SWEEP, None, stack, resume=True), quiet)
+
+
+def _read(data: Mapping[str, Any]) -> Plan:
+    """The plan that ``sweep.json`` holds."""
+    shapes = (Shape(settings_from_json(s["settings"]), tuple(s["points"])) for s in data["shapes"])
+    return Plan(from_json(data["config"]), tuple(shapes))
+
+
+SWEEP = Kind(
+    name="sweep",
+    mark=kinds.SWEEP,
+    read=_read,
+    resume=lambda out, step, quiet: resume_sweep(out, quiet),
+    files=("sweep.csv", "sweep.md"),
+    folders=r"shape_\d{3,}",
+)
+"""A sweep of training runs."""
 
 
 def plan(
@@ -208,10 +222,8 @@ def _run(made: Plan, folder: folders.RunFolder, quiet: bool) -> str:
         try:
             summary: Mapping[str, Any] = train(config, path, resume=started, quiet=quiet, points=hps).summary
         except Interrupted as error:
-            where = f"{error.signal} in {path.name}, {i + 1} of {len(made.shapes)}"
-            raise Interrupted(
-                error.signal, f"{where}; continue with: jaxrl-evolve resume {folder.path}"
-            ) from None
+            where = f"in {path.name}, {i + 1} of {len(made.shapes)}"
+            raise interruption(error.signal, where, folder.path) from None
         except Diverged:
             lost = {"eval_return": [None] * config.seeds, "iqm": None, "ci95": [None, None]}
             summary = {"points": [lost] * len(hps), "env_steps": config.env_steps}
@@ -244,7 +256,7 @@ def _run(made: Plan, folder: folders.RunFolder, quiet: bool) -> str:
         "best": best,
         "points": points,
         **seconds,
-        **folders.provenance(),
+        **provenance(),
     }
     folders.write_json(folder.result, result)
     if best["iqm"] is None:

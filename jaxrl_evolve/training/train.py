@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,20 +17,27 @@ import numpy as np
 
 from jaxrl_evolve.runs.axes import mesh_for
 from jaxrl_evolve.storage import folder as folders
-from jaxrl_evolve.storage import sinks
-from jaxrl_evolve.storage.checkpoint import Checkpoints, config_digest
-from jaxrl_evolve.storage.claim import claim
-from jaxrl_evolve.training.config import TrainConfig
-from jaxrl_evolve.training.experiment import build, identity, pinned, recorded, traced, warn_of_horizon
-from jaxrl_evolve.training.interrupts import Interrupted, Interrupts, agreed
-from jaxrl_evolve.training.outcome import TrainResult, draw_curves, summarise
+from jaxrl_evolve.storage import kinds, sinks
+from jaxrl_evolve.storage.kinds import Kind
+from jaxrl_evolve.training.config import TrainConfig, from_json
+from jaxrl_evolve.training.experiment import (
+    Experiment,
+    build,
+    identity,
+    pinned,
+    recorded,
+    traced,
+    warn_of_horizon,
+)
+from jaxrl_evolve.training.groups import Groups, groups_of
+from jaxrl_evolve.training.host import Host, open_host
+from jaxrl_evolve.training.interrupts import Diverged
+from jaxrl_evolve.training.outcome import TrainResult, draw_curves, sentence, summarise
 from jaxrl_evolve.training.programs import AXIS, Programs, compile_programs, group_shapes, to_host
-from jaxrl_evolve.training.progress import TrainingProgress
 from jaxrl_evolve.training.schedule import Stop, stops
 
-
-class Diverged(Exception):
-    """Every run's loss stopped being finite; the last good state is saved."""
+_INDIFFERENT = ("sinks", "keep", "rows", "checkpoints", "evaluation")
+_SECONDS = ("compile_seconds", "run_seconds", "eval_seconds")
 
 
 def train(
@@ -65,159 +71,102 @@ def train(
     config = pinned(config)
     experiment = build(config)
     warn_of_horizon(config)
-    loop = _Loop(config, points)
+    groups = groups_of(config, points)
     with contextlib.ExitStack() as stack:
-        if out is not None:
-            loop.folder = _open_folder(loop, out, resume, overwrite, stack)
-        stack.callback(loop.close)
+        host = open_host(
+            stack,
+            out,
+            TRAIN,
+            recorded(config),
+            identity={"algorithm": config.algorithm, "env": config.env},
+            indifferent=_INDIFFERENT,
+            keep=config.keep,
+            seconds=_SECONDS,
+            resume=resume,
+            overwrite=overwrite,
+        )
+        _check_points(host, points)
+        loop = _Loop(config, points, groups, host)
         if resume and step is None and (finished := loop.finished(experiment)):
             return finished
-        loop.prepare(experiment, resume, step)
-        progress = stack.enter_context(
-            TrainingProgress(
-                f"{config.algorithm} on {config.env}",
-                config.env_steps,
-                start=loop.updates * config.steps_per_update,
-                seeds=loop.runs,
-                quiet=quiet or jax.process_index() != 0,
-            )
-        )
-        interrupts = stack.enter_context(Interrupts())
+        loop.prepare(experiment, step)
+        title, start = f"{config.algorithm} on {config.env}", loop.updates * config.steps_per_update
+        host.show(stack, title, config.env_steps, "steps", done=start, seeds=groups.runs, quiet=quiet)
         for stop in loop.remaining():
             if not loop.all_diverged():  # which a resumed run may be from the start
-                loop.advance(stop, progress)
+                loop.advance(stop)
             if loop.all_diverged():
                 loop.stop_early()
                 raise Diverged(loop.divergence_message() + "; no run is left")
-            signal = agreed(interrupts.requested)
+            signal = host.signal()
             if signal and stop.updates < config.updates:
                 loop.stop_early()
-                raise Interrupted(signal, _how_to_resume(signal, loop, out))
+                raise host.interrupted(signal)
         return loop.finish()
 
 
-def _how_to_resume(signal: str, loop: _Loop, out: Any) -> str:
-    done = (
-        f"{signal} after {loop.updates * loop.config.steps_per_update:,} of {loop.config.env_steps:,} steps"
-    )
-    return (
-        f"{done}; nothing was saved" if out is None else f"{done}; continue with: jaxrl-evolve resume {out}"
-    )
-
-
-def _open_folder(
-    loop: _Loop, out: str | os.PathLike[str], resume: bool, overwrite: bool, stack: contextlib.ExitStack
-) -> folders.RunFolder:
-    """The run folder, with the points of a sweep that it was started with."""
-    folder = claim(out, recorded(loop.config), stack, resume=resume, overwrite=overwrite)
-    if jax.process_index() != 0:
-        return folder
-    points = {"points": folders.plain(loop.points)}
-    if loop.points is not None and not (folder.points.exists() or folder.metrics.exists()):
-        folders.write_json(folder.points, points)
+def _check_points(host: Host, points: Sequence[Any] | None) -> None:
+    """Write the points of a sweep into a new run folder, or compare them with those it was started with."""
+    if (folder := host.writable) is None:
+        return
+    asked = {"points": folders.plain(points)}
+    if points is not None and not (folder.points.exists() or folder.metrics.exists()):
+        folders.write_json(folder.points, asked)
     there = folders.read_json(folder.points) if folder.points.exists() else {"points": None}
-    if there != points:
+    if there != asked:
         raise ValueError(
             f"the run in {folder.path} was started with other points of a sweep: resume the sweep itself, or "
             "train into another folder"
         )
-    return folder
 
 
 class _Loop:
-    """Host state of one training run; `train` is its only user."""
+    """Groups of runs and what has become of them; `train` is its only user."""
 
-    def __init__(self, config: TrainConfig[Any, Any], points: Sequence[Any] | None) -> None:
+    def __init__(
+        self, config: TrainConfig[Any, Any], points: Sequence[Any] | None, groups: Groups, host: Host
+    ) -> None:
         self.config = config
         self.points = points
-        self.folder: folders.RunFolder | None = None
-        self.runs = config.seeds * (len(points) if points else 1)
-        self.group = config.group or self.runs
-        if self.runs % self.group:
-            raise ValueError(f"group is {self.group}; it must divide the number of runs, {self.runs}")
-        self.seeds = np.tile(np.arange(config.seeds), self.runs // config.seeds)
-        self.updates = self.saved = 0
-        self.run_seconds = self.eval_seconds = self.compile_seconds = 0.0
-        self.rows: list[dict[str, Any]] = []
-        self.diverged = np.full(self.runs, -1)
+        self.groups = groups
+        self.host = host
+        self.updates = 0
+        self.diverged = np.full(groups.runs, -1)
         self.states: list[Any] = []
         self.shardings: Any = None
-        self.hps: list[Any] = []
         self.programs: Programs
-        self.checkpoints: Checkpoints | None = None
-        self.sink = sinks.Sink(lambda row, step: None, lambda: None)
 
-    def prepare(self, experiment: Any, resume: bool, step: int | None = None) -> None:
+    def prepare(self, experiment: Experiment, step: int | None) -> None:
         """Compile, make or restore the states, open the sinks."""
-        mesh = mesh_for(AXIS, self.group)
-        self.hps = self._hp_groups()
+        c, host = self.config, self.host
+        mesh = mesh_for(AXIS, self.groups.size)
         # Groups differ in their seeds and hyperparameters, which are arguments: one program serves all.
         self.programs = compile_programs(
-            experiment,
-            self.hps[0],
-            self.group,
-            self.config.updates,
-            self.config.evaluation,
-            self.config.seed,
-            mesh,
-            identity(self.config),
+            *(experiment, self.groups.hps[0], self.groups.size, c.updates, c.evaluation, c.seed, mesh),
+            identity(c),
         )
-        self.compile_seconds += self.programs.compile_seconds
-        self.states = [
-            self.programs.init(seeds, hp) for seeds, hp in zip(self._seed_groups(), self.hps, strict=True)
-        ]
+        host.seconds["compile_seconds"] += self.programs.compile_seconds
+        each = zip(self.groups.seeds, self.groups.hps, strict=True)
+        self.states = [self.programs.init(seeds, hp) for seeds, hp in each]
         self.shardings = jax.tree.map(lambda x: x.sharding, self.states[0])
-        if self.folder is None:
-            return
-        self.checkpoints = self._open_checkpoints(self.folder)
-        if resume and (step is not None or self.checkpoints.steps()):
-            self.states, record = self.checkpoints.restore(self.states, step)
-            self.updates = self.saved = record["updates"]
-            self.run_seconds, self.eval_seconds = record["run_seconds"], record["eval_seconds"]
-            self.compile_seconds += record["compile_seconds"]
-            self.diverged = np.asarray(record["diverged"])
-        if jax.process_index() == 0:
-            self.sink = sinks.open_all(
-                self.folder,
-                self.config.sinks,
-                f"{self.config.algorithm} {self.config.env}",
-                recorded(self.config),
-                self.updates * self.config.steps_per_update if self.updates else None,
-            )
+        self.states, record = host.restore(self.states, step)
+        if record is not None:
+            self.updates, self.diverged = record["updates"], np.asarray(record["diverged"])
+        host.open_sinks(c.sinks, self.updates * c.steps_per_update if self.updates else None)
 
-    def _open_checkpoints(self, folder: folders.RunFolder) -> Checkpoints:
-        identity = {"algorithm": self.config.algorithm, "env": self.config.env}
-        identity["config_digest"] = config_digest(_decisive(self.config))
-        return Checkpoints(folder.checkpoints, identity, keep=self.config.keep)
-
-    def finished(self, experiment: Any) -> TrainResult | None:
+    def finished(self, experiment: Experiment) -> TrainResult | None:
         """The result of a run that needs no more work, read back without compiling anything; else None."""
-        if self.folder is None or not self.folder.result.exists():
+        folder, checkpoints = self.host.folder, self.host.checkpoints
+        if folder is None or checkpoints is None or not folder.result.exists():
             return None
-        self.checkpoints = self._open_checkpoints(self.folder)
-        if self.checkpoints.steps()[-1:] != [self.config.updates]:
+        if checkpoints.steps()[-1:] != [self.config.updates]:
             return None
-        group = group_shapes(experiment, traced(self.config.hp), self.group, identity(self.config))
-        states, _ = self.checkpoints.restore([group] * (self.runs // self.group))
-        rows = sinks.read_jsonl(self.folder.metrics)
-        if not self.folder.curves.exists():
+        group = group_shapes(experiment, traced(self.config.hp), self.groups.size, identity(self.config))
+        states, _ = checkpoints.restore([group] * len(self.groups.seeds))
+        rows = sinks.read_jsonl(folder.metrics)
+        if not folder.curves.exists():
             self.draw()
-        return TrainResult(self.config, folders.read_json(self.folder.result), states, rows)
-
-    def _hp_groups(self) -> list[Any]:
-        """Hyperparameters of every group: scalars, or one value per run where there are points."""
-        groups = self.runs // self.group
-        if self.points is None:
-            return [traced(self.config.hp)] * groups
-        own = [traced(point) for point in self.points for _ in range(self.config.seeds)]
-        stacked = jax.tree.map(lambda *x: np.stack(x), *own)
-        return [
-            jax.tree.map(lambda x, i=i: x[i * self.group : (i + 1) * self.group], stacked)
-            for i in range(groups)
-        ]
-
-    def _seed_groups(self) -> list[np.ndarray]:
-        return list(self.seeds.reshape(-1, self.group))
+        return TrainResult(self.config, folders.read_json(folder.result), states, rows)
 
     def remaining(self) -> list[Stop]:
         """The stops that are still ahead."""
@@ -226,32 +175,31 @@ class _Loop:
             s for s in stops(c.updates, c.rows, c.evaluation.times, c.checkpoints) if s.updates > self.updates
         ]
 
-    def advance(self, stop: Stop, progress: TrainingProgress) -> None:
+    def advance(self, stop: Stop) -> None:
         """Train up to a stop and do what is due there."""
-        began = time.perf_counter()
-        parts = []
-        for i, hp in enumerate(self.hps):
-            self.states[i], metrics = self.programs.advance(self._load(i), hp, stop.updates - self.updates)
-            parts.append(to_host(metrics))
-            self._unload(i)
-        self.run_seconds += time.perf_counter() - began
+        host, parts = self.host, []
+        with host.timed("run_seconds"):
+            for i, hp in enumerate(self.groups.hps):
+                self.states[i], metrics = self.programs.advance(
+                    self._load(i), hp, stop.updates - self.updates
+                )
+                parts.append(to_host(metrics))
+                self._unload(i)
         self.updates = stop.updates
         steps = self.updates * self.config.steps_per_update
         metrics = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         row: dict[str, Any] = {
             "env_steps": steps,
             "updates": self.updates,
-            "seconds": self.run_seconds,
+            "seconds": host.seconds["run_seconds"],
             **metrics,
         }
         if stop.evaluate:
             row["eval_return"] = self.evaluate(1).mean(-1)
-        self._note_divergence(progress)
-        row = folders.plain(row)
-        self.rows.append(row)
-        self.sink.write(row, steps)
+        self._note_divergence()
+        host.row(row, steps)
         finite = metrics["episode_return"][np.isfinite(metrics["episode_return"])]
-        progress.update(steps, finite.mean() if finite.size else None)
+        host.advanced(steps, finite.mean() if finite.size else None)
         if stop.save:
             self.save()
 
@@ -268,21 +216,23 @@ class _Loop:
 
     def evaluate(self, repeats: int) -> np.ndarray:
         """Returns ``[runs, repeats * episodes]`` of the policies as they are now."""
-        began = time.perf_counter()
         groups = []
-        for i, seeds in enumerate(self._seed_groups()):
-            learner_state = self._load(i).learner
-            episodes = [self.programs.evaluate(learner_state, seeds, self.updates, r) for r in range(repeats)]
-            groups.append(np.concatenate([to_host(e.returns) for e in episodes], axis=-1))
-        self.eval_seconds += time.perf_counter() - began
+        with self.host.timed("eval_seconds"):
+            for i, seeds in enumerate(self.groups.seeds):
+                learner_state = self._load(i).learner
+                episodes = [
+                    self.programs.evaluate(learner_state, seeds, self.updates, r) for r in range(repeats)
+                ]
+                groups.append(np.concatenate([to_host(e.returns) for e in episodes], axis=-1))
         return np.concatenate(groups)
 
-    def _note_divergence(self, progress: TrainingProgress) -> None:
+    def _note_divergence(self) -> None:
         diverged = np.concatenate([to_host(state.diverged) for state in self.states])
+        seeds = np.concatenate(self.groups.seeds)
         for run in np.flatnonzero((diverged >= 0) & (self.diverged < 0)):
             step = int(diverged[run]) * self.config.steps_per_update
-            progress.say(
-                f"run {run} (seed {self.seeds[run]}): the loss was not finite after {step:,} steps; the run "
+            self.host.say(
+                f"run {run} (seed {seeds[run]}): the loss was not finite after {step:,} steps; the run "
                 "stops there and keeps its last good parameters, the others go on"
             )
         self.diverged = diverged
@@ -294,42 +244,26 @@ class _Loop:
     def divergence_message(self) -> str:
         """What went wrong, for an error."""
         first = int(self.diverged.max()) * self.config.steps_per_update
-        kept = f", whose last good parameters are in {self.folder.checkpoints}" if self.folder else ""
-        return f"the loss of all {self.runs} runs was not finite after at most {first:,} steps{kept}"
+        folder = self.host.folder
+        kept = f", whose last good parameters are in {folder.checkpoints}" if folder else ""
+        return f"the loss of all {self.groups.runs} runs was not finite after at most {first:,} steps{kept}"
 
     def save(self) -> None:
         """Write a checkpoint of now, unless that is done."""
-        if self.checkpoints is None or self.saved == self.updates:
-            return
-        self.saved = self.updates
-        record = {
-            "updates": self.updates,
-            "run_seconds": self.run_seconds,
-            "eval_seconds": self.eval_seconds,
-            "compile_seconds": self.compile_seconds,
-            "diverged": self.diverged.tolist(),
-        }
-        self.checkpoints.save(self.updates, self.states, record)
+        self.host.save(
+            self.updates, self.states, {"updates": self.updates, "diverged": self.diverged.tolist()}
+        )
 
     def stop_early(self) -> None:
         """Save what there is, and draw it."""
         self.save()
-        if self.checkpoints is not None:
-            self.checkpoints.wait()
+        self.host.wait()
         self.draw()
 
     def draw(self) -> None:
         """Draw what has been learned so far."""
-        if self.folder is not None and jax.process_index() == 0:
-            draw_curves(self.config, self.folder, self.points)
-
-    def close(self) -> None:
-        """Finish writing."""
-        try:
-            self.sink.close()
-        finally:
-            if self.checkpoints is not None:
-                self.checkpoints.close()
+        if folder := self.host.writable:
+            draw_curves(self.config, folder, self.points)
 
     def finish(self) -> TrainResult:
         """The final evaluation, the result file and the figure."""
@@ -337,23 +271,23 @@ class _Loop:
         repeats = -(-evaluation.final_episodes // evaluation.episodes)
         returns = self.evaluate(repeats)[:, : evaluation.final_episodes].mean(-1)
         returns = np.where(self.diverged >= 0, np.nan, returns)
-        seconds = {
-            "compile_seconds": self.compile_seconds,
-            "run_seconds": self.run_seconds,
-            "eval_seconds": self.eval_seconds,
-        }
-        summary = summarise(self.config, returns, self.diverged, seconds, self.points)
-        if self.checkpoints is not None:
-            self.checkpoints.wait()  # so that whoever finds a result also finds the agents
-        if self.folder is not None and jax.process_index() == 0:
-            folders.write_json(self.folder.result, summary)
+        summary = summarise(self.config, returns, self.diverged, self.host.seconds, self.points)
+        self.host.result(summary)
         self.draw()
-        return TrainResult(self.config, folders.plain(summary), self.states, self.rows)
+        return TrainResult(self.config, folders.plain(summary), self.states, self.host.rows)
 
 
-def _decisive(config: TrainConfig[Any, Any]) -> dict[str, Any]:
-    """The parts of a configuration that decide what the training state is and becomes."""
-    plain = recorded(config)
-    for name in ("sinks", "keep", "rows", "checkpoints", "evaluation"):
-        del plain[name]
-    return plain
+def _resume(out: str, step: int | None, quiet: bool) -> str:
+    result = train(folders.configuration(out, TRAIN), out, resume=True, quiet=quiet, step=step)
+    return sentence(result.summary, out)
+
+
+TRAIN = Kind(
+    name="train",
+    mark=kinds.RUN,
+    read=from_json,
+    resume=_resume,
+    files=(*kinds.METRICS_FILES, "points.json"),
+    folders=kinds.STATE_FOLDERS,
+)
+"""A training run."""

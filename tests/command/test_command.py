@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,10 @@ import pytest
 import walk
 
 from jaxrl_evolve import __version__
+from jaxrl_evolve.command.commands import COMMANDS, overview
+from jaxrl_evolve.command.kinds import KINDS
 from jaxrl_evolve.command.main import main
+from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.training.restore import load
 
 TESTS = Path(__file__).parents[1]
@@ -107,6 +111,65 @@ def test_list_help_and_version(capsys):
         "--group",
     ):
         assert text in said
+
+
+def test_help_comes_at_once():
+    """No jax, no suite: what there is can be read before anything heavy is imported."""
+    code = "import sys; from jaxrl_evolve.command.main import main; main(['--help'])"
+    code += "; print([name for name in ('jax', 'numpy', 'jaxrl_envs', 'flax') if name in sys.modules])"
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    *lines, imported = said.stdout.splitlines()
+    assert imported == "[]" and lines == overview().splitlines()
+    shown = [line.split()[0] for line in lines if line.startswith("  ")]
+    assert shown == list(COMMANDS) and len(shown) == 10
+
+
+def test_the_table_of_kinds_has_words_for_each():
+    assert KINDS.keys() == kinds.ABOUT.keys()
+
+
+def test_a_run_folder_from_before_kinds_were_written_goes_on(trained, tmp_path, capsys):
+    out = tmp_path / "old"
+    shutil.copytree(trained, out)
+    config = json.loads((out / "config.json").read_text())
+    assert config.pop("kind") == "train"
+    (out / "config.json").write_text(json.dumps(config))
+    (out / "result.json").unlink()
+    assert run("resume", out, "--step", 8) == 0
+    assert "ppo on tiny/Walk: return" in capsys.readouterr().out
+    assert run(*train_words(out, seeds=2), "--resume", "--quiet") == 0
+    kept = {"eval_return", "iqm", "env_steps"}
+    new, old = (json.loads((folder / "result.json").read_text()) for folder in (out, trained))
+    assert {name: new[name] for name in kept} == {name: old[name] for name in kept}
+    assert json.loads((out / "config.json").read_text()) == config
+
+
+def test_the_folder_of_another_kind_says_what_it_is(tmp_path, capsys):
+    sweep, unknown = tmp_path / "sweep", tmp_path / "unknown"
+    for path, name, text in (
+        (sweep, "sweep.json", '{"kind": "sweep"}'),
+        (unknown, "config.json", '{"kind": "meta-trian"}'),
+    ):
+        path.mkdir()
+        (path / name).write_text(text)
+    for words, message in [
+        (["evaluate", sweep], f"{sweep} holds a sweep, not a training run: its runs lie in folders"),
+        (["render", sweep], f"{sweep} holds a sweep, not a training run: its runs lie in folders"),
+        (["report", sweep], f"{sweep} holds a sweep, not a training run: its runs lie in folders"),
+        (["resume", sweep], f"{sweep / 'sweep.json'} is damaged: it is no plan of a sweep"),
+        (
+            ["resume", unknown],
+            f"kind of {unknown} is 'meta-trian', which is not known: did you mean meta-train",
+        ),
+        (["evaluate", unknown], f"{unknown} holds a run of the kind 'meta-trian', not a training run"),
+        (train_words(sweep) + ["--resume"], f"{sweep} holds a sweep, not a training run"),
+    ]:
+        assert run(*words) == 2
+        said = capsys.readouterr()
+        assert said.err.startswith(f"jaxrl-evolve: {message}") and said.err.count("\n") == 1, said.err
+        assert said.out == ""
 
 
 OUT = "OUT"

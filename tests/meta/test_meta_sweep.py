@@ -15,13 +15,13 @@ from tiny import tiny
 from jaxrl_evolve.command.main import main
 from jaxrl_evolve.meta import sweep as module
 from jaxrl_evolve.meta import train as trains
+from jaxrl_evolve.meta.outcome import MetaTrainResult
 from jaxrl_evolve.meta.sweep import meta_sweep, resume_meta_sweep
-from jaxrl_evolve.meta.train import MetaTrainResult, meta_train
+from jaxrl_evolve.meta.train import meta_train
 from jaxrl_evolve.objectives import load_objective
 from jaxrl_evolve.results import statistics
 from jaxrl_evolve.storage import folder as folders
-from jaxrl_evolve.training.interrupts import Interrupted
-from jaxrl_evolve.training.train import Diverged
+from jaxrl_evolve.training.interrupts import Diverged, Interrupted
 
 GRID = ["evolution.sigma=0.1,3.0", "horizons.high=4,8"]
 
@@ -162,10 +162,10 @@ def test_resumed_inside_a_run_is_uninterrupted(tmp_path: Any, monkeypatch: Any):
     config = tiny(generations=2, evolution={"population": 2, "sigma": 3.0})
     out, advance = tmp_path / "sweep", trains._Run.advance
 
-    def cut(self: Any, progress: Any) -> None:
+    def cut(self: Any) -> None:
         if self.config.seed == 1 and self.generations == 1:
             raise Interrupted("SIGTERM", "…")
-        advance(self, progress)
+        advance(self)
 
     with monkeypatch.context() as patch:
         patch.setattr(trains._Run, "advance", cut)

@@ -18,10 +18,10 @@ from jaxrl_evolve.meta import config as configs
 from jaxrl_evolve.meta import train as module
 from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta.experiment import build_meta, identity
-from jaxrl_evolve.meta.train import meta_train
+from jaxrl_evolve.meta.train import META_TRAIN, meta_train
 from jaxrl_evolve.objectives import load_objective
 from jaxrl_evolve.objectives.time_features import HorizonRange
-from jaxrl_evolve.storage.folder import plain
+from jaxrl_evolve.storage.folder import configuration, plain
 
 
 @pytest.fixture(
@@ -40,7 +40,8 @@ def test_the_folder_is_that_of_a_run_with_an_objective(run: Any):
         *("config.json", "metrics.jsonl", "metrics.csv", "curves.png", "checkpoints", "result.json"),
         "objective.npz",
     }
-    assert configs.from_json(json.loads((out / "config.json").read_text())) == result.config
+    assert json.loads((out / "config.json").read_text())["kind"] == "meta-train"
+    assert configuration(out, META_TRAIN) == result.config
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert rows == result.rows
     assert [row["generation"] for row in rows] == [1, 2, 3, 4]
@@ -68,10 +69,10 @@ def test_resumed_is_uninterrupted(run: Any, tmp_path: Any, monkeypatch: Any):
     result, _ = run
     advance = module._Run.advance
 
-    def killed(self: Any, progress: Any) -> None:
+    def killed(self: Any) -> None:
         if self.generations == 2:
             raise KeyboardInterrupt
-        advance(self, progress)
+        advance(self)
 
     monkeypatch.setattr(module._Run, "advance", killed)
     with pytest.raises(KeyboardInterrupt):
@@ -149,7 +150,8 @@ def test_the_command_meta_trains_and_resumes_and_agents_train_by_the_result(
     assert main([*words.split(), "--out", str(tmp_path / "agents"), "--quiet"]) == 0
     warned = capsys.readouterr().err
     assert main(["evaluate", str(command_run)]) == 2
-    assert "it is a meta-training's, which keeps no agents" in capsys.readouterr().err
+    told = f"{command_run} holds a meta-training, not a training run: agents train by its objective with: "
+    assert f"{told}jaxrl-evolve train … --objective {command_run}\n" in capsys.readouterr().err
     # 100 steps are 5 updates, more than the 2 or 3 of its training.
     assert "the horizon of 100 env steps is not one that objective" in warned
 

@@ -278,6 +278,25 @@ def test_folders_without_results_are_refused(tmp_path):
         report([], tmp_path / "out")
 
 
+def test_other_kinds_of_run_are_left_out_below_and_refused_by_name(tmp_path):
+    root = tmp_path / "runs"
+    plain = _run(root / "ppo")
+    (plain / "config.json").write_text(json.dumps({"kind": "train", "env": "CartPole-v1"}))
+    for kind, mark, below in (("meta-train", "config.json", "."), ("sweep", "sweep.json", "shape_000")):
+        other = root / kind
+        _run(other / below)
+        (other / mark).write_text(json.dumps({"kind": kind}))
+        (other / "result.json").write_text("{}")
+        with pytest.raises(
+            ReportError, match=f"^{other} holds a (meta-training|sweep), not a training run: "
+        ):
+            report([plain, other], tmp_path / "out")
+    found = report([root], tmp_path / "out", **FAST)
+    assert [row.run.folder for row in found.comparison.rows] == [plain]
+    assert f"{root / 'meta-train'} is left out: it holds a meta-training." in found.notes
+    assert f"{root / 'sweep'} is left out: it holds a sweep." in found.notes
+
+
 def test_notes_on_single_seeds_and_unequal_training(tmp_path):
     folders = [
         _run(tmp_path / "a", "ppo", returns=[1.0]),

@@ -1,89 +1,18 @@
-"""The run folder: what is refused, what is deleted, who holds the lock, and what is recorded."""
+"""The run folder: what it holds, what is read, and what is written."""
 
 import dataclasses
 import json
 import math
 import os
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl_evolve.storage import folder
-from jaxrl_evolve.storage.folder import FolderError, Lock
-
-
-def a_run(path):
-    run = folder.create(path)
-    folder.write_json(run.config, {"algorithm": "ppo"})
-    run.metrics.touch()
-    (run.checkpoints / "step_000000001").mkdir(parents=True)
-    (run.path / "return.png").touch()
-    return run
-
-
-def test_an_existing_folder_is_refused_unless_asked_for(tmp_path):
-    run = folder.create(tmp_path / "a" / "run")
-    assert run.path.is_dir() and not os.listdir(run.path)
-    assert folder.create(run.path) == run  # empty: nothing to lose
-    a_run(run.path)
-    with pytest.raises(FolderError, match="not empty: .* --resume .* --overwrite"):
-        folder.create(run.path)
-    before = sorted(os.listdir(run.path))
-    assert folder.create(run.path, resume=True) == run and sorted(os.listdir(run.path)) == before
-    folder.create(run.path, overwrite=True)
-    assert os.listdir(run.path) in ([], [".lock"])
-    assert folder.create(tmp_path / "new", resume=True).path.is_dir()
-    with pytest.raises(FolderError, match="exclude each other"):
-        folder.create(run.path, overwrite=True, resume=True)
-
-
-@pytest.mark.parametrize("foreign", ["thesis.tex", "src/main.py", "config.json/x"])
-def test_overwrite_deletes_only_runs(tmp_path, foreign):
-    a_run(tmp_path)
-    if foreign.startswith("config.json"):
-        (tmp_path / "config.json").unlink()
-    (tmp_path / foreign).parent.mkdir(exist_ok=True)
-    (tmp_path / foreign).touch()
-    before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(
-        FolderError, match=f"does not look like a run folder .it holds {foreign.split('/')[0]}"
-    ):
-        folder.create(tmp_path, overwrite=True)
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_overwrite_does_not_follow_links(tmp_path):
-    precious = tmp_path / "precious"
-    precious.mkdir()
-    (precious / "data").touch()
-    run = a_run(tmp_path / "run")
-    (run.path / "checkpoints" / "link").symlink_to(precious)
-    folder.create(run.path, overwrite=True)
-    assert (precious / "data").exists()
-    (tmp_path / "bare").mkdir()
-    (tmp_path / "bare" / "metrics.jsonl").touch()
-    with pytest.raises(FolderError, match="it has no config.json"):
-        folder.create(tmp_path / "bare", overwrite=True)
-
-
-def test_unwritable_and_missing_folders(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(FolderError, match="cannot write to output folder .*file/run: Not a directory"):
-        folder.create(tmp_path / "file" / "run")
-    with pytest.raises(FolderError, match="cannot write to output folder .*file: "):
-        folder.create(tmp_path / "file")
-    with pytest.raises(FolderError, match="there is no run folder"):
-        folder.existing(tmp_path / "nowhere")
-    with pytest.raises(FolderError, match="not a run folder: it has no config.json"):
-        folder.existing(tmp_path)
-    with pytest.raises(FolderError, match="cannot write .*nowhere/x.json: No such file"):
-        folder.write_json(tmp_path / "nowhere" / "x.json", {})
+from jaxrl_evolve.storage import folder, kinds
+from jaxrl_evolve.storage.folder import FolderError
+from jaxrl_evolve.storage.kinds import Kind
 
 
 def test_reading_names_the_file_and_the_fault(tmp_path):
@@ -99,7 +28,7 @@ def test_reading_names_the_file_and_the_fault(tmp_path):
         with pytest.raises(FolderError, match=f"config.json .*{message}"):
             folder.read_json(path)
         with pytest.raises(FolderError, match=message):
-            folder.existing(tmp_path)
+            folder.kind_of(tmp_path)
 
 
 def test_a_failed_write_keeps_the_old_content(tmp_path, monkeypatch):
@@ -146,67 +75,37 @@ def test_plain_is_strict_json_and_exact():
         np.testing.assert_array_equal(np.asarray(folder.plain(exact)).astype(dtype), exact)
 
 
-HOLD = """
-    import sys
-    from pathlib import Path
-    from jaxrl_evolve.storage.folder import Lock, RunFolder
-    with Lock(RunFolder(Path(sys.argv[1]))):
-        print("held", flush=True)
-        sys.stdin.read()
-"""
+BEFORE = {
+    "train": {"algorithm": "ppo", "env": "CartPole-v1"},
+    "meta-train": {"objective": "lpg", "generations": 3},
+    "meta-test": {"objectives": ["lpg"], "envs": []},
+    "sweep": {"config": {"algorithm": "ppo"}, "shapes": []},
+    "meta-sweep": {"config": {"objective": "lpg", "generations": 3}, "points": [{}], "seeds": 2},
+}
 
 
-def test_one_process_per_folder_and_a_dead_one_binds_nobody(tmp_path):
-    run = a_run(tmp_path)
-    command = [sys.executable, "-c", textwrap.dedent(HOLD), str(tmp_path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None and child.stdout.readline() == "held\n"
-        with (
-            pytest.raises(FolderError, match=rf"another process \({child.pid}\) is training into"),
-            Lock(run),
-        ):
-            pass
-        with pytest.raises(FolderError, match="another process"):
-            folder.create(tmp_path, overwrite=True)
-        assert run.config.exists()
-        child.kill()
-    with Lock(run):
-        assert (tmp_path / ".lock").read_text() == f"{os.getpid()}\n"
-        with pytest.raises(FolderError, match="another process"), Lock(run):
-            pass
-    with Lock(run):
-        pass
+@pytest.mark.parametrize("name", BEFORE)
+def test_folders_from_before_kinds_were_written_are_known_by_their_fields(name, tmp_path):
+    mark = kinds.SWEEP if "sweep" in name else kinds.RUN
+    (tmp_path / mark).write_text(json.dumps(BEFORE[name]))
+    assert folder.kind_of(tmp_path) == name
+    (tmp_path / mark).write_text(json.dumps({"kind": "something new", **BEFORE[name]}))
+    assert folder.kind_of(tmp_path) == "something new"
+    wanted = Kind("train" if name != "train" else "meta-train", kinds.RUN, dict, lambda *_: "", (), "")
+    with pytest.raises(FolderError, match="holds a run of the kind 'something new', not a .*training"):
+        folder.existing(tmp_path, wanted)
+    (tmp_path / mark).write_text(json.dumps({"kind": name}))
+    with pytest.raises(FolderError, match=f"^{tmp_path} holds {kinds.ABOUT[name].what}, not a ") as caught:
+        folder.existing(tmp_path, wanted)
+    assert "{" not in str(caught.value)
 
 
-def test_provenance():
-    facts = folder.provenance()
-    json.dumps(facts, allow_nan=False)
-    assert (
-        facts["versions"]["jax"] == jax.__version__ and facts["versions"]["python"] == sys.version.split()[0]
-    )
-    assert facts["device"]["platform"] == jax.devices()[0].platform
-    assert os.uname().nodename not in json.dumps(facts)
-    with jax.default_matmul_precision("highest"):
-        assert folder.provenance()["matmul_precision"] == "highest"
-
-
-def test_git_counts_only_for_a_tracked_source(tmp_path):
-    def git(*arguments):
-        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-        done = subprocess.run(
-            ["git", "-C", tmp_path, *identity, *arguments], check=True, capture_output=True, text=True
-        )
-        return done.stdout.strip()
-
-    source = tmp_path / "module.py"
-    source.write_text("a = 1\n")
-    assert folder._git_state(source) is None
-    git("init", "-q")
-    assert folder._git_state(source) is None
-    git("add", ".")
-    git("commit", "-qm", "x")
-    assert folder._git_state(source) == {"commit": git("rev-parse", "HEAD"), "dirty": False}
-    source.write_text("a = 2\n")
-    assert folder._git_state(source) == {"commit": git("rev-parse", "HEAD"), "dirty": True}
-    (tmp_path / "installed.py").touch()
-    assert folder._git_state(tmp_path / "installed.py") is None
+def test_what_was_asked_for_is_read_as_the_kind_says(tmp_path):
+    kind = Kind("train", kinds.RUN, lambda data: data["algorithm"].upper(), lambda *_: "", (), "")
+    (tmp_path / "config.json").write_text('{"kind": "train", "algorithm": "ppo"}')
+    assert folder.configuration(tmp_path, kind) == "PPO"
+    (tmp_path / "config.json").write_text('{"kind": "train"}')
+    with pytest.raises(
+        FolderError, match="config.json is damaged: it is no configuration of a run .'algorithm'"
+    ):
+        folder.configuration(tmp_path, kind)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxrl_evolve.storage import sinks
+from jaxrl_evolve.storage import destinations, sinks
 from jaxrl_evolve.storage.sinks import SinkError
 
 
@@ -137,13 +137,13 @@ def events(folder):
 
 
 def test_tensorboard(tmp_path):
-    sink = sinks.tensorboard(tmp_path / "mean")
+    sink = destinations.tensorboard(tmp_path / "mean")
     sink.write(row(20), 20)
     sink.close()
     found, _ = events(tmp_path / "mean")
     loss = np.float32(20 / 7)
     assert ("loss/mean", 20, loss) in found and ("loss/iqm", 20, loss) in found
-    sink = sinks.tensorboard(tmp_path / "seeds", seeds=True, resume_at=10)
+    sink = destinations.tensorboard(tmp_path / "seeds", seeds=True, resume_at=10)
     sink.write(row(20), 20)
     sink.close()
     found, starts = events(tmp_path / "seeds")
@@ -154,7 +154,7 @@ def test_tensorboard(tmp_path):
 def test_wandb(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(SinkError, match=r'wandb is not installed: pip install "jaxrl-evolve\[wandb\]"'):
-        sinks.wandb(tmp_path)
+        destinations.wandb(tmp_path)
     calls = []
     run = types.SimpleNamespace(
         log=lambda data, step: calls.append((data, step)), finish=lambda: calls.append("end")
@@ -162,7 +162,7 @@ def test_wandb(tmp_path, monkeypatch):
     client = types.SimpleNamespace(init=lambda **options: calls.append(options) or run)
     monkeypatch.setitem(sys.modules, "wandb", client)
     for _ in range(2):
-        sink = sinks.wandb(tmp_path / "w", config={"rate": np.float32(0.1)}, seeds=True, offline=True)
+        sink = destinations.wandb(tmp_path / "w", config={"rate": np.float32(0.1)}, seeds=True, offline=True)
         sink.write(row(20), 20)
         sink.close()
     options, logged, end = calls[:3]
@@ -179,7 +179,7 @@ def test_wandb(tmp_path, monkeypatch):
 
     client.init = refuse
     with pytest.raises(SinkError, match="W&B could not be started: no key$"):
-        sinks.wandb(tmp_path / "w")
+        destinations.wandb(tmp_path / "w")
 
 
 def test_together(tmp_path):

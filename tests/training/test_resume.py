@@ -14,11 +14,13 @@ import walk
 from same import assert_equal
 
 from jaxrl_evolve.storage.checkpoint import CheckpointError, Checkpoints
-from jaxrl_evolve.storage.folder import FolderError, Lock, existing
+from jaxrl_evolve.storage.claim import Lock
+from jaxrl_evolve.storage.folder import FolderError, RunFolder
 from jaxrl_evolve.storage.sinks import read_jsonl
 from jaxrl_evolve.training import train as loops
 from jaxrl_evolve.training.config import EvaluationConfig
-from jaxrl_evolve.training.train import Interrupted, train
+from jaxrl_evolve.training.interrupts import Interrupted
+from jaxrl_evolve.training.train import train
 
 
 def rows_of(out):
@@ -176,7 +178,7 @@ def test_one_process_trains_into_a_folder(tmp_path):
     config = CONFIGS["plain"]
     train(config, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with Lock(existing(tmp_path)):
+    with Lock(RunFolder(tmp_path)):
         for options in ({"resume": True}, {"overwrite": True}):
             with pytest.raises(FolderError, match=f"another process .{os.getpid()}. is training into"):
                 train(config, tmp_path, **options)

@@ -13,9 +13,10 @@ from same import assert_close, host
 from jaxrl_evolve.results import statistics
 from jaxrl_evolve.results.report import report
 from jaxrl_evolve.training import train as loops
+from jaxrl_evolve.training.interrupts import Diverged, Interrupted
 from jaxrl_evolve.training.restore import load
 from jaxrl_evolve.training.sweep import plan, resume_sweep, sweep
-from jaxrl_evolve.training.train import Diverged, Interrupted, train
+from jaxrl_evolve.training.train import train
 
 GRID = ["hp.learning_rate=1e-7,1e-2", "learner.network.hidden=(8,),(4,4)"]
 
@@ -174,12 +175,14 @@ def test_folders_are_looked_after(tmp_path):
     with pytest.raises(ValueError, match="there is no sweep folder"):
         resume_sweep(tmp_path / "none")
     train(config, tmp_path / "run")
-    with pytest.raises(ValueError, match="is not a sweep folder: it has no sweep.json"):
+    with pytest.raises(
+        ValueError, match="holds a training run, not a sweep: evaluate, render and report take it"
+    ):
         sweep(config, tmp_path / "run", grid=["hp.clip=0.1"], resume=True)
-    with pytest.raises(ValueError, match="does not look like a sweep folder"):
+    with pytest.raises(ValueError, match="will not overwrite .* it holds a training run, not a sweep"):
         sweep(config, tmp_path / "run", grid=["hp.clip=0.1"], overwrite=True)
     sweep(config, tmp_path / "sweep", grid=["hp.clip=0.1"])
-    with pytest.raises(ValueError, match="does not look like a run folder"):
+    with pytest.raises(ValueError, match="will not overwrite .* it holds a sweep, not a training run"):
         train(config, tmp_path / "sweep", overwrite=True)
     before = sorted((tmp_path / "sweep").rglob("*"))
     with pytest.raises(ValueError, match="hp.gamma is 7.0"):

@@ -11,14 +11,15 @@ import walk
 from same import assert_close, assert_equal, host
 
 from jaxrl_evolve.runs.axes import mesh_for
+from jaxrl_evolve.storage import destinations, sinks
 from jaxrl_evolve.storage import folder as folders
-from jaxrl_evolve.storage import sinks
 from jaxrl_evolve.storage.checkpoint import Checkpoints
 from jaxrl_evolve.training.experiment import build, traced
+from jaxrl_evolve.training.interrupts import Diverged
 from jaxrl_evolve.training.programs import AXIS, compile_programs
 from jaxrl_evolve.training.restore import evaluate_folder, load
 from jaxrl_evolve.training.schedule import stops
-from jaxrl_evolve.training.train import Diverged, train
+from jaxrl_evolve.training.train import train
 
 
 def run_of(states, i):
@@ -200,7 +201,9 @@ def test_when_all_diverge_the_last_good_state_remains(tmp_path):
 def test_a_failure_leaves_nothing_open(tmp_path, monkeypatch):
     config = walk.config()
     with monkeypatch.context() as patch:
-        patch.setattr(sinks, "table", lambda *_: (_ for _ in ()).throw(sinks.SinkError("the disk is full")))
+        patch.setattr(
+            destinations, "table", lambda *_: (_ for _ in ()).throw(sinks.SinkError("the disk is full"))
+        )
         with pytest.raises(sinks.SinkError, match="the disk is full"):
             train(config, tmp_path)
     result = train(config, tmp_path, resume=True)  # not locked, and complete

@@ -12,6 +12,10 @@ from typing import Any
 import numpy as np
 
 from jaxrl_evolve.results.scores import task_name
+from jaxrl_evolve.storage import kinds
+from jaxrl_evolve.storage.folder import FolderError, kind_of
+
+_TRAINED = "train"  # the kind whose returns can be compared
 
 
 class ReportError(ValueError):
@@ -43,32 +47,56 @@ class Run:
 
 
 def find_runs(folders: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], list[str]]:
-    """Run folders among and below the given ones, each once, and notes on unfinished ones below.
+    """Folders of training runs among and below the given ones, each once, and notes on what is left out below.
 
     Raises:
-        ReportError: for a folder that does not exist, has no result, or holds no finished run.
+        ReportError: for a folder that does not exist, holds another kind of run, has no result, or holds no
+            finished run.
     """
     found: list[Path] = []
     notes: list[str] = []
     for folder in map(Path, folders):
         if not folder.is_dir():
             raise ReportError(f"{folder} is not a folder")
+        if (kind := _kind(folder)) != _TRAINED:
+            raise ReportError(kinds.mismatch(folder, kind, _TRAINED))
         if (folder / "result.json").exists():
             found.append(folder)
         elif (folder / "config.json").exists():
             raise ReportError(f"{folder} has no result.json: its run has not finished; resume it first")
         else:
-            below = sorted(path.parent for path in folder.rglob("result.json"))
+            below, left_out = _below(folder)
             if not below:
                 raise ReportError(
                     f"{folder} holds no finished run: there is no result.json in it or below it"
                 )
             found += below
-            unfinished = {path.parent for path in folder.rglob("config.json")} - set(below)
-            notes += [f"{path} is left out: it has no result.json yet." for path in sorted(unfinished)]
+            notes += left_out
     if not found:
         raise ReportError("a report needs at least one run folder")
     return list({path.resolve(): path for path in found}.values()), notes
+
+
+def _below(folder: Path) -> tuple[list[Path], list[str]]:
+    """Finished training runs at any depth, sorted, and notes on the others; what lies in those is theirs."""
+    names = ("result.json", kinds.RUN, kinds.SWEEP)
+    there = sorted({path.parent for name in names for path in folder.rglob(name)})
+    others = {path: kind for path in there if (kind := _kind(path)) != _TRAINED}
+    runs = [path for path in there if path not in others and others.keys().isdisjoint(path.parents)]
+    finished = [path for path in runs if (path / "result.json").exists()]
+    notes = [f"{path} is left out: it has no result.json yet." for path in runs if path not in finished]
+    for path, kind in others.items():
+        if others.keys().isdisjoint(path.parents):
+            notes.append(f"{path} is left out: it holds {kinds.about(kind).what}.")
+    return finished, notes
+
+
+def _kind(folder: Path) -> str:
+    """The kind of run in a folder; what does not say any is taken for a training run, and judged by its result."""
+    try:
+        return kind_of(folder)
+    except FolderError:
+        return _TRAINED
 
 
 def read_run(folder: str | os.PathLike[str]) -> Run:

@@ -1,0 +1,33 @@
+"""`jaxrl-evolve meta-test`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxrl_evolve.command.arguments import Command, parse_run
+from jaxrl_evolve.command.start import start
+
+_DESCRIPTION = "Compare learned objectives with each other, with wrong clocks, and with tuned baselines."
+
+
+def _parse(words: list[str]) -> Any:
+    from jaxrl_evolve.meta_test.config import MetaTestConfig
+
+    return parse_run("meta-test", ["", *words], MetaTestConfig, MetaTestConfig(), _DESCRIPTION)
+
+
+def _run(arguments: Any) -> str:
+    from jaxrl_evolve.meta_test.run import meta_test
+
+    start(arguments.devices)
+    to = arguments.output
+    result = meta_test(arguments.config, to.out, resume=to.resume, overwrite=to.overwrite, quiet=to.quiet)
+    return "" if to.quiet else result.markdown
+
+
+COMMAND = Command(
+    usage="meta-test --objectives O… --out FOLDER",
+    summary="compare learned objectives with each other and with baselines",
+    parse=_parse,
+    run=_run,
+)

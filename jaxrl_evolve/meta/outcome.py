@@ -1,0 +1,153 @@
+"""What a meta-training came to: its objective, the summary in ``result.json``, and the figure of its fitness."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxrl_evolve.meta.config import MetaTrainConfig
+from jaxrl_evolve.objectives.stored import StoredObjective
+from jaxrl_evolve.results import figures
+from jaxrl_evolve.storage import sinks
+from jaxrl_evolve.storage.folder import RunFolder
+from jaxrl_evolve.storage.provenance import provenance
+
+
+@dataclasses.dataclass(frozen=True)
+class MetaTrainResult:
+    """What a meta-training came to.
+
+    Attributes:
+        config: what was asked for.
+        summary: the contents of ``result.json``.
+        objective: the meta-trained objective.
+        state: the last state.
+        rows: the metrics, oldest first.
+    """
+
+    config: MetaTrainConfig[Any, Any, Any]
+    summary: dict[str, Any]
+    objective: StoredObjective
+    state: Any
+    rows: list[dict[str, Any]]
+
+
+def stored_objective(
+    config: MetaTrainConfig[Any, Any, Any],
+    eta: Any,
+    generations: int,
+    env_steps: int,
+    rows: Sequence[Mapping[str, Any]],
+) -> StoredObjective:
+    """An objective with where it comes from.
+
+    Args:
+        config: of its meta-training.
+        eta: its parameters, NumPy arrays.
+        generations: made so far.
+        env_steps: that its agents have made, all together.
+        rows: the metrics so far.
+    """
+    tests = [row for row in rows if "test_fitness" in row]
+    return StoredObjective(
+        kind=config.family.kind,
+        settings=config.complete_settings(),
+        eta=eta,
+        horizons=config.horizon_range,
+        environments=(config.env,),
+        budget={
+            "generations": generations,
+            "population": config.evolution.population,
+            "env_steps": env_steps,
+            "num_envs": config.num_envs,
+            "rollout_length": config.rollout_length,
+        },
+        seeds=(config.seed,),
+        scores={"test_fitness": tests[-1]["test_fitness"]} if tests else {},
+        command=" ".join(["jaxrl-evolve", *sys.argv[1:]]),
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+    )
+
+
+def summarise(
+    config: MetaTrainConfig[Any, Any, Any],
+    generations: int,
+    env_steps: int,
+    rows: Sequence[Mapping[str, Any]],
+    seconds: Mapping[str, float],
+) -> dict[str, Any]:
+    """The contents of ``result.json``.
+
+    Args:
+        config: what was asked for.
+        generations: made.
+        env_steps: that agents made, all together.
+        rows: the metrics, oldest first.
+        seconds: ``compile_seconds`` and ``run_seconds``.
+    """
+    last = rows[-1] if rows else {}
+    trained = seconds["run_seconds"]
+    return {
+        "objective": config.objective,
+        "env": config.env,
+        "generations": generations,
+        "population": config.evolution.population,
+        "env_steps": env_steps,
+        "fitness": last.get("fitness"),
+        "test_fitness": last.get("test_fitness"),
+        "test_optimum": last.get("test_optimum"),
+        **seconds,
+        "steps_per_second": env_steps / trained if trained else None,
+        "seed": config.seed,
+        **provenance(),
+    }
+
+
+def sentence(summary: Mapping[str, Any], out: str) -> str:
+    """What a meta-training came to, for whoever started it.
+
+    Args:
+        summary: the contents of ``result.json``.
+        out: the run folder.
+    """
+    return (
+        f"{summary['objective']} on {summary['env']}: {summary['generations']:,} generations of "
+        f"{summary['population']:,}, {summary['env_steps']:,} environment steps at "
+        f"{summary['steps_per_second']:,.0f} a second; the objective is {out}: jaxrl-evolve train … --objective {out}"
+    )
+
+
+def held_out(rows: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, str]:
+    """Fitness of the held-out tasks, ``[tasks, rows]``, as a fraction of the optimum where it is known; and what to
+    call it.
+
+    Args:
+        rows: those with a ``test_fitness``. Tasks whose optimum is not above zero are left out of fractions.
+    """
+    fitness = np.array([row["test_fitness"] for row in rows], np.float64).T
+    if not all("test_optimum" in row for row in rows):
+        return fitness, "Held-out fitness"
+    best = np.array(rows[-1]["test_optimum"], np.float64)[:, None]
+    reachable = best[:, 0] > 0
+    return fitness[reachable] / best[reachable], "Held-out fitness / optimal return"
+
+
+def draw_fitness(config: MetaTrainConfig[Any, Any, Any], folder: RunFolder) -> None:
+    """Draw held-out fitness over generations, as a fraction of the optimum where it is known."""
+    rows = [row for row in sinks.read_jsonl(folder.metrics) if "test_fitness" in row]
+    if len(rows) < 2:
+        return
+    fitness, label = held_out(rows)
+    curve = figures.Curve(config.objective, np.array([row["generation"] for row in rows]), fitness)
+    figures.learning_curves(
+        [curve],
+        folder.curves,
+        title=f"{config.objective} on {config.env}",
+        xlabel="Generation",
+        ylabel=label,
+    )

@@ -1,0 +1,168 @@
+"""Taking a folder: what is refused, what is deleted, who holds the lock, and what a run must agree with."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from jaxrl_evolve.storage import folder as folders
+from jaxrl_evolve.storage import kinds
+from jaxrl_evolve.storage.claim import Lock, claim, claim_sweep, create
+from jaxrl_evolve.storage.folder import FolderError
+from jaxrl_evolve.storage.kinds import Kind
+
+KIND = Kind("train", kinds.RUN, dict, lambda *_: "", kinds.METRICS_FILES, kinds.STATE_FOLDERS)
+OTHER = Kind("meta-test", kinds.RUN, dict, lambda *_: "", ("table.csv",), "results")
+SWEEP = Kind("sweep", kinds.SWEEP, dict, lambda *_: "", (), r"shape_\d{3,}")
+
+
+def a_run(path):
+    run = create(path, KIND)
+    folders.write_json(run.config, {"algorithm": "ppo"})
+    run.metrics.touch()
+    (run.checkpoints / "step_000000001").mkdir(parents=True)
+    (run.path / "return.png").touch()
+    return run
+
+
+def test_an_existing_folder_is_refused_unless_asked_for(tmp_path):
+    run = create(tmp_path / "a" / "run", KIND)
+    assert run.path.is_dir() and not os.listdir(run.path)
+    assert create(run.path, KIND) == run  # empty: nothing to lose
+    a_run(run.path)
+    with pytest.raises(FolderError, match="not empty: .* --resume .* --overwrite"):
+        create(run.path, KIND)
+    before = sorted(os.listdir(run.path))
+    assert create(run.path, KIND, resume=True) == run and sorted(os.listdir(run.path)) == before
+    create(run.path, KIND, overwrite=True)
+    assert os.listdir(run.path) in ([], [".lock"])
+    assert create(tmp_path / "new", KIND, resume=True).path.is_dir()
+    with pytest.raises(FolderError, match="exclude each other"):
+        create(run.path, KIND, overwrite=True, resume=True)
+
+
+@pytest.mark.parametrize("foreign", ["thesis.tex", "src/main.py", "config.json/x"])
+def test_overwrite_deletes_only_runs(tmp_path, foreign):
+    a_run(tmp_path)
+    if foreign.startswith("config.json"):
+        (tmp_path / "config.json").unlink()
+    (tmp_path / foreign).parent.mkdir(exist_ok=True)
+    (tmp_path / foreign).touch()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(
+        FolderError, match=f"does not look like a run folder .it holds {foreign.split('/')[0]}"
+    ):
+        create(tmp_path, KIND, overwrite=True)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_overwrite_does_not_follow_links(tmp_path):
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "data").touch()
+    run = a_run(tmp_path / "run")
+    (run.path / "checkpoints" / "link").symlink_to(precious)
+    create(run.path, KIND, overwrite=True)
+    assert (precious / "data").exists()
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "metrics.jsonl").touch()
+    with pytest.raises(FolderError, match="it has no config.json"):
+        create(tmp_path / "bare", KIND, overwrite=True)
+
+
+def test_unwritable_and_missing_folders(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(FolderError, match="cannot write to output folder .*file/run: Not a directory"):
+        create(tmp_path / "file" / "run", KIND)
+    with pytest.raises(FolderError, match="cannot write to output folder .*file: "):
+        create(tmp_path / "file", KIND)
+    with pytest.raises(FolderError, match="there is no run folder"):
+        folders.existing(tmp_path / "nowhere", KIND)
+    with pytest.raises(FolderError, match="not a run folder: it has no config.json"):
+        folders.existing(tmp_path, KIND)
+    with pytest.raises(FolderError, match="cannot write .*nowhere/x.json: No such file"):
+        folders.write_json(tmp_path / "nowhere" / "x.json", {})
+
+
+HOLD = """
+    import sys
+    from pathlib import Path
+    from jaxrl_evolve.storage.claim import Lock
+    from jaxrl_evolve.storage.folder import RunFolder
+    with Lock(RunFolder(Path(sys.argv[1]))):
+        print("held", flush=True)
+        sys.stdin.read()
+"""
+
+
+def test_one_process_per_folder_and_a_dead_one_binds_nobody(tmp_path):
+    run = a_run(tmp_path)
+    command = [sys.executable, "-c", textwrap.dedent(HOLD), str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None and child.stdout.readline() == "held\n"
+        with (
+            pytest.raises(FolderError, match=rf"another process \({child.pid}\) is training into"),
+            Lock(run),
+        ):
+            pass
+        with pytest.raises(FolderError, match="another process"):
+            create(tmp_path, KIND, overwrite=True)
+        assert run.config.exists()
+        child.kill()
+    with Lock(run):
+        assert (tmp_path / ".lock").read_text() == f"{os.getpid()}\n"
+        with pytest.raises(FolderError, match="another process"), Lock(run):
+            pass
+    with Lock(run):
+        pass
+
+
+def take(path, config, kind=KIND, **how):
+    """Claim a folder and let it go."""
+    with contextlib.ExitStack() as stack:
+        return (claim_sweep if kind.mark == kinds.SWEEP else claim)(path, kind, config, stack, **how)
+
+
+@pytest.mark.parametrize("kind", [KIND, SWEEP], ids=lambda kind: kind.name)
+def test_the_folder_says_its_kind_and_one_from_before_is_taken_up(tmp_path, kind):
+    asked = {"algorithm": "ppo", "hp": {"clip": 0.2}}
+    take(tmp_path, asked, kind)
+    mark = tmp_path / kind.mark
+    assert json.loads(mark.read_text()) == {"kind": kind.name, **asked}
+    take(tmp_path, asked, kind, resume=True)
+    mark.write_text(json.dumps(asked))  # as it was written before kinds were
+    take(tmp_path, asked, kind, resume=True)
+    assert json.loads(mark.read_text()) == asked
+    assert folders.configuration(tmp_path, kind) == asked
+    with pytest.raises(ValueError, match="was started with"):
+        take(tmp_path, asked | {"hp": {"clip": 0.3}}, kind, resume=True)
+
+
+def test_a_folder_of_another_kind_is_neither_taken_up_nor_deleted(tmp_path):
+    take(tmp_path, {"objectives": []}, OTHER)
+    (tmp_path / "table.csv").touch()
+    before = sorted(tmp_path.rglob("*"))
+    for text in ('{"objectives": []}', (tmp_path / "config.json").read_text()):
+        (tmp_path / "config.json").write_text(text)
+        with pytest.raises(
+            FolderError, match=f"^{tmp_path} holds a meta-test, not a training run: its tables"
+        ):
+            take(tmp_path, {"algorithm": "ppo"}, resume=True)
+        with pytest.raises(
+            FolderError, match="will not overwrite .* it holds a meta-test, not a training run$"
+        ):
+            take(tmp_path, {"algorithm": "ppo"}, overwrite=True)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert take(tmp_path, {"objectives": [1]}, OTHER, overwrite=True).path == tmp_path
+    assert not (tmp_path / "table.csv").exists()
+
+
+def test_a_damaged_configuration_can_be_overwritten(tmp_path):
+    take(tmp_path, {"algorithm": "ppo"})
+    (tmp_path / "config.json").write_text("{")
+    take(tmp_path, {"algorithm": "a2c"}, overwrite=True)
+    assert folders.configuration(tmp_path, KIND) == {"algorithm": "a2c"}

@@ -1,0 +1,44 @@
+"""Where numbers come from: what is recorded, and what is not."""
+
+import json
+import os
+import subprocess
+import sys
+
+import jax
+
+from jaxrl_evolve.storage import provenance
+
+
+def test_provenance():
+    facts = provenance.provenance()
+    json.dumps(facts, allow_nan=False)
+    assert (
+        facts["versions"]["jax"] == jax.__version__ and facts["versions"]["python"] == sys.version.split()[0]
+    )
+    assert facts["device"]["platform"] == jax.devices()[0].platform
+    assert os.uname().nodename not in json.dumps(facts)
+    with jax.default_matmul_precision("highest"):
+        assert provenance.provenance()["matmul_precision"] == "highest"
+
+
+def test_git_counts_only_for_a_tracked_source(tmp_path):
+    def git(*arguments):
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        done = subprocess.run(
+            ["git", "-C", tmp_path, *identity, *arguments], check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    source = tmp_path / "module.py"
+    source.write_text("a = 1\n")
+    assert provenance._git_state(source) is None
+    git("init", "-q")
+    assert provenance._git_state(source) is None
+    git("add", ".")
+    git("commit", "-qm", "x")
+    assert provenance._git_state(source) == {"commit": git("rev-parse", "HEAD"), "dirty": False}
+    source.write_text("a = 2\n")
+    assert provenance._git_state(source) == {"commit": git("rev-parse", "HEAD"), "dirty": True}
+    (tmp_path / "installed.py").touch()
+    assert provenance._git_state(tmp_path / "installed.py") is None

@@ -13,6 +13,7 @@ import pytest
 from rooms import ORDER, plan
 
 from jaxrl_evolve.command.commands import find_command, overview
+from jaxrl_evolve.learners.dqn import DQNConfig, DQNHyperparameters
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters
 from jaxrl_evolve.networks.actor_critic import NetworkConfig
 from jaxrl_evolve.storage.sinks import read_jsonl
@@ -127,6 +128,12 @@ def test_files_that_pages_name_are_there(page):
     for path in re.findall(r"`((?:\w+/)+\w+\.py)`", page.read_text()):
         places = (ROOT, ROOT / "jaxrl_evolve", ROOT / "envs")
         assert any((place / path).is_file() for place in places), f"{page.name} names {path}"
+
+
+@pytest.mark.parametrize("settings", [DQNConfig, DQNHyperparameters])
+def test_the_dqn_page_names_every_setting(settings):
+    told = set(re.findall(r"`(\w+)`", (DOCS / "dqn.md").read_text()))
+    assert not {field.name for field in dataclasses.fields(settings)} - told
 
 
 def test_every_page_is_in_the_navigation():

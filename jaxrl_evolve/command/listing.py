@@ -14,19 +14,23 @@ from jaxrl_evolve.command.arguments import Command, parser
 class Arguments:
     """Name what there is."""
 
-    what: tyro.conf.Positional[Literal["all", "environments", "algorithms", "objectives"]] = "all"
+    what: tyro.conf.Positional[Literal["all", "environments", "algorithms", "objectives", "curricula"]] = (
+        "all"
+    )
     """Which kind."""
 
 
 def _run(arguments: Arguments) -> str:
     from jaxrl_envs import available
     from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS, find_algorithm, objective_names
+    from jaxrl_evolve.curricula.table import curriculum_names
     from jaxrl_evolve.settings import plugins
 
     algorithms = plugins.names(plugins.ALGORITHMS, BUILTIN_ALGORITHMS)
     sections = {
         "algorithms": [f"{name:18} {find_algorithm(name).summary}" for name in algorithms],
         "objectives": objective_names(),
+        "curricula": curriculum_names(),
         "environments": available(),
     }
     lines = []
@@ -40,7 +44,7 @@ def _run(arguments: Arguments) -> str:
 
 COMMAND = Command(
     usage="list",
-    summary="name environments, algorithms and objectives",
+    summary="name environments, algorithms, objectives and curricula",
     parse=parser(Arguments, "list"),
     run=_run,
 )

@@ -76,7 +76,9 @@ def test_commands_parse(words):
     name, *rest = words
     command = find_command(name)
     assert f"  {command.usage} " in overview()
-    if not {"--help", "corridor-reinforce"} & set(rest):  # what a package offers is tested with the package
+    if not {"--help", "corridor-reinforce", "corridor-q"} & set(
+        rest
+    ):  # what a package offers is tested with the package
         assert command.parse(rest)
 
 
@@ -99,7 +101,9 @@ def test_the_extension_page_shows_the_files_of_the_package():
     )
     files = {name: (PACKAGE / name).read_text() for name, _ in shown}
     assert dict(shown) == files
-    modules = {f"src/corridor_rl/{name}.py" for name in ("env", "objective", "learner", "curriculum")}
+    modules = {
+        f"src/corridor_rl/{name}.py" for name in ("env", "objective", "learner", "replaying", "curriculum")
+    }
     assert set(files) == {"pyproject.toml", *modules}
     assert len(files["src/corridor_rl/objective.py"].splitlines()) <= 60
 

@@ -79,6 +79,16 @@ def test_its_objective_trains_ppo(jaxrl, tmp_path):
     assert min(result["eval_return"]) > 0.3
 
 
+def test_its_learner_with_a_store_learns_and_resumes(jaxrl, tmp_path):
+    where = ["--env", "corridor/Corridor-v0", "--env-options", "length", "6", "--out", tmp_path / "run"]
+    done = jaxrl("jaxrl_evolve", "train", "corridor-q", *where, "--steps", 16 * 4 * 2_000, *SIZE, *EVALUATION)
+    result = result_of(done, tmp_path / "run")
+    assert min(result["eval_return"]) > 0.5
+    (tmp_path / "run" / "result.json").unlink()
+    done = jaxrl("jaxrl_evolve", "resume", tmp_path / "run", "--quiet", "--cache", "off")
+    assert result_of(done, tmp_path / "run")["eval_return"] == result["eval_return"]
+
+
 def test_its_curriculum_chooses_the_tasks(jaxrl, tmp_path):
     where = ["--env", "corridor/Corridor-v0", "--env-options", "length", "16", "--out", tmp_path / "run"]
     how = ["--curriculum", "corridor-lengths", "--curriculum-options", "arms", "2", "--num-envs", "16"]

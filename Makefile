@@ -1,9 +1,11 @@
 # Every target works from a bare clone: it makes .venv and installs what it needs first.
 # PYTHON chooses the interpreter that .venv is made with; otherwise the first supported one is taken.
+# WORKERS is the number of processes that share the tests out; "auto" is one for every core.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(firstword $(foreach p,python3 python3.12 python3.11 python3.13,$(shell $(p) -c '$(SUPPORTED)' 2>/dev/null && echo $(p))) python3)
 VENV := .venv
 BIN := $(VENV)/bin
+WORKERS ?= 2
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt
 
 .NOTPARALLEL:
@@ -14,8 +16,7 @@ demo: $(VENV)/.core
 	$(BIN)/jaxrl-evolve report runs/cartpole --out runs/report
 
 test: lint types
-	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

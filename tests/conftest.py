@@ -10,7 +10,8 @@ ROOT = TESTS.parent
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".jax_cache"))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+# Writing every program costs nothing that could be measured, and the processes of a run read each other's.
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 sys.path.insert(0, str(TESTS))
 
 from xla import flags  # noqa: E402
@@ -26,3 +27,14 @@ install_import_hook(["jaxrl_evolve", "jaxrl_envs"], "typecheck.check")
 import jaxrl_evolve  # noqa: E402, F401  (sets the CPU scheduler before any test starts a backend)
 
 gc.set_threshold(100_000, 50, 100)  # tracing makes many objects and little rubbish
+
+# Two processes share the files out, so the longest come first: at the end, there are short ones to share.
+LONGEST = (
+    *("training/test_kills.py", "training/test_resume.py", "runs/test_axes.py", "test_notebooks.py"),
+    *("learners/test_learners.py", "objectives/test_disco.py", "meta/test_meta_train.py"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    place = {TESTS / name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))

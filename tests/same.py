@@ -1,7 +1,11 @@
-"""Whether two pytrees are the same."""
+"""Whether two pytrees, or two runs, are the same."""
+
+import json
 
 import jax
 import numpy as np
+
+from jaxrl_evolve.storage.sinks import read_jsonl
 
 
 def host(tree):
@@ -25,3 +29,24 @@ def assert_close(found, expected):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
         else:
             np.testing.assert_array_equal(a, b)
+
+
+def rows_of(out):
+    """The rows without their times, which are the only thing that may differ."""
+    return [
+        {name: x for name, x in row.items() if name != "seconds"} for row in read_jsonl(out / "metrics.jsonl")
+    ]
+
+
+def assert_same_run(out, expected):
+    """Two finished run folders with the same states, metrics and results."""
+    assert rows_of(out) == rows_of(expected)
+    assert [row["updates"] for row in rows_of(out)] == sorted({row["updates"] for row in rows_of(out)})
+    results = [json.loads((folder / "result.json").read_text()) for folder in (out, expected)]
+    for name in ("eval_return", "iqm", "ci95", "env_steps", "diverged"):
+        assert results[0][name] == results[1][name]
+    tables = [(folder / "metrics.csv").read_text().splitlines() for folder in (out, expected)]
+    drop = tables[0][0].split(",").index("seconds")
+    assert [line.split(",")[:drop] + line.split(",")[drop + 1 :] for line in tables[0]] == [
+        line.split(",")[:drop] + line.split(",")[drop + 1 :] for line in tables[1]
+    ]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import xla
 
 from jaxrl_evolve import _cpu
 from jaxrl_evolve._cpu import FLAG, WIDTH
@@ -66,6 +67,13 @@ def test_unknown_jaxlib_is_left_alone(monkeypatch):
     monkeypatch.setattr(_cpu, "version", lambda _: "99.0.0.dev1")
     _cpu.set_xla_flags()
     assert os.environ["XLA_FLAGS"] == ""
+
+
+@pytest.mark.parametrize(("jaxlib", "known"), [("0.10.2", True), ("0.11.0", False), ("1.0.0.dev1", False)])
+def test_no_test_sets_a_flag_that_jaxlib_does_not_know(monkeypatch, jaxlib, known):
+    monkeypatch.setattr(xla, "version", lambda _: jaxlib)
+    assert ("xla_cpu_use_fusion_emitters" in xla.flags(8)) == known
+    assert "--xla_backend_optimization_level=0" in xla.flags(8, "--xla_dump_max_hlo_modules=1").split()
 
 
 def test_vmapped_orthogonal_initialisation_finishes_under_either_scheduler():

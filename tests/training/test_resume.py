@@ -1,47 +1,20 @@
-"""A resumed run is the uninterrupted one, bit for bit: after SIGTERM, and after SIGKILL at any moment."""
+"""A resumed run is the uninterrupted one, bit for bit; `test_kills.py` has the kills at any moment."""
 
 import dataclasses
-import json
-import multiprocessing
 import os
 import random
 import signal
-import time
 
-import jax
 import pytest
 import walk
-from same import assert_equal
+from same import assert_equal, assert_same_run
 
 from jaxrl_evolve.storage.checkpoint import CheckpointError, Checkpoints
 from jaxrl_evolve.storage.claim import Lock
 from jaxrl_evolve.storage.folder import FolderError, RunFolder
-from jaxrl_evolve.storage.sinks import read_jsonl
 from jaxrl_evolve.training import train as loops
-from jaxrl_evolve.training.config import EvaluationConfig
 from jaxrl_evolve.training.interrupts import Interrupted
 from jaxrl_evolve.training.train import train
-
-
-def rows_of(out):
-    """The rows without their times, which are the only thing that may differ."""
-    return [
-        {name: x for name, x in row.items() if name != "seconds"} for row in read_jsonl(out / "metrics.jsonl")
-    ]
-
-
-def assert_same_run(out, expected):
-    """Two finished run folders with the same states, metrics and results."""
-    assert rows_of(out) == rows_of(expected)
-    assert [row["updates"] for row in rows_of(out)] == sorted({row["updates"] for row in rows_of(out)})
-    results = [json.loads((folder / "result.json").read_text()) for folder in (out, expected)]
-    for name in ("eval_return", "iqm", "ci95", "env_steps", "diverged"):
-        assert results[0][name] == results[1][name]
-    tables = [(folder / "metrics.csv").read_text().splitlines() for folder in (out, expected)]
-    drop = tables[0][0].split(",").index("seconds")
-    assert [line.split(",")[:drop] + line.split(",")[drop + 1 :] for line in tables[0]] == [
-        line.split(",")[:drop] + line.split(",")[drop + 1 :] for line in tables[1]
-    ]
 
 
 def interrupt_after(monkeypatch, rows, number=signal.SIGTERM):
@@ -183,70 +156,3 @@ def test_one_process_trains_into_a_folder(tmp_path):
             with pytest.raises(FolderError, match=f"another process .{os.getpid()}. is training into"):
                 train(config, tmp_path, **options)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
-
-
-KILLED = walk.config(
-    updates=70,
-    seeds=2,
-    rows=70,
-    checkpoints=70,
-    learner=RICH["learner"] | {"network": {"hidden": (8,)}},
-    resets=RICH["resets"],
-    evaluation=EvaluationConfig(times=14, episodes=2, final_episodes=4, max_steps=20),
-)
-
-
-def train_in_child(out, rows):
-    """Train on, counting the rows of this process in ``rows``."""
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    real = loops._Loop.advance
-
-    def advance(self, *arguments):
-        real(self, *arguments)
-        rows.value += 1
-
-    loops._Loop.advance = advance
-    train(KILLED, out, resume=True)
-
-
-@pytest.mark.timeout(900)  # half a minute alone on a machine, minutes on a busy one
-@pytest.mark.parametrize("times", [5, pytest.param(20, marks=pytest.mark.slow)])
-def test_killed_at_random_moments(times, tmp_path):
-    # Children are forked with all modules imported and no backend started (importing gymnax starts one), and
-    # find their programs in the compilation cache: a restart costs a second.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["orbax.checkpoint", "matplotlib.backends.backend_agg", __name__])
-
-    def start(out):
-        rows = context.Value("i", 0, lock=False)
-        child = context.Process(target=train_in_child, args=(out, rows))
-        child.start()
-        return child, rows
-
-    child, _ = start(tmp_path / "whole")
-    child.join()
-    assert child.exitcode == 0
-    moment, out, reached, kills = random.Random(0), tmp_path / "killed", [], 0
-    while True:
-        child, rows = start(out)
-        if kills >= times:
-            child.join()
-            break
-        # Every fifth is killed while it starts; the others in some row, or in what follows it. Each row saves, and
-        # a save waits for the one before it: from the second row on there is progress.
-        until = 0 if kills % 5 == 4 else moment.randint(2, 4)
-        while until and rows.value < until and child.is_alive():
-            time.sleep(0.001)
-        time.sleep(moment.uniform(0.0, 0.02) if until else moment.uniform(0.0, 1.5))
-        child.kill()
-        child.join()
-        kills += 1
-        if (out / "checkpoints").is_dir():
-            with Checkpoints(out / "checkpoints") as checkpoints:
-                reached += checkpoints.steps()[-1:]
-    assert child.exitcode == 0 and kills == times
-    # Progress is never lost, and most kills came in the middle of the run.
-    assert reached == sorted(reached) and len(set(reached)) >= 0.6 * times and reached[-1] < 70
-    assert_same_run(out, tmp_path / "whole")
-    finished = [train(KILLED, folder, resume=True) for folder in (out, tmp_path / "whole")]
-    assert_equal(finished[0].states, finished[1].states)

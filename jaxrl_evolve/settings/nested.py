@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from jaxrl_evolve.settings.checks import endless_fields
 from jaxrl_evolve.settings.names import suggestion
 
 
@@ -37,7 +39,7 @@ def update(instance: Any, changes: Mapping[str, Any], where: str) -> Any:
 
 
 def from_fields(cls: Any, data: Any, where: str, types: Mapping[str, Any] | None = None) -> Any:
-    """A dataclass from JSON data; lists become tuples.
+    """A dataclass from JSON data; lists become tuples, and null is infinity where a bound allows it.
 
     Args:
         cls: the dataclass.
@@ -51,6 +53,7 @@ def from_fields(cls: Any, data: Any, where: str, types: Mapping[str, Any] | None
     if not isinstance(data, Mapping):
         raise ValueError(f"{where} is {data!r}; it must be an object of fields")
     types = typing.get_type_hints(cls) | dict(types or {})
+    endless = endless_fields(cls)
     values = {}
     for name, value in data.items():
         known_field(name, types, where)
@@ -58,6 +61,8 @@ def from_fields(cls: Any, data: Any, where: str, types: Mapping[str, Any] | None
         nested = [kind for kind in choices if dataclasses.is_dataclass(kind)]
         if nested and not (value is None and type(None) in choices):
             value = from_fields(nested[0], value, f"{where}.{name}")
+        elif value is None and name in endless:
+            value = math.inf
         values[name] = tuples(value)
     try:
         return cls(**values)

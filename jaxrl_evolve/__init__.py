@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from jaxrl_evolve.experience.returns import VTrace, gae, lambda_returns, n_step_returns, vtrace
     from jaxrl_evolve.learners.learner import Learner, Store
     from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, PPOState, ppo
-    from jaxrl_evolve.networks.actor_critic import Network, NetworkConfig, make_network
     from jaxrl_evolve.networks.distributions import Categorical, Distribution, Normal, TanhNormal
+    from jaxrl_evolve.networks.network import Network, NetworkConfig
+    from jaxrl_evolve.networks.table import make_network
     from jaxrl_evolve.objectives import load_objective, save_objective
     from jaxrl_evolve.objectives.a2c import a2c
     from jaxrl_evolve.objectives.actor_critic import actor_critic_objective
@@ -143,8 +144,8 @@ _MODULE_OF = {
     "LPOConfig": "objectives.drift.lpo",
     "Learner": "learners.learner",
     "Lived": "runs.chunk",
-    "Network": "networks.actor_critic",
-    "NetworkConfig": "networks.actor_critic",
+    "Network": "networks.network",
+    "NetworkConfig": "networks.network",
     "Normal": "networks.distributions",
     "Objective": "objectives.objective",
     "ObjectiveBatch": "objectives.objective",
@@ -183,7 +184,7 @@ _MODULE_OF = {
     "lpo": "objectives.drift.lpo",
     "make_chunk": "runs.chunk",
     "make_evaluation": "runs.evaluation",
-    "make_network": "networks.actor_critic",
+    "make_network": "networks.table",
     "n_step_returns": "experience.returns",
     "over_runs": "runs.axes",
     "place": "runs.axes",

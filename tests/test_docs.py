@@ -14,7 +14,7 @@ from rooms import ORDER, plan
 
 from jaxrl_evolve.command import main as cli
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters
-from jaxrl_evolve.networks.actor_critic import NetworkConfig
+from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.storage.sinks import read_jsonl
 
 ROOT = Path(__file__).parent.parent

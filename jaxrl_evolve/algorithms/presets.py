@@ -14,7 +14,7 @@ from typing import Any
 
 from jaxrl_evolve.learners.disco import DiscoAgentConfig, DiscoHyperparameters
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters
-from jaxrl_evolve.networks.actor_critic import NetworkConfig
+from jaxrl_evolve.networks.network import NetworkConfig
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,8 +22,8 @@ from jaxrl_evolve.learners.disco import DiscoAgentConfig, DiscoHyperparameters, 
 from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
 from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.meta import MetaTrainConfig, meta_train
-from jaxrl_evolve.networks.actor_critic import NetworkConfig
 from jaxrl_evolve.networks.distributions import Categorical
+from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.objectives import HorizonRange, TimeFeatures, load_objective, lpg
 from jaxrl_evolve.objectives.disco import (
     AgentOutputs,

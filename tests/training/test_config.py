@@ -33,6 +33,11 @@ def test_every_preset_survives_json(algorithm, env):
     assert plain(back) == there
 
 
+def test_a_gradient_that_is_not_clipped_survives_json():
+    config = TrainConfig.preset("ppo", "CartPole-v1", hp={"max_grad_norm": math.inf})
+    assert from_json(json.loads(json.dumps(plain(config), allow_nan=False))) == config
+
+
 def test_presets_are_found_by_the_longest_pattern(monkeypatch):
     some, more = (dataclasses.replace(PPO_PRESETS["*"], num_envs=n) for n in (3, 5))
     monkeypatch.setitem(PPO_PRESETS, "tiny/*", some)
@@ -78,25 +83,46 @@ BAD = {
         ("ppo", "CartPole-v1", {"learner": {"network": {"width": 3}}}),
         "learner.network has no field 'width'",
     ),
-    "negative steps": (("ppo", "CartPole-v1", {"steps": -5}), "steps is -5; it must be at least 1"),
+    "negative steps": (
+        ("ppo", "CartPole-v1", {"steps": -5}),
+        "steps is -5; it must be a whole number of at least 1",
+    ),
     "no environments": (("ppo", "CartPole-v1", {"num_envs": 0}), "num_envs is 0"),
     "no seeds": (("ppo", "CartPole-v1", {"seeds": 0}), "seeds is 0"),
     "half a step": (("ppo", "CartPole-v1", {"steps": 1.5}), "steps is 1.5; it must be a whole number"),
     "a switch": (("ppo", "CartPole-v1", {"seeds": True}), "seeds is True; it must be a whole number"),
-    "negative seed": (("ppo", "CartPole-v1", {"seed": -1}), "seed is -1; it must be at least 0"),
+    "negative seed": (
+        ("ppo", "CartPole-v1", {"seed": -1}),
+        "seed is -1; it must be a whole number of at least 0",
+    ),
     "text": (("ppo", "CartPole-v1", {"hp": {"clip": "much"}}), "hp.clip is 'much'; it must be a number"),
     "nan": (("ppo", "CartPole-v1", {"hp": {"clip": math.nan}}), "hp.clip is nan"),
     "negative rate": (
         ("ppo", "CartPole-v1", {"hp": {"learning_rate": -1.0}}),
-        "hp.learning_rate is -1.0; it must not be negative",
+        "hp.learning_rate is -1.0; it must be a number of at least 0",
     ),
     "gamma": (("ppo", "CartPole-v1", {"hp": {"gamma": 1.5}}), "hp.gamma is 1.5.*between 0 and 1"),
+    "no penalty": (
+        ("ppo", "CartPole-v1", {"hp": {"entropy_coef": -1.0}}),
+        "hp.entropy_coef is -1.0; it must be a number of at least 0",
+    ),
+    "endless": (
+        ("disco", "Catch-bsuite", {"hp": {"prediction_coef": math.inf}}),
+        "hp.prediction_coef is inf",
+    ),
+    "encoder": (
+        ("a2c", "CartPole-v1", {"learner": {"network": {"encoder": "flatt"}}}),
+        "learner.network.encoder is 'flatt', which is not known: did you mean flat",
+    ),
     "episodes": (
         ("ppo", "CartPole-v1", {"evaluation": EvaluationConfig(episodes=0)}),
         "evaluation.episodes is 0",
     ),
-    "epochs": (("ppo", "CartPole-v1", {"learner": {"epochs": 0}}), "epochs is 0"),
-    "widths": (("ppo", "CartPole-v1", {"learner": {"network": {"hidden": ()}}}), r"hidden is \(\)"),
+    "epochs": (("ppo", "CartPole-v1", {"learner": {"epochs": 0}}), "learner.epochs is 0"),
+    "widths": (
+        ("ppo", "CartPole-v1", {"learner": {"network": {"hidden": ()}}}),
+        r"learner.network.hidden is \(\)",
+    ),
 }
 
 

@@ -14,12 +14,13 @@ from jaxrl_evolve._cpu import set_xla_flags
 
 if TYPE_CHECKING:
     from jaxrl_evolve._cpu import use_all_cores
-    from jaxrl_evolve.algorithms.presets import Preset
-    from jaxrl_evolve.algorithms.table import Algorithm, find_objective
+    from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
+    from jaxrl_evolve.algorithms.table import find_objective
     from jaxrl_evolve.clock import Clock, linear_schedule
     from jaxrl_evolve.experience.returns import VTrace, gae, lambda_returns, n_step_returns, vtrace
     from jaxrl_evolve.learners.learner import Learner, Store
-    from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, PPOState, ppo
+    from jaxrl_evolve.learners.ppo import PPOState, ppo
+    from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
     from jaxrl_evolve.networks.distributions import Categorical, Distribution, Normal, TanhNormal
     from jaxrl_evolve.networks.network import Network, NetworkConfig
     from jaxrl_evolve.networks.table import make_network
@@ -125,7 +126,7 @@ __all__ = [
 ]
 
 _MODULE_OF = {
-    "Algorithm": "algorithms.table",
+    "Algorithm": "algorithms.algorithm",
     "Assignment": "runs.tasks",
     "Categorical": "networks.distributions",
     "Chunk": "runs.chunk",
@@ -151,11 +152,11 @@ _MODULE_OF = {
     "ObjectiveBatch": "objectives.objective",
     "ObjectiveOutputs": "objectives.objective",
     "Openings": "runs.tasks",
-    "PPOConfig": "learners.ppo",
-    "PPOHyperparameters": "learners.ppo",
+    "PPOConfig": "learners.ppo_config",
+    "PPOHyperparameters": "learners.ppo_config",
     "PPOState": "learners.ppo",
     "PolicyOutput": "trajectory",
-    "Preset": "algorithms.presets",
+    "Preset": "algorithms.algorithm",
     "RunAxis": "runs.axes",
     "SinkConfig": "training.config",
     "Store": "learners.learner",

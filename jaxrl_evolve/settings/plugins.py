@@ -9,7 +9,7 @@ from typing import Any
 from jaxrl_evolve.settings.names import suggestion
 
 ALGORITHMS = "jaxrl_evolve.algorithms"
-"""Entry-point group whose objects are `jaxrl_evolve.algorithms.Algorithm`."""
+"""Entry-point group whose objects are `jaxrl_evolve.Algorithm`."""
 OBJECTIVES = "jaxrl_evolve.objectives"
 """Entry-point group whose objects are functions ``() -> Objective``."""
 CURRICULA = "jaxrl_evolve.curricula"

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from jaxrl_evolve.algorithms.presets import PPO_PRESETS
+from jaxrl_evolve.algorithms.ppo import PPO_PRESETS
 from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS
 from jaxrl_evolve.settings.fields import parse_field, replace_fields
 from jaxrl_evolve.storage.folder import plain

@@ -24,8 +24,8 @@ from jaxrl_evolve.clock import Clock, linear_schedule
 from jaxrl_evolve.learners.disco_network import DiscoNetwork
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
-from jaxrl_evolve.networks.actor_critic import check_encoder
 from jaxrl_evolve.networks.distributions import Categorical
+from jaxrl_evolve.networks.layers import check_encoder
 from jaxrl_evolve.networks.network import NetworkConfig, no_memory
 from jaxrl_evolve.objectives.disco import AgentOutputs, DiscoBatch, DiscoRule, RuleState
 from jaxrl_evolve.objectives.objective import Objective

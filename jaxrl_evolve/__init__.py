@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from jaxrl_evolve.learners.learner import Learner, Store
     from jaxrl_evolve.learners.ppo import PPOState, ppo
     from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
+    from jaxrl_evolve.networks.check import check_network
     from jaxrl_evolve.networks.distributions import Categorical, Distribution, Normal, TanhNormal
-    from jaxrl_evolve.networks.network import Network, NetworkConfig
+    from jaxrl_evolve.networks.network import MakeNetwork, Network, NetworkConfig
     from jaxrl_evolve.networks.table import make_network
     from jaxrl_evolve.objectives import load_objective, save_objective
     from jaxrl_evolve.objectives.a2c import a2c
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from jaxrl_evolve.runs.chunk import Chunk, Lived, TrainState, make_chunk
     from jaxrl_evolve.runs.evaluation import Episodes, make_evaluation
     from jaxrl_evolve.runs.tasks import Assignment, Curriculum, Openings
+    from jaxrl_evolve.settings.checks import Above, AtLeast, Between, NotEmpty
     from jaxrl_evolve.training.config import EvaluationConfig, SinkConfig, TrainConfig
     from jaxrl_evolve.training.experiment import Experiment, build
     from jaxrl_evolve.training.outcome import TrainResult
@@ -53,8 +55,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Above",
     "Algorithm",
     "Assignment",
+    "AtLeast",
+    "Between",
     "Categorical",
     "Chunk",
     "Clock",
@@ -72,9 +77,11 @@ __all__ = [
     "LPOConfig",
     "Learner",
     "Lived",
+    "MakeNetwork",
     "Network",
     "NetworkConfig",
     "Normal",
+    "NotEmpty",
     "Objective",
     "ObjectiveBatch",
     "ObjectiveOutputs",
@@ -100,6 +107,7 @@ __all__ = [
     "a2c",
     "actor_critic_objective",
     "build",
+    "check_network",
     "device_mesh",
     "dpo",
     "drift_objective",
@@ -126,8 +134,11 @@ __all__ = [
 ]
 
 _MODULE_OF = {
+    "Above": "settings.checks",
     "Algorithm": "algorithms.algorithm",
     "Assignment": "runs.tasks",
+    "AtLeast": "settings.checks",
+    "Between": "settings.checks",
     "Categorical": "networks.distributions",
     "Chunk": "runs.chunk",
     "Clock": "clock",
@@ -145,9 +156,11 @@ _MODULE_OF = {
     "LPOConfig": "objectives.drift.lpo",
     "Learner": "learners.learner",
     "Lived": "runs.chunk",
+    "MakeNetwork": "networks.network",
     "Network": "networks.network",
     "NetworkConfig": "networks.network",
     "Normal": "networks.distributions",
+    "NotEmpty": "settings.checks",
     "Objective": "objectives.objective",
     "ObjectiveBatch": "objectives.objective",
     "ObjectiveOutputs": "objectives.objective",
@@ -172,6 +185,7 @@ _MODULE_OF = {
     "a2c": "objectives.a2c",
     "actor_critic_objective": "objectives.actor_critic",
     "build": "training.experiment",
+    "check_network": "networks.check",
     "device_mesh": "runs.axes",
     "dpo": "objectives.drift.discovered",
     "drift_objective": "objectives.drift.frame",

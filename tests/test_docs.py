@@ -102,7 +102,9 @@ def test_the_extension_page_shows_the_files_of_the_package():
     )
     files = {name: (PACKAGE / name).read_text() for name, _ in shown}
     assert dict(shown) == files
-    modules = {f"src/corridor_rl/{name}.py" for name in ("env", "objective", "learner", "curriculum")}
+    modules = {
+        f"src/corridor_rl/{name}.py" for name in ("env", "objective", "network", "learner", "curriculum")
+    }
     assert set(files) == {"pyproject.toml", *modules}
     assert len(files["src/corridor_rl/objective.py"].splitlines()) <= 60
 

@@ -6,6 +6,7 @@ from jaxrl_envs.contract import Env
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
+from jaxrl_evolve.networks.network import MakeNetwork
 from jaxrl_evolve.objectives import Objective, a2c
 
 
@@ -16,6 +17,7 @@ def a2c_agent(
     config: PPOConfig | None = None,
     hp: PPOHyperparameters | None = None,
     objective: Objective | None = None,
+    network: MakeNetwork | None = None,
 ) -> Learner:
     """An A2C learner; arguments are those of `jaxrl_evolve.learners.ppo.ppo`.
 
@@ -29,5 +31,6 @@ def a2c_agent(
             f"epochs is {config.epochs} and minibatches {config.minibatches}; A2C makes one pass over one "
             "batch, so both must be 1"
         )
-    learner = ppo(env, num_envs, rollout_length, config, hp, objective or a2c(config.normalise_advantage))
+    objective = objective or a2c(config.normalise_advantage)
+    learner = ppo(env, num_envs, rollout_length, config, hp, objective, network)
     return learner._replace(name="a2c")

@@ -82,6 +82,11 @@ class DiscoAgentConfig:
     def __post_init__(self) -> None:
         if self.network.memory != "none":
             raise ValueError(f"network.memory is {self.network.memory!r}; disco agents have none")
+        if self.network.kind != "actor-critic":
+            raise ValueError(
+                f"network.kind is {self.network.kind!r}; disco agents have a network of their own, so it must be "
+                "'actor-critic'"
+            )
         if self.network.encoder == "tabular":
             raise ValueError(
                 "network.encoder is 'tabular'; disco agents have no tables: 'flat' reads discrete observations"

@@ -6,6 +6,7 @@ from jaxrl_envs.contract import Env
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
+from jaxrl_evolve.networks.network import MakeNetwork
 from jaxrl_evolve.objectives import Objective
 
 
@@ -16,6 +17,7 @@ def lpg_agent(
     config: PPOConfig | None = None,
     hp: PPOHyperparameters | None = None,
     objective: Objective | None = None,
+    network: MakeNetwork | None = None,
 ) -> Learner:
     """A learner for objectives that give targets; arguments are those of `jaxrl_evolve.learners.ppo.ppo`.
 
@@ -28,5 +30,5 @@ def lpg_agent(
             f"objective is {named}; the lpg agent needs one that gives targets, such as lpg or ta-lpg: a name, a "
             "stored objective, or the run folder of its meta-training"
         )
-    learner = ppo(env, num_envs, rollout_length, config, hp, objective)
+    learner = ppo(env, num_envs, rollout_length, config, hp, objective, network)
     return learner._replace(name="lpg")

@@ -21,13 +21,13 @@ from jaxtyping import Array
 from jaxrl_envs.contract import Env
 from jaxrl_envs.fusion import computed_once
 from jaxrl_evolve.clock import Clock, linear_schedule
-from jaxrl_evolve.experience.minibatches import Minibatches, make_minibatches
+from jaxrl_evolve.experience.minibatches import Minibatches, Shuffle, make_minibatches
 from jaxrl_evolve.experience.normalisation import ReturnScale, RunningMoments
 from jaxrl_evolve.learners.critic import assess, first_memory, next_memory
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
-from jaxrl_evolve.networks.network import Network
+from jaxrl_evolve.networks.network import MakeNetwork, Network
 from jaxrl_evolve.networks.table import make_network
 from jaxrl_evolve.objectives import Objective, ObjectiveBatch, ObjectiveOutputs, ppo_clip
 from jaxrl_evolve.settings.checks import check
@@ -78,6 +78,7 @@ def ppo(
     config: PPOConfig | None = None,
     hp: PPOHyperparameters | None = None,
     objective: Objective | None = None,
+    network: MakeNetwork | None = None,
 ) -> Learner:
     """A PPO learner.
 
@@ -88,6 +89,8 @@ def ppo(
         config: static settings.
         hp: default hyperparameters.
         objective: what to minimise; the clipped surrogate by default.
+        network: factory of actor and critic; the one that ``config.network.kind`` names by default. A factory,
+            not a network: it is told of the spaces and of the predictions that the objective wants.
 
     Raises:
         ValueError: a setting is not allowed, the minibatches don't divide the rollout, the network can't serve the
@@ -102,22 +105,31 @@ def ppo(
         raise ValueError(
             f"objective is {objective.name!r}, an update rule that only agents of the algorithm disco learn by"
         )
-    network = make_network(config.network, env.observation_space, env.action_space, objective.predictions)
-    shuffle = config.shuffle
-    if shuffle == "auto":
-        shuffle = "envs" if network.recurrent else "blocks"
-    minibatches = make_minibatches(shuffle, rollout_length, num_envs, config.minibatches)
-    parts = _Parts(config, num_envs, env.observation_space.shape, network, objective, minibatches)
+    spaces = (env.observation_space, env.action_space)
+    net = make_network(config.network, *spaces, objective.predictions, network)
+    minibatches = make_minibatches(_shuffle(config, net), rollout_length, num_envs, config.minibatches)
+    parts = _Parts(config, num_envs, env.observation_space.shape, net, objective, minibatches)
     return Learner(
         name="ppo",
         init=partial(_init, parts),
         actor=partial(_actor, parts),
         act=partial(_act, parts),
         update=partial(_update, parts),
-        initial_memory=network.initial_memory,
+        initial_memory=net.initial_memory,
         init_objective=objective.init,
         default_hp=hp,
     )
+
+
+def _shuffle(config: PPOConfig, network: Network) -> Shuffle:
+    if config.shuffle == "auto":
+        return "envs" if network.recurrent else "blocks"
+    if network.recurrent and config.shuffle != "envs":
+        raise ValueError(
+            f"shuffle is {config.shuffle!r}; a recurrent network needs whole sequences, so only 'envs' or "
+            "'auto' is allowed"
+        )
+    return config.shuffle
 
 
 def _init(parts: _Parts, key: Array, hp: PPOHyperparameters) -> PPOState:

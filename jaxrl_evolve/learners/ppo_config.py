@@ -76,8 +76,3 @@ class PPOConfig:
                 "normalise_observations is True, but network.encoder is 'tabular': the number of a state is no "
                 "quantity, so it must be False"
             )
-        if self.network.memory != "none" and self.shuffle in ("blocks", "samples"):
-            raise ValueError(
-                f"shuffle is {self.shuffle!r}; a recurrent network needs whole sequences, so only 'envs' or "
-                "'auto' is allowed"
-            )

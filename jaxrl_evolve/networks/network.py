@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, NamedTuple, Protocol
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Array
 
 from jaxrl_envs.spaces import Space
 from jaxrl_evolve.networks.distributions import Distribution
 from jaxrl_evolve.settings.checks import AtLeast, NotEmpty
+from jaxrl_evolve.settings.nested import UNWRITTEN_BY_DEFAULT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +35,9 @@ class NetworkConfig:
     distribution: Literal["normal", "tanh_normal"] = "normal"
     """Policy over a continuous action space: a diagonal Normal (the environment clips), or one squashed
     by tanh to the action bounds. Discrete spaces always take a Categorical."""
+    kind: str = dataclasses.field(default="actor-critic", metadata=UNWRITTEN_BY_DEFAULT)
+    """Which network: 'actor-critic', or the name of one from another package, which reads of these fields what
+    means something to it."""
 
     def __post_init__(self) -> None:
         if self.encoder == "tabular" and self.memory != "none":
@@ -42,6 +46,7 @@ class NetworkConfig:
             )
 
 
+@runtime_checkable
 class Policy(Protocol):
     """What a network would do, of one step in ``N`` environments."""
 
@@ -60,6 +65,7 @@ class Policy(Protocol):
         ...
 
 
+@runtime_checkable
 class PolicyAndValue(Protocol):
     """Policy and critic in one, of one step in ``N`` environments."""
 
@@ -70,6 +76,7 @@ class PolicyAndValue(Protocol):
         ...
 
 
+@runtime_checkable
 class Unroll(Protocol):
     """Policy, critic and prediction of whole sequences: what a loss is differentiated through."""
 
@@ -91,6 +98,7 @@ class Unroll(Protocol):
         ...
 
 
+@runtime_checkable
 class Judge(Protocol):
     """What the critic says of observations that have nothing to do with each other."""
 
@@ -111,7 +119,7 @@ class Network(NamedTuple):
     """An actor-critic network as pure functions. `networks.check.check_network` says what is wrong with one.
 
     Attributes:
-        init: ``key -> params``, float32 leaves.
+        init: ``key -> params``, floats of explicit dtype.
         actor: ``params -> actor``, what `policy` reads of them; take it out of loops that act.
         policy: one step, see `Policy`.
         policy_and_value: one step, see `PolicyAndValue`; read where there is a memory.
@@ -133,6 +141,7 @@ class Network(NamedTuple):
     recurrent: bool = False
 
 
+@runtime_checkable
 class MakeNetwork(Protocol):
     """A network's factory: what a learner takes, and what another package offers by entry point."""
 

@@ -11,6 +11,11 @@ from typing import Any
 from jaxrl_evolve.settings.checks import endless_fields
 from jaxrl_evolve.settings.names import suggestion
 
+UNWRITTEN_BY_DEFAULT = {"unwritten_by_default": True}
+"""Metadata of a field that a later version added: at its default JSON leaves it out, as earlier versions wrote it,
+so that their runs go on.
+"""
+
 
 def known_field(name: str, allowed: Iterable[str], where: str) -> None:
     """Refuse a field that is not one.
@@ -36,6 +41,15 @@ def update(instance: Any, changes: Mapping[str, Any], where: str) -> Any:
         nested = dataclasses.is_dataclass(old) and isinstance(value, Mapping)
         values[name] = update(old, value, f"{where}.{name}") if nested else value
     return dataclasses.replace(instance, **values)
+
+
+def written_fields(instance: Any) -> list[dataclasses.Field[Any]]:
+    """The fields of a dataclass instance that JSON has: all but those that say nothing (`UNWRITTEN_BY_DEFAULT`)."""
+    unwritten = lambda field: (
+        UNWRITTEN_BY_DEFAULT.items() <= field.metadata.items()
+        and getattr(instance, field.name) == field.default
+    )
+    return [field for field in dataclasses.fields(instance) if not unwritten(field)]
 
 
 def from_fields(cls: Any, data: Any, where: str, types: Mapping[str, Any] | None = None) -> Any:

@@ -20,6 +20,8 @@ from typing import Any, Self
 import jax
 import numpy as np
 
+from jaxrl_evolve.settings.nested import written_fields
+
 try:
     import fcntl
 except ImportError:  # no advisory locks on this system: a run folder then goes unlocked
@@ -216,7 +218,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in written_fields(value)}
     if isinstance(value, (np.ndarray, np.generic, jax.Array)):
         array = np.asarray(value)
         if array.ndim:

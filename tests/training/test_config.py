@@ -33,6 +33,17 @@ def test_every_preset_survives_json(algorithm, env):
     assert plain(back) == there
 
 
+def test_what_a_later_version_added_is_written_only_where_it_says_something():
+    # Else runs of earlier versions would not be taken for the same, and not go on.
+    network = {
+        name: plain(TrainConfig.preset(name, "CartPole-v1"))["learner"]["network"]
+        for name in ("ppo", "disco")
+    }
+    assert not [name for name, fields in network.items() if "kind" in fields]
+    config = TrainConfig.preset("a2c", "CartPole-v1", learner={"network": {"kind": "mine"}})
+    assert plain(config)["learner"]["network"]["kind"] == "mine" and from_json(plain(config)) == config
+
+
 def test_a_gradient_that_is_not_clipped_survives_json():
     config = TrainConfig.preset("ppo", "CartPole-v1", hp={"max_grad_norm": math.inf})
     assert from_json(json.loads(json.dumps(plain(config), allow_nan=False))) == config

@@ -28,8 +28,8 @@ from jaxrl_evolve import random  # noqa: E402
 from jaxrl_evolve.clock import Clock  # noqa: E402
 from jaxrl_evolve.experience.minibatches import make_minibatches  # noqa: E402
 from jaxrl_evolve.experience.returns import gae  # noqa: E402
-from jaxrl_evolve.learners.ppo import next_values  # noqa: E402
-from jaxrl_evolve.networks.actor_critic import make_network  # noqa: E402
+from jaxrl_evolve.learners.critic import next_values  # noqa: E402
+from jaxrl_evolve.networks.table import make_network  # noqa: E402
 from jaxrl_evolve.runs.axes import mesh_for  # noqa: E402
 from jaxrl_evolve.runs.chunk import make_chunk  # noqa: E402
 from jaxrl_evolve.runs.rollout import rollout  # noqa: E402

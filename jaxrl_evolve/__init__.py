@@ -14,16 +14,18 @@ from jaxrl_evolve._cpu import set_xla_flags
 
 if TYPE_CHECKING:
     from jaxrl_evolve._cpu import use_all_cores
-    from jaxrl_evolve.algorithms.algorithm import Algorithm
-    from jaxrl_evolve.algorithms.presets import Preset
+    from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
     from jaxrl_evolve.algorithms.table import find_objective
     from jaxrl_evolve.clock import Clock, linear_schedule
     from jaxrl_evolve.compilation import forget_programs, use_compilation_cache
     from jaxrl_evolve.experience.returns import VTrace, gae, lambda_returns, n_step_returns, vtrace
     from jaxrl_evolve.learners.learner import Learner, Store
-    from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, PPOState, ppo
-    from jaxrl_evolve.networks.actor_critic import Network, NetworkConfig, make_network
+    from jaxrl_evolve.learners.ppo import PPOState, ppo
+    from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
+    from jaxrl_evolve.networks.check import check_network
     from jaxrl_evolve.networks.distributions import Categorical, Distribution, Normal, TanhNormal
+    from jaxrl_evolve.networks.network import MakeNetwork, Network, NetworkConfig
+    from jaxrl_evolve.networks.table import make_network
     from jaxrl_evolve.objectives import load_objective, save_objective
     from jaxrl_evolve.objectives.a2c import a2c
     from jaxrl_evolve.objectives.actor_critic import actor_critic_objective
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from jaxrl_evolve.runs.chunk import Chunk, Lived, TrainState, make_chunk
     from jaxrl_evolve.runs.evaluation import Episodes, make_evaluation
     from jaxrl_evolve.runs.tasks import Assignment, Curriculum, Openings
+    from jaxrl_evolve.settings.checks import Above, AtLeast, Between, NotEmpty
     from jaxrl_evolve.training.config import EvaluationConfig, SinkConfig, TrainConfig
     from jaxrl_evolve.training.experiment import Experiment, build
     from jaxrl_evolve.training.interrupts import Diverged, Interrupted
@@ -54,8 +57,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Above",
     "Algorithm",
     "Assignment",
+    "AtLeast",
+    "Between",
     "Categorical",
     "Chunk",
     "Clock",
@@ -73,9 +79,11 @@ __all__ = [
     "LPOConfig",
     "Learner",
     "Lived",
+    "MakeNetwork",
     "Network",
     "NetworkConfig",
     "Normal",
+    "NotEmpty",
     "Objective",
     "ObjectiveBatch",
     "ObjectiveOutputs",
@@ -101,6 +109,7 @@ __all__ = [
     "a2c",
     "actor_critic_objective",
     "build",
+    "check_network",
     "device_mesh",
     "dpo",
     "drift_objective",
@@ -129,8 +138,11 @@ __all__ = [
 ]
 
 _MODULE_OF = {
+    "Above": "settings.checks",
     "Algorithm": "algorithms.algorithm",
     "Assignment": "runs.tasks",
+    "AtLeast": "settings.checks",
+    "Between": "settings.checks",
     "Categorical": "networks.distributions",
     "Chunk": "runs.chunk",
     "Clock": "clock",
@@ -148,18 +160,20 @@ _MODULE_OF = {
     "LPOConfig": "objectives.drift.lpo",
     "Learner": "learners.learner",
     "Lived": "runs.chunk",
-    "Network": "networks.actor_critic",
-    "NetworkConfig": "networks.actor_critic",
+    "MakeNetwork": "networks.network",
+    "Network": "networks.network",
+    "NetworkConfig": "networks.network",
     "Normal": "networks.distributions",
+    "NotEmpty": "settings.checks",
     "Objective": "objectives.objective",
     "ObjectiveBatch": "objectives.objective",
     "ObjectiveOutputs": "objectives.objective",
     "Openings": "runs.tasks",
-    "PPOConfig": "learners.ppo",
-    "PPOHyperparameters": "learners.ppo",
+    "PPOConfig": "learners.ppo_config",
+    "PPOHyperparameters": "learners.ppo_config",
     "PPOState": "learners.ppo",
     "PolicyOutput": "trajectory",
-    "Preset": "algorithms.presets",
+    "Preset": "algorithms.algorithm",
     "RunAxis": "runs.axes",
     "SinkConfig": "training.config",
     "Store": "learners.learner",
@@ -175,6 +189,7 @@ _MODULE_OF = {
     "a2c": "objectives.a2c",
     "actor_critic_objective": "objectives.actor_critic",
     "build": "training.experiment",
+    "check_network": "networks.check",
     "device_mesh": "runs.axes",
     "dpo": "objectives.drift.discovered",
     "drift_objective": "objectives.drift.frame",
@@ -189,7 +204,7 @@ _MODULE_OF = {
     "lpo": "objectives.drift.lpo",
     "make_chunk": "runs.chunk",
     "make_evaluation": "runs.evaluation",
-    "make_network": "networks.actor_critic",
+    "make_network": "networks.table",
     "n_step_returns": "experience.returns",
     "over_runs": "runs.axes",
     "place": "runs.axes",

@@ -15,7 +15,7 @@ from rooms import ORDER, plan
 from jaxrl_evolve.command.commands import find_command, overview
 from jaxrl_evolve.learners.dqn import DQNConfig, DQNHyperparameters
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters
-from jaxrl_evolve.networks.actor_critic import NetworkConfig
+from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.storage.sinks import read_jsonl
 
 ROOT = Path(__file__).parent.parent
@@ -102,7 +102,8 @@ def test_the_extension_page_shows_the_files_of_the_package():
     files = {name: (PACKAGE / name).read_text() for name, _ in shown}
     assert dict(shown) == files
     modules = {
-        f"src/corridor_rl/{name}.py" for name in ("env", "objective", "learner", "replaying", "curriculum")
+        f"src/corridor_rl/{name}.py"
+        for name in ("env", "objective", "network", "learner", "replaying", "curriculum")
     }
     assert set(files) == {"pyproject.toml", *modules}
     assert len(files["src/corridor_rl/objective.py"].splitlines()) <= 60

@@ -89,6 +89,25 @@ def test_its_learner_with_a_store_learns_and_resumes(jaxrl, tmp_path):
     assert result_of(done, tmp_path / "run")["eval_return"] == result["eval_return"]
 
 
+def test_its_network_trains_ppo_and_goes_on_after_a_break(jaxrl, tmp_path):
+    run = tmp_path / "run"
+    where = ["--env", "corridor/Corridor-v0", "--out", run, "--learner.network.kind", "residual-mlp"]
+    more = ["--num-envs", "16", "--steps", 16 * 128 * 12, "--learner.network.hidden", "16", "16"]
+    size = ["--hp.learning-rate", "1e-2", "--rows", "4", "--checkpoints", "2", "--quiet", "--cache", "off"]
+    done = jaxrl("jaxrl_evolve", "train", "ppo", *where, *more, *size, *EVALUATION)
+    result = result_of(done, run)
+    assert json.loads((run / "config.json").read_text())["learner"]["network"]["kind"] == "residual-mlp"
+    assert min(result["eval_return"]) > 0.3
+    newest = max((run / "checkpoints").glob("step_*")) / "manifest.json"
+    assert "LayerNorm_0" in newest.read_text()  # its parameters, not those of the library's network
+    rows = (run / "metrics.jsonl").read_text().splitlines()
+    done = jaxrl("jaxrl_evolve", "resume", run, "--step", "6", "--quiet")
+    assert result_of(done, run)["eval_return"] == result["eval_return"]
+    again = (run / "metrics.jsonl").read_text().splitlines()
+    numbers = lambda lines: [json.loads(line)["loss"] for line in lines]
+    assert numbers(again) == numbers(rows) and again[-1] != rows[-1]  # made anew: other seconds
+
+
 def test_its_curriculum_chooses_the_tasks(jaxrl, tmp_path):
     where = ["--env", "corridor/Corridor-v0", "--env-options", "length", "16", "--out", tmp_path / "run"]
     how = ["--curriculum", "corridor-lengths", "--curriculum-options", "arms", "2", "--num-envs", "16"]
@@ -109,3 +128,9 @@ def test_what_it_cannot_do_is_said_in_one_sentence(jaxrl, tmp_path):
         "jaxrl-evolve: objective is 'quadratic-penalty'; REINFORCE has a loss of its own\n"
     )
     assert not (tmp_path / "run").exists()
+    where = ["--env", "corridor/Corridor-v0", "--out", tmp_path / "run", "--objective", "ta-lpg"]
+    done = jaxrl("jaxrl_evolve", "train", "lpg", *where, "--learner.network.kind", "residual-mlp", *SIZE)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "jaxrl-evolve: predictions is 8, but residual-mlp makes none; the actor-critic does\n"
+    )

@@ -1,13 +1,34 @@
-"""What an algorithm brings to be asked for by name."""
+"""What an algorithm is to the command and to configurations."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jaxrl_envs.contract import Env
 from jaxrl_evolve.learners.learner import Learner
+from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
 from jaxrl_evolve.objectives import Objective
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """Settings of a training run that depend on the environment.
+
+    Attributes:
+        num_envs: parallel environments of one run.
+        rollout_length: steps per environment and update.
+        resets: reset policy by name, see `jaxrl_envs.vector.resets_from_name`.
+        config: the algorithm's static settings.
+        hp: its hyperparameters.
+    """
+
+    num_envs: int = 4
+    rollout_length: int = 128
+    resets: str = "full"
+    config: Any = dataclasses.field(default_factory=PPOConfig)
+    hp: Any = dataclasses.field(default_factory=PPOHyperparameters)
 
 
 class Algorithm(NamedTuple):

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import fnmatch
 
-from jaxrl_evolve.algorithms.algorithm import Algorithm
-from jaxrl_evolve.algorithms.presets import Preset
+from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
 from jaxrl_evolve.learners.dqn import DQNConfig, DQNHyperparameters, dqn
-from jaxrl_evolve.networks.actor_critic import NetworkConfig
+from jaxrl_evolve.networks.network import NetworkConfig
 
 _CLASSIC = Preset(
     16,

@@ -6,74 +6,19 @@ import os
 from collections.abc import Callable
 from importlib.resources.abc import Traversable
 
-from jaxrl_envs.contract import Env
+from jaxrl_evolve.algorithms.a2c import A2C
 from jaxrl_evolve.algorithms.algorithm import Algorithm
+from jaxrl_evolve.algorithms.disco import DISCO
 from jaxrl_evolve.algorithms.dqn import DQN
-from jaxrl_evolve.algorithms.presets import a2c_preset, disco_preset, lpg_preset, ppo_preset
-from jaxrl_evolve.learners.disco import DiscoAgentConfig, DiscoHyperparameters, disco_agent
-from jaxrl_evolve.learners.learner import Learner
-from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, ppo
+from jaxrl_evolve.algorithms.lpg import LPG
+from jaxrl_evolve.algorithms.ppo import PPO
 from jaxrl_evolve.objectives import Objective, a2c, disco, dpo, lpg, lpo, ppo_clip, stored
 from jaxrl_evolve.objectives.disco import TA_DISCO
 from jaxrl_evolve.objectives.drift.lpo import TA_LPO
 from jaxrl_evolve.objectives.lpg import TA_LPG
 from jaxrl_evolve.settings import plugins
 
-
-def _make_a2c(
-    env: Env,
-    num_envs: int,
-    rollout_length: int,
-    config: PPOConfig,
-    hp: PPOHyperparameters,
-    objective: Objective | None,
-) -> Learner:
-    if config.epochs * config.minibatches != 1:
-        raise ValueError(
-            f"epochs is {config.epochs} and minibatches {config.minibatches}; A2C makes one pass over one "
-            "batch, so both must be 1"
-        )
-    learner = ppo(env, num_envs, rollout_length, config, hp, objective or a2c(config.normalise_advantage))
-    return learner._replace(name="a2c")
-
-
-def _make_lpg(
-    env: Env,
-    num_envs: int,
-    rollout_length: int,
-    config: PPOConfig,
-    hp: PPOHyperparameters,
-    objective: Objective | None,
-) -> Learner:
-    if objective is None or objective.targets is None:
-        named = "none" if objective is None else repr(objective.name)
-        raise ValueError(
-            f"objective is {named}; the lpg agent needs one that gives targets, such as lpg or ta-lpg: a name, a "
-            "stored objective, or the run folder of its meta-training"
-        )
-    learner = ppo(env, num_envs, rollout_length, config, hp, objective)
-    return learner._replace(name="lpg")
-
-
-BUILTIN_ALGORITHMS = {
-    "ppo": Algorithm(
-        ppo, PPOConfig, PPOHyperparameters, ppo_preset, "proximal policy optimisation (Schulman et al. 2017)"
-    ),
-    "lpg": Algorithm(
-        _make_lpg, PPOConfig, PPOHyperparameters, lpg_preset, "an agent for LPG objectives (Oh et al. 2020)"
-    ),
-    "a2c": Algorithm(
-        _make_a2c, PPOConfig, PPOHyperparameters, a2c_preset, "advantage actor-critic (Mnih et al. 2016)"
-    ),
-    "disco": Algorithm(
-        disco_agent,
-        DiscoAgentConfig,
-        DiscoHyperparameters,
-        disco_preset,
-        "an agent for Disco's update rules (Oh et al. 2025)",
-    ),
-    "dqn": DQN,
-}
+BUILTIN_ALGORITHMS: dict[str, Algorithm] = {"ppo": PPO, "a2c": A2C, "lpg": LPG, "disco": DISCO, "dqn": DQN}
 
 BUILTIN_OBJECTIVES: dict[str, Callable[[], Objective]] = {
     "ppo-clip": ppo_clip,

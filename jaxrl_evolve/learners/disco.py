@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,16 +19,18 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
 from jaxrl_envs.contract import Env
-from jaxrl_envs.spaces import Discrete
+from jaxrl_envs.spaces import Discrete, Space
 from jaxrl_evolve.clock import Clock, linear_schedule
 from jaxrl_evolve.learners.disco_network import DiscoNetwork
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
-from jaxrl_evolve.learners.ppo import Scalar
-from jaxrl_evolve.networks.actor_critic import NetworkConfig, check_encoder
 from jaxrl_evolve.networks.distributions import Categorical
+from jaxrl_evolve.networks.layers import check_encoder
+from jaxrl_evolve.networks.network import NetworkConfig, no_memory
 from jaxrl_evolve.objectives.disco import AgentOutputs, DiscoBatch, DiscoRule, RuleState
 from jaxrl_evolve.objectives.objective import Objective
+from jaxrl_evolve.settings.checks import AtLeast, Between, check
+from jaxrl_evolve.settings.scalar import Scalar
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 
 
@@ -35,29 +38,29 @@ from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 class DiscoHyperparameters:
     """What a sweep can vary without compiling anew: traced float32 scalars, by default as published."""
 
-    learning_rate: Scalar = 3e-4
+    learning_rate: Annotated[Scalar, AtLeast(0.0)] = 3e-4
     """Step size of Adam."""
-    learning_rate_end: Scalar = 1.0
+    learning_rate_end: Annotated[Scalar, AtLeast(0.0)] = 1.0
     """Fraction of the learning rate left at the horizon, reached in a straight line."""
-    gamma: Scalar = 0.997
+    gamma: Annotated[Scalar, Between(0.0, 1.0)] = 0.997
     """Discount factor; rules expect the one they were meta-trained with."""
-    retrace_lambda: Scalar = 0.95
+    retrace_lambda: Annotated[Scalar, Between(0.0, 1.0)] = 0.95
     """Trace parameter of the targets of action values."""
-    policy_coef: Scalar = 1.0
+    policy_coef: Annotated[Scalar, AtLeast(0.0)] = 1.0
     """Weight of the policy's distance to its target."""
-    prediction_coef: Scalar = 1.0
+    prediction_coef: Annotated[Scalar, AtLeast(0.0)] = 1.0
     """Weight of that of ``y``, the prediction of observations."""
-    action_prediction_coef: Scalar = 1.0
+    action_prediction_coef: Annotated[Scalar, AtLeast(0.0)] = 1.0
     """Weight of that of ``z``, the prediction of actions."""
-    next_policy_coef: Scalar = 1.0
+    next_policy_coef: Annotated[Scalar, AtLeast(0.0)] = 1.0
     """Weight of that of the predicted next policy."""
-    value_coef: Scalar = 0.2
+    value_coef: Annotated[Scalar, AtLeast(0.0)] = 0.2
     """Weight of the loss of action values."""
-    target_decay: Scalar = 0.9
+    target_decay: Annotated[Scalar, Between(0.0, 1.0)] = 0.9
     """What the target network keeps of itself at an update; the rest is the agent's network."""
-    max_update: Scalar = 1.0
+    max_update: Annotated[Scalar, AtLeast(0.0, infinite=True)] = 1.0
     """Largest change of any parameter in one step, in learning rates."""
-    adam_eps: Scalar = 1e-8
+    adam_eps: Annotated[Scalar, AtLeast(0.0)] = 1e-8
     """Adam's denominator offset."""
 
 
@@ -65,11 +68,11 @@ class DiscoHyperparameters:
 class DiscoAgentConfig:
     """Static settings of agents that learn by a Disco rule: a change compiles anew."""
 
-    epochs: int = 1
+    epochs: Annotated[int, AtLeast(1)] = 1
     """Updates from each rollout; in each the rule reads it anew, as off-policy data from the second on."""
-    model: int = 128
+    model: Annotated[int, AtLeast(1)] = 128
     """Units of the LSTM that makes a step for each action."""
-    head: int = 128
+    head: Annotated[int, AtLeast(1)] = 128
     """Hidden units of the read-outs for each action."""
     network: NetworkConfig = dataclasses.field(
         default_factory=lambda: NetworkConfig(hidden=(512, 512), activation="relu")
@@ -77,11 +80,13 @@ class DiscoAgentConfig:
     """Shape of the torso: encoder, widths, nonlinearity."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "model", "head"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.network.memory != "none":
             raise ValueError(f"network.memory is {self.network.memory!r}; disco agents have none")
+        if self.network.kind != "actor-critic":
+            raise ValueError(
+                f"network.kind is {self.network.kind!r}; disco agents have a network of their own, so it must be "
+                "'actor-critic'"
+            )
         if self.network.encoder == "tabular":
             raise ValueError(
                 "network.encoder is 'tabular'; disco agents have no tables: 'flat' reads discrete observations"
@@ -105,6 +110,22 @@ class DiscoState:
     rule: RuleState
 
 
+class _Parts(NamedTuple):
+    """What the functions of one agent read, all static.
+
+    Attributes:
+        config: static settings.
+        observation_space: of one observation.
+        network: the agent's.
+        rule: what it learns by.
+    """
+
+    config: DiscoAgentConfig
+    observation_space: Space
+    network: DiscoNetwork
+    rule: DiscoRule
+
+
 def disco_agent(
     env: Env,
     num_envs: int,
@@ -124,23 +145,38 @@ def disco_agent(
         objective: one with a rule, of `jaxrl_evolve.objectives.disco.disco`.
 
     Raises:
-        ValueError: the objective has no such rule, actions are not discrete, or the network can't read the
-            observations.
+        ValueError: a setting is not allowed, the objective has no such rule, actions are not discrete, or the
+            network can't read the observations.
     """
     del num_envs, rollout_length  # the rule serves rollouts of any shape
     config = DiscoAgentConfig() if config is None else config
     hp = DiscoHyperparameters() if hp is None else hp
+    check(config, "config")
+    check(hp, "hp")
     if objective is None or not isinstance(objective.rule, DiscoRule):
         named = "none" if objective is None else repr(objective.name)
         raise ValueError(
             f"objective is {named}; disco agents need an update rule, such as disco or ta-disco: a name, a stored "
             "objective, or the run folder of its meta-training"
         )
+    parts = _Parts(config, env.observation_space, _network(env, config, objective.rule), objective.rule)
+    return Learner(
+        name="disco",
+        init=partial(_init, parts),
+        actor=_actor,
+        act=partial(_act, parts),
+        update=partial(_update, parts),
+        initial_memory=no_memory,
+        init_objective=objective.init,
+        default_hp=hp,
+    )
+
+
+def _network(env: Env, config: DiscoAgentConfig, rule: DiscoRule) -> DiscoNetwork:
     if not isinstance(env.action_space, Discrete):
         raise ValueError(f"action_space is {env.action_space}; disco agents take Discrete actions only")
     check_encoder(config.network, env.observation_space)
-    rule = objective.rule
-    network = DiscoNetwork(
+    return DiscoNetwork(
         config.network,
         env.observation_space,
         env.action_space.n,
@@ -150,59 +186,79 @@ def disco_agent(
         config.head,
     )
 
-    def init(key: Array, hp: DiscoHyperparameters) -> DiscoState:
-        del hp
-        space = env.observation_space
-        params = network.init(key, jnp.zeros((1, *space.shape), space.dtype))
-        optimiser = init_optimiser("adam", ravel_pytree(params)[0])
-        # Another array of the same numbers: the state is donated, and no buffer can be twice.
-        return DiscoState(params, jax.tree.map(jnp.copy, params), optimiser, rule.init_state())
 
-    def actor(state: DiscoState) -> Any:
-        return state.params
+def _init(parts: _Parts, key: Array, hp: DiscoHyperparameters) -> DiscoState:
+    del hp
+    space = parts.observation_space
+    params = parts.network.init(key, jnp.zeros((1, *space.shape), space.dtype))
+    optimiser = init_optimiser("adam", ravel_pytree(params)[0])
+    # Another array of the same numbers: the state is donated, and no buffer can be twice.
+    return DiscoState(params, jax.tree.map(jnp.copy, params), optimiser, parts.rule.init_state())
 
-    def act(
-        actor: Any, obs: Any, first: Array, memory: Any, key: Array, mode: Mode = "explore"
-    ) -> tuple[Array, Any, PolicyOutput]:
-        del first
-        logits: Any = network.apply(actor, obs, method=DiscoNetwork.policy)
-        distribution = Categorical(logits)
-        action = distribution.mode() if mode == "greedy" else distribution.sample(key)
-        return action, memory, PolicyOutput(distribution.log_prob(action), None, distribution, memory)
 
-    def outputs(params: Any, obs: Array) -> AgentOutputs:
-        """Of ``[T, N, ...]``."""
-        batch = obs.shape[:2]
-        said = network.apply(params, obs.reshape((-1, *obs.shape[2:])))
-        return jax.tree.map(lambda x: x.reshape((*batch, *x.shape[1:])), said)
+def _actor(state: DiscoState) -> Any:
+    return state.params
 
-    def update(
-        key: Array, state: DiscoState, trajectory: Trajectory, hp: Any, eta: Any, clock: Clock
-    ) -> tuple[DiscoState, dict[str, Array]]:
-        del key
-        t = trajectory
-        learning_rate = linear_schedule(clock, hp.learning_rate, hp.learning_rate_end)
 
-        def step(state: DiscoState, epoch: Array) -> tuple[DiscoState, dict[str, Array]]:
-            now, pull = jax.vjp(lambda params: outputs(params, t.obs), state.params)
-            slow = (outputs(state.target, t.obs), outputs(state.target, t.next_obs))
-            batch = DiscoBatch(t, now, outputs(state.params, t.next_obs), *slow)
-            targets, remembered, said = rule.targets(eta, state.rule, batch, hp, replace(clock, epoch=epoch))
-            (loss, metrics), direction = jax.value_and_grad(rule.loss, has_aux=True)(now, targets, batch, hp)
-            flat, unravel = ravel_pytree(pull(direction)[0])
-            move, size, optimiser = clipped_step(
-                "adam", state.optimiser, flat, learning_rate, None, hp.adam_eps
-            )
-            largest = hp.max_update * learning_rate
-            params = jax.tree.map(jnp.add, state.params, unravel(jnp.clip(move, -largest, largest)))
-            mixed = lambda old, new: hp.target_decay * old + (1.0 - hp.target_decay) * new
-            target = jax.tree.map(mixed, state.target, state.params)
-            metrics = {"loss": loss, "grad_norm": size, **metrics, **said}
-            return DiscoState(params, target, optimiser, remembered), metrics
+def _act(
+    parts: _Parts, actor: Any, obs: Any, first: Array, memory: Any, key: Array, mode: Mode = "explore"
+) -> tuple[Array, Any, PolicyOutput]:
+    del first
+    logits: Any = parts.network.apply(actor, obs, method=DiscoNetwork.policy)
+    distribution = Categorical(logits)
+    action = distribution.mode() if mode == "greedy" else distribution.sample(key)
+    return action, memory, PolicyOutput(distribution.log_prob(action), None, distribution, memory)
 
-        epochs = jnp.arange(config.epochs, dtype=jnp.float32) / config.epochs
-        state, history = jax.lax.scan(step, state, epochs)
-        metrics = {name: values.mean() for name, values in history.items()}
-        return state, {**metrics, "learning_rate": jnp.asarray(learning_rate, jnp.float32)}
 
-    return Learner("disco", init, actor, act, update, lambda num_envs: (), objective.init, hp)
+def _update(
+    parts: _Parts,
+    key: Array,
+    state: DiscoState,
+    trajectory: Trajectory,
+    hp: DiscoHyperparameters,
+    eta: Any,
+    clock: Clock,
+) -> tuple[DiscoState, dict[str, Array]]:
+    del key
+    learning_rate = linear_schedule(clock, hp.learning_rate, hp.learning_rate_end)
+
+    def step(state: DiscoState, epoch: Array) -> tuple[DiscoState, dict[str, Array]]:
+        return _step(parts, state, trajectory, hp, learning_rate, eta, replace(clock, epoch=epoch))
+
+    epochs = jnp.arange(parts.config.epochs, dtype=jnp.float32) / parts.config.epochs
+    state, history = jax.lax.scan(step, state, epochs)
+    metrics = {name: values.mean() for name, values in history.items()}
+    return state, {**metrics, "learning_rate": jnp.asarray(learning_rate, jnp.float32)}
+
+
+def _step(
+    parts: _Parts,
+    state: DiscoState,
+    trajectory: Trajectory,
+    hp: DiscoHyperparameters,
+    learning_rate: Array,
+    eta: Any,
+    clock: Clock,
+) -> tuple[DiscoState, dict[str, Array]]:
+    """One gradient step to where the rule says that policy and predictions should have been."""
+    rule, t = parts.rule, trajectory
+    now, pull = jax.vjp(lambda params: _outputs(parts, params, t.obs), state.params)
+    slow = (_outputs(parts, state.target, t.obs), _outputs(parts, state.target, t.next_obs))
+    batch = DiscoBatch(t, now, _outputs(parts, state.params, t.next_obs), *slow)
+    targets, remembered, said = rule.targets(eta, state.rule, batch, hp, clock)
+    (loss, metrics), direction = jax.value_and_grad(rule.loss, has_aux=True)(now, targets, batch, hp)
+    flat, unravel = ravel_pytree(pull(direction)[0])
+    move, size, optimiser = clipped_step("adam", state.optimiser, flat, learning_rate, None, hp.adam_eps)
+    largest = hp.max_update * learning_rate
+    params = jax.tree.map(jnp.add, state.params, unravel(jnp.clip(move, -largest, largest)))
+    mixed = lambda old, new: hp.target_decay * old + (1.0 - hp.target_decay) * new
+    target = jax.tree.map(mixed, state.target, state.params)
+    metrics = {"loss": loss, "grad_norm": size, **metrics, **said}
+    return DiscoState(params, target, optimiser, remembered), metrics
+
+
+def _outputs(parts: _Parts, params: Any, obs: Array) -> AgentOutputs:
+    """Of ``[T, N, ...]``."""
+    batch = obs.shape[:2]
+    said = parts.network.apply(params, obs.reshape((-1, *obs.shape[2:])))
+    return jax.tree.map(lambda x: x.reshape((*batch, *x.shape[1:])), said)

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxrl_envs.spaces import Space
-from jaxrl_evolve.networks.actor_critic import ACTIVATIONS, NetworkConfig
 from jaxrl_evolve.networks.layers import Encoder
+from jaxrl_evolve.networks.network import NetworkConfig
+from jaxrl_evolve.networks.towers import ACTIVATIONS
 from jaxrl_evolve.objectives.disco.inputs import AgentOutputs
 from jaxrl_evolve.objectives.disco.network import lstm_step
 

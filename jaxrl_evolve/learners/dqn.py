@@ -24,10 +24,11 @@ from jaxrl_evolve.clock import Clock, linear_schedule
 from jaxrl_evolve.experience.replay import Replay, Transitions, add, init_replay, sample
 from jaxrl_evolve.learners.learner import Learner, Mode, Store
 from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
-from jaxrl_evolve.learners.ppo import Scalar
 from jaxrl_evolve.networks.action_values import ActionValues
-from jaxrl_evolve.networks.actor_critic import NetworkConfig, check_encoder
+from jaxrl_evolve.networks.layers import check_encoder
+from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.objectives.objective import Objective, no_parameters
+from jaxrl_evolve.settings.scalar import Scalar
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 
 

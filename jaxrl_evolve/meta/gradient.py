@@ -30,7 +30,7 @@ from jaxrl_evolve.meta.gradient_config import GradientConfig
 from jaxrl_evolve.meta.groove import Task, curation, drawn_or_new, record
 from jaxrl_evolve.meta.horizons import sample_horizons
 from jaxrl_evolve.meta.lifetimes import PAIRS
-from jaxrl_evolve.networks.actor_critic import make_network
+from jaxrl_evolve.networks.table import make_network
 from jaxrl_evolve.objectives.actor_critic import normalised
 from jaxrl_evolve.runs.chunk import TrainState, make_chunk, make_update
 from jaxrl_evolve.runs.rollout import rollout

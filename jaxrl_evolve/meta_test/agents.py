@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 
 from jaxrl_envs.contract import Env
 from jaxrl_envs.vector import VectorEnv, resets_from_name, vectorize
-from jaxrl_evolve.algorithms.presets import Preset, lpg_preset
+from jaxrl_evolve.algorithms.algorithm import Preset
+from jaxrl_evolve.algorithms.lpg import lpg_preset
 from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.meta_test.arms import Arm
 from jaxrl_evolve.meta_test.config import MetaTestConfig
-from jaxrl_evolve.networks.actor_critic import NetworkConfig
+from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.settings.fields import parse_field, replace_fields
 from jaxrl_evolve.settings.names import suggestion
 

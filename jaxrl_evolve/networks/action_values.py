@@ -9,9 +9,10 @@ import flax.linen as nn
 from jaxtyping import Array, Float
 
 from jaxrl_envs.spaces import Space
-from jaxrl_evolve.networks.actor_critic import ACTIVATIONS, NetworkConfig
 from jaxrl_evolve.networks.layers import Encoder
+from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.networks.orthogonal import orthogonal
+from jaxrl_evolve.networks.towers import ACTIVATIONS
 
 
 class ActionValues(nn.Module):

@@ -14,6 +14,7 @@ from jaxtyping import Array
 
 from jaxrl_envs.fusion import computed_once
 from jaxrl_envs.spaces import Discrete, Space
+from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.networks.orthogonal import orthogonal
 
 
@@ -121,3 +122,20 @@ class Encoder(nn.Module):
             )(x)
             x = nn.relu(x)
         return x.reshape((x.shape[0], -1))
+
+
+def check_encoder(config: NetworkConfig, space: Space) -> None:
+    """Refuse observations that the encoder can't read.
+
+    Raises:
+        ValueError: with the shape that it needs.
+    """
+    if config.encoder == "flat":
+        return
+    shape = space.shape
+    smallest = {"minatar": 3, "atari": 36}[config.encoder]
+    if len(shape) != 3 or min(shape[:2]) < smallest:
+        raise ValueError(
+            f"encoder is {config.encoder!r} but observations have shape {shape}; it needs [height, width, "
+            f"channels] of at least {smallest}x{smallest} (use 'flat')"
+        )

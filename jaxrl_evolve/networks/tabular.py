@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxrl_envs.spaces import Box, Discrete, Space
-from jaxrl_evolve.networks.actor_critic import Network
 from jaxrl_evolve.networks.distributions import Categorical
+from jaxrl_evolve.networks.network import Network
 
 
 def make_table(observation_space: Space, action_space: Space, predictions: int = 0) -> Network:
@@ -68,4 +68,4 @@ def make_table(observation_space: Space, action_space: Space, predictions: int =
         del memory
         return params["prediction"][obs]
 
-    return Network(init, actor, policy, policy_and_value, unroll, value, predict, lambda _: (), False)
+    return Network(init, actor, policy, policy_and_value, unroll, value, predict)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from jaxrl_evolve.settings.checks import endless_fields
 from jaxrl_evolve.settings.names import suggestion
+
+UNWRITTEN_BY_DEFAULT = {"unwritten_by_default": True}
+"""Metadata of a field that a later version added: at its default JSON leaves it out, as earlier versions wrote it,
+so that their runs go on.
+"""
 
 
 def known_field(name: str, allowed: Iterable[str], where: str) -> None:
@@ -36,8 +43,17 @@ def update(instance: Any, changes: Mapping[str, Any], where: str) -> Any:
     return dataclasses.replace(instance, **values)
 
 
+def written_fields(instance: Any) -> list[dataclasses.Field[Any]]:
+    """The fields of a dataclass instance that JSON has: all but those that say nothing (`UNWRITTEN_BY_DEFAULT`)."""
+    unwritten = lambda field: (
+        UNWRITTEN_BY_DEFAULT.items() <= field.metadata.items()
+        and getattr(instance, field.name) == field.default
+    )
+    return [field for field in dataclasses.fields(instance) if not unwritten(field)]
+
+
 def from_fields(cls: Any, data: Any, where: str, types: Mapping[str, Any] | None = None) -> Any:
-    """A dataclass from JSON data; lists become tuples.
+    """A dataclass from JSON data; lists become tuples, and null is infinity where a bound allows it.
 
     Args:
         cls: the dataclass.
@@ -51,6 +67,7 @@ def from_fields(cls: Any, data: Any, where: str, types: Mapping[str, Any] | None
     if not isinstance(data, Mapping):
         raise ValueError(f"{where} is {data!r}; it must be an object of fields")
     types = typing.get_type_hints(cls) | dict(types or {})
+    endless = endless_fields(cls)
     values = {}
     for name, value in data.items():
         known_field(name, types, where)
@@ -58,6 +75,8 @@ def from_fields(cls: Any, data: Any, where: str, types: Mapping[str, Any] | None
         nested = [kind for kind in choices if dataclasses.is_dataclass(kind)]
         if nested and not (value is None and type(None) in choices):
             value = from_fields(nested[0], value, f"{where}.{name}")
+        elif value is None and name in endless:
+            value = math.inf
         values[name] = tuples(value)
     try:
         return cls(**values)

@@ -1,4 +1,4 @@
-"""Names that other distributions add: algorithms and objectives found by entry point."""
+"""Names that other distributions add: algorithms, objectives, curricula and networks found by entry point."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import Any
 from jaxrl_evolve.settings.names import suggestion
 
 ALGORITHMS = "jaxrl_evolve.algorithms"
-"""Entry-point group whose objects are `jaxrl_evolve.algorithms.Algorithm`."""
+"""Entry-point group whose objects are `jaxrl_evolve.Algorithm`."""
 OBJECTIVES = "jaxrl_evolve.objectives"
 """Entry-point group whose objects are functions ``() -> Objective``."""
 CURRICULA = "jaxrl_evolve.curricula"
 """Entry-point group whose objects are functions ``(env, num_envs, **options) -> Curriculum``."""
+NETWORKS = "jaxrl_evolve.networks"
+"""Entry-point group whose objects are `jaxrl_evolve.networks.network.MakeNetwork`."""
 
-_WHAT = {ALGORITHMS: "algorithm", OBJECTIVES: "objective", CURRICULA: "curriculum"}
+_WHAT = {NETWORKS: "network.kind", ALGORITHMS: "algorithm", OBJECTIVES: "objective", CURRICULA: "curriculum"}
 
 
 def names(group: str, builtin: Mapping[str, Any]) -> list[str]:

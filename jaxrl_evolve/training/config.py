@@ -9,6 +9,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import tyro
 
 from jaxrl_evolve.algorithms.table import find_algorithm
+from jaxrl_evolve.settings.checks import check, whole
 from jaxrl_evolve.settings.nested import from_fields, known_field, update
 
 C = TypeVar("C")
@@ -94,23 +95,13 @@ class TrainConfig(Generic[C, H]):
     """Destinations of metrics."""
 
     def __post_init__(self) -> None:
-        at_least_one = ("steps", "num_envs", "rollout_length", "seeds", "rows", "checkpoints", "keep")
-        for name in at_least_one:
-            _whole(name, getattr(self, name), 1)
-        _whole("group", self.group, 0)
-        _whole("seed", self.seed, 0)
+        check(self)
+        for name in ("steps", "num_envs", "rollout_length", "seeds", "rows", "checkpoints", "keep"):
+            whole(name, getattr(self, name), 1)
+        for name in ("group", "seed"):
+            whole(name, getattr(self, name), 0)
         for name in ("times", "episodes", "final_episodes", "max_steps"):
-            _whole(f"evaluation.{name}", getattr(self.evaluation, name), 1)
-        for field in dataclasses.fields(self.hp):  # type: ignore[arg-type]
-            value = getattr(self.hp, field.name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
-                raise ValueError(f"hp.{field.name} is {value!r}; it must be a number")
-        for name in ("learning_rate", "max_grad_norm", "adam_eps", "clip"):
-            if getattr(self.hp, name, 1.0) < 0:
-                raise ValueError(f"hp.{name} is {getattr(self.hp, name)}; it must not be negative")
-        for name in ("gamma", "gae_lambda", "retrace_lambda", "target_decay"):
-            if not 0.0 <= getattr(self.hp, name, 0.5) <= 1.0:
-                raise ValueError(f"hp.{name} is {getattr(self.hp, name)}; it must lie between 0 and 1")
+            whole(f"evaluation.{name}", getattr(self.evaluation, name), 1)
 
     @classmethod
     def preset(cls, algorithm: str, env: str, **changes: Any) -> TrainConfig[Any, Any]:
@@ -158,13 +149,6 @@ class TrainConfig(Generic[C, H]):
     def env_steps(self) -> int:
         """Environment steps per seed that the run really makes."""
         return self.updates * self.steps_per_update
-
-
-def _whole(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{name} is {value!r}; it must be a whole number")
-    if value < least:
-        raise ValueError(f"{name} is {value}; it must be at least {least}")
 
 
 def from_json(data: Mapping[str, Any]) -> TrainConfig[Any, Any]:

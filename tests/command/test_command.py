@@ -196,7 +196,10 @@ WRONG = {
         "minibatches is 3; it must divide .* = 64",
     ),
     "groups": (train_words(OUT, seeds=4, group=3), "group is 3; it must divide the number of runs, 4"),
-    "out of range": (train_words(OUT, **{"hp.gamma": 1.5}), "hp.gamma is 1.5; it must lie between 0 and 1"),
+    "out of range": (
+        train_words(OUT, **{"hp.gamma": 1.5}),
+        "hp.gamma is 1.5; it must be a number between 0 and 1",
+    ),
     "resets": (train_words(OUT, resets="half"), "resets is 'half'; allowed are"),
     "objective": (train_words(OUT, objective="ppo-clop"), "objective is 'ppo-clop'.*did you mean ppo-clip"),
     "env option": (

@@ -19,7 +19,7 @@ from jaxrl_evolve import RunAxis, TrainConfig, make_chunk, over_runs, random
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.experience.replay import Transitions, sample
 from jaxrl_evolve.learners.dqn import DQNConfig, DQNHyperparameters, dqn, epsilon_at, td_targets
-from jaxrl_evolve.networks.actor_critic import NetworkConfig
+from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.training.experiment import traced
 from jaxrl_evolve.training.train import train
 

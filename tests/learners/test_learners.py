@@ -17,7 +17,8 @@ from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.experience.normalisation import RunningMoments
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, ppo
-from jaxrl_evolve.networks.actor_critic import NetworkConfig, make_network
+from jaxrl_evolve.networks.network import NetworkConfig
+from jaxrl_evolve.networks.table import make_network
 from jaxrl_evolve.objectives import Objective
 from jaxrl_evolve.objectives.objective import no_parameters
 from jaxrl_evolve.runs.axes import RunAxis, over_runs

@@ -16,7 +16,7 @@ from jaxrl_evolve import random
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, ppo
 from jaxrl_evolve.meta.evolution import member
 from jaxrl_evolve.meta.lifetimes import PAIRS, FitnessConfig, live_pairs, make_lifetime
-from jaxrl_evolve.networks.actor_critic import NetworkConfig
+from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.objectives.lpg import LPGConfig, lpg
 from jaxrl_evolve.runs.axes import device_mesh
 from jaxrl_evolve.runs.chunk import make_chunk

@@ -18,7 +18,7 @@ from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, ppo
 from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta.experiment import build_meta
 from jaxrl_evolve.meta.gradient import gradient_programs
-from jaxrl_evolve.networks.actor_critic import NetworkConfig
+from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.objectives.lpg import LPGConfig, init_parameters, lpg
 from jaxrl_evolve.objectives.time_features import HorizonRange, TimeFeatures
 from jaxrl_evolve.runs.chunk import make_chunk, make_update

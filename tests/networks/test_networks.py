@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from jaxrl_envs import Box, Discrete
-from jaxrl_evolve.networks.actor_critic import NetworkConfig, make_network
 from jaxrl_evolve.networks.distributions import Categorical, Normal, TanhNormal
+from jaxrl_evolve.networks.network import NetworkConfig
+from jaxrl_evolve.networks.table import make_network
 
 VECTOR = Box(-1.0, 1.0, (5,))
 BOARD = Box(0.0, 1.0, (10, 10, 4))

@@ -9,7 +9,8 @@ import pytest
 
 from jaxrl_envs.spaces import Box, Discrete
 from jaxrl_evolve.learners.ppo import PPOConfig
-from jaxrl_evolve.networks.actor_critic import NetworkConfig, make_network
+from jaxrl_evolve.networks.network import NetworkConfig
+from jaxrl_evolve.networks.table import make_network
 
 STATES, ACTIONS, CLASSES = 7, 3, 4
 TABULAR = NetworkConfig(encoder="tabular")

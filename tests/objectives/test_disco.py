@@ -22,8 +22,8 @@ from jaxrl_evolve.learners.disco import DiscoAgentConfig, DiscoHyperparameters, 
 from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
 from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.meta import MetaTrainConfig, meta_train
-from jaxrl_evolve.networks.actor_critic import NetworkConfig
 from jaxrl_evolve.networks.distributions import Categorical
+from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.objectives import HorizonRange, TimeFeatures, load_objective, lpg
 from jaxrl_evolve.objectives.disco import (
     AgentOutputs,
@@ -604,6 +604,12 @@ def test_what_does_not_fit_is_refused():
         disco(SMALL).loss((), None, None, None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="network.memory is 'gru'; disco agents have none"):
         DiscoAgentConfig(network=NetworkConfig(memory="gru"))
+    with pytest.raises(ValueError, match="network.kind is 'mine'; disco agents have a network of their own"):
+        DiscoAgentConfig(network=NetworkConfig(kind="mine"))
+    with pytest.raises(ValueError, match="config.head is 0; it must be a whole number of at least 1"):
+        disco_agent(env, 4, 4, DiscoAgentConfig(head=0), objective=disco(SMALL))
+    with pytest.raises(ValueError, match="hp.target_decay is 1.5; it must be a number between 0 and 1"):
+        disco_agent(env, 4, 4, hp=DiscoHyperparameters(target_decay=1.5), objective=disco(SMALL))
     with pytest.raises(ValueError, match="network.encoder is 'tabular'; disco agents have no tables"):
         DiscoAgentConfig(network=NetworkConfig(encoder="tabular"))
     with pytest.raises(ValueError, match="encoder is 'minatar' but observations have shape"):

@@ -15,8 +15,8 @@ from jaxrl_envs import make
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, ppo
-from jaxrl_evolve.networks.actor_critic import NetworkConfig
 from jaxrl_evolve.networks.distributions import Categorical
+from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.objectives import (
     DPOConfig,
     HorizonRange,

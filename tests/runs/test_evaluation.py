@@ -12,7 +12,7 @@ import pytest
 
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.learners.ppo import PPOConfig, ppo
-from jaxrl_evolve.networks.actor_critic import NetworkConfig
+from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.runs.evaluation import make_evaluation
 from jaxrl_evolve.trajectory import PolicyOutput
 

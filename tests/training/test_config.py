@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from jaxrl_evolve.algorithms.presets import PPO_PRESETS
+from jaxrl_evolve.algorithms.ppo import PPO_PRESETS
 from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS
 from jaxrl_evolve.settings.fields import parse_field, replace_fields
 from jaxrl_evolve.storage.folder import plain
@@ -31,6 +31,22 @@ def test_every_preset_survives_json(algorithm, env):
     back = from_json(there)
     assert back == config and isinstance(back.learner.network.hidden, tuple)
     assert plain(back) == there
+
+
+def test_what_a_later_version_added_is_written_only_where_it_says_something():
+    # Else runs of earlier versions would not be taken for the same, and not go on.
+    network = {
+        name: plain(TrainConfig.preset(name, "CartPole-v1"))["learner"]["network"]
+        for name in ("ppo", "disco")
+    }
+    assert not [name for name, fields in network.items() if "kind" in fields]
+    config = TrainConfig.preset("a2c", "CartPole-v1", learner={"network": {"kind": "mine"}})
+    assert plain(config)["learner"]["network"]["kind"] == "mine" and from_json(plain(config)) == config
+
+
+def test_a_gradient_that_is_not_clipped_survives_json():
+    config = TrainConfig.preset("ppo", "CartPole-v1", hp={"max_grad_norm": math.inf})
+    assert from_json(json.loads(json.dumps(plain(config), allow_nan=False))) == config
 
 
 def test_presets_are_found_by_the_longest_pattern(monkeypatch):
@@ -78,25 +94,46 @@ BAD = {
         ("ppo", "CartPole-v1", {"learner": {"network": {"width": 3}}}),
         "learner.network has no field 'width'",
     ),
-    "negative steps": (("ppo", "CartPole-v1", {"steps": -5}), "steps is -5; it must be at least 1"),
+    "negative steps": (
+        ("ppo", "CartPole-v1", {"steps": -5}),
+        "steps is -5; it must be a whole number of at least 1",
+    ),
     "no environments": (("ppo", "CartPole-v1", {"num_envs": 0}), "num_envs is 0"),
     "no seeds": (("ppo", "CartPole-v1", {"seeds": 0}), "seeds is 0"),
     "half a step": (("ppo", "CartPole-v1", {"steps": 1.5}), "steps is 1.5; it must be a whole number"),
     "a switch": (("ppo", "CartPole-v1", {"seeds": True}), "seeds is True; it must be a whole number"),
-    "negative seed": (("ppo", "CartPole-v1", {"seed": -1}), "seed is -1; it must be at least 0"),
+    "negative seed": (
+        ("ppo", "CartPole-v1", {"seed": -1}),
+        "seed is -1; it must be a whole number of at least 0",
+    ),
     "text": (("ppo", "CartPole-v1", {"hp": {"clip": "much"}}), "hp.clip is 'much'; it must be a number"),
     "nan": (("ppo", "CartPole-v1", {"hp": {"clip": math.nan}}), "hp.clip is nan"),
     "negative rate": (
         ("ppo", "CartPole-v1", {"hp": {"learning_rate": -1.0}}),
-        "hp.learning_rate is -1.0; it must not be negative",
+        "hp.learning_rate is -1.0; it must be a number of at least 0",
     ),
     "gamma": (("ppo", "CartPole-v1", {"hp": {"gamma": 1.5}}), "hp.gamma is 1.5.*between 0 and 1"),
+    "no penalty": (
+        ("ppo", "CartPole-v1", {"hp": {"entropy_coef": -1.0}}),
+        "hp.entropy_coef is -1.0; it must be a number of at least 0",
+    ),
+    "endless": (
+        ("disco", "Catch-bsuite", {"hp": {"prediction_coef": math.inf}}),
+        "hp.prediction_coef is inf",
+    ),
+    "encoder": (
+        ("a2c", "CartPole-v1", {"learner": {"network": {"encoder": "flatt"}}}),
+        "learner.network.encoder is 'flatt', which is not known: did you mean flat",
+    ),
     "episodes": (
         ("ppo", "CartPole-v1", {"evaluation": EvaluationConfig(episodes=0)}),
         "evaluation.episodes is 0",
     ),
-    "epochs": (("ppo", "CartPole-v1", {"learner": {"epochs": 0}}), "epochs is 0"),
-    "widths": (("ppo", "CartPole-v1", {"learner": {"network": {"hidden": ()}}}), r"hidden is \(\)"),
+    "epochs": (("ppo", "CartPole-v1", {"learner": {"epochs": 0}}), "learner.epochs is 0"),
+    "widths": (
+        ("ppo", "CartPole-v1", {"learner": {"network": {"hidden": ()}}}),
+        r"learner.network.hidden is \(\)",
+    ),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,8 @@ from flax import struct
 from jaxrl_envs import Env
 from jaxrl_evolve import (
     Algorithm,
+    AtLeast,
+    Between,
     Clock,
     Learner,
     NetworkConfig,
@@ -35,13 +37,13 @@ class ReinforceConfig:
 
 @struct.dataclass
 class ReinforceHyperparameters:
-    """Traced numbers: a sweep varies them in one program."""
+    """Traced numbers: a sweep varies them in one program. What stands beside a type is what is allowed."""
 
-    learning_rate: float = 1e-2
+    learning_rate: Annotated[float, AtLeast(0.0)] = 1e-2
     """Adam's step size."""
-    learning_rate_end: float = 0.0
+    learning_rate_end: Annotated[float, AtLeast(0.0)] = 0.0
     """Fraction of the learning rate left at the horizon."""
-    gamma: float = 0.99
+    gamma: Annotated[float, Between(0.0, 1.0)] = 0.99
     """Discount factor."""
 
 

@@ -1,4 +1,4 @@
-"""Tuned settings per suite and environment, held as data.
+"""Proximal policy optimisation (Schulman et al. 2017), with tuned settings per suite and environment, held as data.
 
 A preset is found by the longest pattern that matches the environment's name. Sources: PureJaxRL's
 published settings for classic control, MinAtar and Brax; Craftax_Baselines' for Craftax. What was tuned
@@ -7,34 +7,13 @@ here says so beside the entry, with the seeds it was tuned on (never those that 
 
 from __future__ import annotations
 
-import dataclasses
 import fnmatch
 from dataclasses import replace
-from typing import Any
 
-from jaxrl_evolve.learners.disco import DiscoAgentConfig, DiscoHyperparameters
-from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters
-from jaxrl_evolve.networks.actor_critic import NetworkConfig
-
-
-@dataclasses.dataclass(frozen=True)
-class Preset:
-    """Settings of a training run that depend on the environment.
-
-    Attributes:
-        num_envs: parallel environments of one run.
-        rollout_length: steps per environment and update.
-        resets: reset policy by name, see `jaxrl_envs.vector.resets_from_name`.
-        config: the algorithm's static settings.
-        hp: its hyperparameters.
-    """
-
-    num_envs: int = 4
-    rollout_length: int = 128
-    resets: str = "full"
-    config: Any = dataclasses.field(default_factory=PPOConfig)
-    hp: Any = dataclasses.field(default_factory=PPOHyperparameters)
-
+from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
+from jaxrl_evolve.learners.ppo import ppo
+from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
+from jaxrl_evolve.networks.network import NetworkConfig
 
 _CLASSIC = Preset()
 # The tasks that are hard at a constant scale of rewards and observations. Tuned here over learning rate, gamma
@@ -121,35 +100,6 @@ def ppo_preset(env: str) -> Preset:
     return PPO_PRESETS[max(matching, key=len)]
 
 
-def a2c_preset(env: str) -> Preset:
-    """PPO's settings for the environment, turned into A2C: one pass over the whole batch."""
-    preset = ppo_preset(env)
-    config = replace(preset.config, epochs=1, minibatches=1, normalise_advantage=False, clip_value=False)
-    return replace(preset, rollout_length=min(preset.rollout_length, 16), config=config)
-
-
-_LPG_TABLE = PPOConfig(epochs=1, minibatches=1, optimiser="sgd", network=NetworkConfig(encoder="tabular"))
-_LPG_NETWORK = PPOConfig(epochs=1, minibatches=1, network=NetworkConfig(activation="relu"))
-
-
-def lpg_preset(env: str) -> Preset:
-    """Settings of agents that learn by an LPG objective, from Jackson et al. (2023).
-
-    Tables in grid worlds, whose step sizes only mean something with a gradient averaged over 1,280 samples
-    and cut to a norm of 0.5: 40 for the policy, a tenth of it for the prediction. Elsewhere networks and Adam.
-    """
-    if fnmatch.fnmatchcase(env, "grid/rand_*"):  # objects move between episodes, so states cannot be listed
-        config = replace(_LPG_NETWORK, network=NetworkConfig(hidden=(32,), activation="relu"))
-        return Preset(64, 20, "full", config, PPOHyperparameters(learning_rate=1e-3, learning_rate_end=1.0))
-    if env.startswith("grid/"):
-        hp = PPOHyperparameters(learning_rate=40.0, learning_rate_end=1.0, prediction_coef=0.05)
-        return Preset(64, 20, "full", _LPG_TABLE, hp)
-    return Preset(64, 20, "full", _LPG_NETWORK, PPOHyperparameters(learning_rate=5e-4, learning_rate_end=1.0))
-
-
-def disco_preset(env: str) -> Preset:
-    """Settings of agents that learn by a Disco rule: network, step size and rollouts of Oh et al. (2025)."""
-    preset = ppo_preset(env)
-    config = DiscoAgentConfig()
-    network = replace(config.network, encoder=preset.config.network.encoder)
-    return Preset(64, 29, preset.resets, replace(config, network=network), DiscoHyperparameters())
+PPO = Algorithm(
+    ppo, PPOConfig, PPOHyperparameters, ppo_preset, "proximal policy optimisation (Schulman et al. 2017)"
+)

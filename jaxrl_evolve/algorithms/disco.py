@@ -1,0 +1,26 @@
+"""Agents for Disco's update rules (Oh et al. 2025)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
+from jaxrl_evolve.algorithms.ppo import ppo_preset
+from jaxrl_evolve.learners.disco import DiscoAgentConfig, DiscoHyperparameters, disco_agent
+
+
+def disco_preset(env: str) -> Preset:
+    """Settings of agents that learn by a Disco rule: network, step size and rollouts of Oh et al. (2025)."""
+    preset = ppo_preset(env)
+    config = DiscoAgentConfig()
+    network = replace(config.network, encoder=preset.config.network.encoder)
+    return Preset(64, 29, preset.resets, replace(config, network=network), DiscoHyperparameters())
+
+
+DISCO = Algorithm(
+    disco_agent,
+    DiscoAgentConfig,
+    DiscoHyperparameters,
+    disco_preset,
+    "an agent for Disco's update rules (Oh et al. 2025)",
+)

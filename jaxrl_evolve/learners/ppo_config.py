@@ -1,0 +1,78 @@
+"""Settings of PPO, and of A2C and LPG agents, which are PPO's learner with other objectives."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Literal
+
+from flax import struct
+
+from jaxrl_evolve.networks.network import NetworkConfig
+from jaxrl_evolve.settings.checks import AtLeast, Between
+from jaxrl_evolve.settings.scalar import Scalar
+
+
+@struct.dataclass
+class PPOHyperparameters:
+    """What a sweep can vary without compiling anew: traced float32 scalars.
+
+    Every ``*_end`` is the fraction of its quantity left at the horizon, reached in a straight line: 1 keeps
+    it constant, 0 anneals it away.
+    """
+
+    learning_rate: Annotated[Scalar, AtLeast(0.0)] = 2.5e-4
+    """Step size."""
+    learning_rate_end: Annotated[Scalar, AtLeast(0.0)] = 0.0
+    """Fraction of the learning rate left at the horizon."""
+    gamma: Annotated[Scalar, Between(0.0, 1.0)] = 0.99
+    """Discount factor."""
+    gae_lambda: Annotated[Scalar, Between(0.0, 1.0)] = 0.95
+    """Trace parameter of the advantage estimate."""
+    clip: Annotated[Scalar, AtLeast(0.0)] = 0.2
+    """Range of the probability ratio (and of the value, where clipped)."""
+    clip_end: Annotated[Scalar, AtLeast(0.0)] = 1.0
+    """Fraction of the ratio's range left at the horizon."""
+    value_coef: Annotated[Scalar, AtLeast(0.0)] = 0.5
+    """Weight of the value loss."""
+    entropy_coef: Annotated[Scalar, AtLeast(0.0)] = 0.01
+    """Weight of the entropy bonus."""
+    entropy_end: Annotated[Scalar, AtLeast(0.0)] = 1.0
+    """Fraction of the entropy bonus left at the horizon."""
+    max_grad_norm: Annotated[Scalar, AtLeast(0.0, infinite=True)] = 0.5
+    """Largest norm of the whole gradient."""
+    adam_eps: Annotated[Scalar, AtLeast(0.0)] = 1e-5
+    """Adam's denominator offset."""
+    prediction_coef: Annotated[Scalar, AtLeast(0.0)] = 0.5
+    """Weight of the prediction loss, where the objective has one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PPOConfig:
+    """Static settings of PPO: a change compiles anew."""
+
+    epochs: Annotated[int, AtLeast(1)] = 4
+    """Passes over each rollout."""
+    minibatches: Annotated[int, AtLeast(1)] = 4
+    """Gradient steps per pass."""
+    shuffle: Literal["auto", "blocks", "samples", "envs"] = "auto"
+    """What a minibatch is drawn from: blocks of environments at one time step, single samples, or whole
+    environments. 'auto' is 'envs' with a recurrent network and 'blocks' otherwise."""
+    normalise_observations: bool = False
+    """Whether observations are normalised by running moments."""
+    normalise_returns: bool = False
+    """Whether rewards are divided by the running scale of returns."""
+    normalise_advantage: bool = True
+    """Whether advantages are normalised within each minibatch (read by the default objective)."""
+    clip_value: bool = True
+    """Whether the value loss is clipped (read by the default objective)."""
+    optimiser: Literal["adam", "sgd"] = "adam"
+    """Rule of the gradient steps; either clips the gradient's norm first."""
+    network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
+    """Shape of the actor-critic network."""
+
+    def __post_init__(self) -> None:
+        if self.network.encoder == "tabular" and self.normalise_observations:
+            raise ValueError(
+                "normalise_observations is True, but network.encoder is 'tabular': the number of a state is no "
+                "quantity, so it must be False"
+            )

@@ -1,0 +1,162 @@
+"""The interface of actor-critic networks, and the settings of those that are chosen by name."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, runtime_checkable
+
+from jaxtyping import Array
+
+from jaxrl_envs.spaces import Space
+from jaxrl_evolve.networks.distributions import Distribution
+from jaxrl_evolve.settings.checks import AtLeast, NotEmpty
+from jaxrl_evolve.settings.nested import UNWRITTEN_BY_DEFAULT
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkConfig:
+    """Shape of an actor-critic network. Everything here is static: a change compiles anew."""
+
+    encoder: Literal["flat", "minatar", "atari", "tabular"] = "flat"
+    """How an observation becomes features: flattened, a 3x3 convolution for 10x10 boards, or the
+    three-layer convolution of Mnih et al. (2015) for frames of 36x36 pixels and more. 'tabular' is no
+    network but a table with one row per state, for discrete observations."""
+    hidden: Annotated[tuple[int, ...], NotEmpty(), AtLeast(1)] = (64, 64)
+    """Widths of the hidden layers after the encoder (after the first comes the memory, if any)."""
+    activation: Literal["tanh", "relu", "swish", "gelu", "elu"] = "tanh"
+    """Nonlinearity of the hidden layers."""
+    shared: bool = False
+    """Whether actor and critic share one trunk."""
+    memory: Literal["none", "gru"] = "none"
+    """Recurrent memory of the trunk."""
+    memory_size: Annotated[int, AtLeast(1)] = 128
+    """Width of the memory."""
+    distribution: Literal["normal", "tanh_normal"] = "normal"
+    """Policy over a continuous action space: a diagonal Normal (the environment clips), or one squashed
+    by tanh to the action bounds. Discrete spaces always take a Categorical."""
+    kind: str = dataclasses.field(default="actor-critic", metadata=UNWRITTEN_BY_DEFAULT)
+    """Which network: 'actor-critic', or the name of one from another package, which reads of these fields what
+    means something to it."""
+
+    def __post_init__(self) -> None:
+        if self.encoder == "tabular" and self.memory != "none":
+            raise ValueError(
+                f"memory is {self.memory!r}; a table has none, so with it only 'none' is allowed"
+            )
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """What a network would do, of one step in ``N`` environments."""
+
+    def __call__(self, actor: Any, obs: Array, first: Array, memory: Any, /) -> tuple[Distribution, Any]:
+        """One step.
+
+        Args:
+            actor: what `Network.actor` took out of the parameters.
+            obs: ``[N, ...]``, of the observation space's dtype, or float32 where they are normalised.
+            first: bool ``[N]``; memory is cleared where it is set, before ``obs`` is read.
+            memory: leaves ``[N, ...]``, or ``()``.
+
+        Returns:
+            The distribution of actions, batch ``[N]``, and the new memory.
+        """
+        ...
+
+
+@runtime_checkable
+class PolicyAndValue(Protocol):
+    """Policy and critic in one, of one step in ``N`` environments."""
+
+    def __call__(
+        self, params: Any, obs: Array, first: Array, memory: Any, /
+    ) -> tuple[Distribution, Array, Any]:
+        """One step: the distribution, the value float32 ``[N]``, and the new memory; see `Policy`."""
+        ...
+
+
+@runtime_checkable
+class Unroll(Protocol):
+    """Policy, critic and prediction of whole sequences: what a loss is differentiated through."""
+
+    def __call__(
+        self, params: Any, obs: Array, first: Array, memory: Any, /
+    ) -> tuple[Distribution, Array, Array | None]:
+        """``T`` steps.
+
+        Args:
+            params: the network's.
+            obs: ``[T, N, ...]``.
+            first: bool ``[T, N]``; memory is cleared where it is set.
+            memory: before the first step, leaves ``[N, ...]``, or ``()``.
+
+        Returns:
+            The distribution, batch ``[T, N]``; the value, float32 ``[T, N]``; the logits of the prediction, float32
+            ``[T, N, predictions]``, or None of a network that was asked for none.
+        """
+        ...
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """What the critic says of observations that have nothing to do with each other."""
+
+    def __call__(self, params: Any, obs: Array, memory: Any, /) -> Array:
+        """Of ``obs [T, N, ...]``, each with its own memory (leaves ``[T, N, ...]``, or ``()``): the value, float32
+        ``[T, N]``, or the logits of the prediction, float32 ``[T, N, predictions]``.
+        """
+        ...
+
+
+def no_memory(num_envs: int) -> tuple[()]:
+    """The memory of feed-forward networks."""
+    del num_envs
+    return ()
+
+
+class Network(NamedTuple):
+    """An actor-critic network as pure functions. `networks.check.check_network` says what is wrong with one.
+
+    Attributes:
+        init: ``key -> params``, floats of explicit dtype.
+        actor: ``params -> actor``, what `policy` reads of them; take it out of loops that act.
+        policy: one step, see `Policy`.
+        policy_and_value: one step, see `PolicyAndValue`; read where there is a memory.
+        unroll: whole sequences, see `Unroll`.
+        value: of ``[T, N]`` unrelated observations, see `Judge`.
+        predict: likewise, the logits of the prediction; None of a network that makes none.
+        initial_memory: ``num_envs -> memory``, leaves ``[N, ...]``.
+        recurrent: whether there is a memory.
+    """
+
+    init: Callable[[Array], Any]
+    actor: Callable[[Any], Any]
+    policy: Policy
+    policy_and_value: PolicyAndValue
+    unroll: Unroll
+    value: Judge
+    predict: Judge | None = None
+    initial_memory: Callable[[int], Any] = no_memory
+    recurrent: bool = False
+
+
+@runtime_checkable
+class MakeNetwork(Protocol):
+    """A network's factory: what a learner takes, and what another package offers by entry point."""
+
+    def __call__(
+        self, config: NetworkConfig, observation_space: Space, action_space: Space, predictions: int, /
+    ) -> Network:
+        """The functions of the network.
+
+        Args:
+            config: its settings; a network reads of them what means something to it.
+            observation_space: of one observation.
+            action_space: of one action.
+            predictions: logits that the objective wants predicted of each observation; 0 is none.
+
+        Raises:
+            ValueError: it can't serve the spaces, the settings, or the predictions.
+        """
+        ...

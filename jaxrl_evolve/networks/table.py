@@ -1,0 +1,57 @@
+"""The networks that a configuration can ask for by name, and how another package adds one."""
+
+from __future__ import annotations
+
+from jaxrl_envs.spaces import Space
+from jaxrl_evolve.networks.actor_critic import make_actor_critic
+from jaxrl_evolve.networks.check import check_network
+from jaxrl_evolve.networks.network import MakeNetwork, Network, NetworkConfig
+from jaxrl_evolve.networks.tabular import make_table
+from jaxrl_evolve.settings import plugins
+from jaxrl_evolve.settings.checks import check
+
+
+def make_network(
+    config: NetworkConfig,
+    observation_space: Space,
+    action_space: Space,
+    predictions: int = 0,
+    make: MakeNetwork | None = None,
+) -> Network:
+    """The network that a configuration asks for.
+
+    Args:
+        config: static settings of the network.
+        observation_space: of one observation.
+        action_space: of one action.
+        predictions: logits to predict of each observation besides its value.
+        make: a factory of one's own, in the place of the one that ``config.kind`` names.
+
+    Raises:
+        ValueError: a setting is not allowed or no network is called so, it can't serve the spaces, or it does not
+            give what a network must.
+    """
+    check(config, "network")
+    if make is None and config.kind in BUILTIN_NETWORKS:
+        return BUILTIN_NETWORKS[config.kind](config, observation_space, action_space, predictions)
+    chosen: MakeNetwork = make or plugins.find(plugins.NETWORKS, config.kind, BUILTIN_NETWORKS)
+    network = chosen(config, observation_space, action_space, predictions)
+    check_network(network, observation_space, action_space, predictions)
+    return network
+
+
+def network_names() -> list[str]:
+    """The names that ``NetworkConfig.kind`` can have, sorted."""
+    return plugins.names(plugins.NETWORKS, BUILTIN_NETWORKS)
+
+
+def _actor_critic(
+    config: NetworkConfig, observation_space: Space, action_space: Space, predictions: int
+) -> Network:
+    """A table in the place of a network is one of its encoders."""
+    if config.encoder == "tabular":
+        return make_table(observation_space, action_space, predictions)
+    return make_actor_critic(config, observation_space, action_space, predictions)
+
+
+BUILTIN_NETWORKS: dict[str, MakeNetwork] = {"actor-critic": _actor_critic}

@@ -1,0 +1,94 @@
+"""Actor and critic as stacked towers: the module whose parameters they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from jaxrl_envs.spaces import Space
+from jaxrl_evolve.networks.layers import Encoder, Head, TowerDense, TowerGRU
+from jaxrl_evolve.networks.network import NetworkConfig
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "tanh": jnp.tanh,
+    "relu": nn.relu,
+    "swish": nn.swish,
+    "gelu": nn.gelu,
+    "elu": nn.elu,
+}
+
+
+class ActorCritic(nn.Module):
+    """Actor and critic over flat batches; see `Network` for the shapes users meet.
+
+    With ``batch_first`` the last two axes of everything below are swapped: products with the few
+    observations of one step are then several times cheaper. Without memory only.
+    """
+
+    config: NetworkConfig
+    observation_space: Space
+    head_size: int
+    continuous: bool
+    batch_first: bool = False
+    predictions: int = 0
+
+    def setup(self) -> None:
+        c = self.config
+        self.towers = 1 if c.shared else 2
+        convolutional = c.encoder != "flat"
+        # A flat encoder has no parameters, so every tower may read the same features.
+        self.encoders = [
+            Encoder(c.encoder, self.observation_space) for _ in range(self.towers if convolutional else 1)
+        ]
+        self.layers = [TowerDense(self.towers, width, math.sqrt(2), self.batch_first) for width in c.hidden]
+        if c.memory == "gru":
+            self.gru = TowerGRU(self.towers, c.memory_size)
+        self.policy_head = Head(self.head_size, 0.01, self.batch_first)
+        # The critic predicts: one product reads values and predictions off its trunk.
+        self.value_head = Head(1 + self.predictions, 1.0, self.batch_first)
+        if self.continuous:
+            self.log_std = self.param("log_std", nn.initializers.zeros, (self.head_size,))
+
+    def before_memory(self, obs: Array) -> Array:
+        """``[B, ...]`` to ``[towers, D, B]``: the encoder and the layers before the memory."""
+        features = [encode(obs) for encode in self.encoders]
+        x = features[0]
+        if len(features) > 1:
+            x = jnp.stack(features if self.batch_first else [f.T for f in features])
+        return self.dense(x, self.layers[:1] if self.config.memory == "gru" else self.layers)
+
+    def after_memory(self, x: Array) -> Array:
+        """``[towers, M, B]`` to ``[towers, H, B]``: the layers after the memory, if there is one."""
+        return self.dense(x, self.layers[1:]) if self.config.memory == "gru" else x
+
+    def dense(self, x: Array, layers: Any) -> Array:
+        for layer in layers:
+            x = ACTIVATIONS[self.config.activation](layer(x))
+        return x
+
+    def recur(self, x: Array, memory: Array) -> tuple[Array, Array]:
+        """One step of the memory: ``x [towers, D, B]`` to ``[towers, M, B]`` and the new memory."""
+        memory = self.gru(x, memory)
+        return jnp.transpose(memory, (1, 2, 0)), memory
+
+    def actor(self, x: Array) -> tuple[Array, Any]:
+        """``[towers, H, B]`` to head parameters ``[A, B]`` and log standard deviations (or None)."""
+        return self.policy_head(x[0]), self.log_std if self.continuous else None
+
+    def critic(self, x: Array) -> Array:
+        """``[towers, H, B]`` to ``[1 + predictions, B]``: values, then logits of the predictions."""
+        out = self.value_head(x[-1])
+        return out.T if self.batch_first else out
+
+    def __call__(self, obs: Array, memory: Any) -> Any:
+        """Touches every parameter once, for `init`."""
+        x = self.before_memory(obs)
+        if self.config.memory == "gru":
+            x, memory = self.recur(x, memory)
+        x = self.after_memory(x)
+        return self.actor(x), self.critic(x)

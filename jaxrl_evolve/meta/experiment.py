@@ -43,7 +43,7 @@ class MetaExperiment(NamedTuple):
     start: Callable[[Array], Any]
 
 
-class Programs(NamedTuple):
+class MetaPrograms(NamedTuple):
     """Compilable functions of a meta-training.
 
     Attributes:

@@ -19,7 +19,7 @@ from jaxrl_evolve.meta.evolution import (
     pair_weights,
     sigma_of,
 )
-from jaxrl_evolve.meta.experiment import MetaExperiment, Programs, lanes_of, tasks
+from jaxrl_evolve.meta.experiment import MetaExperiment, MetaPrograms, lanes_of, tasks
 from jaxrl_evolve.meta.groove import Task, curation, drawn_or_new, record, regrets_of_pairs
 from jaxrl_evolve.meta.horizons import sample_horizons
 from jaxrl_evolve.meta.lifetimes import Lives, live_pairs
@@ -32,7 +32,7 @@ _OF_EPISODES = ("episode_return", "episode_length", "episodes", "final_return")
 
 def evolution_programs(
     config: MetaTrainConfig[Any, Any, Any], experiment: MetaExperiment, mesh: Mesh | None = None
-) -> Programs:
+) -> MetaPrograms:
     """The functions of a meta-training by evolution strategies.
 
     Args:
@@ -80,7 +80,7 @@ def evolution_programs(
             metrics["updates"] += spent
         return state, metrics
 
-    return Programs(init, generation)
+    return MetaPrograms(init, generation)
 
 
 def population_metrics(

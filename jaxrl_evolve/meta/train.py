@@ -20,7 +20,7 @@ from jax.sharding import Mesh
 
 from jaxrl_evolve import random
 from jaxrl_evolve.meta.config import MetaTrainConfig
-from jaxrl_evolve.meta.experiment import MetaExperiment, Programs, build_meta, make_test
+from jaxrl_evolve.meta.experiment import MetaExperiment, MetaPrograms, build_meta, make_test
 from jaxrl_evolve.meta.generation import evolution_programs
 from jaxrl_evolve.meta.gradient import gradient_programs
 from jaxrl_evolve.meta.lifetimes import PAIRS
@@ -116,7 +116,7 @@ def meta_train(
         return run.finish()
 
 
-def check(config: MetaTrainConfig[Any, Any, Any]) -> tuple[MetaExperiment, Mesh | None, Programs]:
+def check(config: MetaTrainConfig[Any, Any, Any]) -> tuple[MetaExperiment, Mesh | None, MetaPrograms]:
     """What a configuration means, the devices it is split over, and what is to be compiled; compiles nothing.
 
     Raises:
@@ -145,7 +145,7 @@ class _Run:
     """Host state of one meta-training; `meta_train` is its only user."""
 
     def __init__(
-        self, config: MetaTrainConfig[Any, Any, Any], programs: Programs, test: Any, mesh: Any
+        self, config: MetaTrainConfig[Any, Any, Any], programs: MetaPrograms, test: Any, mesh: Any
     ) -> None:
         self.config = config
         self.mesh = mesh

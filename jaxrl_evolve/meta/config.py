@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import tyro
 
 from jaxrl_evolve.algorithms.table import find_algorithm
+from jaxrl_evolve.meta.estimators import ESTIMATORS, Estimator, EstimatorName
 from jaxrl_evolve.meta.evolution import EvolutionConfig
 from jaxrl_evolve.meta.gradient_config import GradientConfig
 from jaxrl_evolve.meta.groove_config import LevelsConfig
@@ -111,7 +112,7 @@ class MetaTrainConfig(Generic[S, C, H]):
     """Static settings of the agents."""
     hp: H
     """Hyperparameters of the agents."""
-    estimator: Literal["es", "meta-gradient", "pes"] = "es"
+    estimator: EstimatorName = "es"
     """How the objective's direction of improvement is found: by evolution strategies from whole lives, by
     differentiating through a few updates of each, or by evolution strategies from windows of long lives."""
     gradient: GradientConfig = dataclasses.field(default_factory=GradientConfig)
@@ -142,10 +143,14 @@ class MetaTrainConfig(Generic[S, C, H]):
 
     def __post_init__(self) -> None:
         find_family(self.objective)
-        if self.levels.kind == "groove" and self.estimator not in ("es", "meta-gradient"):
+        if self.estimator not in ESTIMATORS:
+            hint = suggestion(self.estimator, ESTIMATORS)
+            raise ValueError(f"estimator is {self.estimator!r}, which is not known: {hint}")
+        if self.levels.curated and not self.method.curates:
+            serving = " or ".join(name for name, estimator in ESTIMATORS.items() if estimator.curates)
             raise ValueError(
-                f"levels.kind is 'groove', which estimator {self.estimator!r} does not serve; it must be 'uniform', "
-                "or the estimator es or meta-gradient"
+                f"levels.kind is {self.levels.kind!r}, which estimator {self.estimator!r} does not serve; it must be "
+                f"'uniform', or the estimator {serving}"
             )
         for name in ("generations", "num_envs", "rollout_length", "tests", "test_every", "keep"):
             value = getattr(self, name)
@@ -202,6 +207,11 @@ class MetaTrainConfig(Generic[S, C, H]):
         return FAMILIES[self.objective]
 
     @property
+    def method(self) -> Estimator:
+        """What the estimator's name means."""
+        return ESTIMATORS[self.estimator]
+
+    @property
     def steps_per_update(self) -> int:
         """Environment steps of one agent's update."""
         return self.num_envs * self.rollout_length
@@ -215,7 +225,7 @@ class MetaTrainConfig(Generic[S, C, H]):
     @property
     def agents(self) -> int:
         """Agents, or pairs of them, that a generation can be split into."""
-        return self.gradient.lifetimes if self.estimator == "meta-gradient" else self.evolution.pairs
+        return self.method.agents(self)
 
     def complete_settings(self) -> Any:
         """The objective's settings, time features scaled for the lifetimes that are trained on.
@@ -227,7 +237,7 @@ class MetaTrainConfig(Generic[S, C, H]):
         time = settings.time
         if time.size:
             settings = replace(settings, time=replace(time, horizons=self.horizon_range))
-        if self.estimator == "meta-gradient" and isinstance(settings, LPGConfig):
+        if self.method.differentiates and isinstance(settings, LPGConfig):
             settings = replace(settings, start="random")
         if isinstance(settings, LPOConfig):
             settings = replace(settings, start="hidden")

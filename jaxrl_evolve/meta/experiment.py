@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,13 +14,15 @@ from jaxrl_envs.contract import Env
 from jaxrl_envs.vector import VectorEnv, resets_from_name, vectorize
 from jaxrl_evolve.algorithms.table import find_algorithm, find_objective
 from jaxrl_evolve.learners.learner import Learner
-from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta.lifetimes import live_pairs, make_lifetime
 from jaxrl_evolve.objectives import Objective
 from jaxrl_evolve.objectives.stored import KINDS
 from jaxrl_evolve.runs.chunk import make_chunk
 from jaxrl_evolve.training.experiment import literal, traced
 from jaxrl_evolve.training.programs import sequential_lanes
+
+if TYPE_CHECKING:
+    from jaxrl_evolve.meta.config import MetaTrainConfig
 
 
 class MetaExperiment(NamedTuple):

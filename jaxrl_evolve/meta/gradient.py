@@ -9,7 +9,7 @@ parameters, as usual. A single life is in `meta.gradient_life`.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -18,13 +18,18 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Int
 
-from jaxrl_evolve.curricula.level_buffer import Draw
+from jaxrl_envs.vector import choose
+from jaxrl_evolve.curricula.level_replay import Scored
 from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser, norm
-from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta.experiment import MetaExperiment, MetaPrograms, lanes_of
-from jaxrl_evolve.meta.gradient_life import GradientLife, LifeParts, life_parts, lived, new_life
-from jaxrl_evolve.meta.groove import Task, record
+from jaxrl_evolve.meta.gradient_life import GradientLife, LifeParts, life_parts, lived, new_life, new_task
+from jaxrl_evolve.meta.groove import Task, deal, record
 from jaxrl_evolve.meta.lifetimes import PAIRS
+from jaxrl_evolve.random import KeyTag
+from jaxrl_evolve.runs.tasks import NEW, Assignment, Openings
+
+if TYPE_CHECKING:
+    from jaxrl_evolve.meta.config import MetaTrainConfig
 
 
 @struct.dataclass
@@ -69,7 +74,7 @@ def gradient_programs(
         everyone = jax.shard_map(
             everyone,
             mesh=mesh,
-            in_specs=(whole, split, split, whole, whole, split, split),
+            in_specs=(whole, split, split, split, split, whole),
             out_specs=(whole, split, split, whole),
             check_vma=False,
         )
@@ -77,13 +82,15 @@ def gradient_programs(
 
 
 def _init(parts: LifeParts, key: Array, hp: Any) -> GradientState:
+    count, curated = parts.config.gradient.lifetimes, parts.curated
     key, key_start, key_lives = jax.random.split(key, 3)
     eta = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), parts.experiment.start(key_start))
-    lives = jax.vmap(lambda k: new_life(parts, k, hp, jnp.float32(0.0), True))(
-        jax.random.split(key_lives, parts.config.gradient.lifetimes)
-    )
+    keys = jax.random.split(key_lives, count)
+    numbers: Any = jnp.full((count,), NEW, jnp.int32) if curated else ()
+    first = Assignment(numbers, _new_tasks(parts, keys, jnp.float32(0.0)))
+    lives = jax.vmap(lambda key, given: new_life(parts, key, hp, given, True))(keys, first)
     optimiser = init_optimiser("adam", ravel_pytree(eta)[0])
-    buffer = parts.curated.init() if parts.curated else ()
+    buffer = curated.curriculum.init(jax.random.fold_in(key, KeyTag.TASKS)) if curated else ()
     return GradientState(eta, optimiser, lives, jnp.zeros((), jnp.int32), key, buffer)
 
 
@@ -95,19 +102,20 @@ def _generation(
     key, key_lives, key_levels, key_judges = jax.random.split(state.key, 4)
     progress = state.generation.astype(jnp.float32) / max(config.generations - 1, 1)
     keys = jax.random.split(key_lives, c.lifetimes)
-    judges, before, drawn = jax.random.split(key_judges, c.lifetimes), state.lives, None
-    if parts.curated:
-        ending = before.train.updates + 2 * c.inner_updates > before.retire
-        drawn = parts.curated.sample(key_levels, state.levels, ending, before.number)
-    total, lives, facts, spent = everyone(state.eta, before, keys, hp, progress, drawn, judges)
+    judges, before = jax.random.split(key_judges, c.lifetimes), state.lives
+    # Before lives are split over devices, because levels are dealt out among all of them.
+    ending = before.train.updates + 2 * c.inner_updates > before.retire
+    openings = Openings(_new_tasks(parts, keys, progress), ending, before.number)
+    buffer, given = deal(parts.curated, key_levels, state.levels, openings)
+    total, lives, facts, spent = everyone(state.eta, before, keys, given, judges, hp)
     flat, unravel = ravel_pytree(total)
     failed, _ = facts.pop("failed").sum(), facts.pop("over")
-    buffer, curation_facts = state.levels, {}
+    levels_facts = {}
     if parts.curated:
-        task = Task(before.params, before.horizon)
-        outcome = (facts.pop("regret"), facts.pop("finished"))
-        buffer, curation_facts = record(buffer, before.number, task, *outcome)
-        curation_facts["antagonist_updates"] = spent
+        lived_on = Assignment(before.number, Task(before.params, before.horizon))
+        scored = Scored(lived_on, facts.pop("regret"), facts.pop("finished"))
+        buffer, levels_facts = record(parts.curated, buffer, scored)
+        levels_facts["antagonist_updates"] = spent
     mean = flat / jnp.maximum(c.lifetimes - failed, 1.0)
     move, size, optimiser = clipped_step("adam", state.optimiser, mean, c.learning_rate, c.max_norm, 1e-8)
     eta = jax.tree.map(jnp.add, state.eta, unravel(move))
@@ -120,7 +128,7 @@ def _generation(
         "gradient_norm": size,
         "step_norm": norm(move),
         "parameter_norm": norm(ravel_pytree(eta)[0]),
-        **curation_facts,
+        **levels_facts,
     }
     return GradientState(eta, optimiser, lives, state.generation + 1, key, buffer), metrics
 
@@ -132,10 +140,9 @@ def _all_lives(
     eta: Any,
     lives: GradientLife,
     keys: Array,
-    hp: Any,
-    progress: Array,
-    drawn: Draw | None,
+    given: Assignment,
     judges: Array,
+    hp: Any,
 ) -> tuple[Any, GradientLife, dict[str, Array], Array]:
     """Summed gradients of all devices' lives, this device's lives after it with their facts, and the updates that
     all antagonists made.
@@ -145,12 +152,11 @@ def _all_lives(
         lanes: lives side by side.
         mesh: devices over which lives are split.
         eta: parameters of the objective.
-        lives: of this device, as are ``keys``, ``drawn`` and ``judges``.
+        lives: of this device, as are ``keys``, ``given`` and ``judges``.
         keys: of those that take the place of lives that are over.
-        hp: hyperparameters.
-        progress: fraction of meta-training that is over.
-        drawn: levels for those.
+        given: tasks of those.
         judges: randomness of antagonists.
+        hp: hyperparameters.
     """
 
     def group(total: Any, own: GradientLife) -> Any:
@@ -167,25 +173,15 @@ def _all_lives(
         train = lives.train
         regrets, spent = parts.curated.regrets(judges, train.learner, lives.params, train.updates, finished)
         facts |= {"regret": regrets, "finished": finished}
-    succeed = jax.vmap(partial(_succeeded, parts), (0, 0, 0, None, None, 0))
-    lives = succeed(lives, facts["over"], keys, hp, progress, drawn)
+    fresh = jax.vmap(lambda key, given: new_life(parts, key, hp, given, False))(keys, given)
+    lives = choose(facts["over"], fresh, lives)
     if mesh is not None:
         total, spent = jax.lax.psum((total, spent), PAIRS)
     return total, lives, facts, spent
 
 
-def _succeeded(
-    parts: LifeParts,
-    life: GradientLife,
-    over: Array,
-    key: Array,
-    hp: Any,
-    progress: Array,
-    drawn: Draw | None,
-) -> GradientLife:
-    """The life, or another one in its place."""
-    fresh = new_life(parts, key, hp, progress, False, drawn)
-    return jax.tree.map(lambda new, old: jnp.where(over, new, old), fresh, life)
+def _new_tasks(parts: LifeParts, keys: Array, progress: Array) -> Task:
+    return jax.vmap(partial(new_task, parts), (0, None))(keys, progress)
 
 
 def _divisor(count: int, wanted: int) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,18 +17,20 @@ from flax import struct
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Int
 
-from jaxrl_evolve.curricula.level_buffer import NEW, Draw
 from jaxrl_evolve.experience.returns import gae
 from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
-from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta.experiment import MetaExperiment
-from jaxrl_evolve.meta.groove import Curation, Task, curation, drawn_or_new
+from jaxrl_evolve.meta.groove import Curation, Task, curation
 from jaxrl_evolve.meta.horizons import sample_horizons
 from jaxrl_evolve.networks.actor_critic import Network, make_network
 from jaxrl_evolve.objectives.actor_critic import normalised
 from jaxrl_evolve.runs.chunk import Chunk, TrainState, Update, make_chunk, make_update
 from jaxrl_evolve.runs.rollout import rollout
+from jaxrl_evolve.runs.tasks import Assignment
 from jaxrl_evolve.trajectory import Trajectory
+
+if TYPE_CHECKING:
+    from jaxrl_evolve.meta.config import MetaTrainConfig
 
 _TABLE_CRITIC_RATE, _NETWORK_CRITIC_RATE = 0.05, 1e-3
 
@@ -45,7 +47,7 @@ class GradientLife:
             that not all are of one age for ever.
         critic: parameters of the baseline.
         critic_optimiser: its Adam state.
-        number: of its level in the buffer, or `NEW`; ``()`` where levels are not curated.
+        number: of its level in the buffer, or `runs.tasks.NEW`; ``()`` where levels are not curated.
     """
 
     train: TrainState
@@ -110,41 +112,51 @@ def life_parts(config: MetaTrainConfig[Any, Any, Any], experiment: MetaExperimen
     )
 
 
-def new_life(
-    parts: LifeParts, key: Array, hp: Any, progress: Array, staggered: bool, drawn: Draw | None = None
-) -> GradientLife:
+def new_task(parts: LifeParts, key: Array, progress: Array) -> Task:
+    """The task that the life of ``key`` has if nobody gives it another.
+
+    Args:
+        parts: what lives are made of.
+        key: of the life.
+        progress: fraction of meta-training that is over.
+    """
+    key_task, _, key_horizon, _, _ = _keys(key)
+    env = parts.experiment.env
+    params = env.params if env.sample_params is None else env.sample_params(key_task)
+    return Task(params, sample_horizons(parts.config.horizons, key_horizon, 1, progress)[0])
+
+
+def new_life(parts: LifeParts, key: Array, hp: Any, given: Assignment, staggered: bool) -> GradientLife:
     """A life before its first update.
 
     Args:
         parts: what it is made of.
         key: its randomness.
         hp: hyperparameters.
-        progress: fraction of meta-training that is over.
+        given: its number and `Task`.
         staggered: whether it ends at a random age.
-        drawn: a level that it may have to take.
     """
-    config, env = parts.config, parts.experiment.env
-    key_task, key_agent, key_horizon, key_age, key_critic = jax.random.split(key, 5)
-    params = env.params if env.sample_params is None else env.sample_params(key_task)
-    horizon = sample_horizons(config.horizons, key_horizon, 1, progress)[0]
-    number = jnp.full((), NEW, jnp.int32) if parts.curated else ()
-    if drawn is not None:
-        number = drawn.numbers
-        task = drawn_or_new(number, drawn.levels, Task(params, horizon))
-        params, horizon = task.params, task.horizon
-    retire = horizon
+    _, key_agent, _, key_age, key_critic = _keys(key)
+    task: Task = given.params
+    retire = task.horizon
     if staggered:
-        retire = jax.random.randint(key_age, (), config.gradient.inner_updates, horizon + 1, jnp.int32)
+        least = parts.config.gradient.inner_updates
+        retire = jax.random.randint(key_age, (), least, task.horizon + 1, jnp.int32)
     critic = parts.critic.init(key_critic)
     return GradientLife(
-        parts.chunk.init(key_agent, hp, params),
-        params,
-        horizon,
+        parts.chunk.init(key_agent, hp, task.params),
+        task.params,
+        task.horizon,
         retire,
         critic,
         init_optimiser("adam", ravel_pytree(critic)[0]),
-        number,
+        given.number,
     )
+
+
+def _keys(key: Array) -> Array:
+    """Of a life: task, agent, horizon, age and critic."""
+    return jax.random.split(key, 5)
 
 
 def lived(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,6 @@ from flax import struct
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta.evolution import (
     EvolutionState,
     evolve,
@@ -32,6 +31,9 @@ from jaxrl_evolve.meta.horizons import sample_horizons
 from jaxrl_evolve.meta.lifetimes import PAIRS, FitnessConfig, Lives, Stretch, make_stretch
 from jaxrl_evolve.meta.windows import Sigma, window_ascent, window_member
 from jaxrl_evolve.runs.chunk import Chunk, TrainState, make_chunk
+
+if TYPE_CHECKING:
+    from jaxrl_evolve.meta.config import MetaTrainConfig
 
 _SIGNS = (1.0, -1.0)
 

@@ -21,10 +21,7 @@ from jax.sharding import Mesh
 from jaxrl_evolve import random
 from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta.experiment import MetaExperiment, MetaPrograms, build_meta, make_test
-from jaxrl_evolve.meta.generation import evolution_programs
-from jaxrl_evolve.meta.gradient import gradient_programs
 from jaxrl_evolve.meta.lifetimes import PAIRS
-from jaxrl_evolve.meta.persistent import persistent_programs
 from jaxrl_evolve.objectives.stored import FILE_NAME, StoredObjective, save
 from jaxrl_evolve.results import figures
 from jaxrl_evolve.runs.axes import mesh_for, place
@@ -36,8 +33,6 @@ from jaxrl_evolve.training.experiment import traced
 from jaxrl_evolve.training.interrupts import Interrupted, Interrupts, agreed
 from jaxrl_evolve.training.programs import to_host
 from jaxrl_evolve.training.progress import TrainingProgress
-
-_TESTS = 0x54455354  # sets the randomness of held-out tests apart from that of training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,14 +118,8 @@ def check(config: MetaTrainConfig[Any, Any, Any]) -> tuple[MetaExperiment, Mesh 
         ValueError: something does not fit.
     """
     experiment = build_meta(config)
-    mesh = mesh_for(PAIRS, config.agents, _shares(config))
-    make = {"es": evolution_programs, "meta-gradient": gradient_programs, "pes": persistent_programs}
-    return experiment, mesh, make[config.estimator](config, experiment, mesh)
-
-
-def _shares(config: MetaTrainConfig[Any, Any, Any]) -> str:
-    """What devices share, by the field that says how many there are."""
-    return "gradient.lifetimes" if config.estimator == "meta-gradient" else "pairs (half the population)"
+    mesh = mesh_for(PAIRS, config.agents, config.method.shares)
+    return experiment, mesh, config.method.programs(config, experiment, mesh)
 
 
 def idle_devices(config: MetaTrainConfig[Any, Any, Any], mesh: Mesh | None) -> str:
@@ -138,7 +127,7 @@ def idle_devices(config: MetaTrainConfig[Any, Any, Any], mesh: Mesh | None) -> s
     used, there = 1 if mesh is None else mesh.size, jax.device_count()
     if used == there:
         return ""
-    return f"{used} of {there} devices are used: there are {config.agents} {_shares(config)}, not a multiple of {there}"
+    return f"{used} of {there} devices are used: there are {config.agents} {config.method.shares}, not a multiple of {there}"
 
 
 class _Run:
@@ -162,7 +151,7 @@ class _Run:
 
     def prepare(self, root: Any, resume: bool, step: int | None) -> None:
         """Make or restore the state, open the sinks, and compile what is still to be done."""
-        hp, test_root = traced(self.config.hp), jax.random.fold_in(root, _TESTS)
+        hp, test_root = traced(self.config.hp), jax.random.fold_in(root, random.KeyTag.META_TESTS)
         whole = (hp, test_root) if self.mesh is None else place((hp, test_root), self.mesh)
         self.hp, self.test_root = whole
         began = time.perf_counter()
@@ -234,12 +223,7 @@ class _Run:
         self.sink.write(row, self.env_steps)
         if metrics["failed"]:
             progress.say(
-                f"generation {self.generations}: {int(metrics['failed'])} agents diverged; "
-                + (
-                    "others take their places"
-                    if c.estimator == "meta-gradient"
-                    else "they count as the worst"
-                )
+                f"generation {self.generations}: {int(metrics['failed'])} agents diverged; {c.method.of_failed}"
             )
         progress.update(self.generations, metrics["fitness"])
         if self.checkpoints is not None:
@@ -356,8 +340,6 @@ def draw_fitness(config: MetaTrainConfig[Any, Any, Any], folder: folders.RunFold
 def _decisive(config: MetaTrainConfig[Any, Any, Any]) -> dict[str, Any]:
     """The parts of a configuration that decide what the state is and becomes."""
     plain = folders.plain(config)
-    for name in ("sinks", "keep", "tests", "test_every", "lanes"):
+    for name in ("sinks", "keep", "tests", "test_every", "lanes", *config.method.unread):
         del plain[name]
-    if config.estimator != "pes":
-        del plain["persistent"]
     return plain

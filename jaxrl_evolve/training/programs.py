@@ -22,8 +22,6 @@ from jaxrl_evolve.training.experiment import Experiment
 AXIS = "run"
 """Name of the one axis of runs, and of the mesh axis it may be split over."""
 
-_EVALUATION = 0x45564C  # sets the randomness of evaluations apart from that of training
-
 
 class Programs(NamedTuple):
     """Compiled functions of ``R`` runs side by side.
@@ -83,7 +81,7 @@ def compile_programs(
         learner_state: Any, seeds: jax.Array, updates: jax.Array, repeat: jax.Array, env_params: Any
     ) -> Episodes:
         key = lambda k: jax.random.fold_in(
-            jax.random.fold_in(jax.random.fold_in(k, _EVALUATION), updates), repeat
+            jax.random.fold_in(jax.random.fold_in(k, random.KeyTag.EVALUATION), updates), repeat
         )
         keys = jax.vmap(key)(run_keys(seeds))
         return jax.vmap(test, (0, 0, None))(keys, learner_state, env_params)

@@ -15,7 +15,7 @@ from jaxrl_evolve._cpu import set_xla_flags
 if TYPE_CHECKING:
     from jaxrl_evolve._cpu import use_all_cores
     from jaxrl_evolve.algorithms.presets import Preset
-    from jaxrl_evolve.algorithms.table import Algorithm, find_objective
+    from jaxrl_evolve.algorithms.table import Algorithm
     from jaxrl_evolve.clock import Clock, linear_schedule
     from jaxrl_evolve.experience.returns import VTrace, gae, lambda_returns, n_step_returns, vtrace
     from jaxrl_evolve.learners.learner import Learner, Store
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from jaxrl_evolve.objectives.drift.discovered import DPOConfig, dpo
     from jaxrl_evolve.objectives.drift.frame import drift_objective
     from jaxrl_evolve.objectives.drift.lpo import LPOConfig, lpo
+    from jaxrl_evolve.objectives.families import ObjectiveFamily
+    from jaxrl_evolve.objectives.kinds import find_objective
     from jaxrl_evolve.objectives.objective import Objective, ObjectiveBatch, ObjectiveOutputs
     from jaxrl_evolve.objectives.ppo import ppo_clip
     from jaxrl_evolve.objectives.stored import StoredObjective
@@ -75,6 +77,7 @@ __all__ = [
     "Normal",
     "Objective",
     "ObjectiveBatch",
+    "ObjectiveFamily",
     "ObjectiveOutputs",
     "Openings",
     "PPOConfig",
@@ -148,6 +151,7 @@ _MODULE_OF = {
     "Normal": "networks.distributions",
     "Objective": "objectives.objective",
     "ObjectiveBatch": "objectives.objective",
+    "ObjectiveFamily": "objectives.families",
     "ObjectiveOutputs": "objectives.objective",
     "Openings": "runs.tasks",
     "PPOConfig": "learners.ppo",
@@ -174,7 +178,7 @@ _MODULE_OF = {
     "dpo": "objectives.drift.discovered",
     "drift_objective": "objectives.drift.frame",
     "evaluate_folder": "training.restore",
-    "find_objective": "algorithms.table",
+    "find_objective": "objectives.kinds",
     "gae": "experience.returns",
     "lambda_returns": "experience.returns",
     "linear_schedule": "clock",

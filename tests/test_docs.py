@@ -79,7 +79,11 @@ def test_commands_parse(words, monkeypatch):
     command, *rest = words
     assert f"  {command} " in cli._HELP
     # What an installed package offers is tested with the package; folders exist where commands run.
-    if command in ("train", "sweep", "meta-train") and not {"--help", "corridor-reinforce"} & set(rest):
+    if command in ("train", "sweep", "meta-train") and not {
+        "--help",
+        "corridor-reinforce",
+        "ta-strength",
+    } & set(rest):
         assert cli.main(words) == 0
 
 
@@ -102,7 +106,9 @@ def test_the_extension_page_shows_the_files_of_the_package():
     )
     files = {name: (PACKAGE / name).read_text() for name, _ in shown}
     assert dict(shown) == files
-    modules = {f"src/corridor_rl/{name}.py" for name in ("env", "objective", "learner", "curriculum")}
+    modules = {
+        f"src/corridor_rl/{name}.py" for name in ("env", "objective", "family", "learner", "curriculum")
+    }
     assert set(files) == {"pyproject.toml", *modules}
     assert len(files["src/corridor_rl/objective.py"].splitlines()) <= 60
 

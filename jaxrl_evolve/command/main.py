@@ -277,13 +277,14 @@ def _resume(words: list[str]) -> int:
 def _meta_settings(command: str, words: list[str], *extra: tuple[str, type, Any]) -> Any:
     """Parse ``OBJECTIVE`` and the settings of a meta-training, whose defaults are the objective's preset."""
     from jaxrl_evolve.algorithms.table import find_algorithm
-    from jaxrl_evolve.meta.config import FAMILIES, MetaTrainConfig, find_family
+    from jaxrl_evolve.meta.config import MetaTrainConfig
+    from jaxrl_evolve.objectives.families import find_family, members
 
     helping = bool({"-h", "--help"} & set(words))
     if not words or words[0].startswith("-"):
         if not helping:
             raise ValueError(
-                f"{command} needs an objective: {command} {'|'.join(FAMILIES)} --env NAME --out FOLDER"
+                f"{command} needs an objective: {command} {'|'.join(members())} --env NAME --out FOLDER"
             )
         words = ["ta-lpg", *words]
     family = find_family(words[0])
@@ -291,7 +292,7 @@ def _meta_settings(command: str, words: list[str], *extra: tuple[str, type, Any]
     if env is None and not helping:
         raise ValueError(f"{command} needs an environment: --env NAME (`jaxrl-evolve list` names all)")
     algorithm = find_algorithm(family.algorithm)
-    kind = MetaTrainConfig[type(family.settings), algorithm.config, algorithm.hp]
+    kind = MetaTrainConfig[family.settings, algorithm.config, algorithm.hp]
     default = MetaTrainConfig.preset(words[0], env or "grid/random-small")
     return _parse(command, words, kind, default, f"Meta-train {words[0]}.", *extra)
 
@@ -409,7 +410,8 @@ def _report(words: list[str]) -> int:
 
 def _list(words: list[str]) -> int:
     from jaxrl_envs import available
-    from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS, find_algorithm, objective_names
+    from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS, find_algorithm
+    from jaxrl_evolve.objectives.kinds import objective_names
     from jaxrl_evolve.settings import plugins
 
     what = tyro.cli(ListArguments, prog="jaxrl-evolve list", args=words).what

@@ -12,11 +12,11 @@ from jaxtyping import Array, Float, Int
 from jaxrl_envs import make
 from jaxrl_envs.contract import Env
 from jaxrl_envs.vector import VectorEnv, resets_from_name, vectorize
-from jaxrl_evolve.algorithms.table import find_algorithm, find_objective
+from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.meta.lifetimes import live_pairs, make_lifetime
 from jaxrl_evolve.objectives import Objective
-from jaxrl_evolve.objectives.stored import KINDS
+from jaxrl_evolve.objectives.kinds import find_objective
 from jaxrl_evolve.runs.chunk import make_chunk
 from jaxrl_evolve.training.experiment import literal, traced
 from jaxrl_evolve.training.programs import sequential_lanes
@@ -66,7 +66,7 @@ def build_meta(config: MetaTrainConfig[Any, Any, Any]) -> MetaExperiment:
     Raises:
         ValueError: a name is not known, sizes don't fit, or the objective to start from is another's.
     """
-    objective = KINDS[config.family.kind].make(config.complete_settings())
+    objective = config.family.make(config.complete_settings())
     env = make(config.env, **{name: literal(text) for name, text in config.env_options.items()})
     algorithm = find_algorithm(config.family.algorithm)
     size, length = config.num_envs, config.rollout_length

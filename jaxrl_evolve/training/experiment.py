@@ -15,10 +15,11 @@ from jaxtyping import Array
 from jaxrl_envs import make
 from jaxrl_envs.contract import Env
 from jaxrl_envs.vector import resets_from_name, vectorize
-from jaxrl_evolve.algorithms.table import find_algorithm, find_objective, objective_checksum
+from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.curricula.table import make_curriculum
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.objectives import HorizonWarning
+from jaxrl_evolve.objectives.kinds import find_objective, objective_checksum
 from jaxrl_evolve.runs.chunk import Chunk, make_chunk
 from jaxrl_evolve.runs.evaluation import Episodes, make_evaluation
 from jaxrl_evolve.runs.tasks import Curriculum

@@ -14,7 +14,6 @@ import pytest
 
 from jaxrl_envs import make
 from jaxrl_envs.vector import resets_from_name, vectorize
-from jaxrl_evolve.algorithms.table import find_objective
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.experience import normalisation
 from jaxrl_evolve.experience.returns import retrace
@@ -39,6 +38,7 @@ from jaxrl_evolve.objectives.disco import (
     with_time,
 )
 from jaxrl_evolve.objectives.disco.network import Core, CoreState, PerAction
+from jaxrl_evolve.objectives.kinds import find_objective
 from jaxrl_evolve.random import key
 from jaxrl_evolve.runs.chunk import make_chunk
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory

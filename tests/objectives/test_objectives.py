@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl_evolve.algorithms.table import find_objective
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.learners.ppo import PPOHyperparameters
 from jaxrl_evolve.networks.distributions import Categorical
 from jaxrl_evolve.objectives import Objective, ObjectiveBatch, ObjectiveOutputs, a2c, ppo_clip
+from jaxrl_evolve.objectives.kinds import find_objective
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 
 SHAPE = (6, 5)

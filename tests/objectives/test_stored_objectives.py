@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import walk
 
-from jaxrl_evolve.algorithms.table import find_objective, objective_checksum, objective_names
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.command.main import main
 from jaxrl_evolve.objectives import (
@@ -33,6 +32,7 @@ from jaxrl_evolve.objectives import (
     zero_eta,
 )
 from jaxrl_evolve.objectives.drift.lpo import TA_LPO
+from jaxrl_evolve.objectives.kinds import find_objective, objective_checksum, objective_names
 from jaxrl_evolve.training.experiment import warn_of_horizon
 from jaxrl_evolve.training.sweep import sweep
 

@@ -7,6 +7,7 @@ are found there: ``from jaxrl_evolve.runs.rollout import rollout``.
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +26,19 @@ if TYPE_CHECKING:
     from jaxrl_evolve.objectives import load_objective, save_objective
     from jaxrl_evolve.objectives.a2c import a2c
     from jaxrl_evolve.objectives.actor_critic import actor_critic_objective
-    from jaxrl_evolve.objectives.drift.discovered import DPOConfig, dpo
+    from jaxrl_evolve.objectives.drift.discovered import DiscoveredConfig, discovered
     from jaxrl_evolve.objectives.drift.frame import drift_objective
     from jaxrl_evolve.objectives.drift.lpo import LPOConfig, lpo
     from jaxrl_evolve.objectives.families import ObjectiveFamily
     from jaxrl_evolve.objectives.kinds import find_objective
-    from jaxrl_evolve.objectives.objective import Objective, ObjectiveBatch, ObjectiveOutputs
+    from jaxrl_evolve.objectives.objective import (
+        AnyObjective,
+        Objective,
+        ObjectiveBatch,
+        ObjectiveOutputs,
+        RuleObjective,
+        TargetObjective,
+    )
     from jaxrl_evolve.objectives.ppo import ppo_clip
     from jaxrl_evolve.objectives.stored import StoredObjective
     from jaxrl_evolve.objectives.time_features import (
@@ -54,13 +62,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Algorithm",
+    "AnyObjective",
     "Assignment",
     "Categorical",
     "Chunk",
     "Clock",
     "ClockAblation",
     "Curriculum",
-    "DPOConfig",
+    "DiscoveredConfig",
     "Distribution",
     "Diverged",
     "Episodes",
@@ -85,11 +94,13 @@ __all__ = [
     "PPOState",
     "PolicyOutput",
     "Preset",
+    "RuleObjective",
     "RunAxis",
     "SinkConfig",
     "Store",
     "StoredObjective",
     "TanhNormal",
+    "TargetObjective",
     "TimeFeatures",
     "TrainConfig",
     "TrainResult",
@@ -102,7 +113,7 @@ __all__ = [
     "actor_critic_objective",
     "build",
     "device_mesh",
-    "dpo",
+    "discovered",
     "drift_objective",
     "evaluate_folder",
     "find_objective",
@@ -128,13 +139,14 @@ __all__ = [
 
 _MODULE_OF = {
     "Algorithm": "algorithms.table",
+    "AnyObjective": "objectives.objective",
     "Assignment": "runs.tasks",
     "Categorical": "networks.distributions",
     "Chunk": "runs.chunk",
     "Clock": "clock",
     "ClockAblation": "objectives.time_features",
     "Curriculum": "runs.tasks",
-    "DPOConfig": "objectives.drift.discovered",
+    "DiscoveredConfig": "objectives.drift.discovered",
     "Distribution": "networks.distributions",
     "Diverged": "training.train",
     "Episodes": "runs.evaluation",
@@ -159,11 +171,13 @@ _MODULE_OF = {
     "PPOState": "learners.ppo",
     "PolicyOutput": "trajectory",
     "Preset": "algorithms.presets",
+    "RuleObjective": "objectives.objective",
     "RunAxis": "runs.axes",
     "SinkConfig": "training.config",
     "Store": "learners.learner",
     "StoredObjective": "objectives.stored",
     "TanhNormal": "networks.distributions",
+    "TargetObjective": "objectives.objective",
     "TimeFeatures": "objectives.time_features",
     "TrainConfig": "training.config",
     "TrainResult": "training.outcome",
@@ -175,7 +189,7 @@ _MODULE_OF = {
     "actor_critic_objective": "objectives.actor_critic",
     "build": "training.experiment",
     "device_mesh": "runs.axes",
-    "dpo": "objectives.drift.discovered",
+    "discovered": "objectives.drift.discovered",
     "drift_objective": "objectives.drift.frame",
     "evaluate_folder": "training.restore",
     "find_objective": "objectives.kinds",
@@ -199,10 +213,16 @@ _MODULE_OF = {
     "vtrace": "experience.returns",
 }
 
+_RENAMED = {"DPOConfig": "DiscoveredConfig", "dpo": "discovered"}  # old names, which work for one release
+
 set_xla_flags()
 
 
 def __getattr__(name: str) -> Any:
+    if name in _RENAMED:
+        new = _RENAMED[name]
+        warnings.warn(f"jaxrl_evolve.{name} is called {new} now", DeprecationWarning, stacklevel=2)
+        return getattr(import_module(__name__), new)
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

@@ -11,7 +11,7 @@ from jaxrl_evolve.learners.disco import DiscoAgentConfig, DiscoHyperparameters, 
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, ppo
 from jaxrl_evolve.objectives.a2c import a2c
-from jaxrl_evolve.objectives.objective import Objective
+from jaxrl_evolve.objectives.objective import AnyObjective, TargetObjective
 from jaxrl_evolve.settings import plugins
 
 
@@ -26,7 +26,7 @@ class Algorithm(NamedTuple):
         summary: one line for ``jaxrl-evolve list``.
     """
 
-    make: Callable[[Env, int, int, Any, Any, Objective | None], Learner]
+    make: Callable[[Env, int, int, Any, Any, AnyObjective | None], Learner]
     config: type
     hp: type
     preset: Callable[[str], Any]
@@ -39,7 +39,7 @@ def _make_a2c(
     rollout_length: int,
     config: PPOConfig,
     hp: PPOHyperparameters,
-    objective: Objective | None,
+    objective: AnyObjective | None,
 ) -> Learner:
     if config.epochs * config.minibatches != 1:
         raise ValueError(
@@ -56,9 +56,9 @@ def _make_lpg(
     rollout_length: int,
     config: PPOConfig,
     hp: PPOHyperparameters,
-    objective: Objective | None,
+    objective: AnyObjective | None,
 ) -> Learner:
-    if objective is None or objective.targets is None:
+    if not isinstance(objective, TargetObjective):
         named = "none" if objective is None else repr(objective.name)
         raise ValueError(
             f"objective is {named}; the lpg agent needs one that gives targets, such as lpg or ta-lpg: a name, a "

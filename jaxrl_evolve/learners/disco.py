@@ -27,7 +27,7 @@ from jaxrl_evolve.learners.ppo import Scalar
 from jaxrl_evolve.networks.actor_critic import NetworkConfig, check_encoder
 from jaxrl_evolve.networks.distributions import Categorical
 from jaxrl_evolve.objectives.disco import AgentOutputs, DiscoBatch, DiscoRule, RuleState
-from jaxrl_evolve.objectives.objective import Objective
+from jaxrl_evolve.objectives.objective import AnyObjective, RuleObjective
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 
 
@@ -111,7 +111,7 @@ def disco_agent(
     rollout_length: int,
     config: DiscoAgentConfig | None = None,
     hp: DiscoHyperparameters | None = None,
-    objective: Objective | None = None,
+    objective: AnyObjective | None = None,
 ) -> Learner:
     """A learner whose update rule is the objective's.
 
@@ -130,7 +130,7 @@ def disco_agent(
     del num_envs, rollout_length  # the rule serves rollouts of any shape
     config = DiscoAgentConfig() if config is None else config
     hp = DiscoHyperparameters() if hp is None else hp
-    if objective is None or not isinstance(objective.rule, DiscoRule):
+    if not isinstance(objective, RuleObjective) or not isinstance(objective.rule, DiscoRule):
         named = "none" if objective is None else repr(objective.name)
         raise ValueError(
             f"objective is {named}; disco agents need an update rule, such as disco or ta-disco: a name, a stored "
@@ -139,7 +139,7 @@ def disco_agent(
     if not isinstance(env.action_space, Discrete):
         raise ValueError(f"action_space is {env.action_space}; disco agents take Discrete actions only")
     check_encoder(config.network, env.observation_space)
-    rule = objective.rule
+    rule: DiscoRule = objective.rule
     network = DiscoNetwork(
         config.network,
         env.observation_space,

@@ -28,7 +28,14 @@ from jaxrl_evolve.experience.returns import gae
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
 from jaxrl_evolve.networks.actor_critic import Network, NetworkConfig, make_network
-from jaxrl_evolve.objectives import Objective, ObjectiveBatch, ObjectiveOutputs, ppo_clip
+from jaxrl_evolve.objectives import (
+    AnyObjective,
+    ObjectiveBatch,
+    ObjectiveOutputs,
+    RuleObjective,
+    TargetObjective,
+    ppo_clip,
+)
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 
 Scalar = Annotated[
@@ -159,7 +166,7 @@ def ppo(
     rollout_length: int,
     config: PPOConfig | None = None,
     hp: PPOHyperparameters | None = None,
-    objective: Objective | None = None,
+    objective: AnyObjective | None = None,
 ) -> Learner:
     """A PPO learner.
 
@@ -175,14 +182,16 @@ def ppo(
         ValueError: if the minibatches don't divide the rollout, the network can't serve the spaces, or the
             objective needs a learner of its own.
     """
-    if objective is not None and objective.rule is not None:
+    if isinstance(objective, RuleObjective):
         raise ValueError(
             f"objective is {objective.name!r}, an update rule that only agents of the algorithm disco learn by"
         )
     config = PPOConfig() if config is None else config
     hp = PPOHyperparameters() if hp is None else hp
-    objective = objective or ppo_clip(config.normalise_advantage, config.clip_value)
-    network = make_network(config.network, env.observation_space, env.action_space, objective.predictions)
+    minimised = objective or ppo_clip(config.normalise_advantage, config.clip_value)
+    targeted = minimised if isinstance(minimised, TargetObjective) else None
+    predictions = targeted.predictions if targeted else 0
+    network = make_network(config.network, env.observation_space, env.action_space, predictions)
     shuffle = config.shuffle
     if shuffle == "auto":
         shuffle = "envs" if network.recurrent else "blocks"
@@ -238,7 +247,7 @@ def ppo(
     def assess(state: PPOState, trajectory: Trajectory, hp: PPOHyperparameters) -> tuple[Array, Array, Array]:
         """Values, advantages and value targets ``[T, N]``; zeros where the objective reads none."""
         reward, after = trajectory.reward, next_memory(state, trajectory)
-        if not objective.critic:
+        if targeted:
             zeros = jnp.zeros_like(reward)
             return zeros, zeros, zeros
         value = trajectory.policy.value
@@ -255,14 +264,14 @@ def ppo(
         """What a learned objective makes of the whole rollout; its inputs are not part of the loss's
         gradient, but whoever differentiates the whole update sees them.
         """
-        if objective.targets is None:
+        if targeted is None:
             return ()
         t = batch.trajectory
         outputs = outputs_of(state.params, t, t.policy.memory[0] if network.recurrent else ())
-        if objective.predictions:
+        if predictions:
             successors = network.predict(state.params, t.next_obs, next_memory(state, t))
             outputs = replace(outputs, next_prediction=successors)
-        return objective.targets(eta, batch, outputs, clock)
+        return targeted.targets(eta, batch, outputs, clock)
 
     def update(
         key: Array, state: PPOState, trajectory: Trajectory, hp: PPOHyperparameters, eta: Any, clock: Clock
@@ -282,7 +291,7 @@ def ppo(
         learning_rate = linear_schedule(clock, hp.learning_rate, hp.learning_rate_end)
 
         def loss(params: Any, batch: ObjectiveBatch, memory: Any, clock: Clock) -> tuple[Array, Any]:
-            return objective.loss(eta, batch, outputs_of(params, batch.trajectory, memory), clock)
+            return minimised.loss(eta, batch, outputs_of(params, batch.trajectory, memory), clock)
 
         def gradient_step(carry: Any, xs: tuple[Array, Array]) -> Any:
             params, optimiser_state = carry
@@ -315,11 +324,11 @@ def ppo(
         )
         metrics = dict(zip(names, history.mean(0), strict=True))
         metrics["learning_rate"] = jnp.asarray(learning_rate, jnp.float32)
-        if objective.critic:
+        if not targeted:
             metrics["explained_variance"] = 1.0 - (target - value).var() / (target.var() + 1e-8)
         observations = state.observations
         if config.normalise_observations:
             observations = observations.merge(raw_obs)
         return PPOState(params, optimiser_state, observations, returns), metrics
 
-    return Learner("ppo", init, actor, act, update, network.initial_memory, objective.init, hp)
+    return Learner("ppo", init, actor, act, update, network.initial_memory, minimised.init, hp)

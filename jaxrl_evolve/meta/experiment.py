@@ -15,7 +15,7 @@ from jaxrl_envs.vector import VectorEnv, resets_from_name, vectorize
 from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.meta.lifetimes import live_pairs, make_lifetime
-from jaxrl_evolve.objectives import Objective
+from jaxrl_evolve.objectives import AnyObjective
 from jaxrl_evolve.objectives.kinds import find_objective
 from jaxrl_evolve.runs.chunk import make_chunk
 from jaxrl_evolve.training.experiment import literal, traced
@@ -38,7 +38,7 @@ class MetaExperiment(NamedTuple):
     """
 
     env: Env
-    objective: Objective
+    objective: AnyObjective
     learner: Learner
     venv: VectorEnv
     lifetime: Callable[..., tuple[Array, dict[str, Array]]]
@@ -77,7 +77,7 @@ def build_meta(config: MetaTrainConfig[Any, Any, Any]) -> MetaExperiment:
     return MetaExperiment(env, objective, learner, venv, lifetime, start)
 
 
-def _started_from(name: str, objective: Objective) -> Callable[[Array], Any]:
+def _started_from(name: str, objective: AnyObjective) -> Callable[[Array], Any]:
     """The parameters of a stored objective, zeros for the time inputs it does not have."""
     other = find_objective(name)
     key = jax.random.key(0)

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl_evolve.meta_test.config import MetaTestConfig
-from jaxrl_evolve.objectives import Objective
+from jaxrl_evolve.objectives import AnyObjective, RuleObjective, TargetObjective
 from jaxrl_evolve.objectives.families import ObjectiveFamily, time_of
 from jaxrl_evolve.objectives.kinds import find_objective, objective_checksum
 from jaxrl_evolve.objectives.stored import FILE_NAME, StoredObjective, load, shipped
@@ -54,7 +54,7 @@ class Arm:
 
     label: str
     algorithm: str
-    objective: Objective | None = None
+    objective: AnyObjective | None = None
     eta: Any = ()
     meta_seeds: int = 1
     family: ObjectiveFamily | None = None
@@ -134,7 +134,7 @@ def _expanded(name: str) -> list[str]:
 def _objective_arm(label: str, sources: list[str]) -> Arm:
     objectives = [find_objective(source) for source in sources]
     for source, objective in zip(sources, objectives, strict=True):
-        if objective.rule is not None:
+        if isinstance(objective, RuleObjective):
             raise ValueError(
                 f"objective {source!r} is a whole update rule ({objective.name}), which is not meta-tested yet; it must "
                 "be one that lpg or ppo agents minimise"
@@ -146,7 +146,7 @@ def _objective_arm(label: str, sources: list[str]) -> Arm:
                 f"objectives of {label!r} are {', '.join(sources)}; several meta-seeds must be stored ones"
             )
         objective = objectives[0]
-        algorithm = "lpg" if objective.targets is not None else "ppo"
+        algorithm = "lpg" if isinstance(objective, TargetObjective) else "ppo"
         eta = jax.tree.map(lambda x: x[None], objective.init(jax.random.key(0)))
         return Arm(label, algorithm, objective, eta, horizons=objective.horizons)
     stored = [load(shipped().get(source, source)) for source in sources]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from jaxrl_evolve.objectives.disco import TA_DISCO, DiscoConfig, disco
 from jaxrl_evolve.objectives.drift.lpo import TA_LPO, LPOConfig, lpo
 from jaxrl_evolve.objectives.lpg import TA_LPG, LPGConfig, lpg
-from jaxrl_evolve.objectives.objective import Objective
+from jaxrl_evolve.objectives.objective import AnyObjective
 from jaxrl_evolve.objectives.time_features import NO_TIME, HorizonRange, TimeFeatures
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.names import suggestion
@@ -36,7 +36,7 @@ class ObjectiveFamily(NamedTuple):
 
     kind: str
     settings: type
-    make: Callable[[Any], Objective]
+    make: Callable[[Any], AnyObjective]
     algorithm: str
     members: Mapping[str, Any]
     trained: Mapping[str, Any] = _NOTHING
@@ -117,9 +117,9 @@ def find_family(name: str) -> ObjectiveFamily:
     return of_name[name]
 
 
-def members() -> dict[str, Callable[[], Objective]]:
+def members() -> dict[str, Callable[[], AnyObjective]]:
     """Factories of all objectives of families that are known by name."""
-    found: dict[str, Callable[[], Objective]] = {}
+    found: dict[str, Callable[[], AnyObjective]] = {}
     for family in families().values():
         for name, settings in family.members.items():
             found.setdefault(name, lambda family=family, settings=settings: family.make(settings))

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from importlib.resources.abc import Traversable
 
 from jaxrl_evolve.objectives import stored
 from jaxrl_evolve.objectives.a2c import a2c
-from jaxrl_evolve.objectives.drift.discovered import dpo
+from jaxrl_evolve.objectives.drift.discovered import discovered
 from jaxrl_evolve.objectives.families import members
-from jaxrl_evolve.objectives.objective import Objective
+from jaxrl_evolve.objectives.objective import AnyObjective
 from jaxrl_evolve.objectives.ppo import ppo_clip
 from jaxrl_evolve.settings import plugins
 
-WRITTEN: dict[str, Callable[[], Objective]] = {"ppo-clip": ppo_clip, "a2c": a2c, "dpo": dpo}
+WRITTEN: dict[str, Callable[[], AnyObjective]] = {"ppo-clip": ppo_clip, "a2c": a2c, "discovered": discovered}
 """Objectives without parameters."""
 
+RENAMED = {"dpo": "discovered"}
+"""Old names, which work for one release."""
 
-def find_objective(name: str) -> Objective:
+
+class RenamedWarning(DeprecationWarning):
+    """A name is used that will mean something else, or nothing."""
+
+
+def find_objective(name: str) -> AnyObjective:
     """The objective called ``name``: shipped, built in, from an installed package, or stored in a file.
 
     Args:
@@ -27,6 +35,9 @@ def find_objective(name: str) -> Objective:
     Raises:
         ValueError: none is called so (the message gives near matches), or its file can't be used.
     """
+    if name in RENAMED and name not in objective_names():
+        warnings.warn(f"objective {name!r} is called {RENAMED[name]!r} now", RenamedWarning, stacklevel=2)
+        name = RENAMED[name]
     if file := _stored_file(name):
         return stored.load(file).objective()
     return plugins.find(plugins.OBJECTIVES, name, _known())()
@@ -47,7 +58,7 @@ def objective_checksum(name: str) -> str:
     return stored.checksum(file) if file else ""
 
 
-def _known() -> dict[str, Callable[[], Objective]]:
+def _known() -> dict[str, Callable[[], AnyObjective]]:
     """Factories by name; a shipped objective takes the place of an untrained one."""
     of_file = {
         name: lambda file=file: stored.load(file).objective() for name, file in stored.shipped().items()
@@ -59,6 +70,6 @@ def _stored_file(name: str) -> str | Traversable | None:
     """Where the objective is stored, if ``name`` is that of a shipped one or a path; names come first."""
     if name in (files := stored.shipped()):
         return files[name]
-    if name in objective_names():
+    if name in RENAMED or name in objective_names():
         return None
     return name if os.sep in name or name.endswith(".npz") or os.path.isdir(name) else None

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl_evolve.objectives.families import ObjectiveFamily, families, find_kind
-from jaxrl_evolve.objectives.objective import Objective
+from jaxrl_evolve.objectives.objective import AnyObjective
 from jaxrl_evolve.objectives.time_features import HorizonRange
 from jaxrl_evolve.settings.names import suggestion
 from jaxrl_evolve.settings.nested import from_fields, tuples
@@ -87,7 +87,7 @@ class StoredObjective:
         """How objectives of its kind are built."""
         return _family(self.kind)
 
-    def objective(self) -> Objective:
+    def objective(self) -> AnyObjective:
         """The objective; its ``init`` returns the stored parameters whatever the key."""
         untrained = self.family.make(self.settings)
 
@@ -220,7 +220,7 @@ def _named(tree: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
 
 
-def _fitted(objective: Objective, leaves: Mapping[str, Any]) -> Any:
+def _fitted(objective: AnyObjective, leaves: Mapping[str, Any]) -> Any:
     """The leaves in the structure of the objective's parameters, once they are seen to fit."""
     template = jax.eval_shape(lambda: objective.init(jax.random.key(0)))
     wanted = _named(template)

@@ -7,6 +7,7 @@ are found there: ``from jaxrl_evolve.runs.rollout import rollout``.
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,6 @@ from jaxrl_evolve._cpu import set_xla_flags
 if TYPE_CHECKING:
     from jaxrl_evolve._cpu import use_all_cores
     from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
-    from jaxrl_evolve.algorithms.table import find_objective
     from jaxrl_evolve.clock import Clock, linear_schedule
     from jaxrl_evolve.compilation import forget_programs, use_compilation_cache
     from jaxrl_evolve.experience.returns import VTrace, gae, lambda_returns, n_step_returns, vtrace
@@ -29,10 +29,19 @@ if TYPE_CHECKING:
     from jaxrl_evolve.objectives import load_objective, save_objective
     from jaxrl_evolve.objectives.a2c import a2c
     from jaxrl_evolve.objectives.actor_critic import actor_critic_objective
-    from jaxrl_evolve.objectives.drift.discovered import DPOConfig, dpo
+    from jaxrl_evolve.objectives.drift.discovered import DiscoveredConfig, discovered
     from jaxrl_evolve.objectives.drift.frame import drift_objective
     from jaxrl_evolve.objectives.drift.lpo import LPOConfig, lpo
-    from jaxrl_evolve.objectives.objective import Objective, ObjectiveBatch, ObjectiveOutputs
+    from jaxrl_evolve.objectives.families import ObjectiveFamily
+    from jaxrl_evolve.objectives.kinds import find_objective
+    from jaxrl_evolve.objectives.objective import (
+        AnyObjective,
+        Objective,
+        ObjectiveBatch,
+        ObjectiveOutputs,
+        RuleObjective,
+        TargetObjective,
+    )
     from jaxrl_evolve.objectives.ppo import ppo_clip
     from jaxrl_evolve.objectives.stored import StoredObjective
     from jaxrl_evolve.objectives.time_features import (
@@ -59,6 +68,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Above",
     "Algorithm",
+    "AnyObjective",
     "Assignment",
     "AtLeast",
     "Between",
@@ -67,7 +77,7 @@ __all__ = [
     "Clock",
     "ClockAblation",
     "Curriculum",
-    "DPOConfig",
+    "DiscoveredConfig",
     "Distribution",
     "Diverged",
     "Episodes",
@@ -86,6 +96,7 @@ __all__ = [
     "NotEmpty",
     "Objective",
     "ObjectiveBatch",
+    "ObjectiveFamily",
     "ObjectiveOutputs",
     "Openings",
     "PPOConfig",
@@ -93,11 +104,13 @@ __all__ = [
     "PPOState",
     "PolicyOutput",
     "Preset",
+    "RuleObjective",
     "RunAxis",
     "SinkConfig",
     "Store",
     "StoredObjective",
     "TanhNormal",
+    "TargetObjective",
     "TimeFeatures",
     "TrainConfig",
     "TrainResult",
@@ -111,7 +124,7 @@ __all__ = [
     "build",
     "check_network",
     "device_mesh",
-    "dpo",
+    "discovered",
     "drift_objective",
     "evaluate_folder",
     "find_objective",
@@ -140,6 +153,7 @@ __all__ = [
 _MODULE_OF = {
     "Above": "settings.checks",
     "Algorithm": "algorithms.algorithm",
+    "AnyObjective": "objectives.objective",
     "Assignment": "runs.tasks",
     "AtLeast": "settings.checks",
     "Between": "settings.checks",
@@ -148,7 +162,7 @@ _MODULE_OF = {
     "Clock": "clock",
     "ClockAblation": "objectives.time_features",
     "Curriculum": "runs.tasks",
-    "DPOConfig": "objectives.drift.discovered",
+    "DiscoveredConfig": "objectives.drift.discovered",
     "Distribution": "networks.distributions",
     "Diverged": "training.interrupts",
     "Episodes": "runs.evaluation",
@@ -167,6 +181,7 @@ _MODULE_OF = {
     "NotEmpty": "settings.checks",
     "Objective": "objectives.objective",
     "ObjectiveBatch": "objectives.objective",
+    "ObjectiveFamily": "objectives.families",
     "ObjectiveOutputs": "objectives.objective",
     "Openings": "runs.tasks",
     "PPOConfig": "learners.ppo_config",
@@ -174,11 +189,13 @@ _MODULE_OF = {
     "PPOState": "learners.ppo",
     "PolicyOutput": "trajectory",
     "Preset": "algorithms.algorithm",
+    "RuleObjective": "objectives.objective",
     "RunAxis": "runs.axes",
     "SinkConfig": "training.config",
     "Store": "learners.learner",
     "StoredObjective": "objectives.stored",
     "TanhNormal": "networks.distributions",
+    "TargetObjective": "objectives.objective",
     "TimeFeatures": "objectives.time_features",
     "TrainConfig": "training.config",
     "TrainResult": "training.outcome",
@@ -191,10 +208,10 @@ _MODULE_OF = {
     "build": "training.experiment",
     "check_network": "networks.check",
     "device_mesh": "runs.axes",
-    "dpo": "objectives.drift.discovered",
+    "discovered": "objectives.drift.discovered",
     "drift_objective": "objectives.drift.frame",
     "evaluate_folder": "training.restore",
-    "find_objective": "algorithms.table",
+    "find_objective": "objectives.kinds",
     "forget_programs": "compilation",
     "gae": "experience.returns",
     "lambda_returns": "experience.returns",
@@ -217,10 +234,16 @@ _MODULE_OF = {
     "vtrace": "experience.returns",
 }
 
+_RENAMED = {"DPOConfig": "DiscoveredConfig", "dpo": "discovered"}  # old names, which work for one release
+
 set_xla_flags()
 
 
 def __getattr__(name: str) -> Any:
+    if name in _RENAMED:
+        new = _RENAMED[name]
+        warnings.warn(f"jaxrl_evolve.{name} is called {new} now", DeprecationWarning, stacklevel=2)
+        return getattr(import_module(__name__), new)
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

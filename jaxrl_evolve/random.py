@@ -8,6 +8,7 @@ are those of jax's own ``threefry2x32``, bit for bit.
 
 from __future__ import annotations
 
+import enum
 import math
 from typing import Any
 
@@ -18,6 +19,27 @@ from jax.extend.random import define_prng_impl
 from jaxtyping import Array, UInt32
 
 from jaxrl_envs.fusion import computed_once
+
+
+class KeyTag(enum.IntEnum):
+    """Numbers that set one use of randomness apart from all others that grow from the same seed.
+
+    They are folded into a key (``jax.random.fold_in(key, KeyTag.EVALUATION)``). Changing one changes results.
+    """
+
+    EVALUATION = 0x45564C
+    """Evaluations, so that how often there is one does not change training."""
+    SWEEP_DRAWS = 0x5357
+    """Points of a random search."""
+    TASKS = 0x5441534B
+    """Choices of a curriculum, apart from the agent's."""
+    META_TESTS = 0x54455354
+    """Held-out lives of a meta-training."""
+    REPORTED_TASKS = 0x4D545354
+    """Tasks that a meta-test reports: none of meta-training, of its held-out tests, or of the tuning."""
+    VALIDATION_TASKS = 0x56414C44
+    """Tasks that a meta-test tunes on."""
+
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = np.uint32(0x1BD11BDA)

@@ -76,7 +76,7 @@ def test_commands_parse(words):
     name, *rest = words
     command = find_command(name)
     assert f"  {command.usage} " in overview()
-    if not {"--help", "corridor-reinforce", "corridor-q"} & set(
+    if not {"--help", "corridor-reinforce", "corridor-q", "ta-strength"} & set(
         rest
     ):  # what a package offers is tested with the package
         assert command.parse(rest)
@@ -103,7 +103,7 @@ def test_the_extension_page_shows_the_files_of_the_package():
     assert dict(shown) == files
     modules = {
         f"src/corridor_rl/{name}.py"
-        for name in ("env", "objective", "network", "learner", "replaying", "curriculum")
+        for name in ("env", "objective", "family", "network", "learner", "replaying", "curriculum")
     }
     assert set(files) == {"pyproject.toml", *modules}
     assert len(files["src/corridor_rl/objective.py"].splitlines()) <= 60

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from xla import flags
 
@@ -48,7 +49,7 @@ def test_the_command_lists_what_the_package_adds(jaxrl):
     done = jaxrl("jaxrl_evolve", "list")
     assert done.returncode == 0, done.stderr
     lines = [line.strip() for line in done.stdout.splitlines()]
-    for name in ("corridor/Corridor-v0", "quadratic-penalty", "corridor-reinforce"):
+    for name in ("corridor/Corridor-v0", "quadratic-penalty", "ta-strength", "corridor-reinforce"):
         assert [line for line in lines if line.startswith(name)], name
 
 
@@ -118,6 +119,51 @@ def test_its_curriculum_chooses_the_tasks(jaxrl, tmp_path):
     # A mean of 12 at first; short corridors are soon walked every time, so the longer ones come more often.
     assert min(rows[-1]["curriculum_length"]) > 8.0
     assert max(rows[0]["episode_length"]) < 64.0
+
+
+def test_its_family_of_objectives_is_meta_trained_stored_used_and_tested(jaxrl, tmp_path):
+    where = ["--env", "corridor/Corridor-v0", "--out", tmp_path / "meta"]
+    size = ["--generations", "2", "--population", "4", "--num-envs", "4", "--rollout-length", "8"]
+    lives = ["--horizons.high", "2", "--tests", "2", "--fitness.episodes", "4", "--settings.largest", "2"]
+    result = result_of(
+        jaxrl("jaxrl_evolve", "meta-train", "ta-strength", *where, *size, *lives, "--quiet"),
+        tmp_path / "meta",
+    )
+    assert (result["objective"], result["generations"]) == ("ta-strength", 2)
+    file = tmp_path / "meta" / "objective.npz"
+    with np.load(file) as stored:
+        header = json.loads(stored["header"].tobytes())
+        eta = {name: stored[name] for name in ("eta/strength", "eta/time")}
+    assert (header["kind"], header["settings"]["largest"]) == ("strength", 2.0)
+    assert header["settings"]["time"]["horizons"] == {"least": 64.0, "most": 64.0, "unit": "env_steps"}
+    assert np.abs(eta["eta/strength"]).max() > 0 and eta["eta/time"].shape == (1, 2)
+
+    file.unlink()
+    result_of(jaxrl("jaxrl_evolve", "resume", tmp_path / "meta", "--step", "1", "--quiet"), tmp_path / "meta")
+    with np.load(file) as stored:
+        for name, leaf in eta.items():
+            np.testing.assert_array_equal(stored[name], leaf)
+
+    where = ["--env", "corridor/Corridor-v0", "--out", tmp_path / "run", "--objective", tmp_path / "meta"]
+    done = jaxrl("jaxrl_evolve", "train", "ppo", *where, "--steps", 4 * 128 * 4, *SIZE, *EVALUATION)
+    result_of(done, tmp_path / "run")
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert all(x > 0.0 for x in rows[0]["drift"])
+
+    what = ["--objectives", tmp_path / "meta", "--envs", "corridor/Corridor-v0", "--horizons", "2"]
+    how = ["--seeds", "2", "--ablations", "frozen", "--baselines", "random", "--tuning.off", "--quiet"]
+    more = ["--episodes", "4", "--agents", "ppo.learner.epochs=1", "--out", tmp_path / "tested"]
+    done = jaxrl("jaxrl_evolve", "meta-test", *what, *how, *more)
+    assert done.returncode == 0, done.stderr
+    assert "meta frozen" in "".join(path.read_text() for path in (tmp_path / "tested").glob("*.md"))
+
+
+def test_a_name_near_to_one_of_its_family_is_suggested(jaxrl, tmp_path):
+    done = jaxrl("jaxrl_evolve", "meta-train", "ta-strenght", "--env", "CartPole-v1", "--out", tmp_path / "a")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "jaxrl-evolve: objective is 'ta-strenght', which cannot be meta-trained: did you mean ta-strength or strength?\n"
+    )
 
 
 def test_what_it_cannot_do_is_said_in_one_sentence(jaxrl, tmp_path):

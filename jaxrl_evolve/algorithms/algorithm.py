@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from jaxrl_envs.contract import Env
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
-from jaxrl_evolve.objectives import Objective
+from jaxrl_evolve.objectives import AnyObjective
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Algorithm(NamedTuple):
         summary: one line for ``jaxrl-evolve list``.
     """
 
-    make: Callable[[Env, int, int, Any, Any, Objective | None], Learner]
+    make: Callable[[Env, int, int, Any, Any, AnyObjective | None], Learner]
     config: type
     hp: type
     preset: Callable[[str], Any]

@@ -22,8 +22,9 @@ class Arguments:
 
 def _run(arguments: Arguments) -> str:
     from jaxrl_envs import available
-    from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS, find_algorithm, objective_names
+    from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS, find_algorithm
     from jaxrl_evolve.curricula.table import curriculum_names
+    from jaxrl_evolve.objectives.kinds import objective_names
     from jaxrl_evolve.settings import plugins
 
     algorithms = plugins.names(plugins.ALGORITHMS, BUILTIN_ALGORITHMS)

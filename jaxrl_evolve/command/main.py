@@ -83,14 +83,19 @@ def _run(words: list[str]) -> None:
 def _warnings_as_sentences() -> Iterator[None]:
     """The library's own warnings as one line each, without the place in the code that Python adds."""
     from jaxrl_evolve.objectives import HorizonWarning
+    from jaxrl_evolve.objectives.kinds import RenamedWarning
 
+    ours, told = (HorizonWarning, RenamedWarning), set[str]()
     with warnings.catch_warnings():
-        warnings.simplefilter("always", HorizonWarning)
+        for category in ours:
+            warnings.simplefilter("always", category)
         usual = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
-            if issubclass(category, HorizonWarning):
-                print(f"{PROGRAM}: {message}", file=sys.stderr)
+            if issubclass(category, ours):
+                if str(message) not in told:
+                    print(f"{PROGRAM}: {message}", file=sys.stderr)
+                told.add(str(message))
             else:
                 usual(message, category, *place)
 

@@ -20,13 +20,14 @@ def parse_meta_settings(command: str, words: list[str], *extra: tuple[str, Any, 
         ValueError: the objective or the environment is missing, or the objective not known.
     """
     from jaxrl_evolve.algorithms.table import find_algorithm
-    from jaxrl_evolve.meta.config import FAMILIES, MetaTrainConfig, find_family
+    from jaxrl_evolve.meta.config import MetaTrainConfig
+    from jaxrl_evolve.objectives.families import find_family, members
 
     helping = asks_for_help(words)
     if not words or words[0].startswith("-"):
         if not helping:
             raise ValueError(
-                f"{command} needs an objective: {command} {'|'.join(FAMILIES)} --env NAME --out FOLDER"
+                f"{command} needs an objective: {command} {'|'.join(members())} --env NAME --out FOLDER"
             )
         words = ["ta-lpg", *words]
     family = find_family(words[0])
@@ -34,7 +35,7 @@ def parse_meta_settings(command: str, words: list[str], *extra: tuple[str, Any, 
     if env is None and not helping:
         raise ValueError(f"{command} needs an environment: --env NAME (`jaxrl-evolve list` names all)")
     algorithm = find_algorithm(family.algorithm)
-    cls = MetaTrainConfig[type(family.settings), algorithm.config, algorithm.hp]
+    cls = MetaTrainConfig[family.settings, algorithm.config, algorithm.hp]
     default = MetaTrainConfig.preset(words[0], env or "grid/random-small")
     return parse_run(command, words, cls, default, f"Meta-train {words[0]}.", *extra)
 

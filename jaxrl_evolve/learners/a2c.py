@@ -7,7 +7,7 @@ from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
 from jaxrl_evolve.networks.network import MakeNetwork
-from jaxrl_evolve.objectives import Objective, a2c
+from jaxrl_evolve.objectives import AnyObjective, a2c
 
 
 def a2c_agent(
@@ -16,7 +16,7 @@ def a2c_agent(
     rollout_length: int,
     config: PPOConfig | None = None,
     hp: PPOHyperparameters | None = None,
-    objective: Objective | None = None,
+    objective: AnyObjective | None = None,
     network: MakeNetwork | None = None,
 ) -> Learner:
     """An A2C learner; arguments are those of `jaxrl_evolve.learners.ppo.ppo`.

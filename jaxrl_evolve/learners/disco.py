@@ -28,7 +28,7 @@ from jaxrl_evolve.networks.distributions import Categorical
 from jaxrl_evolve.networks.layers import check_encoder
 from jaxrl_evolve.networks.network import NetworkConfig, no_memory
 from jaxrl_evolve.objectives.disco import AgentOutputs, DiscoBatch, DiscoRule, RuleState
-from jaxrl_evolve.objectives.objective import Objective
+from jaxrl_evolve.objectives.objective import AnyObjective, RuleObjective
 from jaxrl_evolve.settings.checks import AtLeast, Between, check
 from jaxrl_evolve.settings.scalar import Scalar
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
@@ -132,7 +132,7 @@ def disco_agent(
     rollout_length: int,
     config: DiscoAgentConfig | None = None,
     hp: DiscoHyperparameters | None = None,
-    objective: Objective | None = None,
+    objective: AnyObjective | None = None,
 ) -> Learner:
     """A learner whose update rule is the objective's.
 
@@ -153,7 +153,7 @@ def disco_agent(
     hp = DiscoHyperparameters() if hp is None else hp
     check(config, "config")
     check(hp, "hp")
-    if objective is None or not isinstance(objective.rule, DiscoRule):
+    if not isinstance(objective, RuleObjective) or not isinstance(objective.rule, DiscoRule):
         named = "none" if objective is None else repr(objective.name)
         raise ValueError(
             f"objective is {named}; disco agents need an update rule, such as disco or ta-disco: a name, a stored "

@@ -27,7 +27,7 @@ from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
 from jaxrl_evolve.networks.action_values import ActionValues
 from jaxrl_evolve.networks.layers import check_encoder
 from jaxrl_evolve.networks.network import NetworkConfig
-from jaxrl_evolve.objectives.objective import Objective, no_parameters
+from jaxrl_evolve.objectives.objective import AnyObjective, no_parameters
 from jaxrl_evolve.settings.scalar import Scalar
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 
@@ -230,7 +230,7 @@ def dqn(
     rollout_length: int,
     config: DQNConfig | None = None,
     hp: DQNHyperparameters | None = None,
-    objective: Objective | None = None,
+    objective: AnyObjective | None = None,
 ) -> Learner:
     """A DQN learner.
 

@@ -7,7 +7,7 @@ from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
 from jaxrl_evolve.networks.network import MakeNetwork
-from jaxrl_evolve.objectives import Objective
+from jaxrl_evolve.objectives import AnyObjective, TargetObjective
 
 
 def lpg_agent(
@@ -16,7 +16,7 @@ def lpg_agent(
     rollout_length: int,
     config: PPOConfig | None = None,
     hp: PPOHyperparameters | None = None,
-    objective: Objective | None = None,
+    objective: AnyObjective | None = None,
     network: MakeNetwork | None = None,
 ) -> Learner:
     """A learner for objectives that give targets; arguments are those of `jaxrl_evolve.learners.ppo.ppo`.
@@ -24,7 +24,7 @@ def lpg_agent(
     Raises:
         ValueError: the objective gives none, or as `ppo`.
     """
-    if objective is None or objective.targets is None:
+    if not isinstance(objective, TargetObjective):
         named = "none" if objective is None else repr(objective.name)
         raise ValueError(
             f"objective is {named}; the lpg agent needs one that gives targets, such as lpg or ta-lpg: a name, a "

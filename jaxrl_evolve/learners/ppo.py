@@ -29,7 +29,15 @@ from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
 from jaxrl_evolve.networks.network import MakeNetwork, Network
 from jaxrl_evolve.networks.table import make_network
-from jaxrl_evolve.objectives import Objective, ObjectiveBatch, ObjectiveOutputs, ppo_clip
+from jaxrl_evolve.objectives import (
+    AnyObjective,
+    Objective,
+    ObjectiveBatch,
+    ObjectiveOutputs,
+    RuleObjective,
+    TargetObjective,
+    ppo_clip,
+)
 from jaxrl_evolve.settings.checks import check
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 
@@ -67,7 +75,7 @@ class _Parts(NamedTuple):
     num_envs: int
     observation_shape: tuple[int, ...]
     network: Network
-    objective: Objective
+    objective: Objective | TargetObjective
     minibatches: Minibatches
 
 
@@ -77,7 +85,7 @@ def ppo(
     rollout_length: int,
     config: PPOConfig | None = None,
     hp: PPOHyperparameters | None = None,
-    objective: Objective | None = None,
+    objective: AnyObjective | None = None,
     network: MakeNetwork | None = None,
 ) -> Learner:
     """A PPO learner.
@@ -100,15 +108,16 @@ def ppo(
     hp = PPOHyperparameters() if hp is None else hp
     check(config, "config")
     check(hp, "hp")
-    objective = objective or ppo_clip(config.normalise_advantage, config.clip_value)
-    if objective.rule is not None:
+    if isinstance(objective, RuleObjective):
         raise ValueError(
             f"objective is {objective.name!r}, an update rule that only agents of the algorithm disco learn by"
         )
+    minimised = objective or ppo_clip(config.normalise_advantage, config.clip_value)
+    predictions = minimised.predictions if isinstance(minimised, TargetObjective) else 0
     spaces = (env.observation_space, env.action_space)
-    net = make_network(config.network, *spaces, objective.predictions, network)
+    net = make_network(config.network, *spaces, predictions, network)
     minibatches = make_minibatches(_shuffle(config, net), rollout_length, num_envs, config.minibatches)
-    parts = _Parts(config, num_envs, env.observation_space.shape, net, objective, minibatches)
+    parts = _Parts(config, num_envs, env.observation_space.shape, net, minimised, minibatches)
     return Learner(
         name="ppo",
         init=partial(_init, parts),
@@ -116,7 +125,7 @@ def ppo(
         act=partial(_act, parts),
         update=partial(_update, parts),
         initial_memory=net.initial_memory,
-        init_objective=objective.init,
+        init_objective=minimised.init,
         default_hp=hp,
     )
 
@@ -176,14 +185,16 @@ def _update(
 ) -> tuple[PPOState, dict[str, Array]]:
     raw = trajectory
     returns, trajectory = _scaled(parts, state, trajectory, hp)
-    value, advantage, target = assess(parts.network, state.params, trajectory, hp, parts.objective.critic)
+    value, advantage, target = assess(
+        parts.network, state.params, trajectory, hp, isinstance(parts.objective, Objective)
+    )
     trajectory = replace(trajectory, policy=replace(trajectory.policy, value=value))
     rollout = ObjectiveBatch(trajectory, advantage, target, hp)
     rollout = replace(rollout, targets=_targets(parts, state, rollout, eta, clock))
     learning_rate = linear_schedule(clock, hp.learning_rate, hp.learning_rate_end)
     params, optimiser, metrics = _minimise(parts, key, state, rollout, learning_rate, eta, clock)
     metrics["learning_rate"] = jnp.asarray(learning_rate, jnp.float32)
-    if parts.objective.critic:
+    if isinstance(parts.objective, Objective):
         metrics["explained_variance"] = 1.0 - (target - value).var() / (target.var() + 1e-8)
     observations = state.observations
     if parts.config.normalise_observations:
@@ -213,7 +224,7 @@ def _targets(parts: _Parts, state: PPOState, batch: ObjectiveBatch, eta: Any, cl
     gradient, but whoever differentiates the whole update sees them.
     """
     network, objective, t = parts.network, parts.objective, batch.trajectory
-    if objective.targets is None:
+    if not isinstance(objective, TargetObjective):
         return ()
     outputs = _outputs(network, state.params, t, first_memory(network, t))
     if network.predict is not None and objective.predictions:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import tyro
 
 from jaxrl_evolve.algorithms.table import find_algorithm
+from jaxrl_evolve.meta.estimators import ESTIMATORS, Estimator, EstimatorName
 from jaxrl_evolve.meta.evolution import EvolutionConfig
 from jaxrl_evolve.meta.gradient_config import GradientConfig
 from jaxrl_evolve.meta.groove_config import LevelsConfig
 from jaxrl_evolve.meta.horizons import HorizonConfig
 from jaxrl_evolve.meta.lifetimes import FitnessConfig
 from jaxrl_evolve.meta.persistent_config import PersistentConfig
-from jaxrl_evolve.objectives.disco import DiscoConfig
-from jaxrl_evolve.objectives.drift.lpo import LPOConfig
-from jaxrl_evolve.objectives.lpg import LPGConfig
-from jaxrl_evolve.objectives.time_features import HorizonRange, TimeFeatures
+from jaxrl_evolve.objectives.families import ObjectiveFamily, find_family, time_of
+from jaxrl_evolve.objectives.time_features import HorizonRange
 from jaxrl_evolve.settings.names import suggestion
 from jaxrl_evolve.settings.nested import from_fields, known_field, update
 from jaxrl_evolve.training.config import SinkConfig
@@ -29,67 +28,12 @@ C = TypeVar("C")
 H = TypeVar("H")
 
 
-class Family(NamedTuple):
-    """What the name of an objective to be meta-trained means.
-
-    Attributes:
-        kind: the name of its family in `jaxrl_evolve.objectives.stored.KINDS`.
-        algorithm: whose agents learn by it.
-        settings: to start from; time features get the range of horizons that is trained on.
-        evolution: settings of evolution strategies.
-        horizons: lifetimes.
-    """
-
-    kind: str
-    algorithm: str
-    settings: Any
-    evolution: EvolutionConfig
-    horizons: HorizonConfig
-
-
-# Noise and steps for drift functions are those of Goldie et al. 2025, for LPG of Jackson et al. 2024.
-_DRIFT = EvolutionConfig(
-    sigma=0.03,
-    sigma_decay=0.99,
-    learning_rate=0.03,
-    learning_rate_decay=0.99,
-    shaping="centred_rank",
-)
-_AWARE = TimeFeatures(("fraction", "log_horizon"), HorizonRange(1.0, 1.0))
-FAMILIES: dict[str, Family] = {
-    "lpg": Family("lpg", "lpg", LPGConfig(), EvolutionConfig(), HorizonConfig()),
-    "ta-lpg": Family("lpg", "lpg", LPGConfig(time=_AWARE), EvolutionConfig(), HorizonConfig()),
-    "lpo": Family("lpo", "ppo", LPOConfig(), _DRIFT, HorizonConfig("fixed", 1, 100)),
-    "ta-lpo": Family(
-        "lpo",
-        "ppo",
-        LPOConfig(time=TimeFeatures(("fraction",))),
-        _DRIFT,
-        HorizonConfig("fixed", 1, 100),
-    ),
-    "disco": Family("disco", "disco", DiscoConfig(), EvolutionConfig(), HorizonConfig()),
-    "ta-disco": Family("disco", "disco", DiscoConfig(time=_AWARE), EvolutionConfig(), HorizonConfig()),
-}
-"""Objectives that can be meta-trained."""
-
-
-def find_family(name: str) -> Family:
-    """The family called ``name``.
-
-    Raises:
-        ValueError: none is called so; the message gives near matches.
-    """
-    if name not in FAMILIES:
-        raise ValueError(f"objective is {name!r}, which cannot be meta-trained: {suggestion(name, FAMILIES)}")
-    return FAMILIES[name]
-
-
 @dataclasses.dataclass(frozen=True)
 class MetaTrainConfig(Generic[S, C, H]):
     """One meta-training: an objective, the lives it is judged by, and how it improves."""
 
     objective: Annotated[str, tyro.conf.Suppress]
-    """What is meta-trained: lpg, ta-lpg, lpo, ta-lpo, disco or ta-disco."""
+    """What is meta-trained: lpg, ta-lpg, lpo, ta-lpo, disco, ta-disco, or an installed package's."""
     env: str
     """Environment or family of levels; `jaxrl-evolve list` names all. Where levels can be drawn, every pair of
     every generation lives on its own."""
@@ -111,7 +55,7 @@ class MetaTrainConfig(Generic[S, C, H]):
     """Static settings of the agents."""
     hp: H
     """Hyperparameters of the agents."""
-    estimator: Literal["es", "meta-gradient", "pes"] = "es"
+    estimator: EstimatorName = "es"
     """How the objective's direction of improvement is found: by evolution strategies from whole lives, by
     differentiating through a few updates of each, or by evolution strategies from windows of long lives."""
     gradient: GradientConfig = dataclasses.field(default_factory=GradientConfig)
@@ -142,10 +86,14 @@ class MetaTrainConfig(Generic[S, C, H]):
 
     def __post_init__(self) -> None:
         find_family(self.objective)
-        if self.levels.kind == "groove" and self.estimator not in ("es", "meta-gradient"):
+        if self.estimator not in ESTIMATORS:
+            hint = suggestion(self.estimator, ESTIMATORS)
+            raise ValueError(f"estimator is {self.estimator!r}, which is not known: {hint}")
+        if self.levels.curated and not self.method.curates:
+            serving = " or ".join(name for name, estimator in ESTIMATORS.items() if estimator.curates)
             raise ValueError(
-                f"levels.kind is 'groove', which estimator {self.estimator!r} does not serve; it must be 'uniform', "
-                "or the estimator es or meta-gradient"
+                f"levels.kind is {self.levels.kind!r}, which estimator {self.estimator!r} does not serve; it must be "
+                f"'uniform', or the estimator {serving}"
             )
         for name in ("generations", "num_envs", "rollout_length", "tests", "test_every", "keep"):
             value = getattr(self, name)
@@ -163,7 +111,7 @@ class MetaTrainConfig(Generic[S, C, H]):
         """The settings to start from, with changes.
 
         Args:
-            objective: a name in `FAMILIES`.
+            objective: a name that `find_family` knows.
             env: name of the environment.
             changes: fields to replace. Those that hold dataclasses take mappings of the fields to change, or
                 whole objects; ``generations`` is 100 if not given.
@@ -178,9 +126,9 @@ class MetaTrainConfig(Generic[S, C, H]):
             "num_envs": preset.num_envs,
             "rollout_length": preset.rollout_length,
             "resets": preset.resets,
-            "settings": family.settings,
-            "evolution": family.evolution,
-            "horizons": family.horizons,
+            "settings": family.trained.get(objective, family.members[objective]),
+            "evolution": update(EvolutionConfig(), family.evolution, "evolution"),
+            "horizons": update(HorizonConfig(), family.horizons, "horizons"),
             "learner": preset.config,
             "hp": preset.hp,
             "gradient": GradientConfig(),
@@ -197,9 +145,14 @@ class MetaTrainConfig(Generic[S, C, H]):
         return cls(objective=objective, env=env, **values)
 
     @property
-    def family(self) -> Family:
+    def family(self) -> ObjectiveFamily:
         """What the objective's name means."""
-        return FAMILIES[self.objective]
+        return find_family(self.objective)
+
+    @property
+    def method(self) -> Estimator:
+        """What the estimator's name means."""
+        return ESTIMATORS[self.estimator]
 
     @property
     def steps_per_update(self) -> int:
@@ -215,23 +168,20 @@ class MetaTrainConfig(Generic[S, C, H]):
     @property
     def agents(self) -> int:
         """Agents, or pairs of them, that a generation can be split into."""
-        return self.gradient.lifetimes if self.estimator == "meta-gradient" else self.evolution.pairs
+        return self.method.agents(self)
 
     def complete_settings(self) -> Any:
-        """The objective's settings, time features scaled for the lifetimes that are trained on.
-
-        A meta-gradient cannot leave parameters of zero, so with one LPG starts at random; and LPO starts where
-        the members of an antithetic pair differ.
+        """The objective's settings, as the estimator needs them, time features scaled for the lifetimes that are
+        trained on.
         """
-        settings: Any = self.settings
-        time = settings.time
-        if time.size:
-            settings = replace(settings, time=replace(time, horizons=self.horizon_range))
-        if self.estimator == "meta-gradient" and isinstance(settings, LPGConfig):
-            settings = replace(settings, start="random")
-        if isinstance(settings, LPOConfig):
-            settings = replace(settings, start="hidden")
-        return settings
+        family = self.family
+        settings = update(
+            self.settings,
+            family.of_gradients if self.method.differentiates else family.of_evolution,
+            "settings",
+        )
+        time = time_of(settings)
+        return replace(settings, time=replace(time, horizons=self.horizon_range)) if time.size else settings
 
 
 def from_json(data: Mapping[str, Any]) -> MetaTrainConfig[Any, Any, Any]:
@@ -244,5 +194,5 @@ def from_json(data: Mapping[str, Any]) -> MetaTrainConfig[Any, Any, Any]:
         raise ValueError("the configuration has no field 'objective'")
     family = find_family(data["objective"])
     algorithm = find_algorithm(family.algorithm)
-    open_types = {"settings": type(family.settings), "learner": algorithm.config, "hp": algorithm.hp}
+    open_types = {"settings": family.settings, "learner": algorithm.config, "hp": algorithm.hp}
     return from_fields(MetaTrainConfig, data, "config", open_types)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Hashable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,16 +13,18 @@ from jaxtyping import Array, Float, Int
 from jaxrl_envs import make
 from jaxrl_envs.contract import Env
 from jaxrl_envs.vector import VectorEnv, resets_from_name, vectorize
-from jaxrl_evolve.algorithms.table import find_algorithm, find_objective
+from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.learners.learner import Learner
-from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta.lifetimes import live_pairs, make_lifetime
-from jaxrl_evolve.objectives import Objective
-from jaxrl_evolve.objectives.stored import KINDS
+from jaxrl_evolve.objectives import AnyObjective
+from jaxrl_evolve.objectives.kinds import find_objective
 from jaxrl_evolve.runs.chunk import make_chunk
 from jaxrl_evolve.training.config import SinkConfig
 from jaxrl_evolve.training.experiment import identity_of, literal, traced
 from jaxrl_evolve.training.programs import sequential_lanes
+
+if TYPE_CHECKING:
+    from jaxrl_evolve.meta.config import MetaTrainConfig
 
 
 class MetaExperiment(NamedTuple):
@@ -38,14 +40,14 @@ class MetaExperiment(NamedTuple):
     """
 
     env: Env
-    objective: Objective
+    objective: AnyObjective
     learner: Learner
     venv: VectorEnv
     lifetime: Callable[..., tuple[Array, dict[str, Array]]]
     start: Callable[[Array], Any]
 
 
-class Programs(NamedTuple):
+class MetaPrograms(NamedTuple):
     """Compilable functions of a meta-training.
 
     Attributes:
@@ -66,7 +68,7 @@ def build_meta(config: MetaTrainConfig[Any, Any, Any]) -> MetaExperiment:
     Raises:
         ValueError: a name is not known, sizes don't fit, or the objective to start from is another's.
     """
-    objective = KINDS[config.family.kind].make(config.complete_settings())
+    objective = config.family.make(config.complete_settings())
     env = make(config.env, **{name: literal(text) for name, text in config.env_options.items()})
     algorithm = find_algorithm(config.family.algorithm)
     size, length = config.num_envs, config.rollout_length
@@ -83,7 +85,7 @@ def identity(config: MetaTrainConfig[Any, Any, Any]) -> Hashable | None:
     return identity_of(counts, config.env, config.family.algorithm, config.start)
 
 
-def _started_from(name: str, objective: Objective) -> Callable[[Array], Any]:
+def _started_from(name: str, objective: AnyObjective) -> Callable[[Array], Any]:
     """The parameters of a stored objective, zeros for the time inputs it does not have."""
     other = find_objective(name)
     key = jax.random.key(0)

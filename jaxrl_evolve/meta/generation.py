@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
-from jaxrl_evolve.meta.config import MetaTrainConfig
+from jaxrl_evolve.curricula.level_replay import Scored
 from jaxrl_evolve.meta.evolution import (
     EvolutionState,
     ascent,
@@ -19,10 +20,15 @@ from jaxrl_evolve.meta.evolution import (
     pair_weights,
     sigma_of,
 )
-from jaxrl_evolve.meta.experiment import MetaExperiment, Programs, lanes_of, tasks
-from jaxrl_evolve.meta.groove import Task, curation, drawn_or_new, record, regrets_of_pairs
+from jaxrl_evolve.meta.experiment import MetaExperiment, MetaPrograms, lanes_of, tasks
+from jaxrl_evolve.meta.groove import Curation, Task, curation, deal, record, regrets_of_pairs
 from jaxrl_evolve.meta.horizons import sample_horizons
-from jaxrl_evolve.meta.lifetimes import Lives, live_pairs
+from jaxrl_evolve.meta.lifetimes import Live, Lives, live_pairs
+from jaxrl_evolve.random import KeyTag
+from jaxrl_evolve.runs.tasks import NEW, Openings
+
+if TYPE_CHECKING:
+    from jaxrl_evolve.meta.config import MetaTrainConfig
 
 HORIZON_BINS = 4
 """Fitness is reported for this many parts of the range of horizons, equal in their logarithm."""
@@ -30,9 +36,27 @@ HORIZON_BINS = 4
 _OF_EPISODES = ("episode_return", "episode_length", "episodes", "final_return")
 
 
+class _Parts(NamedTuple):
+    """What the functions of a meta-training are made of; nothing of it is traced.
+
+    Attributes:
+        config: of the meta-training.
+        experiment: what it means.
+        live: lives of the pairs.
+        curated: how levels are curated, or None.
+        oppose: lives of antagonists alone, where levels are curated.
+    """
+
+    config: MetaTrainConfig[Any, Any, Any]
+    experiment: MetaExperiment
+    live: Live
+    curated: Curation | None
+    oppose: Live | None
+
+
 def evolution_programs(
     config: MetaTrainConfig[Any, Any, Any], experiment: MetaExperiment, mesh: Mesh | None = None
-) -> Programs:
+) -> MetaPrograms:
     """The functions of a meta-training by evolution strategies.
 
     Args:
@@ -40,47 +64,51 @@ def evolution_programs(
         experiment: what that means.
         mesh: devices to deal the pairs over, see `live_pairs`.
     """
-    env, strategy, horizons = experiment.env, config.evolution, config.horizons
-    live = live_pairs(experiment.lifetime, lanes_of(config, 2), mesh)
-    curated = curation(config, experiment)
-    everyone = jnp.ones((strategy.pairs,), bool)
+    live, curated = live_pairs(experiment.lifetime, lanes_of(config, 2), mesh), curation(config, experiment)
+    oppose = None
+    if curated:
+        oppose = live_pairs(curated.antagonist.live, lanes_of(config, 1), mesh, signs=(0.0,))
+    parts = _Parts(config, experiment, live, curated, oppose)
+    return MetaPrograms(partial(_init, parts), partial(_generation, parts))
 
-    def init(key: Array, hp: Any) -> EvolutionState:
-        del hp
-        key, key_start = jax.random.split(key)
-        state = init_evolution(strategy, key, experiment.start(key_start))
-        return replace(state, levels=curated.init()) if curated else state
 
-    def generation(state: EvolutionState, hp: Any) -> tuple[EvolutionState, dict[str, Array]]:
-        key, key_tasks, key_noise, key_lives, key_horizons, key_levels = jax.random.split(state.key, 6)
-        split = lambda k: jax.random.split(k, strategy.pairs)
-        progress = state.generation.astype(jnp.float32) / max(config.generations - 1, 1)
-        lengths = sample_horizons(horizons, key_horizons, strategy.pairs, progress)
-        sigma, noise_keys = sigma_of(strategy, state.generation), split(key_noise)
-        params = tasks(env, split(key_tasks))
-        drawn = None
-        if curated:
-            drawn = curated.sample(key_levels, state.levels, everyone)
-            lived = jax.vmap(drawn_or_new)(drawn.numbers, drawn.levels, Task(params, lengths))
-            params, lengths = lived.params, lived.horizon
-        lives = live(state.eta, sigma, noise_keys, split(key_lives), hp, params, lengths)
-        weights, failed = pair_weights(lives.fitness, strategy.shaping)
-        gradient = ascent(weights, noise_keys, state.eta, sigma)
-        state, metrics = evolve(strategy, state, gradient, key)
-        metrics |= population_metrics(lives, weights, failed, lengths, lengths, horizons.range)
-        if curated and drawn:
-            opponent = curated.antagonist
-            oppose = live_pairs(opponent.live, lanes_of(config, 1), mesh, signs=(0.0,))
-            alone = oppose((), sigma, noise_keys, split(key_lives), opponent.hp, params, lengths)
-            regrets = regrets_of_pairs(lives, alone)
-            buffer, facts = record(state.levels, drawn.numbers, Task(params, lengths), regrets, everyone)
-            state = replace(state, levels=buffer)
-            spent = lengths.sum().astype(jnp.float32)
-            metrics |= {**facts, "antagonist_updates": spent}
-            metrics["updates"] += spent
-        return state, metrics
+def _init(parts: _Parts, key: Array, hp: Any) -> EvolutionState:
+    del hp
+    key, key_start = jax.random.split(key)
+    state = init_evolution(parts.config.evolution, key, parts.experiment.start(key_start))
+    if parts.curated is None:
+        return state
+    return replace(state, levels=parts.curated.curriculum.init(jax.random.fold_in(key, KeyTag.TASKS)))
 
-    return Programs(init, generation)
+
+def _generation(parts: _Parts, state: EvolutionState, hp: Any) -> tuple[EvolutionState, dict[str, Array]]:
+    """One generation."""
+    config, strategy = parts.config, parts.config.evolution
+    key, key_tasks, key_noise, key_lives, key_horizons, key_levels = jax.random.split(state.key, 6)
+    split = lambda k: jax.random.split(k, strategy.pairs)
+    progress = state.generation.astype(jnp.float32) / max(config.generations - 1, 1)
+    lengths = sample_horizons(config.horizons, key_horizons, strategy.pairs, progress)
+    sigma, noise_keys = sigma_of(strategy, state.generation), split(key_noise)
+    # Every pair begins a life in every generation.
+    everyone, nobody = jnp.ones((strategy.pairs,), bool), jnp.full((strategy.pairs,), NEW, jnp.int32)
+    openings = Openings(Task(tasks(parts.experiment.env, split(key_tasks)), lengths), everyone, nobody)
+    buffer, given = deal(parts.curated, key_levels, state.levels, openings)
+    task: Task = given.params
+    lives = parts.live(state.eta, sigma, noise_keys, split(key_lives), hp, task.params, task.horizon)
+    weights, failed = pair_weights(lives.fitness, strategy.shaping)
+    gradient = ascent(weights, noise_keys, state.eta, sigma)
+    state, metrics = evolve(strategy, state, gradient, key)
+    span = config.horizons.range
+    metrics |= population_metrics(lives, weights, failed, task.horizon, task.horizon, span)
+    if parts.curated and parts.oppose:
+        hp = parts.curated.antagonist.hp
+        alone = parts.oppose((), sigma, noise_keys, split(key_lives), hp, task.params, task.horizon)
+        scored = Scored(given, regrets_of_pairs(lives, alone), everyone)
+        buffer, facts = record(parts.curated, buffer, scored)
+        spent = task.horizon.sum().astype(jnp.float32)
+        metrics |= {**facts, "antagonist_updates": spent}
+        metrics["updates"] += spent
+    return replace(state, levels=buffer), metrics
 
 
 def population_metrics(

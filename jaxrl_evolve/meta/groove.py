@@ -4,14 +4,16 @@ A level is a task together with a lifetime. Its score is how much better an A2C 
 objective after equally many updates there. Levels on which there is something left to learn come again.
 
 The regret of a level costs a whole life of an antagonist. It is computed when an agent has finished its life,
-for no other agent.
+for no other agent. The choice of levels is that of any level replay (`curricula.level_replay`); here is what is
+peculiar to lives.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,20 +21,18 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxrl_evolve.algorithms.table import find_algorithm
-from jaxrl_evolve.curricula.level_buffer import (
-    NEW,
-    Draw,
-    LevelBuffer,
-    init_buffer,
-    sample_levels,
-    update_buffer,
-)
+from jaxrl_evolve.curricula.level_buffer import LevelBuffer
+from jaxrl_evolve.curricula.level_replay import Scored, level_replay, shapes
 from jaxrl_evolve.meta.experiment import MetaExperiment
 from jaxrl_evolve.meta.groove_config import AntagonistConfig
 from jaxrl_evolve.meta.lifetimes import Lives, make_lifetime
 from jaxrl_evolve.runs.chunk import make_chunk
 from jaxrl_evolve.runs.evaluation import make_evaluation
+from jaxrl_evolve.runs.tasks import NEW, Assignment, Curriculum, Openings
 from jaxrl_evolve.training.experiment import traced
+
+if TYPE_CHECKING:
+    from jaxrl_evolve.meta.config import MetaTrainConfig
 
 _TABLE_RATE, _NETWORK_RATE = 0.1, 1e-3
 
@@ -68,29 +68,27 @@ class Curation(NamedTuple):
 
     Attributes:
         antagonist: whom agents are compared with.
-        init: ``() -> LevelBuffer``.
-        sample: ``(key, buffer, wanted, occupied) -> Draw`` of `Task`, see `sample_levels`.
+        curriculum: gives lives that begin their `Task`, and is told of them as `Scored`; its state is a `LevelBuffer`.
         regrets: see `regrets_of_finished`; ``(keys, learners, params, updates, finished) -> ...``.
     """
 
     antagonist: Antagonist
-    init: Callable[[], LevelBuffer]
-    sample: Callable[..., Draw]
+    curriculum: Curriculum
     regrets: Callable[..., tuple[Array, Array]]
 
 
-def curation(config: Any, experiment: MetaExperiment) -> Curation | None:
+def curation(config: MetaTrainConfig[Any, Any, Any], experiment: MetaExperiment) -> Curation | None:
     """What the levels' settings ask for; None where levels are always new.
 
     Args:
-        config: a `MetaTrainConfig`.
+        config: of the meta-training.
         experiment: what it means.
 
     Raises:
         ValueError: there is one level only.
     """
     c, env, fitness = config.levels, experiment.env, config.fitness
-    if c.kind == "uniform":
+    if not c.curated:
         return None
     if env.sample_params is None:
         raise ValueError(
@@ -106,26 +104,18 @@ def curation(config: Any, experiment: MetaExperiment) -> Curation | None:
         earned = evaluate(key_test, learner, params).returns.mean()
         return antagonist.live(key, (), antagonist.hp, params, updates)[0] - earned
 
-    def init() -> LevelBuffer:
-        params = jax.tree.map(jnp.asarray, env.params)
-        return init_buffer(c.buffer, Task(params, jnp.zeros((), jnp.int32)))
-
-    def sample(key: Array, buffer: LevelBuffer, wanted: Array, occupied: Array | None = None) -> Draw:
-        return sample_levels(c.buffer, key, buffer, wanted, occupied)
-
-    def regrets(
-        keys: Array, learners: Any, params: Any, updates: Array, finished: Array
-    ) -> tuple[Array, Array]:
-        return regrets_of_finished(regret, c.antagonist.lanes, keys, learners, params, updates, finished)
-
-    return Curation(antagonist, init, sample, regrets)
+    example = shapes(Task(env.params, jnp.zeros((), jnp.int32)))
+    curriculum = level_replay(c.buffer, example, score=lambda scored: scored)
+    return Curation(antagonist, curriculum, partial(regrets_of_finished, regret, c.antagonist.lanes))
 
 
-def make_antagonist(config: Any, experiment: MetaExperiment, settings: AntagonistConfig) -> Antagonist:
+def make_antagonist(
+    config: MetaTrainConfig[Any, Any, Any], experiment: MetaExperiment, settings: AntagonistConfig
+) -> Antagonist:
     """An A2C agent in the place of an objective's.
 
     Args:
-        config: a `MetaTrainConfig`, for the sizes of batch and network.
+        config: for the sizes of batch and network.
         experiment: what it means.
         settings: its own.
     """
@@ -147,9 +137,18 @@ def make_antagonist(config: Any, experiment: MetaExperiment, settings: Antagonis
     return Antagonist(make_lifetime(env, learner, chunk, replace(config.fitness, average=0.0)), traced(hp))
 
 
-def drawn_or_new(number: Int[Array, ""], drawn: Task, new: Task) -> Task:
-    """The task that was drawn if it has a number, else the new one."""
-    return jax.tree.map(lambda old, fresh: jnp.where(number == NEW, fresh, old), drawn, new)
+def deal(curated: Curation | None, key: Array, buffer: Any, openings: Openings) -> tuple[Any, Assignment]:
+    """The tasks of lives that begin: the curriculum's, or as they were drawn.
+
+    Args:
+        curated: how levels are curated, if they are.
+        key: randomness of the curriculum.
+        buffer: its state.
+        openings: what would be lived through without one, who begins a life, and what is being lived through.
+    """
+    if curated is None:
+        return buffer, Assignment(openings.playing, openings.drawn)
+    return curated.curriculum.propose(key, buffer, openings)
 
 
 def regrets_of_finished(
@@ -183,9 +182,9 @@ def regrets_of_finished(
         turn = i * lanes + jnp.arange(lanes)
         at = order[jnp.minimum(turn, agents - 1)]
         lengths = jnp.where(turn < count, updates[at], 0)
-        found = jax.vmap(regret)(keys[at], *jax.tree.map(lambda x: x[at], (learners, params)), lengths)
+        own = jax.vmap(regret)(keys[at], *jax.tree.map(lambda x: x[at], (learners, params)), lengths)
         into = jnp.where(turn < count, at, agents)
-        return regrets.at[into].set(found, mode="drop"), spent + lengths.sum().astype(jnp.float32)
+        return regrets.at[into].set(own, mode="drop"), spent + lengths.sum().astype(jnp.float32)
 
     start = (jnp.full((agents,), jnp.nan, jnp.float32), jnp.zeros((), jnp.float32))
     return jax.lax.fori_loop(0, (count + lanes - 1) // lanes, group, start)
@@ -203,27 +202,21 @@ def regrets_of_pairs(lives: Lives, antagonists: Lives) -> Float[Array, " pairs"]
 
 
 def record(
-    buffer: LevelBuffer,
-    numbers: Int[Array, " n"],
-    lived: Task,
-    regrets: Float[Array, " n"],
-    finished: Bool[Array, " n"],
+    curated: Curation, buffer: LevelBuffer, scored: Scored
 ) -> tuple[LevelBuffer, dict[str, Float[Array, ""]]]:
     """The buffer after the scores of a generation, and metrics.
 
     Args:
+        curated: how levels are curated.
         buffer: before.
-        numbers: of the levels that were lived on.
-        lived: these levels.
-        regrets: scores; one that is not finite is none.
-        finished: which scores count.
+        scored: levels that were lived on, with their regrets.
     """
-    buffer = update_buffer(buffer, numbers, lived, regrets, finished)
-    scored, filled = finished & jnp.isfinite(regrets), buffer.filled
+    buffer = curated.curriculum.record(buffer, scored)
+    counted, filled = scored.valid & jnp.isfinite(scored.score), buffer.filled
     metrics = {
-        "regret": jnp.where(scored, regrets, 0.0).sum() / scored.sum(),
-        "replayed": (numbers != NEW).mean(),
-        "buffer_fill": filled.mean(),
+        "regret": jnp.where(counted, scored.score, 0.0).sum() / counted.sum(),
+        "replayed": (scored.levels.number != NEW).mean(),
         "buffer_horizon": jnp.where(filled, buffer.levels.horizon, 0).sum() / filled.sum(),
+        **curated.curriculum.metrics(buffer),
     }
     return buffer, {name: x.astype(jnp.float32) for name, x in metrics.items()}

@@ -48,6 +48,11 @@ class LevelsConfig:
     antagonist: AntagonistConfig = dataclasses.field(default_factory=AntagonistConfig)
     """A2C agents of GROOVE."""
 
+    @property
+    def curated(self) -> bool:
+        """Whether levels come again."""
+        return self.kind != "uniform"
+
     def __post_init__(self) -> None:
         if self.kind not in ("uniform", "groove"):
             raise ValueError(f"levels.kind is {self.kind!r}; it must be 'uniform' or 'groove'")

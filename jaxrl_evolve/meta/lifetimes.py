@@ -64,16 +64,14 @@ Live = Callable[[Any, Array, Array, Array, Any, Any, Array], Lives]
 """``(mean, sigma, noise keys [pairs], life keys [pairs], hp, env_params [pairs], horizons [pairs]) -> Lives``."""
 
 
-def make_stretch(
-    env: Env, learner: Learner, chunk: Chunk, config: FitnessConfig
-) -> Callable[..., tuple[TrainState, Float[Array, ""], Float[Array, ""], dict[str, Array]]]:
-    """A stretch of an agent's life, and what it is worth.
+Stretch = Callable[..., tuple[TrainState, Float[Array, ""], Float[Array, ""], dict[str, Array]]]
+"""``(state, evaluation key, hp, eta, env_params, horizon, updates) -> (state, final, along, metrics)``. ``final`` is
+the mean return of the agent that it becomes, ``along`` of the episodes that ended meanwhile, and ``final`` again if
+none did."""
 
-    Returns:
-        ``(state, evaluation key, hp, eta, env_params, horizon, updates) -> (state, final, along, metrics)``.
-        ``final`` is the mean return of the agent that it becomes, ``along`` of the episodes that ended
-        meanwhile, and ``final`` again if none did.
-    """
+
+def make_stretch(env: Env, learner: Learner, chunk: Chunk, config: FitnessConfig) -> Stretch:
+    """A stretch of an agent's life, and what it is worth."""
     evaluate = make_evaluation(env, learner, config.episodes, config.max_steps, "sample")
 
     def stretch(

@@ -7,8 +7,10 @@ Pairs whose lives are over begin another one, on a new level, and so does a pair
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,13 +25,15 @@ from jaxrl_evolve.meta.evolution import (
     pair_weights,
     sigma_of,
 )
-from jaxrl_evolve.meta.experiment import MetaExperiment, Programs, lanes_of
+from jaxrl_evolve.meta.experiment import MetaExperiment, MetaPrograms, lanes_of
 from jaxrl_evolve.meta.generation import population_metrics
 from jaxrl_evolve.meta.horizons import sample_horizons
-from jaxrl_evolve.meta.lifetimes import PAIRS, FitnessConfig, Lives, make_stretch
-from jaxrl_evolve.meta.persistent_config import PersistentConfig
+from jaxrl_evolve.meta.lifetimes import PAIRS, FitnessConfig, Lives, Stretch, make_stretch
 from jaxrl_evolve.meta.windows import Sigma, window_ascent, window_member
-from jaxrl_evolve.runs.chunk import TrainState, make_chunk
+from jaxrl_evolve.runs.chunk import Chunk, TrainState, make_chunk
+
+if TYPE_CHECKING:
+    from jaxrl_evolve.meta.config import MetaTrainConfig
 
 _SIGNS = (1.0, -1.0)
 
@@ -101,7 +105,7 @@ def window_credit(
     """What a window is credited with.
 
     Args:
-        kind: "change" or "level", see `PersistentConfig`.
+        kind: "change" or "level", see `meta.persistent_config`.
         fitness: weights of the two returns.
         final: return at the window's end.
         before: return at the end of the last one.
@@ -114,116 +118,162 @@ def window_credit(
     return share * fitness.mix(final, along)
 
 
-def persistent_programs(config: Any, experiment: MetaExperiment, mesh: Mesh | None = None) -> Programs:
+class _Parts(NamedTuple):
+    """What the functions of a meta-training are made of; nothing of it is traced.
+
+    Attributes:
+        config: of the meta-training.
+        experiment: what it means.
+        chunk: makes the agents.
+        stretch: takes one of them through a window, see `make_stretch`.
+        lanes: pairs side by side on a device; 0 is all.
+        mesh: devices over which pairs are split, or None.
+    """
+
+    config: MetaTrainConfig[Any, Any, Any]
+    experiment: MetaExperiment
+    chunk: Chunk
+    stretch: Stretch
+    lanes: int
+    mesh: Mesh | None
+
+
+def persistent_programs(
+    config: MetaTrainConfig[Any, Any, Any], experiment: MetaExperiment, mesh: Mesh | None = None
+) -> MetaPrograms:
     """The functions of a meta-training by evolution strategies over windows of lives.
 
     Args:
-        config: a `MetaTrainConfig`.
+        config: its configuration.
         experiment: what it means.
         mesh: one-axis mesh (named `PAIRS`) over which pairs are split; its size must divide their number.
     """
-    c: PersistentConfig = config.persistent
-    env, strategy, fitness = experiment.env, config.evolution, config.fitness
     chunk = make_chunk(experiment.learner, experiment.venv, config.rollout_length)
-    stretch = make_stretch(env, experiment.learner, chunk, fitness)
-    lanes = lanes_of(config, 2)
-
-    def sigma_at(generation: Array) -> Sigma:
-        return lambda ago: sigma_of(strategy, generation - ago)
-
-    def new_life(key: Array, hp: Any, progress: Array, staggered: bool) -> PairLife:
-        key_task, key_noise, key_life, key_horizon, key_age = jax.random.split(key, 5)
-        params = env.params if env.sample_params is None else env.sample_params(key_task)
-        horizon = sample_horizons(config.horizons, key_horizon, 1, progress)[0]
-        retire = horizon
-        if staggered:
-            windows = (horizon + c.window - 1) // c.window
-            lived = jax.random.randint(key_age, (), 1, windows + 1, jnp.int32)
-            retire = jnp.minimum(lived * c.window, horizon)
-        agent = chunk.init(jax.random.split(key_life)[0], hp, params)
-        return PairLife(
-            members=jax.tree.map(lambda x: jnp.stack([x, x]), agent),
-            evaluated=jnp.zeros((2,), jnp.float32),
-            params=params,
-            horizon=horizon,
-            retire=retire,
-            window=jnp.zeros((), jnp.int32),
-            key=key_life,
-            noise_key=key_noise,
-        )
-
-    def live(
-        eta: Any, generation: Array, pair: PairLife, key: Array, hp: Any, progress: Array
-    ) -> tuple[PairLife, _Window]:
-        """A pair after a window, or the one that takes its place, and what came of the window."""
-        horizon, age = pair.horizon.astype(jnp.float32), pair.members.updates[0]
-        updates = jnp.minimum(c.window, pair.retire - age)
-        key_test = jax.random.split(pair.key)[1]
-
-        def one(sign: Array, state: TrainState) -> tuple[TrainState, Array, Array, dict[str, Array]]:
-            own = window_member(c.noise, eta, pair.noise_key, pair.window, sigma_at(generation), sign)
-            return stretch(state, key_test, hp, own, pair.params, horizon, updates)
-
-        members, final, along, metrics = jax.vmap(one)(jnp.asarray(_SIGNS, jnp.float32), pair.members)
-        share = updates / horizon
-        credit = window_credit(c.credit, fitness, final, pair.evaluated, along, share)
-        diverged = members.diverged >= 0
-        fine = lambda x: jnp.where(diverged, jnp.nan, x)
-        over = (age + updates >= pair.retire) | diverged.any()
-        older = replace(pair, members=members, evaluated=final, window=pair.window + 1)
-        # In sequence (lanes of 1) a new life is made only where one is due.
-        after = jax.lax.cond(over, lambda: new_life(key, hp, progress, False), lambda: older)
-        return after, _Window(fine(credit), fine(fitness.mix(final, along)), metrics, updates, over)
-
-    def sequence(
-        eta: Any, generation: Array, lives: PairLife, keys: Array, hp: Any, progress: Array
-    ) -> tuple[PairLife, _Window]:
-        def one(own: tuple[PairLife, Array]) -> tuple[PairLife, _Window]:
-            return live(eta, generation, *own, hp, progress)
-
-        if not lanes or lanes >= keys.shape[0]:
-            return jax.vmap(one)((lives, keys))
-        return jax.lax.map(one, (lives, keys), batch_size=None if lanes == 1 else lanes)
-
-    def ascent(eta: Any, generation: Array, weights: Array, keys: Array, numbers: Array) -> Any:
-        total = window_ascent(c.noise, weights, keys, numbers, sigma_at(generation), eta)
-        total = total if mesh is None else jax.lax.psum(total, PAIRS)
-        return jax.tree.map(lambda t: t / strategy.pairs, total)
-
-    every = sequence
+    stretch = make_stretch(experiment.env, experiment.learner, chunk, config.fitness)
+    parts = _Parts(config, experiment, chunk, stretch, lanes_of(config, 2), mesh)
+    everyone, ascent = partial(_all_windows, parts), partial(_ascent, parts)
     if mesh is not None:
         split, whole = PartitionSpec(PAIRS), PartitionSpec()
         specs = (whole, whole, split, split, whole, whole)
-        every = jax.shard_map(sequence, mesh=mesh, in_specs=specs, out_specs=(split, split), check_vma=False)
+        everyone = jax.shard_map(
+            everyone, mesh=mesh, in_specs=specs, out_specs=(split, split), check_vma=False
+        )
         specs = (whole, whole, split, split, split)
         ascent = jax.shard_map(ascent, mesh=mesh, in_specs=specs, out_specs=whole, check_vma=False)
+    return MetaPrograms(
+        partial(_init, parts), partial(_generation, parts, everyone, ascent), split=("lives",)
+    )
 
-    def init(key: Array, hp: Any) -> PersistentState:
-        key, key_start, key_lives = jax.random.split(key, 3)
-        start = init_evolution(strategy, key, experiment.start(key_start))
-        keys = jax.random.split(key_lives, strategy.pairs)
-        lives = jax.vmap(lambda k: new_life(k, hp, jnp.float32(0.0), True))(keys)
-        return PersistentState(start.eta, start.optimiser, lives, start.generation, key)
 
-    def generation(state: PersistentState, hp: Any) -> tuple[PersistentState, dict[str, Array]]:
-        key, key_lives = jax.random.split(state.key)
-        keys, before = jax.random.split(key_lives, strategy.pairs), state.lives
-        progress = state.generation.astype(jnp.float32) / max(config.generations - 1, 1)
-        lives, window = every(state.eta, state.generation, before, keys, hp, progress)
-        weights, failed = pair_weights(window.credit, strategy.shaping)
-        gradient = ascent(state.eta, state.generation, weights, before.noise_key, before.window)
-        evolution = EvolutionState(state.eta, state.optimiser, state.generation, state.key)
-        evolution, metrics = evolve(strategy, evolution, gradient, key)
-        metrics |= population_metrics(
-            Lives(window.fitness, window.metrics),
-            weights,
-            failed,
-            before.horizon,
-            window.updates,
-            config.horizons.range,
-        )
-        metrics["lives_ended"] = window.over.sum().astype(jnp.float32)
-        state = PersistentState(evolution.eta, evolution.optimiser, lives, evolution.generation, key)
-        return state, metrics
+def _init(parts: _Parts, key: Array, hp: Any) -> PersistentState:
+    strategy = parts.config.evolution
+    key, key_start, key_lives = jax.random.split(key, 3)
+    start = init_evolution(strategy, key, parts.experiment.start(key_start))
+    keys = jax.random.split(key_lives, strategy.pairs)
+    lives = jax.vmap(lambda k: _new_life(parts, k, hp, jnp.float32(0.0), True))(keys)
+    return PersistentState(start.eta, start.optimiser, lives, start.generation, key)
 
-    return Programs(init, generation, split=("lives",))
+
+def _generation(
+    parts: _Parts,
+    everyone: Callable[..., tuple[PairLife, _Window]],
+    ascent: Callable[..., Any],
+    state: PersistentState,
+    hp: Any,
+) -> tuple[PersistentState, dict[str, Array]]:
+    """Every pair one window further, and the mean after them."""
+    config, strategy = parts.config, parts.config.evolution
+    key, key_lives = jax.random.split(state.key)
+    keys, before = jax.random.split(key_lives, strategy.pairs), state.lives
+    progress = state.generation.astype(jnp.float32) / max(config.generations - 1, 1)
+    lives, window = everyone(state.eta, state.generation, before, keys, hp, progress)
+    weights, failed = pair_weights(window.credit, strategy.shaping)
+    gradient = ascent(state.eta, state.generation, weights, before.noise_key, before.window)
+    evolution = EvolutionState(state.eta, state.optimiser, state.generation, state.key)
+    evolution, metrics = evolve(strategy, evolution, gradient, key)
+    metrics |= population_metrics(
+        Lives(window.fitness, window.metrics),
+        weights,
+        failed,
+        before.horizon,
+        window.updates,
+        config.horizons.range,
+    )
+    metrics["lives_ended"] = window.over.sum().astype(jnp.float32)
+    state = PersistentState(evolution.eta, evolution.optimiser, lives, evolution.generation, key)
+    return state, metrics
+
+
+def _all_windows(
+    parts: _Parts, eta: Any, generation: Array, lives: PairLife, keys: Array, hp: Any, progress: Array
+) -> tuple[PairLife, _Window]:
+    """A device's pairs, each after its window."""
+
+    def one(own: tuple[PairLife, Array]) -> tuple[PairLife, _Window]:
+        return _window(parts, eta, generation, *own, hp, progress)
+
+    if not parts.lanes or parts.lanes >= keys.shape[0]:
+        return jax.vmap(one)((lives, keys))
+    return jax.lax.map(one, (lives, keys), batch_size=None if parts.lanes == 1 else parts.lanes)
+
+
+def _window(
+    parts: _Parts, eta: Any, generation: Array, pair: PairLife, key: Array, hp: Any, progress: Array
+) -> tuple[PairLife, _Window]:
+    """A pair after a window, or the one that takes its place, and what came of the window."""
+    c, fitness = parts.config.persistent, parts.config.fitness
+    horizon, age = pair.horizon.astype(jnp.float32), pair.members.updates[0]
+    updates = jnp.minimum(c.window, pair.retire - age)
+    key_test = jax.random.split(pair.key)[1]
+    sigma = _sigma(parts, generation)
+
+    def one(sign: Array, state: TrainState) -> tuple[TrainState, Array, Array, dict[str, Array]]:
+        own = window_member(c.noise, eta, pair.noise_key, pair.window, sigma, sign)
+        return parts.stretch(state, key_test, hp, own, pair.params, horizon, updates)
+
+    members, final, along, metrics = jax.vmap(one)(jnp.asarray(_SIGNS, jnp.float32), pair.members)
+    share = updates / horizon
+    credit = window_credit(c.credit, fitness, final, pair.evaluated, along, share)
+    diverged = members.diverged >= 0
+    fine = lambda x: jnp.where(diverged, jnp.nan, x)
+    over = (age + updates >= pair.retire) | diverged.any()
+    older = replace(pair, members=members, evaluated=final, window=pair.window + 1)
+    # In sequence (lanes of 1) a new life is made only where one is due.
+    after = jax.lax.cond(over, lambda: _new_life(parts, key, hp, progress, False), lambda: older)
+    return after, _Window(fine(credit), fine(fitness.mix(final, along)), metrics, updates, over)
+
+
+def _new_life(parts: _Parts, key: Array, hp: Any, progress: Array, staggered: bool) -> PairLife:
+    """A pair before its first window; ``staggered`` ones end at the end of any of their windows."""
+    env, length = parts.experiment.env, parts.config.persistent.window
+    key_task, key_noise, key_life, key_horizon, key_age = jax.random.split(key, 5)
+    params = env.params if env.sample_params is None else env.sample_params(key_task)
+    horizon = sample_horizons(parts.config.horizons, key_horizon, 1, progress)[0]
+    retire = horizon
+    if staggered:
+        windows = (horizon + length - 1) // length
+        lived = jax.random.randint(key_age, (), 1, windows + 1, jnp.int32)
+        retire = jnp.minimum(lived * length, horizon)
+    agent = parts.chunk.init(jax.random.split(key_life)[0], hp, params)
+    return PairLife(
+        members=jax.tree.map(lambda x: jnp.stack([x, x]), agent),
+        evaluated=jnp.zeros((2,), jnp.float32),
+        params=params,
+        horizon=horizon,
+        retire=retire,
+        window=jnp.zeros((), jnp.int32),
+        key=key_life,
+        noise_key=key_noise,
+    )
+
+
+def _ascent(parts: _Parts, eta: Any, generation: Array, weights: Array, keys: Array, numbers: Array) -> Any:
+    """The estimated gradient, from the pairs of all devices."""
+    config = parts.config
+    total = window_ascent(config.persistent.noise, weights, keys, numbers, _sigma(parts, generation), eta)
+    total = total if parts.mesh is None else jax.lax.psum(total, PAIRS)
+    return jax.tree.map(lambda t: t / config.evolution.pairs, total)
+
+
+def _sigma(parts: _Parts, generation: Array) -> Sigma:
+    return lambda ago: sigma_of(parts.config.evolution, generation - ago)

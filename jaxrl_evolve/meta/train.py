@@ -17,12 +17,9 @@ from jax.sharding import Mesh
 from jaxrl_evolve import random
 from jaxrl_evolve.compilation import kept
 from jaxrl_evolve.meta.config import MetaTrainConfig, from_json
-from jaxrl_evolve.meta.experiment import MetaExperiment, Programs, build_meta, identity, make_test
-from jaxrl_evolve.meta.generation import evolution_programs
-from jaxrl_evolve.meta.gradient import gradient_programs
+from jaxrl_evolve.meta.experiment import MetaExperiment, MetaPrograms, build_meta, identity, make_test
 from jaxrl_evolve.meta.lifetimes import PAIRS
 from jaxrl_evolve.meta.outcome import MetaTrainResult, draw_fitness, sentence, stored_objective, summarise
-from jaxrl_evolve.meta.persistent import persistent_programs
 from jaxrl_evolve.objectives.stored import FILE_NAME, save
 from jaxrl_evolve.runs.axes import mesh_for, place
 from jaxrl_evolve.storage import folder as folders
@@ -32,7 +29,6 @@ from jaxrl_evolve.training.experiment import traced
 from jaxrl_evolve.training.host import Host, open_host
 from jaxrl_evolve.training.programs import to_host
 
-_TESTS = 0x54455354  # sets the randomness of held-out tests apart from that of training
 _INDIFFERENT = ("sinks", "keep", "tests", "test_every", "lanes")
 
 
@@ -70,7 +66,7 @@ def meta_train(
             META_TRAIN,
             folders.plain(config),
             identity={"objective": config.objective, "env": config.env},
-            indifferent=_INDIFFERENT + (() if config.estimator == "pes" else ("persistent",)),
+            indifferent=(*_INDIFFERENT, *config.method.unread),
             keep=config.keep,
             seconds=("compile_seconds", "run_seconds"),
             resume=resume,
@@ -99,21 +95,15 @@ def meta_train(
         return run.finish()
 
 
-def check(config: MetaTrainConfig[Any, Any, Any]) -> tuple[MetaExperiment, Mesh | None, Programs]:
+def check(config: MetaTrainConfig[Any, Any, Any]) -> tuple[MetaExperiment, Mesh | None, MetaPrograms]:
     """What a configuration means, the devices it is split over, and what is to be compiled; compiles nothing.
 
     Raises:
         ValueError: something does not fit.
     """
     experiment = build_meta(config)
-    mesh = mesh_for(PAIRS, config.agents, _shares(config))
-    make = {"es": evolution_programs, "meta-gradient": gradient_programs, "pes": persistent_programs}
-    return experiment, mesh, make[config.estimator](config, experiment, mesh)
-
-
-def _shares(config: MetaTrainConfig[Any, Any, Any]) -> str:
-    """What devices share, by the field that says how many there are."""
-    return "gradient.lifetimes" if config.estimator == "meta-gradient" else "pairs (half the population)"
+    mesh = mesh_for(PAIRS, config.agents, config.method.shares)
+    return experiment, mesh, config.method.programs(config, experiment, mesh)
 
 
 def idle_devices(config: MetaTrainConfig[Any, Any, Any], mesh: Mesh | None) -> str:
@@ -121,14 +111,14 @@ def idle_devices(config: MetaTrainConfig[Any, Any, Any], mesh: Mesh | None) -> s
     used, there = 1 if mesh is None else mesh.size, jax.device_count()
     if used == there:
         return ""
-    return f"{used} of {there} devices are used: there are {config.agents} {_shares(config)}, not a multiple of {there}"
+    return f"{used} of {there} devices are used: there are {config.agents} {config.method.shares}, not a multiple of {there}"
 
 
 class _Run:
     """The state of one meta-training and its programs; `meta_train` is its only user."""
 
     def __init__(
-        self, config: MetaTrainConfig[Any, Any, Any], programs: Programs, test: Any, mesh: Any, host: Host
+        self, config: MetaTrainConfig[Any, Any, Any], programs: MetaPrograms, test: Any, mesh: Any, host: Host
     ) -> None:
         self.config = config
         self.mesh = mesh
@@ -141,7 +131,7 @@ class _Run:
 
     def prepare(self, root: Any, step: int | None) -> None:
         """Make or restore the state, open the sinks, and compile what is still to be done."""
-        hp, test_root = traced(self.config.hp), jax.random.fold_in(root, _TESTS)
+        hp, test_root = traced(self.config.hp), jax.random.fold_in(root, random.KeyTag.META_TESTS)
         whole = (hp, test_root) if self.mesh is None else place((hp, test_root), self.mesh)
         self.hp, self.test_root = whole
         key = identity(self.config)
@@ -205,12 +195,7 @@ class _Run:
         host.row(row, self.env_steps)
         if metrics["failed"]:
             host.say(
-                f"generation {self.generations}: {int(metrics['failed'])} agents diverged; "
-                + (
-                    "others take their places"
-                    if c.estimator == "meta-gradient"
-                    else "they count as the worst"
-                )
+                f"generation {self.generations}: {int(metrics['failed'])} agents diverged; {c.method.of_failed}"
             )
         host.advanced(self.generations, metrics["fitness"])
         record = {"generations": self.generations, "env_steps": self.env_steps}

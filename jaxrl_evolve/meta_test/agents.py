@@ -19,6 +19,7 @@ from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.meta_test.arms import Arm
 from jaxrl_evolve.meta_test.config import MetaTestConfig
 from jaxrl_evolve.networks.network import NetworkConfig
+from jaxrl_evolve.objectives.families import BUILTIN_FAMILIES, families
 from jaxrl_evolve.settings.fields import parse_field, replace_fields
 from jaxrl_evolve.settings.names import suggestion
 
@@ -86,7 +87,8 @@ def parse_overrides(texts: Sequence[str]) -> Overrides:
     Raises:
         ValueError: one has another form, or no such algorithm's agents learn here.
     """
-    found: dict[str, dict[str, str]] = {"lpg": {}, "ppo": {}, "a2c": {}}
+    others = {family.algorithm for kind, family in families().items() if kind not in BUILTIN_FAMILIES}
+    overrides: dict[str, dict[str, str]] = {name: {} for name in ("lpg", "ppo", "a2c", *sorted(others))}
     for text in texts:
         place, equals, value = text.partition("=")
         algorithm, dot, field = place.partition(".")
@@ -94,14 +96,14 @@ def parse_overrides(texts: Sequence[str]) -> Overrides:
             raise ValueError(
                 f"agents has {text!r}; it must be ALGORITHM.FIELD=VALUE, such as lpg.hp.learning_rate=20"
             )
-        if algorithm not in found:
+        if algorithm not in overrides:
             raise ValueError(
-                f"agents has {text!r}, but {algorithm!r} is no agent here: {suggestion(algorithm, found)}"
+                f"agents has {text!r}, but {algorithm!r} is no agent here: {suggestion(algorithm, overrides)}"
             )
         if not field.startswith(("hp.", "learner.")):
             raise ValueError(f"agents has {text!r}; the field must be one of hp.… or learner.…")
-        found[algorithm][field] = value
-    return found
+        overrides[algorithm][field] = value
+    return overrides
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +144,7 @@ def build_agents(config: MetaTestConfig, arm: Arm, env: Env, sizes: Sizes, overr
         hp = replace(settings.hp, learning_rate=_TABLE_LEARNING_RATE)
         settings = _Settings(replace(settings.learner, network=_TABLE), hp)
     settings = replace(settings, hp=replace(settings.hp, **arm.hp))
-    asked = overrides[arm.algorithm]
+    asked = overrides.get(arm.algorithm, {})
     settings = replace_fields(
         settings, {name: parse_field(settings, name, text) for name, text in asked.items()}
     )

@@ -16,14 +16,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl_evolve.algorithms.table import find_objective, objective_checksum
-from jaxrl_evolve.meta.config import FAMILIES
 from jaxrl_evolve.meta_test.config import MetaTestConfig
-from jaxrl_evolve.objectives import Objective
-from jaxrl_evolve.objectives.stored import FILE_NAME, KINDS, StoredObjective, load, shipped
+from jaxrl_evolve.objectives import AnyObjective, RuleObjective, TargetObjective
+from jaxrl_evolve.objectives.families import ObjectiveFamily, time_of
+from jaxrl_evolve.objectives.kinds import find_objective, objective_checksum
+from jaxrl_evolve.objectives.stored import FILE_NAME, StoredObjective, load, shipped
 from jaxrl_evolve.objectives.time_features import ClockAblation, HorizonRange
 
-_ALGORITHMS = {family.kind: family.algorithm for family in FAMILIES.values()}
 _CLOCKS = {
     "frozen": {"frozen": ClockAblation("frozen")},
     "shuffled": {"shuffled": ClockAblation("shuffled")},
@@ -42,7 +41,7 @@ class Arm:
         objective: what they minimise; None for the algorithm's own.
         eta: its parameters, leaves ``[meta-seeds, ...]``; ``()`` without any.
         meta_seeds: how many parameters there are.
-        kind: family of a stored objective, else empty.
+        family: of a stored objective.
         settings: of a stored objective, of the family's dataclass.
         reads_time: whether it reads a true clock.
         parent: label of the objective whose parameters read a wrong clock here.
@@ -55,10 +54,10 @@ class Arm:
 
     label: str
     algorithm: str
-    objective: Objective | None = None
+    objective: AnyObjective | None = None
     eta: Any = ()
     meta_seeds: int = 1
-    kind: str = ""
+    family: ObjectiveFamily | None = None
     settings: Any = None
     reads_time: bool = False
     parent: str = ""
@@ -67,6 +66,11 @@ class Arm:
     learns: bool = True
     files: tuple[str, ...] = ()
     sizes: tuple[int, int] | None = None
+
+    @property
+    def kind(self) -> str:
+        """Kind of a stored objective, else empty."""
+        return self.family.kind if self.family else ""
 
     @property
     def learned(self) -> bool:
@@ -87,7 +91,7 @@ def find_arms(config: MetaTestConfig) -> tuple[Arm, ...]:
         arm = _objective_arm(label, sources)
         arms.append(arm)
         if arm.reads_time:
-            arms += [made for name in config.ablations for made in _ablated(arm, name)]
+            arms += [wrong for name in config.ablations for wrong in _ablated(arm, name)]
     if config.ablations and not any(arm.parent for arm in arms):
         told = ", ".join(arm.label for arm in arms) or "none"
         raise ValueError(
@@ -128,9 +132,9 @@ def _expanded(name: str) -> list[str]:
 
 
 def _objective_arm(label: str, sources: list[str]) -> Arm:
-    made = [find_objective(source) for source in sources]
-    for source, objective in zip(sources, made, strict=True):
-        if objective.rule is not None:
+    objectives = [find_objective(source) for source in sources]
+    for source, objective in zip(sources, objectives, strict=True):
+        if isinstance(objective, RuleObjective):
             raise ValueError(
                 f"objective {source!r} is a whole update rule ({objective.name}), which is not meta-tested yet; it must "
                 "be one that lpg or ppo agents minimise"
@@ -141,8 +145,8 @@ def _objective_arm(label: str, sources: list[str]) -> Arm:
             raise ValueError(
                 f"objectives of {label!r} are {', '.join(sources)}; several meta-seeds must be stored ones"
             )
-        objective = made[0]
-        algorithm = "lpg" if objective.targets is not None else "ppo"
+        objective = objectives[0]
+        algorithm = "lpg" if isinstance(objective, TargetObjective) else "ppo"
         eta = jax.tree.map(lambda x: x[None], objective.init(jax.random.key(0)))
         return Arm(label, algorithm, objective, eta, horizons=objective.horizons)
     stored = [load(shipped().get(source, source)) for source in sources]
@@ -152,14 +156,14 @@ def _objective_arm(label: str, sources: list[str]) -> Arm:
     eta = jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves), jnp.float32), *(s.eta for s in stored))
     return Arm(
         label,
-        _ALGORITHMS[first.kind],
-        made[0],
+        first.family.algorithm,
+        objectives[0],
         eta,
         len(stored),
-        first.kind,
+        first.family,
         first.settings,
-        bool(first.settings.time.size),
-        horizons=made[0].horizons,
+        bool(time_of(first.settings).size),
+        horizons=objectives[0].horizons,
         files=checksums,
         sizes=_sizes(first),
     )
@@ -184,18 +188,19 @@ def _same(label: str, one: tuple[str, StoredObjective], other: tuple[str, Stored
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name, value in tree.items():
-        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
-    return found
+        fields |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return fields
 
 
 def _ablated(arm: Arm, ablation: str) -> list[Arm]:
     """The same parameters under clocks that lie."""
+    assert arm.family is not None, "an arm reads the time if it is a stored objective that does"
     arms = []
     for name, clock in _CLOCKS[ablation].items():
         settings = replace(arm.settings, time=replace(arm.settings.time, ablation=clock))
-        objective = KINDS[arm.kind].make(settings)
+        objective = arm.family.make(settings)
         label = f"{arm.label} {name}"
         arms.append(
             replace(

@@ -18,8 +18,6 @@ OPTIMUM_FLOOR = 0.01
 """Levels whose optimal return is below this are left out: a quotient by next to nothing says nothing."""
 
 _LEVELS, _LIVES = 1, 2
-# Tags of their own, so that no level of meta-training, of its held-out tests, or of the tuning is a reported one.
-_REPORTED, _VALIDATION = 0x4D545354, 0x56414C44
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +49,9 @@ def draw_tasks(env: Env, seed: int, count: int, use: Literal["reported", "valida
         count: how many.
         use: reported and validation tasks have nothing in common.
     """
-    root = jax.random.fold_in(random.key(seed), _REPORTED if use == "reported" else _VALIDATION)
+    tags = random.KeyTag
+    tag = tags.REPORTED_TASKS if use == "reported" else tags.VALIDATION_TASKS
+    root = jax.random.fold_in(random.key(seed), tag)
     levels, lives = jax.random.fold_in(root, _LEVELS), jax.random.fold_in(root, _LIVES)
     keys = jax.vmap(lambda i: jax.random.fold_in(levels, i))(np.arange(count, dtype=np.uint32))
     params = jax.jit(lambda keys: tasks(env, keys))(keys)

@@ -2,11 +2,18 @@
 
 from jaxrl_evolve.objectives.a2c import a2c
 from jaxrl_evolve.objectives.disco import DiscoConfig, disco
-from jaxrl_evolve.objectives.drift.discovered import DPOConfig, dpo, dpo_drift
+from jaxrl_evolve.objectives.drift.discovered import DiscoveredConfig, discovered, discovered_drift
 from jaxrl_evolve.objectives.drift.frame import Drift, drift_objective
-from jaxrl_evolve.objectives.drift.lpo import LPOConfig, lpo, lpo_drift, random_eta, with_time, zero_eta
+from jaxrl_evolve.objectives.drift.lpo import LPOConfig, lpo, lpo_drift, lpo_with_time, random_eta, zero_eta
 from jaxrl_evolve.objectives.lpg import LPGConfig, lpg
-from jaxrl_evolve.objectives.objective import Objective, ObjectiveBatch, ObjectiveOutputs
+from jaxrl_evolve.objectives.objective import (
+    AnyObjective,
+    Objective,
+    ObjectiveBatch,
+    ObjectiveOutputs,
+    RuleObjective,
+    TargetObjective,
+)
 from jaxrl_evolve.objectives.ppo import ppo_clip
 from jaxrl_evolve.objectives.stored import StoredObjective
 from jaxrl_evolve.objectives.stored import load as load_objective
@@ -19,9 +26,10 @@ from jaxrl_evolve.objectives.time_features import (
 )
 
 __all__ = [
+    "AnyObjective",
     "ClockAblation",
-    "DPOConfig",
     "DiscoConfig",
+    "DiscoveredConfig",
     "Drift",
     "HorizonRange",
     "HorizonWarning",
@@ -30,20 +38,22 @@ __all__ = [
     "Objective",
     "ObjectiveBatch",
     "ObjectiveOutputs",
+    "RuleObjective",
     "StoredObjective",
+    "TargetObjective",
     "TimeFeatures",
     "a2c",
     "disco",
-    "dpo",
-    "dpo_drift",
+    "discovered",
+    "discovered_drift",
     "drift_objective",
     "load_objective",
     "lpg",
     "lpo",
     "lpo_drift",
+    "lpo_with_time",
     "ppo_clip",
     "random_eta",
     "save_objective",
-    "with_time",
     "zero_eta",
 ]

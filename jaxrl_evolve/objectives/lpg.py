@@ -27,7 +27,7 @@ from jaxtyping import Array, Float
 
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.networks.orthogonal import orthogonal
-from jaxrl_evolve.objectives.objective import Objective, ObjectiveBatch, ObjectiveOutputs
+from jaxrl_evolve.objectives.objective import ObjectiveBatch, ObjectiveOutputs, TargetObjective
 from jaxrl_evolve.objectives.time_features import NO_TIME, TimeFeatures
 
 _LARGEST_LOG_DENSITY = 2.0  # a density, unlike a probability, has no bound; its exponential needs one
@@ -121,7 +121,7 @@ def init_parameters(config: LPGConfig, key: Array) -> dict[str, Array]:
     return jax.tree.map(jnp.zeros_like, eta) if config.start == "zeros" else eta
 
 
-def with_time(eta: dict[str, Array], time: TimeFeatures) -> dict[str, Array]:
+def lpg_with_time(eta: dict[str, Array], time: TimeFeatures) -> dict[str, Array]:
     """A time-blind LPG's parameters as those of the temporally-aware one that does exactly the same."""
     gates = eta["core_bias"].shape[0]
     return {**eta, "core_time": jnp.zeros((time.size, gates), jnp.float32)}
@@ -152,7 +152,7 @@ def _lstm(eta: dict[str, Array], x: list[Array], state: Array) -> tuple[Array, A
     return jnp.concatenate([cell, h], axis=-1), h
 
 
-def lpg(config: LPGConfig | None = None) -> Objective:
+def lpg(config: LPGConfig | None = None) -> TargetObjective:
     """The learned policy gradient; temporally aware where ``config.time`` says what to read of the clock.
 
     Serves discrete and continuous actions: of the policy it reads the probability of the taken action only
@@ -224,4 +224,4 @@ def lpg(config: LPGConfig | None = None) -> Objective:
 
     name = "ta-lpg" if config.time.size else "lpg"
     horizons = config.time.horizons
-    return Objective(init, loss, name, targets, config.predictions, critic=False, horizons=horizons)
+    return TargetObjective(init, loss, targets, name, config.predictions, horizons)

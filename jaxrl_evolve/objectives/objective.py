@@ -1,4 +1,4 @@
-"""What a learner minimises, as a pair of pure functions with its parameters as an argument.
+"""What a learner minimises, as pure functions with its parameters as an argument.
 
 Written objectives (PPO, A2C) have no parameters; learned ones do. Because ``eta`` is an argument, a
 population of objectives is one vmap, and a meta-gradient is one `jax.grad`.
@@ -6,10 +6,8 @@ population of objectives is one vmap, and a meta-gradient is one `jax.grad`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-import jax
 from flax import struct
 from jaxtyping import Array, Float
 
@@ -32,7 +30,7 @@ class ObjectiveBatch:
         advantage: estimated advantage of the taken actions, not normalised; zeros without a critic.
         target: value targets; zeros without a critic.
         hp: the learner's traced hyperparameters.
-        targets: what `Objective.targets` made of the rollout, cut to this batch; ``()`` if it makes nothing.
+        targets: what `TargetObjective.targets` made of the rollout, cut to this batch; ``()`` if it makes nothing.
     """
 
     trajectory: Trajectory
@@ -53,7 +51,7 @@ class ObjectiveOutputs:
         value: the critic's estimate.
         prediction: logits of the learned prediction of each observation, or None where the objective asks
             for none.
-        next_prediction: the same of the true successors; only `Objective.targets` is given it.
+        next_prediction: the same of the true successors; only `Targets` are given it.
     """
 
     distribution: Distribution
@@ -64,34 +62,112 @@ class ObjectiveOutputs:
     next_prediction: Float[Array, "t n m"] | None = None
 
 
+class Init(Protocol):
+    """How the parameters of an objective are made."""
+
+    def __call__(self, key: Array, /) -> Any:
+        """``eta``, a pytree of float32 arrays; ``()`` if there are none.
+
+        Args:
+            key: typed key.
+        """
+        ...
+
+
+class Loss(Protocol):
+    """What is minimised."""
+
+    def __call__(
+        self, eta: Any, batch: ObjectiveBatch, outputs: ObjectiveOutputs, clock: Clock, /
+    ) -> tuple[Float[Array, ""], dict[str, Array]]:
+        """The loss and metrics of a minibatch.
+
+        Args:
+            eta: parameters of the objective.
+            batch: what was recorded, leaves ``[t, n, ...]``.
+            outputs: what the network says now, leaves ``[t, n, ...]``; gradients flow through these.
+            clock: how far the run is.
+
+        Returns:
+            A float32 scalar to minimise, and float32 scalars by name, the same names on every call.
+        """
+        ...
+
+
+class Targets(Protocol):
+    """What an objective makes of a rollout before anything is minimised."""
+
+    def __call__(self, eta: Any, batch: ObjectiveBatch, outputs: ObjectiveOutputs, clock: Clock, /) -> Any:
+        """Targets of the rollout, a pytree with leaves ``[T, N, ...]``.
+
+        Args:
+            eta: parameters of the objective.
+            batch: the whole rollout, leaves ``[T, N, ...]``.
+            outputs: what the network says with the parameters at the start of the update, also of the true
+                successors (``next_prediction``).
+            clock: how far the run is.
+        """
+        ...
+
+
 class Objective(NamedTuple):
-    """A training objective.
+    """An objective that reads advantages and value targets, so that its agents have a critic.
 
     Attributes:
-        init: ``key -> eta``, the objective's parameters (``()`` if it has none).
-        loss: ``(eta, batch, outputs, clock) -> (loss, metrics)``: a float32 scalar to minimise and a dict of
-            float32 scalars with the same keys on every call.
+        init: see `Init`.
+        loss: see `Loss`.
         name: for reports.
-        targets: ``(eta, batch, outputs, clock) -> targets``, or None: read once per update from the whole
-            rollout ``[T, N]`` and the parameters at its start, and constant while ``loss`` is minimised.
-        predictions: width ``m`` of the categorical prediction of each observation that the network has to
-            make besides policy and value; 0 is none.
-        critic: whether ``loss`` reads advantages and value targets.
         horizons: the training horizons that a learned objective was made for; training at others warns.
-        rule: an update rule that needs a learner of its own (`objectives.disco.DiscoRule`); then ``loss`` refuses.
     """
 
-    init: Callable[[jax.Array], Any]
-    loss: Callable[[Any, ObjectiveBatch, ObjectiveOutputs, Clock], tuple[Array, dict[str, Array]]]
+    init: Init
+    loss: Loss
     name: str
-    targets: Callable[[Any, ObjectiveBatch, ObjectiveOutputs, Clock], Any] | None = None
-    predictions: int = 0
-    critic: bool = True
     horizons: HorizonRange | None = None
-    rule: Any = None
 
 
-def no_parameters(key: jax.Array) -> tuple[()]:
+class TargetObjective(NamedTuple):
+    """An objective that says once per update what policy and predictions should have been; it reads no critic.
+
+    Attributes:
+        init: see `Init`.
+        loss: see `Loss`; it finds the targets in ``batch.targets``, as constants.
+        targets: see `Targets`.
+        name: for reports.
+        predictions: width ``m`` of the categorical prediction of each observation that the network has to make
+            besides policy and value; 0 is none.
+        horizons: as of `Objective`.
+    """
+
+    init: Init
+    loss: Loss
+    targets: Targets
+    name: str
+    predictions: int = 0
+    horizons: HorizonRange | None = None
+
+
+class RuleObjective(NamedTuple):
+    """A whole update rule, which needs a learner of its own.
+
+    Attributes:
+        init: see `Init`.
+        rule: what that learner understands, such as `objectives.disco.DiscoRule`.
+        name: for reports.
+        horizons: as of `Objective`.
+    """
+
+    init: Init
+    rule: Any
+    name: str
+    horizons: HorizonRange | None = None
+
+
+AnyObjective = Objective | TargetObjective | RuleObjective
+"""What `find_objective` gives; a learner refuses those that it cannot use."""
+
+
+def no_parameters(key: Array, /) -> tuple[()]:
     """The ``init`` of an objective without parameters."""
     del key
     return ()

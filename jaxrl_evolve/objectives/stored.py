@@ -12,20 +12,18 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl_evolve.objectives.disco import DiscoConfig, disco
-from jaxrl_evolve.objectives.drift.lpo import LPOConfig, lpo
-from jaxrl_evolve.objectives.lpg import LPGConfig, lpg
-from jaxrl_evolve.objectives.objective import Objective
+from jaxrl_evolve.objectives.families import ObjectiveFamily, families, find_kind
+from jaxrl_evolve.objectives.objective import AnyObjective
 from jaxrl_evolve.objectives.time_features import HorizonRange
 from jaxrl_evolve.settings.names import suggestion
 from jaxrl_evolve.settings.nested import from_fields, tuples
@@ -45,32 +43,12 @@ class StoredObjectiveError(ValueError):
     """A stored objective cannot be written, read or used; the message names what is wrong."""
 
 
-class Kind(NamedTuple):
-    """How a family of learned objectives is built.
-
-    Attributes:
-        settings: frozen dataclass whose fields (nested dataclasses, tuples, numbers, names) are its settings.
-        make: ``settings -> Objective``; the shapes of what its ``init`` gives are those of the parameters.
-    """
-
-    settings: type
-    make: Callable[[Any], Objective]
-
-
-KINDS: dict[str, Kind] = {
-    "lpo": Kind(LPOConfig, lpo),
-    "lpg": Kind(LPGConfig, lpg),
-    "disco": Kind(DiscoConfig, disco),
-}
-"""The families there are, by the name that files record. TA-LPO is LPO with time features, and so on."""
-
-
 @dataclasses.dataclass(frozen=True)
 class StoredObjective:
     """A learned objective and where it comes from.
 
     Attributes:
-        kind: its family, a name in `KINDS`.
+        kind: its family, see `objectives.families`.
         settings: of the family's dataclass.
         eta: parameters, float32 leaves of the shapes that the settings ask for.
         horizons: training horizons in meta-training.
@@ -97,22 +75,27 @@ class StoredObjective:
     date: str = ""
 
     def __post_init__(self) -> None:
-        family = _family(self.kind)
+        family = self.family
         if not isinstance(self.settings, family.settings):
             raise StoredObjectiveError(
                 f"settings are a {type(self.settings).__name__}, but kind {self.kind!r} has {family.settings.__name__}"
             )
         _fitted(family.make(self.settings), _named(self.eta))
 
-    def objective(self) -> Objective:
+    @property
+    def family(self) -> ObjectiveFamily:
+        """How objectives of its kind are built."""
+        return _family(self.kind)
+
+    def objective(self) -> AnyObjective:
         """The objective; its ``init`` returns the stored parameters whatever the key."""
-        made = KINDS[self.kind].make(self.settings)
+        untrained = self.family.make(self.settings)
 
         def init(key: jax.Array) -> Any:
             del key
             return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), self.eta)
 
-        return made._replace(init=init, horizons=self.horizons or made.horizons)
+        return untrained._replace(init=init, horizons=self.horizons or untrained.horizons)
 
 
 def save(path: str | os.PathLike[str], stored: StoredObjective) -> None:
@@ -224,11 +207,12 @@ def _content(path: str | os.PathLike[str] | Traversable) -> tuple[bytes, str]:
         raise StoredObjectiveError(f"cannot read {place}: {error.strerror}") from None
 
 
-def _family(kind: Any) -> Kind:
-    if kind not in KINDS:
-        hint = suggestion(str(kind), KINDS)
+def _family(kind: Any) -> ObjectiveFamily:
+    family = find_kind(kind) if isinstance(kind, str) else None
+    if family is None:
+        hint = suggestion(str(kind), families())
         raise StoredObjectiveError(f"kind is {kind!r}, which this version does not know: {hint}")
-    return KINDS[kind]
+    return family
 
 
 def _named(tree: Any) -> dict[str, Any]:
@@ -236,7 +220,7 @@ def _named(tree: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
 
 
-def _fitted(objective: Objective, leaves: Mapping[str, Any]) -> Any:
+def _fitted(objective: AnyObjective, leaves: Mapping[str, Any]) -> Any:
     """The leaves in the structure of the objective's parameters, once they are seen to fit."""
     template = jax.eval_shape(lambda: objective.init(jax.random.key(0)))
     wanted = _named(template)

@@ -18,11 +18,10 @@ from jaxtyping import Array, Int
 from jaxrl_envs.vector import VectorEnv, VectorState
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.learners.learner import Learner
+from jaxrl_evolve.random import KeyTag
 from jaxrl_evolve.runs.rollout import EpisodeSums, Played, rollout, rollout_on_tasks
 from jaxrl_evolve.runs.tasks import Assignment, Curriculum, Tasks, assign, propose
 from jaxrl_evolve.trajectory import Trajectory
-
-_TASKS = 0x5441534B  # sets the randomness of a curriculum apart from the agent's
 
 
 @struct.dataclass
@@ -128,7 +127,7 @@ def make_update(
             seen = rollout(*acting, state.envs, state.memory, env_params, rollout_length)
             envs, memory, trajectory, episodes = jax.lax.stop_gradient(seen)
             return _Experience(envs, memory, Played(trajectory, episodes), state.tasks)
-        key_tasks = jax.random.fold_in(state.key, _TASKS)
+        key_tasks = jax.random.fold_in(state.key, KeyTag.TASKS)
         tasks, envs, proposed = _proposed(curriculum, venv, key_tasks, state, env_params)
         envs, memory, running, played = jax.lax.stop_gradient(
             rollout_on_tasks(*acting, envs, state.memory, tasks.running, proposed, rollout_length)
@@ -220,7 +219,9 @@ def make_chunk(
     def init(key: Array, hp: Any, env_params: Any) -> TrainState:
         tasks: Any = ()
         if curriculum is not None:
-            tasks = assign(curriculum, venv.env, jax.random.fold_in(key, _TASKS), env_params, venv.num_envs)
+            tasks = assign(
+                curriculum, venv.env, jax.random.fold_in(key, KeyTag.TASKS), env_params, venv.num_envs
+            )
             env_params = tasks.running.params
         key, key_learner, key_envs = jax.random.split(key, 3)
         state = TrainState(

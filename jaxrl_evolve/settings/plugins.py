@@ -12,12 +12,20 @@ ALGORITHMS = "jaxrl_evolve.algorithms"
 """Entry-point group whose objects are `jaxrl_evolve.Algorithm`."""
 OBJECTIVES = "jaxrl_evolve.objectives"
 """Entry-point group whose objects are functions ``() -> Objective``."""
+OBJECTIVE_FAMILIES = "jaxrl_evolve.objective_families"
+"""Entry-point group whose objects are `jaxrl_evolve.objectives.families.ObjectiveFamily`."""
 CURRICULA = "jaxrl_evolve.curricula"
 """Entry-point group whose objects are functions ``(env, num_envs, **options) -> Curriculum``."""
 NETWORKS = "jaxrl_evolve.networks"
 """Entry-point group whose objects are `jaxrl_evolve.networks.network.MakeNetwork`."""
 
-_WHAT = {NETWORKS: "network.kind", ALGORITHMS: "algorithm", OBJECTIVES: "objective", CURRICULA: "curriculum"}
+_WHAT = {
+    ALGORITHMS: "algorithm",
+    OBJECTIVES: "objective",
+    OBJECTIVE_FAMILIES: "kind",
+    CURRICULA: "curriculum",
+    NETWORKS: "network.kind",
+}
 
 
 def names(group: str, builtin: Mapping[str, Any]) -> list[str]:

@@ -17,16 +17,12 @@ from jaxrl_envs import make
 from jaxrl_envs.contract import Env
 from jaxrl_envs.registry import find_factory
 from jaxrl_envs.vector import resets_from_name, vectorize
-from jaxrl_evolve.algorithms.table import (
-    BUILTIN_OBJECTIVES,
-    find_algorithm,
-    find_objective,
-    objective_checksum,
-)
+from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.compilation import Same
 from jaxrl_evolve.curricula.table import BUILTIN_CURRICULA, make_curriculum
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.objectives import HorizonWarning
+from jaxrl_evolve.objectives.kinds import find_objective, objective_checksum, objective_source
 from jaxrl_evolve.runs.chunk import Chunk, make_chunk
 from jaxrl_evolve.runs.evaluation import Episodes, make_evaluation
 from jaxrl_evolve.runs.tasks import Curriculum
@@ -132,7 +128,7 @@ def identity_of(
     loss: Hashable = None
     if objective:
         stored = sha256 or objective_checksum(objective)
-        loss = stored or Same(plugins.find(plugins.OBJECTIVES, objective, BUILTIN_OBJECTIVES))
+        loss = stored or (objective, Same(objective_source(objective)))
     return told, env, Same(find_factory(env)), Same(find_algorithm(algorithm)), loss
 
 

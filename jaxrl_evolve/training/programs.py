@@ -23,8 +23,6 @@ from jaxrl_evolve.training.experiment import Experiment
 AXIS = "run"
 """Name of the one axis of runs, and of the mesh axis it may be split over."""
 
-_EVALUATION = 0x45564C  # sets the randomness of evaluations apart from that of training
-
 
 class Programs(NamedTuple):
     """Compiled functions of ``R`` runs side by side.
@@ -153,7 +151,7 @@ def _jit(experiment: Experiment, axis: RunAxis, mesh: Mesh | None, evaluation: E
         env_params: Any,
     ) -> Episodes:
         key = lambda k: jax.random.fold_in(
-            jax.random.fold_in(jax.random.fold_in(k, _EVALUATION), updates), repeat
+            jax.random.fold_in(jax.random.fold_in(k, random.KeyTag.EVALUATION), updates), repeat
         )
         keys = jax.vmap(key)(run_keys(root, seeds))
         return jax.vmap(test, (0, 0, None))(keys, learner_state, env_params)

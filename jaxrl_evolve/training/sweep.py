@@ -17,6 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxrl_evolve.random import KeyTag
 from jaxrl_evolve.results.ranking import Measure, write_ranking
 from jaxrl_evolve.settings.fields import Settings, parse_field, replace_fields
 from jaxrl_evolve.settings.grids import parse_grid, product, settings_from_json
@@ -31,7 +32,6 @@ from jaxrl_evolve.training.interrupts import Diverged, Interrupted, interruption
 from jaxrl_evolve.training.train import train
 
 _SWEPT = ("hp", "learner", "env_options", "steps", "num_envs", "rollout_length", "resets", "objective")
-_DRAWS = 0x5357  # sets the randomness of the draws apart from everything else that grows from the seed
 _MEASURE = Measure("eval_return", "diverged", "Final return (IQM, 95 % interval)")
 
 
@@ -198,7 +198,7 @@ def _check_swept(name: str, where: str) -> None:
 def _draw(ranges: Mapping[str, tuple[bool, float, float]], samples: int, seed: int) -> list[Settings]:
     if not ranges:
         return [{}]
-    rng = np.random.default_rng([_DRAWS, seed])
+    rng = np.random.default_rng([KeyTag.SWEEP_DRAWS, seed])
     draws: list[Settings] = []
     for _ in range(samples):
         draw: Settings = {}

@@ -105,6 +105,8 @@ def test_replayed_levels_are_those_of_the_buffer_with_their_lifetimes(run: Run):
     last, replays = run.history[-1], 0
     assert last["buffer_fill"] == np.mean(np.asarray(run.states[-1].levels.numbers) >= 0) > 0.5
     assert 2 <= last["buffer_horizon"] <= 5
+    scores = np.asarray(run.states[-1].levels.scores)
+    np.testing.assert_allclose(last["buffer_score"], scores[np.isfinite(scores)].mean(), rtol=1e-5)
     assert 0 < np.mean([metrics["replayed"] for metrics in run.history]) < 1
     if run.config.estimator == "es":
         return

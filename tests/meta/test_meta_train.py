@@ -20,6 +20,7 @@ from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta.experiment import build_meta, identity
 from jaxrl_evolve.meta.train import META_TRAIN, meta_train
 from jaxrl_evolve.objectives import load_objective
+from jaxrl_evolve.objectives.families import members
 from jaxrl_evolve.objectives.time_features import HorizonRange
 from jaxrl_evolve.storage.folder import configuration, plain
 
@@ -190,7 +191,7 @@ def test_a_time_blind_objective_starts_an_aware_one(command_run: Any):
 
 
 def test_a_configuration_survives_json():
-    for name in configs.FAMILIES:
+    for name in members():
         config = MetaTrainConfig.preset(name, "CartPole-v1", seed=3, horizons={"kind": "fixed", "high": 300})
         assert configs.from_json(json.loads(json.dumps(plain(config)))) == config
     with pytest.raises(ValueError, match="MetaTrainConfig has no field 'generation': "):

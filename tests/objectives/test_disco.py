@@ -14,7 +14,6 @@ import pytest
 
 from jaxrl_envs import make
 from jaxrl_envs.vector import resets_from_name, vectorize
-from jaxrl_evolve.algorithms.table import find_objective
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.experience import normalisation
 from jaxrl_evolve.experience.returns import retrace
@@ -24,7 +23,7 @@ from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.meta import MetaTrainConfig, meta_train
 from jaxrl_evolve.networks.distributions import Categorical
 from jaxrl_evolve.networks.network import NetworkConfig
-from jaxrl_evolve.objectives import HorizonRange, TimeFeatures, load_objective, lpg
+from jaxrl_evolve.objectives import HorizonRange, RuleObjective, TimeFeatures, load_objective, lpg
 from jaxrl_evolve.objectives.disco import (
     AgentOutputs,
     DiscoBatch,
@@ -33,12 +32,13 @@ from jaxrl_evolve.objectives.disco import (
     RuleState,
     convert,
     disco,
+    disco_with_time,
     load_disco_weights,
     published,
     values,
-    with_time,
 )
 from jaxrl_evolve.objectives.disco.network import Core, CoreState, PerAction
+from jaxrl_evolve.objectives.kinds import find_objective
 from jaxrl_evolve.random import key
 from jaxrl_evolve.runs.chunk import make_chunk
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
@@ -400,7 +400,7 @@ def test_the_clock_starts_without_a_say():
     eta, batch, state = random_eta(SMALL), some_batch(SMALL), some_state(SMALL)
     blind, aware = jax.jit(rule_of(SMALL).targets), jax.jit(rule_of(config).targets)
     want = blind(eta, state, batch, HP_TREE, CLOCK)
-    got = aware(with_time(eta, TIME), state, batch, HP_TREE, CLOCK)
+    got = aware(disco_with_time(eta, TIME), state, batch, HP_TREE, CLOCK)
     jax.tree.map(np.testing.assert_array_equal, got, want)
     np.testing.assert_array_equal(disco(config).init(key(0))["gate_time"], 0.0)
     assert (disco(SMALL).name, disco(config).name) == ("disco", "ta-disco")
@@ -453,6 +453,7 @@ def test_a_published_file_becomes_a_stored_objective(tmp_path: Any):
     assert eta["reader.action.layer_0.kernel"].shape == (18, 16)
     convert(tmp_path / "weights.npz", tmp_path / "mine.npz", TimeFeatures(("fraction",)))
     objective = find_objective(str(tmp_path / "mine.npz"))
+    assert isinstance(objective, RuleObjective)
     assert objective.name == "ta-disco" and objective.rule.config.predictions == 600
     back = objective.init(key(0))
     for name, leaf in eta.items():
@@ -600,8 +601,6 @@ def test_what_does_not_fit_is_refused():
             disco_agent(env, 4, 4, objective=objective)
     with pytest.raises(ValueError, match="objective is 'disco', an update rule that only agents of"):
         ppo(env, 4, 4, objective=disco(SMALL))
-    with pytest.raises(ValueError, match="objective 'disco' is an update rule"):
-        disco(SMALL).loss((), None, None, None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="network.memory is 'gru'; disco agents have none"):
         DiscoAgentConfig(network=NetworkConfig(memory="gru"))
     with pytest.raises(ValueError, match="network.kind is 'mine'; disco agents have a network of their own"):
@@ -644,4 +643,5 @@ def test_a_rule_is_meta_trained(tmp_path: Any):
     stored = load_objective(tmp_path / "run")
     assert stored.kind == "disco" and stored.settings.time.kinds == ("fraction", "log_horizon")
     assert make("Catch-bsuite").action_space.n == 3
-    assert stored.objective().rule.config.predictions == 5
+    objective = stored.objective()
+    assert isinstance(objective, RuleObjective) and objective.rule.config.predictions == 5

@@ -18,20 +18,20 @@ from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, ppo
 from jaxrl_evolve.networks.distributions import Categorical
 from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.objectives import (
-    DPOConfig,
+    DiscoveredConfig,
     HorizonRange,
     LPOConfig,
     Objective,
     ObjectiveBatch,
     ObjectiveOutputs,
     TimeFeatures,
-    dpo,
-    dpo_drift,
+    discovered,
+    discovered_drift,
     lpo,
     lpo_drift,
+    lpo_with_time,
     ppo_clip,
     random_eta,
-    with_time,
     zero_eta,
 )
 from jaxrl_evolve.objectives.drift.lpo import TA_LPO
@@ -110,17 +110,17 @@ def test_lpo_is_its_formula(config: LPOConfig, normalise: bool):
     assert loss.dtype == jnp.float32 and all(value.dtype == jnp.float32 for value in metrics.values())
 
 
-def test_dpo_is_its_formula():
+def test_discovered_is_its_formula():
     log_ratio, advantage = samples(1, 1.0)
     x, a = np.asarray(log_ratio, np.float64), np.asarray(advantage, np.float64)
     good, bad = (np.exp(x) - 1) * a, a * x
     penalty = np.where(a >= 0, good - 2 * np.tanh(good / 2), bad - 0.6 * np.tanh(bad / 0.6))
-    found = dpo_drift()((), log_ratio, advantage, jnp.float32(0.2), jnp.zeros(0))
+    found = discovered_drift()((), log_ratio, advantage, jnp.float32(0.2), jnp.zeros(0))
     np.testing.assert_allclose(found, np.maximum(penalty, 0), rtol=1e-4, atol=1e-6)
-    loss = policy_loss(dpo(normalise_advantage=False), (), log_ratio, advantage)
+    loss = policy_loss(discovered(normalise_advantage=False), (), log_ratio, advantage)
     np.testing.assert_allclose(loss, -(np.exp(x) * a - np.maximum(penalty, 0)).mean(), rtol=1e-4)
     with pytest.raises(ValueError, match="beta is 0"):
-        DPOConfig(beta=0.0)
+        DiscoveredConfig(beta=0.0)
 
 
 @pytest.mark.parametrize(
@@ -200,9 +200,11 @@ def test_zero_parameters_train_as_ppo_does_and_others_otherwise(env: str, margin
     assert (metrics["drift"] > 0).all()
 
 
-@pytest.mark.parametrize("objective", [dpo(), lpo(LPOConfig(ppo_start=False))], ids=["dpo", "lpo"])
+@pytest.mark.parametrize(
+    "objective", [discovered(), lpo(LPOConfig(ppo_start=False))], ids=["discovered", "lpo"]
+)
 def test_continuous_actions_train(objective: Objective):
-    eta = () if objective.name == "dpo" else random_eta(KEY, LPOConfig())
+    eta = () if objective.name == "discovered" else random_eta(KEY, LPOConfig())
     params, metrics = trained(objective._replace(init=lambda key: eta), env_name="Pendulum-v1")
     assert np.isfinite(params).all() and np.isfinite(metrics["loss"]) and metrics["drift"] > 0
 
@@ -271,7 +273,7 @@ def test_time_columns_of_zero_change_nothing(config: LPOConfig):
     eta = random_eta(KEY, blind)
     log_ratio, advantage = samples(3)
     for clock in (Clock.at(0, 30), NOW, Clock.at(30, 30)):
-        aware = gradient(lpo(config), with_time(eta, config.time), log_ratio, advantage, clock)
+        aware = gradient(lpo(config), lpo_with_time(eta, config.time), log_ratio, advantage, clock)
         assert (aware == gradient(lpo(blind), eta, log_ratio, advantage, clock)).all()
 
 
@@ -287,19 +289,19 @@ def test_ta_lpo_begins_as_the_lpo_of_its_first_block():
 
 def test_a_warm_start_takes_populations_and_refuses_time_columns():
     population = jax.vmap(lambda key: random_eta(key, LPOConfig()))(jax.random.split(KEY, 3))
-    assert with_time(population, MULTI.time)["time"].shape == (3, 4, 8, 128)
-    assert "time" not in with_time(population, TimeFeatures())
+    assert lpo_with_time(population, MULTI.time)["time"].shape == (3, 4, 8, 128)
+    assert "time" not in lpo_with_time(population, TimeFeatures())
     with pytest.raises(ValueError, match=r"time columns already, of shape \(1, 8, 128\)"):
-        with_time(zero_eta(TA_LPO), TA_LPO.time)
+        lpo_with_time(zero_eta(TA_LPO), TA_LPO.time)
 
 
 # Numbers.
 
 
-@pytest.mark.parametrize("objective", [dpo(), lpo(), lpo(LPOConfig(ppo_start=False)), lpo(MULTI)])
+@pytest.mark.parametrize("objective", [discovered(), lpo(), lpo(LPOConfig(ppo_start=False)), lpo(MULTI)])
 def test_extreme_ratios_give_numbers(objective: Objective):
     config = MULTI if objective.name == "ta-lpo" else LPOConfig()
-    eta = () if objective.name == "dpo" else random_eta(KEY, config, 3.0)
+    eta = () if objective.name == "discovered" else random_eta(KEY, config, 3.0)
     extremes = [-800.0, -80.0, -30.0, -1e-8, 0.0, 1e-8, 30.0, 80.0, 95.0, 800.0]
     log_ratio = jnp.asarray([extremes] * 5, jnp.float32)
     advantage = jnp.tile(jnp.asarray([[-3.0], [-1e-8], [0.0], [1e-8], [3.0]]), (1, len(extremes)))
@@ -347,7 +349,7 @@ def test_the_drift_is_differentiable_by_its_parameters():
 
 
 def test_the_range_of_training_is_told():
-    assert lpo().horizons is None and dpo().horizons is None
+    assert lpo().horizons is None and discovered().horizons is None
     assert lpo(MULTI).horizons == HorizonRange(10, 1000)
     assert lpo(MULTI, horizons=HorizonRange(1, 2)).horizons == HorizonRange(1, 2)
 

@@ -8,12 +8,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from probes import probe_env
 
-from jaxrl_evolve.algorithms.table import find_objective
+from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.clock import Clock
-from jaxrl_evolve.learners.ppo import PPOHyperparameters
+from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters
 from jaxrl_evolve.networks.distributions import Categorical
-from jaxrl_evolve.objectives import Objective, ObjectiveBatch, ObjectiveOutputs, a2c, ppo_clip
+from jaxrl_evolve.objectives import (
+    Objective,
+    ObjectiveBatch,
+    ObjectiveOutputs,
+    RuleObjective,
+    TargetObjective,
+    a2c,
+    ppo_clip,
+)
+from jaxrl_evolve.objectives.kinds import find_objective
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 
 SHAPE = (6, 5)
@@ -177,6 +187,18 @@ def test_objectives_have_names_and_no_parameters():
     for name in ("ppo-clip", "a2c"):
         objective = find_objective(name)
         assert objective.name == name
+        assert isinstance(objective, Objective)
         assert objective.init(jax.random.key(0)) == ()
     with pytest.raises(ValueError, match="ppo-clip"):
         find_objective("ppo_clip")
+
+
+def test_an_objective_says_by_its_type_who_can_use_it():
+    env = probe_env()
+    assert isinstance(find_objective("ta-lpg"), TargetObjective)
+    assert isinstance(find_objective("ta-disco"), RuleObjective)
+    for name in ("ppo-clip", "lpo", "disco"):
+        with pytest.raises(
+            ValueError, match=f"objective is '{name}'; the lpg agent needs one that gives targets"
+        ):
+            find_algorithm("lpg").make(env, 4, 4, PPOConfig(), HP, find_objective(name))

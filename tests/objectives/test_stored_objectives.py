@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import walk
 
-from jaxrl_evolve.algorithms.table import find_objective, objective_checksum, objective_names
+import jaxrl_evolve
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.command.main import main
 from jaxrl_evolve.objectives import (
@@ -33,6 +33,7 @@ from jaxrl_evolve.objectives import (
     zero_eta,
 )
 from jaxrl_evolve.objectives.drift.lpo import TA_LPO
+from jaxrl_evolve.objectives.kinds import find_objective, objective_checksum, objective_names
 from jaxrl_evolve.training.experiment import warn_of_horizon
 from jaxrl_evolve.training.sweep import sweep
 
@@ -222,7 +223,7 @@ def test_the_folder_of_shipped_objectives_is_in_the_package():
 
 def test_shipped_objectives_are_known_by_name(shipped: Path, capsys: Any):
     assert list(stored.shipped()) == ["lpo-walk", "ta-lpo"]
-    assert {"ppo-clip", "a2c", "dpo", "lpo", "ta-lpo", "lpo-walk"} <= set(objective_names())
+    assert {"ppo-clip", "a2c", "discovered", "lpo", "ta-lpo", "lpo-walk"} <= set(objective_names())
     assert find_objective("ta-lpo").init(jax.random.key(0))["time"].any()  # instead of the built-in zeros
     assert find_objective("lpo-walk").name == "lpo"
     assert not find_objective("lpo").init(jax.random.key(0))["input"].any()
@@ -248,12 +249,31 @@ def test_without_shipped_ones_learned_objectives_start_as_ppo(monkeypatch: Any, 
     [
         ("no/such/file", "there is no stored objective no/such/file"),
         ("none.npz", r"there is no stored objective none\.npz"),
-        ("dpoo", "objective is 'dpoo'.*did you mean.*dpo"),
+        ("discoverd", "objective is 'discoverd'.*did you mean.*discovered"),
     ],
 )
 def test_what_is_neither_name_nor_file_is_refused(name: str, message: str):
     with pytest.raises(ValueError, match=message):
         find_objective(name)
+
+
+def test_old_names_work_and_say_the_new_one(tmp_path: Path, capsys: Any, monkeypatch: Any):
+    monkeypatch.chdir(tmp_path)
+    Path("dpo").mkdir()  # names come before folders
+    with pytest.warns(DeprecationWarning, match="objective 'dpo' is called 'discovered' now"):
+        assert find_objective("dpo").name == "discovered"
+    assert objective_checksum("dpo") == "" and "dpo" not in objective_names()
+    with pytest.warns(DeprecationWarning, match=r"jaxrl_evolve\.DPOConfig is called DiscoveredConfig now"):
+        assert jaxrl_evolve.DPOConfig is jaxrl_evolve.DiscoveredConfig
+    with pytest.warns(DeprecationWarning, match=r"jaxrl_evolve\.dpo is called discovered now"):
+        assert jaxrl_evolve.dpo is jaxrl_evolve.discovered
+    out = tmp_path / "run"
+    assert command("train", *walk.words(out, updates=1), "--objective", "dpo", "--quiet") == 0
+    said = "jaxrl-evolve: objective 'dpo' is called 'discovered' now\n"
+    assert capsys.readouterr().err == said
+    assert command("resume", out, "--quiet") == 0  # as runs from before the new name
+    assert capsys.readouterr().err == said
+    assert json.loads((out / "config.json").read_text())["objective"] == "dpo"
 
 
 # Training with them.

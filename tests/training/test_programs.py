@@ -11,9 +11,10 @@ from compiled import counted
 from same import assert_equal
 
 from jaxrl_envs import registry
-from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS, BUILTIN_OBJECTIVES
+from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS
 from jaxrl_evolve.objectives import lpo
 from jaxrl_evolve.objectives.drift.lpo import LPOConfig
+from jaxrl_evolve.objectives.kinds import WRITTEN
 from jaxrl_evolve.objectives.stored import StoredObjective, save
 from jaxrl_evolve.runs.axes import mesh_for
 from jaxrl_evolve.training import programs
@@ -134,7 +135,7 @@ def test_a_name_that_comes_to_mean_another_compiles_anew(first, name, monkeypatc
     table, key, other = {
         "environment": (registry._registered, walk.NAME, lambda **options: walk.make(**options)),
         "algorithm": (BUILTIN_ALGORITHMS, "ppo", BUILTIN_ALGORITHMS["ppo"]._replace(summary="another")),
-        "objective": (BUILTIN_OBJECTIVES, "ppo-clip", lambda: lpo()),
+        "objective": (WRITTEN, "ppo-clip", lambda: lpo()),
     }[name]
     config = dataclasses.replace(first[0], objective="ppo-clip")
     before = identity(config)

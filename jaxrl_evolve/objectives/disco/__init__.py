@@ -3,7 +3,7 @@
 from jaxrl_evolve.objectives.disco.config import TA_DISCO, DiscoConfig
 from jaxrl_evolve.objectives.disco.inputs import AgentOutputs, DiscoBatch
 from jaxrl_evolve.objectives.disco.published import convert, load_disco_weights
-from jaxrl_evolve.objectives.disco.rule import DiscoRule, DiscoTargets, RuleState, disco, with_time
+from jaxrl_evolve.objectives.disco.rule import DiscoRule, DiscoTargets, RuleState, disco, disco_with_time
 
 __all__ = [
     "TA_DISCO",
@@ -15,6 +15,6 @@ __all__ = [
     "RuleState",
     "convert",
     "disco",
+    "disco_with_time",
     "load_disco_weights",
-    "with_time",
 ]

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from jaxrl_evolve.objectives.disco.config import DiscoConfig
-from jaxrl_evolve.objectives.disco.rule import disco, with_time
+from jaxrl_evolve.objectives.disco.rule import disco, disco_with_time
 from jaxrl_evolve.objectives.time_features import NO_TIME, TimeFeatures
 from jaxrl_evolve.settings.names import suggestion
 
@@ -128,7 +128,7 @@ def convert(
 
     eta: dict[str, Any] = load_disco_weights(source)
     if time.size:
-        eta = with_time(eta, time)
+        eta = disco_with_time(eta, time)
     command = f"python -m jaxrl_evolve.objectives.disco {Path(source).name} {Path(out).name}"
     settings = DiscoConfig.published(time=time)
     save(out, StoredObjective("disco", settings, eta, horizons=time.horizons, command=command))

@@ -29,7 +29,7 @@ from jaxrl_evolve.objectives.disco.config import DiscoConfig
 from jaxrl_evolve.objectives.disco.inputs import AgentOutputs, DiscoBatch, assess, rule_inputs, taken
 from jaxrl_evolve.objectives.disco.network import CoreState, RuleNetwork, empty_inputs
 from jaxrl_evolve.objectives.disco.values import signed_hyperbolic, two_hot
-from jaxrl_evolve.objectives.objective import Objective
+from jaxrl_evolve.objectives.objective import RuleObjective
 from jaxrl_evolve.objectives.time_features import TimeFeatures
 
 _GATE_TIME = "gate_time"
@@ -81,7 +81,7 @@ class DiscoRule(NamedTuple):
     loss: Callable[..., tuple[Array, dict[str, Array]]]
 
 
-def with_time(eta: dict[str, Any], time: TimeFeatures) -> dict[str, Any]:
+def disco_with_time(eta: dict[str, Any], time: TimeFeatures) -> dict[str, Any]:
     """A time-blind rule's parameters as those of the clock-conditioned one that does exactly the same."""
     width = eta["gate.bias"].shape[0]
     return {**eta, _GATE_TIME: jnp.zeros((time.size, width), jnp.float32)}
@@ -130,7 +130,7 @@ def _loss(
     return total, metrics
 
 
-def disco(config: DiscoConfig | None = None) -> Objective:
+def disco(config: DiscoConfig | None = None) -> RuleObjective:
     """The update rule; clock-conditioned where ``config.time`` says what to read of the clock.
 
     It is more than a loss, so only agents of the algorithm ``disco`` learn by it: they make its predictions and
@@ -175,10 +175,5 @@ def disco(config: DiscoConfig | None = None) -> Objective:
     ) -> tuple[Float[Array, ""], dict[str, Array]]:
         return _loss(config, outputs, targets, batch, hp)
 
-    def no_loss(*_: Any) -> Any:
-        raise ValueError(
-            f"objective {name!r} is an update rule: only agents of the algorithm disco learn by it"
-        )
-
     rule = DiscoRule(config, init_state, targets, loss)
-    return Objective(init, no_loss, name, critic=False, horizons=config.time.horizons, rule=rule)
+    return RuleObjective(init, rule, name, config.time.horizons)

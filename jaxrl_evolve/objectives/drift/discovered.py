@@ -16,8 +16,8 @@ from jaxrl_evolve.objectives.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)
-class DPOConfig:
-    """Settings of DPO."""
+class DiscoveredConfig:
+    """Settings of discovered policy optimisation."""
 
     alpha: float = 2.0
     """Width of the free region where the advantage is positive."""
@@ -30,13 +30,13 @@ class DPOConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
 
 
-def dpo_drift(config: DPOConfig | None = None) -> Drift:
-    """DPO's drift (section 5 there).
+def discovered_drift(config: DiscoveredConfig | None = None) -> Drift:
+    """Its drift (section 5 there).
 
     ``relu(u - alpha tanh(u / alpha))`` with ``u = (r - 1) A`` where ``A >= 0``, else
     ``relu(v - beta tanh(v / beta))`` with ``v = A log r``. It reads neither clip nor time.
     """
-    config = DPOConfig() if config is None else config
+    config = DiscoveredConfig() if config is None else config
 
     def drift(
         eta: Any,
@@ -57,10 +57,10 @@ def dpo_drift(config: DPOConfig | None = None) -> Drift:
     return drift
 
 
-def dpo(
-    config: DPOConfig | None = None, normalise_advantage: bool = True, clip_value: bool = True
+def discovered(
+    config: DiscoveredConfig | None = None, normalise_advantage: bool = True, clip_value: bool = True
 ) -> Objective:
-    """The DPO objective, without parameters."""
+    """Discovered policy optimisation, without parameters."""
     return drift_objective(
-        "dpo", dpo_drift(config), normalise_advantage=normalise_advantage, clip_value=clip_value
+        "discovered", discovered_drift(config), normalise_advantage=normalise_advantage, clip_value=clip_value
     )

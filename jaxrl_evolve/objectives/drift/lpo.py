@@ -112,7 +112,7 @@ def zero_eta(config: LPOConfig) -> dict[str, Array]:
         "input": jnp.zeros((INPUTS, config.width), jnp.float32),
         "output": jnp.zeros((config.width,), jnp.float32),
     }
-    return with_time(eta, config.time)
+    return lpo_with_time(eta, config.time)
 
 
 def random_eta(key: jax.Array, config: LPOConfig, scale: float = 1.0) -> dict[str, Array]:
@@ -127,7 +127,7 @@ def random_eta(key: jax.Array, config: LPOConfig, scale: float = 1.0) -> dict[st
     return jax.tree.unflatten(structure, drawn)
 
 
-def with_time(eta: dict[str, Any], time: TimeFeatures) -> dict[str, Any]:
+def lpo_with_time(eta: dict[str, Any], time: TimeFeatures) -> dict[str, Any]:
     """The parameters of a time-blind objective with zero columns for ``time``: the same objective exactly.
 
     Args:

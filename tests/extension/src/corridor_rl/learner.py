@@ -13,12 +13,12 @@ from flax import struct
 from jaxrl_envs import Env
 from jaxrl_evolve import (
     Algorithm,
+    AnyObjective,
     AtLeast,
     Between,
     Clock,
     Learner,
     NetworkConfig,
-    Objective,
     PolicyOutput,
     Trajectory,
     lambda_returns,
@@ -71,7 +71,7 @@ def reinforce(
     rollout_length: int,
     config: ReinforceConfig,
     hp: ReinforceHyperparameters,
-    objective: Objective | None = None,
+    objective: AnyObjective | None = None,
 ) -> Learner:
     """The learner; ``num_envs`` and ``rollout_length`` are for algorithms that size arrays by them."""
     del num_envs, rollout_length

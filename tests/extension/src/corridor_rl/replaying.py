@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from jaxrl_envs import Discrete, Env
-from jaxrl_evolve import Algorithm, Clock, Learner, Objective, PolicyOutput, Preset, Store, Trajectory
+from jaxrl_evolve import Algorithm, AnyObjective, Clock, Learner, PolicyOutput, Preset, Store, Trajectory
 from jaxrl_evolve.experience.replay import Replay, add, init_replay, sample
 
 
@@ -55,7 +55,7 @@ def q_learning(
     rollout_length: int,
     config: QConfig,
     hp: QHyperparameters,
-    objective: Objective | None = None,
+    objective: AnyObjective | None = None,
 ) -> Learner:
     """The learner; what it keeps is its `Store`."""
     if objective is not None:

@@ -1,0 +1,69 @@
+"""The estimators of meta-training: how the direction in which an objective improves is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from jax.sharding import Mesh
+
+from jaxrl_evolve.meta.experiment import MetaExperiment, MetaPrograms
+from jaxrl_evolve.meta.generation import evolution_programs
+from jaxrl_evolve.meta.gradient import gradient_programs
+from jaxrl_evolve.meta.persistent import persistent_programs
+
+if TYPE_CHECKING:
+    from jaxrl_evolve.meta.config import MetaTrainConfig
+
+EstimatorName = Literal["es", "meta-gradient", "pes"]
+
+
+class Estimator(NamedTuple):
+    """What sets one estimator apart from the others.
+
+    Attributes:
+        programs: ``(config, experiment, mesh) -> MetaPrograms``.
+        agents: how many agents, or pairs of them, a generation can be split into.
+        shares: what these are, in messages: by the field that says how many there are.
+        of_failed: what becomes of agents that diverge, in messages.
+        unread: fields of the configuration that it does not read and that digests leave out, so that runs from
+            before there were such fields resume.
+        curates: whether it serves curated levels.
+        differentiates: whether it differentiates through the objective, else it compares antithetic pairs.
+    """
+
+    programs: Callable[[MetaTrainConfig[Any, Any, Any], MetaExperiment, Mesh | None], MetaPrograms]
+    agents: Callable[[MetaTrainConfig[Any, Any, Any]], int]
+    shares: str
+    of_failed: str
+    unread: tuple[str, ...] = ()
+    curates: bool = False
+    differentiates: bool = False
+
+
+ESTIMATORS: dict[str, Estimator] = {
+    "es": Estimator(
+        evolution_programs,
+        agents=lambda config: config.evolution.pairs,
+        shares="pairs (half the population)",
+        of_failed="they count as the worst",
+        unread=("persistent",),
+        curates=True,
+    ),
+    "meta-gradient": Estimator(
+        gradient_programs,
+        agents=lambda config: config.gradient.lifetimes,
+        shares="gradient.lifetimes",
+        of_failed="others take their places",
+        unread=("persistent",),
+        curates=True,
+        differentiates=True,
+    ),
+    "pes": Estimator(
+        persistent_programs,
+        agents=lambda config: config.evolution.pairs,
+        shares="pairs (half the population)",
+        of_failed="they count as the worst",
+    ),
+}
+"""By the names in `EstimatorName`."""

@@ -1,0 +1,141 @@
+"""Families of learned objectives: how one is built, stored and meta-trained, and how another package adds one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from jaxrl_evolve.objectives.disco import TA_DISCO, DiscoConfig, disco
+from jaxrl_evolve.objectives.drift.lpo import TA_LPO, LPOConfig, lpo
+from jaxrl_evolve.objectives.lpg import TA_LPG, LPGConfig, lpg
+from jaxrl_evolve.objectives.objective import AnyObjective
+from jaxrl_evolve.objectives.time_features import NO_TIME, HorizonRange, TimeFeatures
+from jaxrl_evolve.settings import plugins
+from jaxrl_evolve.settings.names import suggestion
+
+_NOTHING: Mapping[str, Any] = {}
+
+
+class ObjectiveFamily(NamedTuple):
+    """A family of learned objectives.
+
+    Attributes:
+        kind: its name in stored files, and that of its entry point.
+        settings: frozen dataclass whose fields (nested dataclasses, tuples, numbers, names) are its settings. A field
+            ``time`` of type `TimeFeatures` says what is read of the clock.
+        make: ``settings -> Objective``; the shapes of what its ``init`` gives are those of the parameters.
+        algorithm: whose agents learn by it, such as ``"ppo"``.
+        members: settings of those that are known by name, such as ``"lpg"`` and ``"ta-lpg"``.
+        trained: settings that meta-training starts from, by name, where these are others. There, time features get
+            the range of the horizons that are trained on.
+        evolution: defaults of evolution strategies, fields of `EvolutionConfig`.
+        horizons: defaults of lifetimes, fields of `HorizonConfig`.
+        of_evolution: settings that evolution needs, such as a start at which antithetic pairs differ.
+        of_gradients: settings that meta-gradients need, such as a start that has a slope.
+    """
+
+    kind: str
+    settings: type
+    make: Callable[[Any], AnyObjective]
+    algorithm: str
+    members: Mapping[str, Any]
+    trained: Mapping[str, Any] = _NOTHING
+    evolution: Mapping[str, Any] = _NOTHING
+    horizons: Mapping[str, Any] = _NOTHING
+    of_evolution: Mapping[str, Any] = _NOTHING
+    of_gradients: Mapping[str, Any] = _NOTHING
+
+
+_AWARE = TimeFeatures(("fraction", "log_horizon"), HorizonRange(1.0, 1.0))
+# Noise and steps for drift functions are those of Goldie et al. 2025; the defaults, of Jackson et al. 2024 for LPG.
+_DRIFT = {
+    "sigma": 0.03,
+    "sigma_decay": 0.99,
+    "learning_rate": 0.03,
+    "learning_rate_decay": 0.99,
+    "shaping": "centred_rank",
+}
+# LPO is an odd function of its parameters at zeros, see `LPOConfig.start`; a meta-gradient cannot leave LPG's.
+BUILTIN_FAMILIES: dict[str, ObjectiveFamily] = {
+    "lpg": ObjectiveFamily(
+        "lpg",
+        LPGConfig,
+        lpg,
+        algorithm="lpg",
+        members={"lpg": LPGConfig(), "ta-lpg": TA_LPG},
+        trained={"ta-lpg": LPGConfig(time=_AWARE)},
+        of_gradients={"start": "random"},
+    ),
+    "lpo": ObjectiveFamily(
+        "lpo",
+        LPOConfig,
+        lpo,
+        algorithm="ppo",
+        members={"lpo": LPOConfig(), "ta-lpo": TA_LPO},
+        evolution=_DRIFT,
+        horizons={"kind": "fixed", "low": 1, "high": 100},
+        of_evolution={"start": "hidden"},
+        of_gradients={"start": "hidden"},
+    ),
+    "disco": ObjectiveFamily(
+        "disco",
+        DiscoConfig,
+        disco,
+        algorithm="disco",
+        members={"disco": DiscoConfig(), "ta-disco": TA_DISCO},
+        trained={"ta-disco": DiscoConfig(time=_AWARE)},
+    ),
+}
+"""Without training, LPO is PPO, LPG asks for nothing, and Disco's parameters are random."""
+
+
+def families() -> dict[str, ObjectiveFamily]:
+    """All families by kind, those of installed packages after the built-in ones.
+
+    Raises:
+        ValueError: a package offers something that is none.
+    """
+    kinds = plugins.names(plugins.OBJECTIVE_FAMILIES, BUILTIN_FAMILIES)
+    others = {kind: _offered(kind) for kind in kinds if kind not in BUILTIN_FAMILIES}
+    return {**BUILTIN_FAMILIES, **others}
+
+
+def find_kind(kind: str) -> ObjectiveFamily | None:
+    """The family that files call ``kind``, or None."""
+    return families().get(kind)
+
+
+def find_family(name: str) -> ObjectiveFamily:
+    """The family of the objective called ``name``, to be meta-trained.
+
+    Raises:
+        ValueError: there is none; the message gives near matches.
+    """
+    of_name = {member: family for family in families().values() for member in family.members}
+    if name not in of_name:
+        raise ValueError(f"objective is {name!r}, which cannot be meta-trained: {suggestion(name, of_name)}")
+    return of_name[name]
+
+
+def members() -> dict[str, Callable[[], AnyObjective]]:
+    """Factories of all objectives of families that are known by name."""
+    found: dict[str, Callable[[], AnyObjective]] = {}
+    for family in families().values():
+        for name, settings in family.members.items():
+            found.setdefault(name, lambda family=family, settings=settings: family.make(settings))
+    return found
+
+
+def time_of(settings: Any) -> TimeFeatures:
+    """What an objective with these settings reads of the clock."""
+    return getattr(settings, "time", NO_TIME)
+
+
+def _offered(kind: str) -> ObjectiveFamily:
+    family = plugins.find(plugins.OBJECTIVE_FAMILIES, kind, {})
+    if not isinstance(family, ObjectiveFamily) or family.kind != kind:
+        raise ValueError(
+            f"entry point {kind!r} of {plugins.OBJECTIVE_FAMILIES} is {family!r}; it must be an ObjectiveFamily of "
+            "that kind"
+        )
+    return family

@@ -1,0 +1,87 @@
+"""The objectives there are by name: written ones, learned ones, those of other packages, and stored ones."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from importlib.resources.abc import Traversable
+
+from jaxrl_evolve.objectives import stored
+from jaxrl_evolve.objectives.a2c import a2c
+from jaxrl_evolve.objectives.drift.discovered import discovered
+from jaxrl_evolve.objectives.families import families, members
+from jaxrl_evolve.objectives.objective import AnyObjective
+from jaxrl_evolve.objectives.ppo import ppo_clip
+from jaxrl_evolve.settings import plugins
+
+WRITTEN: dict[str, Callable[[], AnyObjective]] = {"ppo-clip": ppo_clip, "a2c": a2c, "discovered": discovered}
+"""Objectives without parameters."""
+
+RENAMED = {"dpo": "discovered"}
+"""Old names, which work for one release."""
+
+
+class RenamedWarning(DeprecationWarning):
+    """A name is used that will mean something else, or nothing."""
+
+
+def find_objective(name: str) -> AnyObjective:
+    """The objective called ``name``: shipped, built in, from an installed package, or stored in a file.
+
+    Args:
+        name: a name, or the path of a stored objective or of the run folder of its meta-training.
+
+    Raises:
+        ValueError: none is called so (the message gives near matches), or its file can't be used.
+    """
+    if name in RENAMED and name not in objective_names():
+        warnings.warn(f"objective {name!r} is called {RENAMED[name]!r} now", RenamedWarning, stacklevel=2)
+        name = RENAMED[name]
+    if file := _stored_file(name):
+        return stored.load(file).objective()
+    return plugins.find(plugins.OBJECTIVES, name, _known())()
+
+
+def objective_names() -> list[str]:
+    """The names that `find_objective` knows, sorted."""
+    return plugins.names(plugins.OBJECTIVES, _known())
+
+
+def objective_checksum(name: str) -> str:
+    """SHA-256 (hex) of the file that the objective called ``name`` is stored in; empty if it is in no file.
+
+    Raises:
+        ValueError: there is no such file.
+    """
+    file = _stored_file(name)
+    return stored.checksum(file) if file else ""
+
+
+def objective_source(name: str) -> object:
+    """What says what a name means, the same object whenever it is asked for: the function of a written objective or of
+    an entry point, the family of a learned one.
+
+    Raises:
+        ValueError: none is called so; the message gives near matches.
+    """
+    name = name if name in objective_names() else RENAMED.get(name, name)
+    of_name = {member: family for family in families().values() for member in family.members}
+    return plugins.find(plugins.OBJECTIVES, name, {**of_name, **WRITTEN})
+
+
+def _known() -> dict[str, Callable[[], AnyObjective]]:
+    """Factories by name; a shipped objective takes the place of an untrained one."""
+    of_file = {
+        name: lambda file=file: stored.load(file).objective() for name, file in stored.shipped().items()
+    }
+    return {**members(), **WRITTEN, **of_file}
+
+
+def _stored_file(name: str) -> str | Traversable | None:
+    """Where the objective is stored, if ``name`` is that of a shipped one or a path; names come first."""
+    if name in (files := stored.shipped()):
+        return files[name]
+    if name in RENAMED or name in objective_names():
+        return None
+    return name if os.sep in name or name.endswith(".npz") or os.path.isdir(name) else None

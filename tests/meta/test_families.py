@@ -1,0 +1,72 @@
+"""What a family of learned objectives tells meta-training."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+
+from jaxrl_evolve.meta.config import MetaTrainConfig
+from jaxrl_evolve.meta.evolution import EvolutionConfig
+from jaxrl_evolve.meta.horizons import HorizonConfig
+from jaxrl_evolve.objectives.families import BUILTIN_FAMILIES, families, find_family, members
+from jaxrl_evolve.objectives.kinds import objective_names
+from jaxrl_evolve.objectives.time_features import HorizonRange
+from jaxrl_evolve.settings import plugins
+
+ENV = "grid/random-small"
+
+
+def settings_of(name: str, estimator: str = "es") -> Any:
+    return MetaTrainConfig.preset(name, ENV, estimator=estimator).complete_settings()
+
+
+def test_the_estimator_gets_the_start_that_it_needs():
+    assert (settings_of("lpg").start, settings_of("lpg", "pes").start) == ("zeros", "zeros")
+    assert settings_of("lpg", "meta-gradient").start == "random"
+    assert {settings_of("lpo", estimator).start for estimator in ("es", "meta-gradient", "pes")} == {"hidden"}
+
+
+def test_time_features_get_the_range_of_horizons_and_blind_ones_stay_blind():
+    config = MetaTrainConfig.preset("ta-lpg", ENV, horizons={"low": 2, "high": 8})
+    time = config.complete_settings().time
+    assert time.kinds == ("fraction", "log_horizon")
+    assert time.horizons == HorizonRange(2.0 * 64 * 20, 8.0 * 64 * 20)
+    assert settings_of("ta-lpo").time.kinds == ("fraction",)
+    assert settings_of("lpo").time.size == settings_of("disco").time.size == 0
+
+
+def test_defaults_of_the_family_are_those_of_the_preset():
+    drift = EvolutionConfig(64, 0.03, 0.99, 0.03, 0.99, shaping="centred_rank")
+    lpo, lpg = MetaTrainConfig.preset("ta-lpo", ENV), MetaTrainConfig.preset("ta-lpg", ENV)
+    assert (lpo.evolution, lpo.horizons) == (drift, HorizonConfig("fixed", 1, 100))
+    assert (lpg.evolution, lpg.horizons) == (EvolutionConfig(), HorizonConfig())
+    assert [type(config.settings) for config in (lpo, lpg)] == [lpo.family.settings, lpg.family.settings]
+
+
+class Point(NamedTuple):
+    """An entry point of an installed package."""
+
+    name: str
+    what: Any
+
+    def load(self) -> Any:
+        return self.what
+
+
+def test_a_package_adds_a_family_and_mistakes_are_one_sentence(monkeypatch: Any):
+    other = BUILTIN_FAMILIES["lpo"]._replace(kind="other", members={"other-lpo": settings_of("lpo")})
+    points = [Point("other", other)]
+    offered = lambda group: points if group == plugins.OBJECTIVE_FAMILIES else []
+    monkeypatch.setattr(plugins, "entry_points", offered)
+    assert list(families()) == ["lpg", "lpo", "disco", "other"]
+    assert find_family("other-lpo") is other
+    assert "other-lpo" in objective_names() and members()["other-lpo"]().name == "lpo"
+    with pytest.raises(ValueError, match="'other-lp', which cannot be meta-trained: did you mean other-lpo"):
+        find_family("other-lp")
+    for wrong in (other._replace(kind="lpo"), settings_of):
+        points[:] = [Point("other", wrong)]
+        with pytest.raises(
+            ValueError, match="entry point 'other' of .*families is .*; it must be an Objective"
+        ):
+            families()

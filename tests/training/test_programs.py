@@ -16,7 +16,8 @@ from jaxrl_evolve.objectives import lpo
 from jaxrl_evolve.objectives.drift.lpo import LPOConfig
 from jaxrl_evolve.objectives.kinds import WRITTEN
 from jaxrl_evolve.objectives.stored import StoredObjective, save
-from jaxrl_evolve.runs.axes import mesh_for
+from jaxrl_evolve.runs.axes import device_mesh, mesh_for
+from jaxrl_evolve.runs.evaluation import make_evaluation
 from jaxrl_evolve.training import programs
 from jaxrl_evolve.training.experiment import build, identity, traced
 from jaxrl_evolve.training.programs import AXIS, compile_programs
@@ -188,6 +189,13 @@ def test_other_devices_and_settings_of_jax_compile_anew(first):
         assert compile(None) >= 3
 
 
+def test_other_devices_of_the_same_number_compile_anew(first, anew):
+    config = first[0]
+    hp, others = traced(config.hp), device_mesh(AXIS, jax.devices()[2:4])
+    with pytest.raises(anew):
+        compile_programs(build(config), hp, 2, 1, config.evaluation, 0, others, identity(config))
+
+
 @pytest.mark.parametrize("name", BUILTIN_ALGORITHMS)
 def test_hyperparameters_of_the_factory_are_in_no_program(name):
     """A program is kept for other hyperparameters, so it may know them by its argument alone."""
@@ -197,9 +205,15 @@ def test_hyperparameters_of_the_factory_are_in_no_program(name):
     texts = []
     for hp in (config.hp, type(config.hp)(**numbers)):
         env, learner, chunk = build(dataclasses.replace(config, hp=hp))
-        state = jax.eval_shape(chunk.init, jax.random.key(0), traced(config.hp), env.params)
+        start = (jax.random.key(0), traced(config.hp), env.params)
+        state = jax.eval_shape(chunk.init, *start)
         eta = jax.eval_shape(learner.init_objective, jax.random.key(0))
-        run = jax.make_jaxpr(chunk.run)(state, traced(config.hp), eta, env.params, np.float32(4), np.int32(1))
-        init = jax.make_jaxpr(chunk.init)(jax.random.key(0), traced(config.hp), env.params)
-        texts.append([str(run), str(init), [np.asarray(x).tolist() for x in run.consts + init.consts]])
+        rest = (traced(config.hp), eta, env.params, np.float32(4), np.int32(1))
+        played = make_evaluation(env, learner, 2, 9)
+        lowered = (
+            jax.jit(chunk.init).lower(*start),
+            jax.jit(chunk.run).lower(state, *rest),
+            jax.jit(played).lower(jax.random.key(0), state.learner, env.params),
+        )
+        texts.append([program.as_text() for program in lowered])  # with all constants, unlike a jaxpr
     assert texts[0] == texts[1]

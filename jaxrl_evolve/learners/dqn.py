@@ -107,6 +107,7 @@ class DQNState:
         optimiser: state of `clipped_step` over the raveled parameters.
         steps: gradient steps made, int32 scalar.
         epsilon: probability of a random action in the next rollout, float32 scalar.
+        epsilon_end: that of the end, by which `sample` acts at any time, float32 scalar.
     """
 
     params: Any
@@ -114,6 +115,7 @@ class DQNState:
     optimiser: Any
     steps: Int[Array, ""]
     epsilon: Float[Array, ""]
+    epsilon_end: Float[Array, ""]
 
 
 def epsilon_at(clock: Clock, hp: DQNHyperparameters, steps: Array | float = 0.0) -> Float[Array, ""]:
@@ -154,13 +156,14 @@ class _Parts(NamedTuple):
 
 
 def _act(
-    parts: _Parts, actor: tuple[Any, Array], obs: Any, key: Array, mode: Mode
+    parts: _Parts, actor: tuple[Any, Array, Array], obs: Any, key: Array, mode: Mode
 ) -> tuple[Int[Array, " N"], Float[Array, " N"]]:
     """Actions, and the logarithms of their probabilities."""
-    params, epsilon = actor
+    params, exploring, last = actor
     greedy = parts.values(params, obs).argmax(-1).astype(jnp.int32)
     if mode == "greedy":
         return greedy, jnp.zeros(greedy.shape, jnp.float32)
+    epsilon = exploring if mode == "explore" else last
     key_random, key_action = jax.random.split(key)
     actions = parts.network.actions
     drawn = jax.random.randint(key_action, greedy.shape, 0, actions, jnp.int32)
@@ -220,7 +223,8 @@ def _update(
         "learning_rate": learning_rate,
         "replay_fill": store.filled.astype(jnp.float32) / store.steps.reward.shape[0],
     }
-    return replace(state, epsilon=epsilon_at(clock, hp, parts.steps_per_update)), metrics
+    epsilon, last = epsilon_at(clock, hp, parts.steps_per_update), jnp.asarray(hp.epsilon_end, jnp.float32)
+    return replace(state, epsilon=epsilon, epsilon_end=last), metrics
 
 
 def dqn(
@@ -258,12 +262,13 @@ def dqn(
         space = env.observation_space
         params = network.init(key, jnp.zeros((1, *space.shape), space.dtype))
         optimiser = init_optimiser("adam", ravel_pytree(params)[0])
-        epsilon = jnp.asarray(hp.epsilon_start, jnp.float32)
+        epsilon, last = (jnp.array(x, jnp.float32) for x in (hp.epsilon_start, hp.epsilon_end))
         # Another array of the same numbers: the state is donated, and no buffer can be twice.
-        return DQNState(params, jax.tree.map(jnp.copy, params), optimiser, jnp.zeros((), jnp.int32), epsilon)
+        target = jax.tree.map(jnp.copy, params)
+        return DQNState(params, target, optimiser, jnp.zeros((), jnp.int32), epsilon, last)
 
     def actor(state: DQNState) -> Any:
-        return state.params, state.epsilon
+        return state.params, state.epsilon, state.epsilon_end
 
     def act(
         actor: Any, obs: Any, first: Array, memory: Any, key: Array, mode: Mode = "explore"

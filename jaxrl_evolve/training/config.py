@@ -108,7 +108,8 @@ class TrainConfig(Generic[C, H]):
         for name in ("learning_rate", "max_grad_norm", "adam_eps", "clip"):
             if getattr(self.hp, name, 1.0) < 0:
                 raise ValueError(f"hp.{name} is {getattr(self.hp, name)}; it must not be negative")
-        for name in ("gamma", "gae_lambda", "retrace_lambda", "target_decay"):
+        shares = ("gamma", "gae_lambda", "retrace_lambda", "target_decay", "epsilon_start", "epsilon_end")
+        for name in (*shares, "exploration"):
             if not 0.0 <= getattr(self.hp, name, 0.5) <= 1.0:
                 raise ValueError(f"hp.{name} is {getattr(self.hp, name)}; it must lie between 0 and 1")
 

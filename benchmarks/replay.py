@@ -3,8 +3,9 @@
     python benchmarks/replay.py [--repeats N] [--peer-python PYTHON]
 
 writes ``benchmarks/results/replay.md`` and ``.csv``. Timed are whole updates of a run, through the very chunk that training
-compiles: a learner that only keeps what it sees, and DQN. With ``--peer-python``, an interpreter of an environment with
-flashbax, its trajectory buffer adds and samples the same steps in a loop of its own. Run it on an idle machine.
+compiles: a learner that only keeps what it sees, and DQN. Beside them stands the buffer in a bare loop that adds and
+draws; with ``--peer-python``, an interpreter of an environment with flashbax, so does its trajectory buffer with the same
+steps. All buffers are full before they are timed. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,38 +29,17 @@ import jaxrl_evolve  # noqa: F401  (chooses XLA's flags before jax starts)
 from jaxrl_envs import Box, Discrete, Env, EnvStep
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve import Learner, PolicyOutput, Store, make_chunk, random
-from jaxrl_evolve.experience.replay import add, init_replay
-from jaxrl_evolve.learners.dqn import DQNConfig, dqn
+from jaxrl_evolve.experience.replay import add, init_replay, sample
+from jaxrl_evolve.learners.dqn import dqn
+from jaxrl_evolve.learners.dqn_config import DQNConfig
 from jaxrl_evolve.storage.provenance import provenance
 from jaxrl_evolve.training.experiment import traced
+from jaxrl_evolve.trajectory import Trajectory
 
 CAPACITIES = (1_024, 131_072, 1_048_576)
 NUM_ENVS, LENGTH, UPDATES = 16, 8, 400
-PEER = """
-import json, sys, time
-import jax, jax.numpy as jnp, flashbax
-rows, envs, length, updates, repeats = map(int, sys.argv[1:])
-buffer = flashbax.make_trajectory_buffer(add_batch_size=envs, sample_batch_size=128, sample_sequence_length=2, period=1,
-    min_length_time_axis=2, max_length_time_axis=rows)
-step = {"obs": jnp.zeros((4,)), "action": jnp.int32(0), "reward": jnp.float32(0), "terminated": jnp.bool_(False), "next_obs": jnp.zeros((4,))}
-state = jax.jit(buffer.init)(step)
-def loop(state, key):
-    def update(i, carry):
-        state, total = carry
-        new = jax.tree.map(lambda x: jnp.broadcast_to(x + i.astype(x.dtype), (envs, length, *x.shape)), step)
-        state = buffer.add(state, new)
-        drawn = buffer.sample(state, jax.random.fold_in(key, i))
-        return state, total + drawn.experience["reward"].sum()
-    return jax.lax.fori_loop(0, updates, update, (state, jnp.float32(0)))
-run = jax.jit(loop, donate_argnums=0)
-state, _ = run(state, jax.random.key(0))
-times = []
-for i in range(repeats):
-    began = time.perf_counter()
-    state, total = jax.block_until_ready(run(state, jax.random.key(i)))
-    times.append((time.perf_counter() - began) / updates)
-print(json.dumps(times))
-"""
+BATCH = 128
+COLUMNS = ("case", "capacity", "median_us", "min_us", "max_us")
 
 
 def still() -> Env:
@@ -92,52 +73,99 @@ def keeping(capacity: int) -> Learner:
     return Learner("keeping", lambda key, hp: (), lambda s: s, act, update, nothing, nothing, (), store)
 
 
-def seconds(learner: Learner, repeats: int) -> list[float]:
-    """Of an update, once for each repeat; the buffer is full before."""
-    env = still()
-    chunk = make_chunk(learner, vectorize(env, NUM_ENVS), LENGTH)
-    hp, horizon = traced(learner.default_hp), jnp.float32(1e6)
-    state = jax.jit(chunk.init)(random.key(0), hp, env.params)
-    run = jax.jit(chunk.run, donate_argnums=0)
-    state, _ = run(state, hp, (), env.params, horizon, jnp.int32(UPDATES))
+def seconds(run: Callable[[Any], Any], state: Any, capacity: int, repeats: int) -> list[float]:
+    """Of an update, once for each repeat, when the buffer is full.
+
+    Args:
+        run: ``state -> (state, ...)``, compiled: `UPDATES` updates.
+        state: the first one; it is donated.
+        capacity: transitions that fill the buffer.
+        repeats: how often it is timed.
+    """
+    for _ in range(-(-capacity // (NUM_ENVS * LENGTH * UPDATES))):
+        state, *_ = run(state)
     found = []
     for _ in range(repeats):
+        jax.block_until_ready(state)
         began = time.perf_counter()
-        state, metrics = run(state, hp, (), env.params, horizon, jnp.int32(UPDATES))
-        jax.block_until_ready((state, metrics))
+        state, *_ = jax.block_until_ready(run(state))
         found.append((time.perf_counter() - began) / UPDATES)
     return found
 
 
+def in_the_chunk(learner: Learner, capacity: int, repeats: int) -> list[float]:
+    """Whole updates of a run, as training compiles them."""
+    env = still()
+    chunk = make_chunk(learner, vectorize(env, NUM_ENVS), LENGTH)
+    hp, horizon, updates = traced(learner.default_hp), jnp.float32(1e6), jnp.int32(UPDATES)
+    state = jax.jit(chunk.init)(random.key(0), hp, env.params)
+    run = jax.jit(chunk.run, donate_argnums=0)
+    return seconds(lambda state: run(state, hp, (), env.params, horizon, updates), state, capacity, repeats)
+
+
+def bare(capacity: int, repeats: int) -> list[float]:
+    """The buffer alone, in the loop that `replay_peer` times flashbax's in."""
+    shape = (LENGTH, NUM_ENVS)
+    four, whole, number, flag = (
+        jax.ShapeDtypeStruct((*shape, *more), dtype)
+        for more, dtype in (((4,), "float32"), ((), "int32"), ((), "float32"), ((), "bool"))
+    )
+    example = Trajectory(four, whole, number, flag, flag, flag, four, PolicyOutput(number))
+
+    def update(i: Any, carry: Any) -> Any:
+        replay, key, total = carry
+        replay = add(replay, jax.tree.map(lambda x: jnp.full(x.shape, i).astype(x.dtype), example))
+        drawn = sample(jax.random.fold_in(key, i), replay, BATCH)
+        return replay, key, total + sum(x.astype(jnp.float32).sum() for x in jax.tree.leaves(drawn))
+
+    def loop(replay: Any, key: Any) -> Any:
+        replay, _, total = jax.lax.fori_loop(0, UPDATES, update, (replay, key, jnp.float32(0)))
+        return replay, total
+
+    run = jax.jit(loop, donate_argnums=0)
+    replay = jax.jit(lambda: init_replay(example, capacity))()
+    return seconds(lambda replay: run(replay, random.key(0)), replay, capacity, repeats)
+
+
+def flashbax(peer: str, capacity: int, repeats: int) -> list[float]:
+    """What `replay_peer` says, by the interpreter ``peer``."""
+    program = Path(__file__).with_name("replay_peer.py")
+    sizes = (capacity // NUM_ENVS, NUM_ENVS, LENGTH, BATCH, UPDATES, repeats)
+    command = [peer, str(program), *map(str, sizes)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return json.loads(said.splitlines()[-1])
+
+
 def measure(peer: str | None, repeats: int) -> list[dict[str, Any]]:
-    """A row for each learner and capacity."""
+    """A row for each case and capacity."""
+
+    def learning(capacity: int) -> list[float]:
+        config = DQNConfig(capacity=capacity, batch=BATCH, warm_up=0, gradient_steps=1)
+        return in_the_chunk(dqn(still(), NUM_ENVS, LENGTH, config), capacity, repeats)
+
+    cases: dict[str, Callable[[int], list[float]]] = {
+        "chunk, adding alone": lambda capacity: in_the_chunk(keeping(capacity), capacity, repeats),
+        f"chunk, DQN with one gradient step of {BATCH}": learning,
+        f"bare loop, adding and drawing {BATCH}": lambda capacity: bare(capacity, repeats),
+    }
+    if peer:
+        cases["the same with flashbax"] = lambda capacity: flashbax(peer, capacity, repeats)
     rows = []
-    for capacity in CAPACITIES:
-        cases = {
-            "adding alone": lambda c=capacity: seconds(keeping(c), repeats),
-            "DQN, one gradient step of 128": lambda c=capacity: seconds(
-                dqn(still(), NUM_ENVS, LENGTH, DQNConfig(capacity=c, warm_up=0, gradient_steps=1)), repeats
-            ),
-        }
-        if peer:
-            sizes = (capacity // NUM_ENVS, NUM_ENVS, LENGTH, UPDATES, repeats)
-            command = [peer, "-c", PEER, *map(str, sizes)]
-            cases["flashbax 0.1.3, adding and one sample of 128 alone"] = lambda command=command: json.loads(
-                subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            )
-        for case, run in cases.items():
-            times = sorted(run())
-            rows.append(
-                {
-                    "case": case,
-                    "capacity": capacity,
-                    "median_us": round(1e6 * times[len(times) // 2], 2),
-                    "min_us": round(1e6 * times[0], 2),
-                    "max_us": round(1e6 * times[-1], 2),
-                }
-            )
+    for case, run in cases.items():
+        for capacity in CAPACITIES:
+            micros = [round(1e6 * x, 2) for x in sorted(run(capacity))]
+            values = (case, capacity, micros[len(micros) // 2], micros[0], micros[-1])
+            rows.append(dict(zip(COLUMNS, values, strict=True)))
             print(rows[-1], flush=True)
     return rows
+
+
+def version(peer: str | None) -> str:
+    """Of the peer's libraries, or nothing."""
+    if not peer:
+        return ""
+    asked = "from importlib.metadata import version as v; print(*(f'{x}={v(x)}' for x in ('flashbax', 'jax', 'jaxlib')))"
+    return subprocess.run([peer, "-c", asked], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def markdown(rows: list[dict[str, Any]], about: dict[str, Any]) -> str:
@@ -162,7 +190,8 @@ def markdown(rows: list[dict[str, Any]], about: dict[str, Any]) -> str:
         "",
         *(
             f"{name.capitalize()}: `{about[name]}`."
-            for name in ("hardware", "versions", "date", "commit", "command")
+            for name in ("hardware", "versions", "peer", "date", "commit", "command")
+            if about[name]
         ),
         "",
     ]
@@ -185,9 +214,10 @@ def main() -> None:
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": (origin["git"] or {}).get("commit"),
         "command": "python benchmarks/replay.py" + (" --peer-python PYTHON" if args.peer_python else ""),
+        "peer": version(args.peer_python),
     }
     with open(args.results / "replay.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+        writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
     (args.results / "replay.md").write_text(markdown(rows, about), encoding="utf-8")

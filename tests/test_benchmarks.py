@@ -160,3 +160,19 @@ def test_lifetimes_at_quantiles_have_the_mean_of_the_distribution():
     assert lengths.min() >= 10 and lengths.max() <= 250
     assert lengths.mean() == pytest.approx(mean_horizon(HorizonConfig()), rel=0.01)
     assert (spread(25, 25, 4) == 25).all()
+
+
+def test_what_a_store_costs_is_told_beside_the_smallest_of_its_case(monkeypatch: pytest.MonkeyPatch):
+    import replay
+
+    monkeypatch.setattr(replay, "UPDATES", 2)
+    times = replay.bare(512, 3)
+    assert len(times) == 3 and min(times) > 0
+    rows = [
+        dict(zip(replay.COLUMNS, values, strict=True))
+        for values in (("a", 10, 4.0, 3.0, 5.0), ("a", 1_000, 5.0, 4.0, 6.0), ("b", 10, 8.0, 7.0, 9.0))
+    ]
+    about = dict.fromkeys(("hardware", "versions", "peer", "date", "commit", "command"), "") | {"repeats": 3}
+    table = replay.markdown(rows, about)
+    assert "| a | 1,000 | 5.0 | 4.0 | 6.0 | 1.25 |" in table
+    assert "| b | 10 | 8.0 | 7.0 | 9.0 | 1.00 |" in table

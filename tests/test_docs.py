@@ -13,7 +13,7 @@ import pytest
 from rooms import ORDER, plan
 
 from jaxrl_evolve.command.commands import find_command, overview
-from jaxrl_evolve.learners.dqn import DQNConfig, DQNHyperparameters
+from jaxrl_evolve.learners.dqn_config import DQNConfig, DQNHyperparameters
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters
 from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.storage.sinks import read_jsonl

@@ -16,6 +16,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxrl_evolve.trajectory import Trajectory
 
+_MOST = 2**31 - 1  # rows and slots are drawn as one int32
+
 
 @struct.dataclass
 class Transitions:
@@ -74,9 +76,16 @@ def init_replay(example: Trajectory, capacity: int) -> Replay:
     Args:
         example: a trajectory, or shapes and dtypes of one, leaves ``[T, N, ...]``.
         capacity: transitions that it holds at least; rounded up to whole rollouts.
+
+    Raises:
+        ValueError: there are more than int32 can count.
     """
     length, num_envs = example.reward.shape
     rows = rows_for(capacity, num_envs, length)
+    if rows * num_envs > _MOST:
+        raise ValueError(
+            f"capacity is {capacity}, in whole rollouts {rows * num_envs}; it must be at most {_MOST}"
+        )
     steps = jax.tree.map(lambda x: jnp.zeros((rows, *x.shape[1:]), x.dtype), Transitions.of(example))
     return Replay(steps, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
 

@@ -7,9 +7,8 @@ training horizon stays data: `update` leaves in the state the rate that the next
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -22,80 +21,14 @@ from jaxrl_envs.contract import Env
 from jaxrl_envs.spaces import Discrete
 from jaxrl_evolve.clock import Clock, linear_schedule
 from jaxrl_evolve.experience.replay import Replay, Transitions, add, init_replay, sample
+from jaxrl_evolve.learners.dqn_config import DQNConfig, DQNHyperparameters
 from jaxrl_evolve.learners.learner import Learner, Mode, Store
 from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
 from jaxrl_evolve.networks.action_values import ActionValues
 from jaxrl_evolve.networks.layers import check_encoder
-from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.objectives.objective import AnyObjective, no_parameters
-from jaxrl_evolve.settings.scalar import Scalar
+from jaxrl_evolve.settings.checks import check
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
-
-
-@struct.dataclass
-class DQNHyperparameters:
-    """What a sweep can vary without compiling anew: traced float32 scalars."""
-
-    learning_rate: Scalar = 2.5e-4
-    """Step size of Adam."""
-    learning_rate_end: Scalar = 1.0
-    """Fraction of the learning rate left at the horizon, reached in a straight line."""
-    gamma: Scalar = 0.99
-    """Discount factor."""
-    epsilon_start: Scalar = 1.0
-    """Probability of a random action at first."""
-    epsilon_end: Scalar = 0.05
-    """Probability of a random action from the end of exploration on."""
-    exploration: Scalar = 0.2
-    """Fraction of the horizon over which that probability falls, in a straight line."""
-    target_decay: Scalar = 0.0
-    """What the target network keeps of itself when it is renewed; 0 copies the network."""
-    max_grad_norm: Scalar = 10.0
-    """Largest norm of the whole gradient."""
-    adam_eps: Scalar = 1e-5
-    """Adam's denominator offset."""
-
-
-@dataclasses.dataclass(frozen=True)
-class DQNConfig:
-    """Static settings of DQN: a change compiles anew."""
-
-    capacity: int = 10_000
-    """Transitions that the replay buffer holds, rounded up to whole rollouts."""
-    batch: int = 128
-    """Transitions of one gradient step."""
-    gradient_steps: int = 8
-    """Gradient steps of one update."""
-    warm_up: int = 1_000
-    """Environment steps before the first gradient step."""
-    target_period: int = 100
-    """Gradient steps between two renewals of the target network."""
-    loss: Literal["huber", "squared"] = "huber"
-    """Of a temporal difference: Huber's, half its square up to 1 and linear beyond, or half its square. Where values are far
-    above 1 and episodes short, a linear loss hardly sees the ends, and values can grow without bound."""
-    double: bool = True
-    """Whether the network chooses the action of the successor that the target network values."""
-    network: NetworkConfig = dataclasses.field(
-        default_factory=lambda: NetworkConfig(hidden=(120, 84), activation="relu")
-    )
-    """Shape of the network: encoder, widths, nonlinearity."""
-
-    def __post_init__(self) -> None:
-        for name in ("capacity", "batch", "gradient_steps", "target_period"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if self.warm_up < 0:
-            raise ValueError(f"warm_up is {self.warm_up}; it must be at least 0")
-        if self.network.memory != "none":
-            raise ValueError(f"network.memory is {self.network.memory!r}; DQN has none")
-        if self.network.encoder == "tabular":
-            raise ValueError(
-                "network.encoder is 'tabular'; DQN has no tables: 'flat' reads discrete observations"
-            )
-        if self.capacity < max(self.batch, self.warm_up):
-            raise ValueError(
-                f"capacity is {self.capacity}; it must be at least batch ({self.batch}) and warm_up ({self.warm_up})"
-            )
 
 
 @struct.dataclass
@@ -108,6 +41,7 @@ class DQNState:
         optimiser: state of `clipped_step` over the raveled parameters.
         steps: gradient steps made, int32 scalar.
         epsilon: probability of a random action in the next rollout, float32 scalar.
+        epsilon_end: that of the end, by which `sample` acts at any time, float32 scalar.
     """
 
     params: Any
@@ -115,6 +49,7 @@ class DQNState:
     optimiser: Any
     steps: Int[Array, ""]
     epsilon: Float[Array, ""]
+    epsilon_end: Float[Array, ""]
 
 
 def epsilon_at(clock: Clock, hp: DQNHyperparameters, steps: Array | float = 0.0) -> Float[Array, ""]:
@@ -155,13 +90,14 @@ class _Parts(NamedTuple):
 
 
 def _act(
-    parts: _Parts, actor: tuple[Any, Array], obs: Any, key: Array, mode: Mode
+    parts: _Parts, actor: tuple[Any, Array, Array], obs: Any, key: Array, mode: Mode
 ) -> tuple[Int[Array, " N"], Float[Array, " N"]]:
     """Actions, and the logarithms of their probabilities."""
-    params, epsilon = actor
+    params, exploring, last = actor
     greedy = parts.values(params, obs).argmax(-1).astype(jnp.int32)
     if mode == "greedy":
         return greedy, jnp.zeros(greedy.shape, jnp.float32)
+    epsilon = exploring if mode == "explore" else last
     key_random, key_action = jax.random.split(key)
     actions = parts.network.actions
     drawn = jax.random.randint(key_action, greedy.shape, 0, actions, jnp.int32)
@@ -221,7 +157,8 @@ def _update(
         "learning_rate": learning_rate,
         "replay_fill": store.filled.astype(jnp.float32) / store.steps.reward.shape[0],
     }
-    return replace(state, epsilon=epsilon_at(clock, hp, parts.steps_per_update)), metrics
+    epsilon, last = epsilon_at(clock, hp, parts.steps_per_update), jnp.asarray(hp.epsilon_end, jnp.float32)
+    return replace(state, epsilon=epsilon, epsilon_end=last), metrics
 
 
 def dqn(
@@ -243,10 +180,12 @@ def dqn(
         objective: must be None; DQN has a loss of its own.
 
     Raises:
-        ValueError: an objective is given, actions are not discrete, or the network can't read the observations.
+        ValueError: a setting is not allowed, an objective is given, actions are not discrete, or the network can't read the observations.
     """
     config = DQNConfig() if config is None else config
     hp = DQNHyperparameters() if hp is None else hp
+    check(config, "config")
+    check(hp, "hp")
     if objective is not None:
         raise ValueError(f"objective is {objective.name!r}; DQN has a loss of its own")
     if not isinstance(env.action_space, Discrete):
@@ -259,12 +198,13 @@ def dqn(
         space = env.observation_space
         params = network.init(key, jnp.zeros((1, *space.shape), space.dtype))
         optimiser = init_optimiser("adam", ravel_pytree(params)[0])
-        epsilon = jnp.asarray(hp.epsilon_start, jnp.float32)
+        epsilon, last = (jnp.array(x, jnp.float32) for x in (hp.epsilon_start, hp.epsilon_end))
         # Another array of the same numbers: the state is donated, and no buffer can be twice.
-        return DQNState(params, jax.tree.map(jnp.copy, params), optimiser, jnp.zeros((), jnp.int32), epsilon)
+        target = jax.tree.map(jnp.copy, params)
+        return DQNState(params, target, optimiser, jnp.zeros((), jnp.int32), epsilon, last)
 
     def actor(state: DQNState) -> Any:
-        return state.params, state.epsilon
+        return state.params, state.epsilon, state.epsilon_end
 
     def act(
         actor: Any, obs: Any, first: Array, memory: Any, key: Array, mode: Mode = "explore"

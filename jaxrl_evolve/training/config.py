@@ -158,7 +158,6 @@ def from_json(data: Mapping[str, Any]) -> TrainConfig[Any, Any]:
         ValueError: a field is missing or unknown, or a value is not allowed.
     """
     if not isinstance(data.get("algorithm"), str):
-        whose = "; it is a meta-training's, which keeps no agents" if "generations" in data else ""
-        raise ValueError(f"the configuration has no field 'algorithm'{whose}")
+        raise ValueError("the configuration has no field 'algorithm'")
     found = find_algorithm(data["algorithm"])
     return from_fields(TrainConfig, data, "config", {"learner": found.config, "hp": found.hp})

@@ -62,6 +62,12 @@ def test_draws_are_whole_transitions_spread_evenly_over_what_is_held():
     assert abs(counts - draws / 12).max() < 5 * np.sqrt(draws / 12)
 
 
+def test_more_than_can_be_counted_is_refused():
+    shapes = jax.eval_shape(lambda: rollout(0))
+    with pytest.raises(ValueError, match="capacity is 2147483647, in whole rollouts 2147483652; it must"):
+        init_replay(shapes, 2**31 - 1)
+
+
 def test_a_loop_that_adds_and_samples_copies_no_storage():
     rows = 1_024
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from typing import Any
 
@@ -15,10 +16,13 @@ import walk
 from same import assert_equal
 
 from jaxrl_envs.vector import vectorize
-from jaxrl_evolve import RunAxis, TrainConfig, make_chunk, over_runs, random
+from jaxrl_evolve import RunAxis, TrainConfig, make_chunk, over_runs, ppo_clip, random
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.experience.replay import Transitions, sample
-from jaxrl_evolve.learners.dqn import DQNConfig, DQNHyperparameters, dqn, epsilon_at, td_targets
+from jaxrl_evolve.learners.dqn import dqn, epsilon_at, td_targets
+from jaxrl_evolve.learners.dqn_config import DQNConfig, DQNHyperparameters
+from jaxrl_evolve.learners.learner import Mode
+from jaxrl_evolve.networks.action_values import ActionValues
 from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.training.experiment import traced
 from jaxrl_evolve.training.train import train
@@ -54,8 +58,6 @@ def test_it_learns_the_optimal_values_and_actions_of_every_probe():
             learner.actor(state), obs[:, cue], first, (), random.key(0), mode="greedy"
         )[0]
         return jnp.stack([act(0), act(1)], -1)
-
-    from jaxrl_evolve.networks.action_values import ActionValues
 
     network = ActionValues(SMALL, env.observation_space, 2)
     obs = probes.observations()
@@ -146,18 +148,21 @@ def test_the_rate_of_exploration_follows_the_clock():
     ) == pytest.approx(0.2)
 
 
-def test_actions_are_explored_at_the_rate_and_their_probabilities_told():
+@pytest.mark.parametrize(("mode", "epsilon"), [("explore", 0.3), ("sample", 0.1)])
+def test_actions_are_explored_at_the_rate_and_their_probabilities_told(mode: Mode, epsilon: float):
+    """Exploring at the rate of the moment, evaluated at that of the end."""
     env = walk.make()
     learner = dqn(env, 4, 8, TINY)
-    state = dataclasses.replace(learner.init(random.key(0), learner.default_hp), epsilon=jnp.float32(0.3))
-    count = 20_000
+    hp = traced(DQNHyperparameters(epsilon_start=0.3, epsilon_end=0.1))
+    actor = learner.actor(learner.init(random.key(0), hp))
+    count, wrong = 20_000, epsilon / 2
     obs, first = jnp.zeros((count, 2), jnp.float32), jnp.zeros(count, bool)
-    greedy = learner.act(state and learner.actor(state), obs, first, (), random.key(1), mode="greedy")[0]
-    action, _, policy = learner.act(learner.actor(state), obs, first, (), random.key(1))
+    greedy = learner.act(actor, obs, first, (), random.key(1), mode="greedy")[0]
+    action, _, policy = learner.act(actor, obs, first, (), random.key(1), mode=mode)
     assert len(set(greedy.tolist())) == 1
     rate = float((action != greedy).mean())
-    assert abs(rate - 0.15) < 5 * np.sqrt(0.15 * 0.85 / count)
-    expected = np.where(action == greedy, np.log(0.85), np.log(0.15))
+    assert abs(rate - wrong) < 5 * np.sqrt(wrong * (1 - wrong) / count)
+    expected = np.where(action == greedy, np.log(1 - wrong), np.log(wrong))
     np.testing.assert_allclose(policy.log_prob, expected, rtol=1e-5)
 
 
@@ -202,6 +207,29 @@ def test_a_chunk_copies_no_storage_with_runs_side_by_side_or_alone():
         assert not re.findall(rf"\[{shape}[^\]]*\]\S* copy\(", text)
 
 
+def test_runs_side_by_side_with_hyperparameters_of_their_own_are_the_runs_alone():
+    env, runs = walk.make(), 3
+    learner = dqn(env, 4, 8, dataclasses.replace(TINY, warm_up=64))
+    hps = [traced(DQNHyperparameters(epsilon_end=end, exploration=end)) for end in (0.1, 0.5, 0.9)]
+    chunk = make_chunk(learner, vectorize(env, 4), 8)
+    many = over_runs(chunk, [RunAxis("seed", runs, hp=True)])
+    keys = jax.random.split(random.key(5), runs)
+    length = jnp.float32(5), jnp.int32(5)
+
+    def go(chunk: Any, key: Any, hp: Any) -> Any:
+        state = jax.jit(chunk.init)(key, hp, env.params)
+        return jax.jit(chunk.run)(state, hp, (), env.params, *length)
+
+    together, metrics = go(many, keys, jax.tree.map(lambda *x: jnp.stack(x), *hps))
+    for i in range(runs):
+        alone, own = go(chunk, keys[i], hps[i])
+        # What was drawn and done is the same to the bit, but sums may be taken in another order.
+        assert_equal(jax.tree.map(lambda x, i=i: x[i], together.store), alone.store)
+        close = lambda a, b, i=i: np.testing.assert_allclose(a[i], b, rtol=1e-4, atol=1e-6)
+        jax.tree.map(close, together.learner.params, alone.learner.params)
+        jax.tree.map(close, metrics, own)
+
+
 def config(**changes: Any) -> TrainConfig[Any, Any]:
     learner = {"capacity": 128, "batch": 8, "gradient_steps": 1, "warm_up": 16, "network": {"hidden": (8,)}}
     return walk.config("dqn", num_envs=4, rollout_length=8, learner=learner, **changes)
@@ -240,7 +268,7 @@ def test_an_update_that_diverges_is_not_taken_over_but_its_rollout_is_kept():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"batch": 0}, "batch is 0; it must be at least 1"),
+        ({"batch": 0}, "config.batch is 0; it must be a whole number of at least 1"),
         ({"capacity": 4}, r"capacity is 4; it must be at least batch \(8\) and warm_up \(0\)"),
         ({"network": NetworkConfig(memory="gru")}, "network.memory is 'gru'; DQN has none"),
         ({"network": NetworkConfig(encoder="tabular")}, "DQN has no tables"),
@@ -258,7 +286,14 @@ def test_what_does_not_fit_is_refused(changes: Any, message: str):
 def test_continuous_actions_and_objectives_are_refused():
     with pytest.raises(ValueError, match="DQN takes Discrete actions only"):
         dqn(probes.probe_env(continuous=True), 4, 8)
-    from jaxrl_evolve import ppo_clip
-
     with pytest.raises(ValueError, match="objective is 'ppo-clip'; DQN has a loss of its own"):
         dqn(walk.make(), 4, 8, objective=ppo_clip())
+
+
+@pytest.mark.parametrize(
+    "name", ["gamma", "target_decay", "epsilon_start", "epsilon_end", "exploration", "learning_rate"]
+)
+def test_a_hyperparameter_out_of_its_range_is_refused_by_name(name: str):
+    for value in (-0.1, math.nan) if name == "learning_rate" else (-0.1, 1.1, math.nan):
+        with pytest.raises(ValueError, match=rf"^hp\.{name} is {value}; it must"):
+            config(hp={name: value})

@@ -133,10 +133,10 @@ def population_metrics(
     edges = jnp.asarray(
         [low * (high / low) ** (i / HORIZON_BINS) for i in range(1, HORIZON_BINS)], jnp.float32
     )
-    made = updates[:, None].astype(jnp.float32)
+    share = updates[:, None].astype(jnp.float32)
     # Weighted by the lengths of the lives: what an average update of this generation looked like.
     metrics = {
-        f"agent_{name}": _mean(values * made) / made.mean()
+        f"agent_{name}": _mean(values * share) / share.mean()
         for name, values in lives.metrics.items()
         if name not in _OF_EPISODES
     }
@@ -146,7 +146,7 @@ def population_metrics(
         "fitness_by_horizon": _mean_by(lives.fitness, jnp.digitize(horizons, edges), HORIZON_BINS),
         "failed": failed.astype(jnp.float32),
         "ties": (weights == 0).sum().astype(jnp.float32),
-        "updates": 2.0 * made.sum(),
+        "updates": 2.0 * share.sum(),
     }
 
 

@@ -134,7 +134,9 @@ def compare(
         }
         rows += [row for arm in arms for row in _rows(config, arm, one, outside[arm.label])]
         improvements += [
-            found for x, y in _pairs(arms) for found in _improvements(config, x, y, one, outside[x.label])
+            improvement
+            for x, y in _pairs(arms)
+            for improvement in _improvements(config, x, y, one, outside[x.label])
         ]
     notes = _notes(config, arms, normalisers, outcomes, optima)
     return Comparison(tuple(rows), tuple(improvements), measures, tuple(notes))

@@ -60,18 +60,18 @@ def draw_schedules(
     shown = [arm for arm in arms if arm.learns and not arm.parent]
     if not shown:
         return
-    found = []
+    quantities = []
     for arm in shown:
         there = outcomes[env, arm.label].schedules
         first = next(name for name in _FIRST if name in there)
-        found += [(arm.label, name) for name in (first, "update_norm", "entropy")]
+        quantities += [(arm.label, name) for name in (first, "update_norm", "entropy")]
     horizons = outcomes[env, shown[0].label].horizons
     picked = np.unique(np.linspace(0, len(horizons) - 1, min(_SHOWN_HORIZONS, len(horizons))).round()).astype(
         int
     )
     styles = styles_of([f"N = {horizons[h]:,}" for h in picked])
-    with panels_figure(path, len(found), 3.4, 2.2) as (figure, axes):
-        for axis, (label, name) in zip(axes, found, strict=True):
+    with panels_figure(path, len(quantities), 3.4, 2.2) as (figure, axes):
+        for axis, (label, name) in zip(axes, quantities, strict=True):
             values = np.asarray(outcomes[env, label].schedules[name], np.float64)
             bins = values.shape[-1]
             for h, style in zip(picked, styles.items(), strict=True):

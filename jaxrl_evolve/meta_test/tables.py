@@ -30,8 +30,8 @@ def markdown(
     if comparison.improvements:
         parts.append("## Probability of improvement")
         parts.append("On the same task with the same random numbers; ties count half.")
-        for env in dict.fromkeys(found.env for found in comparison.improvements):
-            own = [found for found in comparison.improvements if found.env == env]
+        for env in dict.fromkeys(one.env for one in comparison.improvements):
+            own = [one for one in comparison.improvements if one.env == env]
             parts += [f"### {_env(env)}", _improvements(own)]
     if tuned := _tuning(outcomes):
         parts += ["## Tuning", "Chosen on tasks of their own, which are not among the reported ones.", tuned]
@@ -59,13 +59,13 @@ def _scores(rows: Sequence[Row]) -> str:
     return markdown_table(["Arm", "Seeds", *map(str, horizons)], lines)
 
 
-def _improvements(found: Sequence[Improvement]) -> str:
-    scopes = [ALL, *dict.fromkeys(one.horizon for one in found if one.horizon != ALL)]
+def _improvements(improvements: Sequence[Improvement]) -> str:
+    scopes = [ALL, *dict.fromkeys(one.horizon for one in improvements if one.horizon != ALL)]
     first = [s for s in scopes if isinstance(s, str)]
     scopes = [*first, *(s for s in scopes if not isinstance(s, str))]
     lines = []
-    for x, y in dict.fromkeys((one.x, one.y) for one in found):
-        own = {one.horizon: one.probability for one in found if (one.x, one.y) == (x, y)}
+    for x, y in dict.fromkeys((one.x, one.y) for one in improvements):
+        own = {one.horizon: one.probability for one in improvements if (one.x, one.y) == (x, y)}
         lines.append([f"{x} over {y}", *(with_bounds(own.get(scope)) for scope in scopes)])
     return markdown_table(["Pair", *map(str, scopes)], lines)
 
@@ -99,9 +99,9 @@ def scores_csv(rows: Sequence[Row]) -> str:
     return csv_text(header, lines)
 
 
-def improvements_csv(found: Sequence[Improvement]) -> str:
+def improvements_csv(improvements: Sequence[Improvement]) -> str:
     """One line per environment, pair and horizon."""
-    lines = [[one.env, one.x, one.y, one.horizon, *one.probability] for one in found]
+    lines = [[one.env, one.x, one.y, one.horizon, *one.probability] for one in improvements]
     return csv_text(["env", "x", "y", "horizon", "probability", "low", "high"], lines)
 
 

@@ -119,11 +119,11 @@ def find_family(name: str) -> ObjectiveFamily:
 
 def members() -> dict[str, Callable[[], AnyObjective]]:
     """Factories of all objectives of families that are known by name."""
-    found: dict[str, Callable[[], AnyObjective]] = {}
+    factories: dict[str, Callable[[], AnyObjective]] = {}
     for family in families().values():
         for name, settings in family.members.items():
-            found.setdefault(name, lambda family=family, settings=settings: family.make(settings))
-    return found
+            factories.setdefault(name, lambda family=family, settings=settings: family.make(settings))
+    return factories
 
 
 def time_of(settings: Any) -> TimeFeatures:

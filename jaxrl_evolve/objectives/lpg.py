@@ -152,6 +152,28 @@ def _lstm(eta: dict[str, Array], x: list[Array], state: Array) -> tuple[Array, A
     return jnp.concatenate([cell, h], axis=-1), h
 
 
+def _loss(
+    eta: Any, batch: ObjectiveBatch, outputs: ObjectiveOutputs, clock: Clock
+) -> tuple[Array, dict[str, Array]]:
+    del eta, clock
+    pi_hat, log_y_hat = batch.targets
+    assert outputs.prediction is not None
+    log_y = jax.nn.log_softmax(outputs.prediction)
+    y = jnp.exp(log_y)
+    policy = -(pi_hat * outputs.log_prob).mean()
+    prediction = (y * (log_y - log_y_hat)).sum(-1).mean()
+    metrics = {
+        "policy_loss": policy,
+        "prediction_loss": prediction,
+        "policy_target": jnp.abs(pi_hat).mean(),
+        "policy_target_square": jnp.square(pi_hat).mean(),
+        "prediction_entropy": -(y * log_y).sum(-1).mean(),
+        "prediction_target_square": jnp.exp(2.0 * log_y_hat).sum(-1).mean(),
+        "entropy": outputs.entropy.mean(),
+    }
+    return policy + batch.hp.prediction_coef * prediction, metrics
+
+
 def lpg(config: LPGConfig | None = None) -> TargetObjective:
     """The learned policy gradient; temporally aware where ``config.time`` says what to read of the clock.
 
@@ -201,27 +223,6 @@ def lpg(config: LPGConfig | None = None) -> TargetObjective:
             jax.nn.log_softmax(hidden @ eta["prediction_kernel"] + eta["prediction_bias"]),
         )
 
-    def loss(
-        eta: Any, batch: ObjectiveBatch, outputs: ObjectiveOutputs, clock: Clock
-    ) -> tuple[Array, dict[str, Array]]:
-        del eta, clock
-        pi_hat, log_y_hat = batch.targets
-        assert outputs.prediction is not None
-        log_y = jax.nn.log_softmax(outputs.prediction)
-        y = jnp.exp(log_y)
-        policy = -(pi_hat * outputs.log_prob).mean()
-        prediction = (y * (log_y - log_y_hat)).sum(-1).mean()
-        metrics = {
-            "policy_loss": policy,
-            "prediction_loss": prediction,
-            "policy_target": jnp.abs(pi_hat).mean(),
-            "policy_target_square": jnp.square(pi_hat).mean(),
-            "prediction_entropy": -(y * log_y).sum(-1).mean(),
-            "prediction_target_square": jnp.exp(2.0 * log_y_hat).sum(-1).mean(),
-            "entropy": outputs.entropy.mean(),
-        }
-        return policy + batch.hp.prediction_coef * prediction, metrics
-
     name = "ta-lpg" if config.time.size else "lpg"
     horizons = config.time.horizons
-    return TargetObjective(init, loss, targets, name, config.predictions, horizons)
+    return TargetObjective(init, _loss, targets, name, config.predictions, horizons)

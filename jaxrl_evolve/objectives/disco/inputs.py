@@ -129,8 +129,8 @@ def assess(batch: DiscoBatch, limit: float, gamma: Any, lam: Any) -> Assessment:
     slow_next = state_value(batch.after, expected_value(batch.slow_after.q, limit))
     log_ratio = taken(jax.nn.log_softmax(batch.now.policy), t.action) - t.policy.log_prob
     target = retrace(t.reward, taken(q, t.action), slow_next, log_ratio, t.terminated, t.ended, gamma, lam)
-    found = Assessment(value, next_value, q, target, target - slow_value, q - slow_value[..., None])
-    return jax.lax.stop_gradient(found)
+    assessment = Assessment(value, next_value, q, target, target - slow_value, q - slow_value[..., None])
+    return jax.lax.stop_gradient(assessment)
 
 
 def rule_inputs(batch: DiscoBatch, a: Assessment, advantages: DecayingMoments) -> RuleInputs:

@@ -159,16 +159,16 @@ def disco(config: DiscoConfig | None = None) -> RuleObjective:
         inputs = rule_inputs(batch, assessed, advantages)
         params = {"params": unflatten_dict(eta, sep=".")}
         time = config.time.features(clock)
-        said: Any = network.apply(params, inputs, batch.trajectory.ended, state.lifetime, time)
+        output: Any = network.apply(params, inputs, batch.trajectory.ended, state.lifetime, time)
         wanted = DiscoTargets(
-            said.policy, said.y, said.z, jax.lax.stop_gradient(batch.after.policy), assessed.q_target
+            output.policy, output.y, output.z, jax.lax.stop_gradient(batch.after.policy), assessed.q_target
         )
         metrics = {
-            "policy_target_entropy": _entropy(said.policy),
-            "gate": jnp.abs(said.gate).mean(),
+            "policy_target_entropy": _entropy(output.policy),
+            "gate": jnp.abs(output.gate).mean(),
             "value": assessed.value.mean(),
         }
-        return wanted, RuleState(said.lifetime, advantages), metrics
+        return wanted, RuleState(output.lifetime, advantages), metrics
 
     def loss(
         outputs: AgentOutputs, targets: DiscoTargets, batch: DiscoBatch, hp: Any

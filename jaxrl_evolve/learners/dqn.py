@@ -8,6 +8,7 @@ training horizon stays data: `update` leaves in the state the rate that the next
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -18,7 +19,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
 from jaxrl_envs.contract import Env
-from jaxrl_envs.spaces import Discrete
+from jaxrl_envs.spaces import Discrete, Space
 from jaxrl_evolve.clock import Clock, linear_schedule
 from jaxrl_evolve.experience.replay import Replay, Transitions, add, init_replay, sample
 from jaxrl_evolve.learners.dqn_config import DQNConfig, DQNHyperparameters
@@ -26,6 +27,7 @@ from jaxrl_evolve.learners.learner import Learner, Mode, Store
 from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
 from jaxrl_evolve.networks.action_values import ActionValues
 from jaxrl_evolve.networks.layers import check_encoder
+from jaxrl_evolve.networks.network import no_memory
 from jaxrl_evolve.objectives.objective import AnyObjective, no_parameters
 from jaxrl_evolve.settings.checks import check
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
@@ -78,9 +80,17 @@ def td_targets(
 
 
 class _Parts(NamedTuple):
-    """What the functions below are bound to."""
+    """What the functions of one learner read, all static.
+
+    Attributes:
+        config: static settings.
+        space: of observations.
+        network: action values.
+        steps_per_update: environment steps of one rollout.
+    """
 
     config: DQNConfig
+    space: Space
     network: ActionValues
     steps_per_update: int
 
@@ -89,21 +99,40 @@ class _Parts(NamedTuple):
         return cast(Array, self.network.apply(params, obs))
 
 
+def _init(parts: _Parts, key: Array, hp: DQNHyperparameters) -> DQNState:
+    params = parts.network.init(key, jnp.zeros((1, *parts.space.shape), parts.space.dtype))
+    optimiser = init_optimiser("adam", ravel_pytree(params)[0])
+    epsilon, last = (jnp.array(x, jnp.float32) for x in (hp.epsilon_start, hp.epsilon_end))
+    # Another array of the same numbers: the state is donated, and no buffer can be twice.
+    target = jax.tree.map(jnp.copy, params)
+    return DQNState(params, target, optimiser, jnp.zeros((), jnp.int32), epsilon, last)
+
+
+def _actor(state: DQNState) -> tuple[Any, Array, Array]:
+    return state.params, state.epsilon, state.epsilon_end
+
+
 def _act(
-    parts: _Parts, actor: tuple[Any, Array, Array], obs: Any, key: Array, mode: Mode
-) -> tuple[Int[Array, " N"], Float[Array, " N"]]:
-    """Actions, and the logarithms of their probabilities."""
+    parts: _Parts,
+    actor: tuple[Any, Array, Array],
+    obs: Any,
+    first: Array,
+    memory: Any,
+    key: Array,
+    mode: Mode = "explore",
+) -> tuple[Int[Array, " N"], Any, PolicyOutput]:
+    del first
     params, exploring, last = actor
     greedy = parts.values(params, obs).argmax(-1).astype(jnp.int32)
     if mode == "greedy":
-        return greedy, jnp.zeros(greedy.shape, jnp.float32)
+        return greedy, memory, PolicyOutput(jnp.zeros(greedy.shape, jnp.float32))
     epsilon = exploring if mode == "explore" else last
     key_random, key_action = jax.random.split(key)
     actions = parts.network.actions
     drawn = jax.random.randint(key_action, greedy.shape, 0, actions, jnp.int32)
     action = jnp.where(jax.random.uniform(key_random, greedy.shape) < epsilon, drawn, greedy)
     probability = epsilon / actions + jnp.where(action == greedy, 1.0 - epsilon, 0.0)
-    return action, jnp.log(probability)
+    return action, memory, PolicyOutput(jnp.log(probability))
 
 
 def _loss(
@@ -140,8 +169,16 @@ def _gradient_step(
 
 
 def _update(
-    parts: _Parts, key: Array, state: DQNState, hp: DQNHyperparameters, clock: Clock, store: Replay
-) -> tuple[DQNState, dict[str, Array]]:
+    parts: _Parts,
+    key: Array,
+    state: DQNState,
+    trajectory: Trajectory,
+    hp: DQNHyperparameters,
+    eta: Any,
+    clock: Clock,
+    store: Replay,
+) -> tuple[DQNState, dict[str, Array], Replay]:
+    del trajectory, eta  # the rollout is in the store
     learning_rate = jnp.asarray(linear_schedule(clock, hp.learning_rate, hp.learning_rate_end), jnp.float32)
 
     def step(state: DQNState, key: Array) -> tuple[DQNState, dict[str, Array]]:
@@ -158,7 +195,7 @@ def _update(
         "replay_fill": store.filled.astype(jnp.float32) / store.steps.reward.shape[0],
     }
     epsilon, last = epsilon_at(clock, hp, parts.steps_per_update), jnp.asarray(hp.epsilon_end, jnp.float32)
-    return replace(state, epsilon=epsilon, epsilon_end=last), metrics
+    return replace(state, epsilon=epsilon, epsilon_end=last), metrics, store
 
 
 def dqn(
@@ -180,7 +217,8 @@ def dqn(
         objective: must be None; DQN has a loss of its own.
 
     Raises:
-        ValueError: a setting is not allowed, an objective is given, actions are not discrete, or the network can't read the observations.
+        ValueError: a setting is not allowed, an objective is given, actions are not discrete, or the network can't
+            read the observations.
     """
     config = DQNConfig() if config is None else config
     hp = DQNHyperparameters() if hp is None else hp
@@ -192,32 +230,16 @@ def dqn(
         raise ValueError(f"action_space is {env.action_space}; DQN takes Discrete actions only")
     check_encoder(config.network, env.observation_space)
     network = ActionValues(config.network, env.observation_space, env.action_space.n)
-    parts = _Parts(config, network, num_envs * rollout_length)
-
-    def init(key: Array, hp: DQNHyperparameters) -> DQNState:
-        space = env.observation_space
-        params = network.init(key, jnp.zeros((1, *space.shape), space.dtype))
-        optimiser = init_optimiser("adam", ravel_pytree(params)[0])
-        epsilon, last = (jnp.array(x, jnp.float32) for x in (hp.epsilon_start, hp.epsilon_end))
-        # Another array of the same numbers: the state is donated, and no buffer can be twice.
-        target = jax.tree.map(jnp.copy, params)
-        return DQNState(params, target, optimiser, jnp.zeros((), jnp.int32), epsilon, last)
-
-    def actor(state: DQNState) -> Any:
-        return state.params, state.epsilon, state.epsilon_end
-
-    def act(
-        actor: Any, obs: Any, first: Array, memory: Any, key: Array, mode: Mode = "explore"
-    ) -> tuple[Array, Any, PolicyOutput]:
-        del first
-        action, log_prob = _act(parts, actor, obs, key, mode)
-        return action, memory, PolicyOutput(log_prob)
-
-    def update(
-        key: Array, state: DQNState, trajectory: Trajectory, hp: Any, eta: Any, clock: Clock, store: Replay
-    ) -> tuple[DQNState, dict[str, Array], Replay]:
-        del trajectory, eta  # the rollout is in the store
-        return *_update(parts, key, state, hp, clock, store), store
-
+    parts = _Parts(config, env.observation_space, network, num_envs * rollout_length)
     store = Store(lambda example: init_replay(example, config.capacity), add)
-    return Learner("dqn", init, actor, act, update, lambda num_envs: (), no_parameters, hp, store)
+    return Learner(
+        name="dqn",
+        init=partial(_init, parts),
+        actor=_actor,
+        act=partial(_act, parts),
+        update=partial(_update, parts),
+        initial_memory=no_memory,
+        init_objective=no_parameters,
+        default_hp=hp,
+        store=store,
+    )

@@ -269,6 +269,8 @@ def test_an_update_that_diverges_is_not_taken_over_but_its_rollout_is_kept():
     ("changes", "message"),
     [
         ({"batch": 0}, "config.batch is 0; it must be a whole number of at least 1"),
+        ({"loss": "hubber"}, "config.loss is 'hubber', which is not known: did you mean huber"),
+        ({"network": NetworkConfig(kind="mixer")}, "network.kind is 'mixer'; DQN has a network of its own"),
         ({"capacity": 4}, r"capacity is 4; it must be at least batch \(8\) and warm_up \(0\)"),
         ({"network": NetworkConfig(memory="gru")}, "network.memory is 'gru'; DQN has none"),
         ({"network": NetworkConfig(encoder="tabular")}, "DQN has no tables"),

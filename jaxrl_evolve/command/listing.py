@@ -14,9 +14,9 @@ from jaxrl_evolve.command.arguments import Command, parser
 class Arguments:
     """Name what there is."""
 
-    what: tyro.conf.Positional[Literal["all", "environments", "algorithms", "objectives", "curricula"]] = (
-        "all"
-    )
+    what: tyro.conf.Positional[
+        Literal["all", "environments", "algorithms", "objectives", "curricula", "networks"]
+    ] = "all"
     """Which kind."""
 
 
@@ -24,6 +24,7 @@ def _run(arguments: Arguments) -> str:
     from jaxrl_envs import available
     from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS, find_algorithm
     from jaxrl_evolve.curricula.table import curriculum_names
+    from jaxrl_evolve.networks.table import network_names
     from jaxrl_evolve.objectives.kinds import objective_names
     from jaxrl_evolve.settings import plugins
 
@@ -32,6 +33,7 @@ def _run(arguments: Arguments) -> str:
         "algorithms": [f"{name:18} {find_algorithm(name).summary}" for name in algorithms],
         "objectives": objective_names(),
         "curricula": curriculum_names(),
+        "networks": network_names(),
         "environments": available(),
     }
     lines = []
@@ -45,7 +47,7 @@ def _run(arguments: Arguments) -> str:
 
 COMMAND = Command(
     usage="list",
-    summary="name environments, algorithms, objectives and curricula",
+    summary="name environments, algorithms, objectives, curricula and networks",
     parse=parser(Arguments, "list"),
     run=_run,
 )

@@ -21,6 +21,7 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxrl_evolve.runs.tasks import NEW
+from jaxrl_evolve.settings.checks import whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +40,7 @@ class BufferConfig:
     """Fraction of the buffer that must be filled before anything is replayed."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.capacity, bool) or not isinstance(self.capacity, int) or self.capacity < 1:
-            raise ValueError(f"capacity is {self.capacity!r}; it must be a whole number of at least 1")
+        whole("capacity", self.capacity, 1)
         for name in ("replay_probability", "staleness", "min_fill"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1")

@@ -19,6 +19,7 @@ from jaxrl_evolve.meta.lifetimes import FitnessConfig
 from jaxrl_evolve.meta.persistent_config import PersistentConfig
 from jaxrl_evolve.objectives.families import ObjectiveFamily, find_family, time_of
 from jaxrl_evolve.objectives.time_features import HorizonRange
+from jaxrl_evolve.settings.checks import whole
 from jaxrl_evolve.settings.names import suggestion
 from jaxrl_evolve.settings.nested import from_fields, known_field, update
 from jaxrl_evolve.training.config import SinkConfig
@@ -96,15 +97,12 @@ class MetaTrainConfig(Generic[S, C, H]):
                 f"'uniform', or the estimator {serving}"
             )
         for name in ("generations", "num_envs", "rollout_length", "tests", "test_every", "keep"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1")
+            whole(name, getattr(self, name), 1)
         if self.lanes < -1:
             raise ValueError(
                 f"lanes is {self.lanes}; it must be -1 (automatic), 0 (all) or a number of pairs"
             )
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise ValueError(f"seed is {self.seed!r}; it must be a whole number of at least 0")
+        whole("seed", self.seed, 0)
 
     @classmethod
     def preset(cls, objective: str, env: str, **changes: Any) -> MetaTrainConfig[Any, Any, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from jaxrl_evolve.settings.checks import whole
+
 
 @dataclasses.dataclass(frozen=True)
 class GradientConfig:
@@ -36,6 +38,4 @@ class GradientConfig:
 
     def __post_init__(self) -> None:
         for name in ("lifetimes", "inner_updates", "critic_epochs"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"gradient.{name} is {value!r}; it must be a whole number of at least 1")
+            whole(f"gradient.{name}", getattr(self, name), 1)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from jaxrl_evolve.curricula.level_buffer import BufferConfig
+from jaxrl_evolve.settings.checks import whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,10 +31,7 @@ class AntagonistConfig:
             raise ValueError(
                 f"levels.antagonist.learning_rate is {self.learning_rate}; it must be at least 0"
             )
-        if isinstance(self.lanes, bool) or not isinstance(self.lanes, int) or self.lanes < 1:
-            raise ValueError(
-                f"levels.antagonist.lanes is {self.lanes!r}; it must be a whole number of at least 1"
-            )
+        whole("levels.antagonist.lanes", self.lanes, 1)
 
 
 @dataclasses.dataclass(frozen=True)

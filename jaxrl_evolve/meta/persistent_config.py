@@ -6,6 +6,8 @@ import dataclasses
 import typing
 from typing import Literal
 
+from jaxrl_evolve.settings.checks import whole
+
 Noise = Literal["persistent", "reuse", "truncated"]
 Credit = Literal["change", "level"]
 
@@ -27,10 +29,7 @@ class PersistentConfig:
     that they add up to the life's average."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.window, bool) or not isinstance(self.window, int) or self.window < 1:
-            raise ValueError(
-                f"persistent.window is {self.window!r}; it must be a whole number of at least 1 update"
-            )
+        whole("persistent.window", self.window, 1)
         for name, kinds in (("noise", typing.get_args(Noise)), ("credit", typing.get_args(Credit))):
             value = getattr(self, name)
             if value not in kinds:

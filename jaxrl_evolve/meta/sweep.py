@@ -21,6 +21,7 @@ from jaxrl_evolve.meta.config import MetaTrainConfig, from_json
 from jaxrl_evolve.meta.train import check, meta_train
 from jaxrl_evolve.results import statistics
 from jaxrl_evolve.results.ranking import Measure, write_ranking
+from jaxrl_evolve.settings.checks import whole
 from jaxrl_evolve.settings.fields import Settings, replace_fields
 from jaxrl_evolve.settings.grids import parse_grid, product, settings_from_json
 from jaxrl_evolve.storage import folder as folders
@@ -138,8 +139,7 @@ def plan(config: MetaTrainConfig[Any, Any, Any], seeds: int, grid: Sequence[str]
     Raises:
         ValueError: naming the field, the value, and what is allowed.
     """
-    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
-        raise ValueError(f"seeds is {seeds!r}; it must be a whole number of at least 1")
+    whole("seeds", seeds, 1)
     made = MetaPlan(config, seeds, tuple(product(parse_grid(config, grid, _check_swept))))
     for point in made.points:
         check(replace_fields(config, point))

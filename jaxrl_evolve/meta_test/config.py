@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from jaxrl_evolve.settings.checks import whole
 from jaxrl_evolve.settings.names import suggestion
 from jaxrl_evolve.settings.nested import from_fields
 
@@ -44,7 +45,7 @@ class TuningConfig:
             raise ValueError(
                 f"tuning.entropy_coefs is {self.entropy_coefs}; there must be at least one, none below 0"
             )
-        _whole("tuning.seeds", self.seeds, 0)
+        whole("tuning.seeds", self.seeds, 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,10 +101,10 @@ class MetaTestConfig:
             raise ValueError("objectives and baselines are both empty; there is nothing to compare")
         if not self.envs:
             raise ValueError("envs is empty; there must be at least one environment")
-        if not self.horizons or any(isinstance(n, bool) or not isinstance(n, int) for n in self.horizons):
-            raise ValueError(f"horizons is {self.horizons!r}; it must be one or more whole numbers")
-        if min(self.horizons) < 1:
-            raise ValueError(f"horizons is {self.horizons}; every one must be at least 1")
+        if not self.horizons:
+            raise ValueError("horizons is empty; there must be at least one lifetime")
+        for horizon in self.horizons:
+            whole("horizons", horizon, 1)
         for name in ("envs", "horizons", "baselines", "ablations"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
@@ -115,10 +116,10 @@ class MetaTestConfig:
                         f"{name[:-1]} is {value!r}, which is not known: {suggestion(value, known)}"
                     )
         for name in ("seeds", "episodes", "max_steps", "bins", "resamples"):
-            _whole(name, getattr(self, name), 1)
+            whole(name, getattr(self, name), 1)
         for name in ("num_envs", "rollout_length", "seed"):
-            _whole(name, getattr(self, name), 0)
-        _whole("lanes", self.lanes, -1)
+            whole(name, getattr(self, name), 0)
+        whole("lanes", self.lanes, -1)
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -138,8 +139,3 @@ def from_json(data: Mapping[str, Any]) -> MetaTestConfig:
         ValueError: a field is missing or unknown, or a value is not allowed.
     """
     return from_fields(MetaTestConfig, data, "config")
-
-
-def _whole(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} is {value!r}; it must be a whole number of at least {least}")

@@ -29,6 +29,7 @@ from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.networks.orthogonal import orthogonal
 from jaxrl_evolve.objectives.objective import ObjectiveBatch, ObjectiveOutputs, TargetObjective
 from jaxrl_evolve.objectives.time_features import NO_TIME, TimeFeatures
+from jaxrl_evolve.settings.checks import whole
 
 _LARGEST_LOG_DENSITY = 2.0  # a density, unlike a probability, has no bound; its exponential needs one
 
@@ -55,9 +56,7 @@ class LPGConfig:
 
     def __post_init__(self) -> None:
         for name in ("width", "predictions", "embedding"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1")
+            whole(name, getattr(self, name), 1)
         if self.predictions == 1:
             raise ValueError("predictions is 1; a categorical prediction needs at least 2 classes")
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from jaxrl_evolve.random import KeyTag
 from jaxrl_evolve.results.ranking import Measure, write_ranking
+from jaxrl_evolve.settings.checks import whole
 from jaxrl_evolve.settings.fields import Settings, parse_field, replace_fields
 from jaxrl_evolve.settings.grids import parse_grid, product, settings_from_json
 from jaxrl_evolve.storage import folder as folders
@@ -142,8 +143,7 @@ def plan(
         raise ValueError(
             "a sweep needs something to vary: --grid FIELD=V1,V2 or --random FIELD=[log:]LOW:HIGH"
         )
-    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
-        raise ValueError(f"samples is {samples!r}; it must be a whole number, at least 1")
+    whole("samples", samples, 1)
     axes = parse_grid(config, grid, lambda name: _check_swept(name, "grid"))
     ranges: dict[str, tuple[bool, float, float]] = {}
     for text in random:

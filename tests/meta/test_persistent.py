@@ -238,7 +238,7 @@ def test_credits_add_up_to_what_a_life_is_worth():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"window": 0}, "persistent.window is 0; it must be a whole number of at least 1 update"),
+        ({"window": 0}, "persistent.window is 0; it must be a whole number of at least 1"),
         ({"window": 2.5}, "persistent.window is 2.5; it must be a whole number"),
         ({"noise": "resuse"}, "persistent.noise is 'resuse'; it must be persistent or reuse or truncated"),
         ({"credit": "final"}, "persistent.credit is 'final'; it must be change or level"),

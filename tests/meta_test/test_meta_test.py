@@ -357,7 +357,7 @@ def test_sizes_come_from_the_files_and_must_agree(files: Path, tmp_path: Path):
             "ablation is 'frosen', which is not known: did you mean frozen",
         ),
         ("--objectives lpg --ablations frozen", "but no objective is a stored one that reads the time"),
-        ("--objectives lpg --horizons 0 3", "horizons is (0, 3); every one must be at least 1"),
+        ("--objectives lpg --horizons 0 3", "horizons is 0; it must be a whole number of at least 1"),
         ("--objectives lpg --seeds 0", "seeds is 0; it must be a whole number of at least 1"),
         ("--objectives lpg lpg", "have two arms called 'lpg'"),
         (

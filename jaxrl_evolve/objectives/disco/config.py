@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from jaxrl_evolve.objectives.time_features import NO_TIME, TimeFeatures
+from jaxrl_evolve.settings.checks import whole
 
 INPUTS = 27
 """Numbers that the rule reads at every step, besides what it reads of the clock."""
@@ -44,9 +45,7 @@ class DiscoConfig:
             "action_features": 1,
         }
         for name, smallest in least.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
-                raise ValueError(f"{name} is {value!r}; it must be a whole number of at least {smallest}")
+            whole(name, getattr(self, name), smallest)
         if not 0.0 < self.limit < float("inf"):
             raise ValueError(f"limit is {self.limit}; it must be above 0")
 

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 from jaxrl_evolve.objectives.drift.frame import Drift, drift_objective
 from jaxrl_evolve.objectives.objective import Objective
 from jaxrl_evolve.objectives.time_features import NO_TIME, HorizonRange, TimeFeatures
+from jaxrl_evolve.settings.checks import whole
 
 INPUTS = 8
 _LOG_RATIO_LIMIT = 30.0
@@ -42,8 +43,7 @@ class LPOConfig:
     would live the same lives for ever. Evolution starts from 'hidden'."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.width, bool) or not isinstance(self.width, int) or self.width < 1:
-            raise ValueError(f"width is {self.width!r}; it must be a whole number, at least 1")
+        whole("width", self.width, 1)
         if not self.margin >= 0:
             raise ValueError(f"margin is {self.margin}; it must not be negative")
         if not self.feature_clip > 0:

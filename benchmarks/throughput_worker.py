@@ -134,7 +134,7 @@ def seconds_of(function: Callable[..., Any], *args: Any, repeats: int = 5, at_le
 def breakdown(case: dict[str, Any]) -> None:
     """Milliseconds of one update of one run and of its parts, each compiled alone."""
     config = training_config(case)
-    env, learner, chunk = build(config)
+    env, learner, chunk, _ = build(config)
     length, num, hp = config.rollout_length, config.num_envs, traced(config.hp)
     venv = vectorize(env, num)
     network = make_network(config.learner.network, env.observation_space, env.action_space)
@@ -243,7 +243,7 @@ def resets(case: dict[str, Any]) -> None:
         env_options=case["env_options"],
         learner={"minibatches": case["minibatches"], "network": {"hidden": tuple(case["hidden"])}},
     )
-    env, learner, _ = build(config)
+    env, learner, *_ = build(config)
     hp, horizon, updates = traced(config.hp), jnp.float32(config.updates), jnp.int32(config.updates)
     programs, compile_seconds = {}, {}
     for policy in case["policies"]:

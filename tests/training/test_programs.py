@@ -204,7 +204,7 @@ def test_hyperparameters_of_the_factory_are_in_no_program(name):
     numbers = {field.name: 0.125 for field in dataclasses.fields(config.hp)}
     texts = []
     for hp in (config.hp, type(config.hp)(**numbers)):
-        env, learner, chunk = build(dataclasses.replace(config, hp=hp))
+        env, learner, chunk, _ = build(dataclasses.replace(config, hp=hp))
         start = (jax.random.key(0), traced(config.hp), env.params)
         state = jax.eval_shape(chunk.init, *start)
         eta = jax.eval_shape(learner.init_objective, jax.random.key(0))

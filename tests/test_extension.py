@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -121,36 +122,46 @@ def test_its_curriculum_chooses_the_tasks(jaxrl, tmp_path):
     assert max(rows[0]["episode_length"]) < 64.0
 
 
-def test_its_family_of_objectives_is_meta_trained_stored_used_and_tested(jaxrl, tmp_path):
-    where = ["--env", "corridor/Corridor-v0", "--out", tmp_path / "meta"]
+@pytest.fixture(scope="module")
+def strength(jaxrl, tmp_path_factory):
+    """The run folder of a meta-training of the package's own objective."""
+    out = tmp_path_factory.mktemp("strength") / "meta"
     size = ["--generations", "2", "--population", "4", "--num-envs", "4", "--rollout-length", "8"]
     lives = ["--horizons.high", "2", "--tests", "2", "--fitness.episodes", "4", "--settings.largest", "2"]
+    where = ["--env", "corridor/Corridor-v0", "--out", out]
     result = result_of(
-        jaxrl("jaxrl_evolve", "meta-train", "ta-strength", *where, *size, *lives, "--quiet"),
-        tmp_path / "meta",
+        jaxrl("jaxrl_evolve", "meta-train", "ta-strength", *where, *size, *lives, "--quiet"), out
     )
     assert (result["objective"], result["generations"]) == ("ta-strength", 2)
-    file = tmp_path / "meta" / "objective.npz"
+    return out
+
+
+def test_its_family_of_objectives_is_meta_trained_stored_and_resumed(jaxrl, strength, tmp_path):
+    out = shutil.copytree(strength, tmp_path / "meta")
+    file = out / "objective.npz"
     with np.load(file) as stored:
         header = json.loads(stored["header"].tobytes())
         eta = {name: stored[name] for name in ("eta/strength", "eta/time")}
     assert (header["kind"], header["settings"]["largest"]) == ("strength", 2.0)
     assert header["settings"]["time"]["horizons"] == {"least": 64.0, "most": 64.0, "unit": "env_steps"}
     assert np.abs(eta["eta/strength"]).max() > 0 and eta["eta/time"].shape == (1, 2)
-
     file.unlink()
-    result_of(jaxrl("jaxrl_evolve", "resume", tmp_path / "meta", "--step", "1", "--quiet"), tmp_path / "meta")
+    result_of(jaxrl("jaxrl_evolve", "resume", out, "--step", "1", "--quiet"), out)
     with np.load(file) as stored:
         for name, leaf in eta.items():
             np.testing.assert_array_equal(stored[name], leaf)
 
-    where = ["--env", "corridor/Corridor-v0", "--out", tmp_path / "run", "--objective", tmp_path / "meta"]
+
+def test_its_meta_trained_objective_trains_ppo(jaxrl, strength, tmp_path):
+    where = ["--env", "corridor/Corridor-v0", "--out", tmp_path / "run", "--objective", strength]
     done = jaxrl("jaxrl_evolve", "train", "ppo", *where, "--steps", 4 * 128 * 4, *SIZE, *EVALUATION)
     result_of(done, tmp_path / "run")
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert all(x > 0.0 for x in rows[0]["drift"])
 
-    what = ["--objectives", tmp_path / "meta", "--envs", "corridor/Corridor-v0", "--horizons", "2"]
+
+def test_its_meta_trained_objective_is_meta_tested(jaxrl, strength, tmp_path):
+    what = ["--objectives", strength, "--envs", "corridor/Corridor-v0", "--horizons", "2"]
     how = ["--seeds", "2", "--ablations", "frozen", "--baselines", "random", "--tuning.off", "--quiet"]
     more = ["--episodes", "4", "--agents", "ppo.learner.epochs=1", "--out", tmp_path / "tested"]
     done = jaxrl("jaxrl_evolve", "meta-test", *what, *how, *more)

@@ -189,8 +189,11 @@ WRONG = {
     "unknown option": (train_words(OUT, **{"hp.learning-rat": 1}), "Perhaps you meant.*--hp.learning-rate"),
     "wrong type": (train_words(OUT, steps="many"), "--steps: .*'many'"),
     "wrong number": (train_words(OUT, **{"hp.clip": "wide"}), "--hp.clip: .*'wide'"),
-    "negative steps": (train_words(OUT, steps=-5), "steps is -5; it must be at least 1"),
-    "no environments": (train_words(OUT, **{"num-envs": 0}), "num_envs is 0; it must be at least 1"),
+    "negative steps": (train_words(OUT, steps=-5), "steps is -5; it must be a whole number of at least 1"),
+    "no environments": (
+        train_words(OUT, **{"num-envs": 0}),
+        "num_envs is 0; it must be a whole number of at least 1",
+    ),
     "not divisible": (
         train_words(OUT, **{"learner.minibatches": 3}),
         "minibatches is 3; it must divide .* = 64",

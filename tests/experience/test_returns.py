@@ -272,8 +272,8 @@ def test_bad_input_is_named():
 
 
 def test_a_successor_without_a_number_gives_the_advantages_of_one_without_value():
-    flags = np.ones(2, bool)
-    advantage, target = gae(np.ones(2, np.float32), np.zeros(2), np.full(2, np.nan), flags, flags, 0.9, 0.95)
+    one, zero, flags = jnp.ones(2), jnp.zeros(2), jnp.ones(2, bool)
+    advantage, target = gae(one, zero, jnp.full(2, jnp.nan), flags, flags, 0.9, 0.95)
     np.testing.assert_array_equal(advantage, [1.0, 1.0])
     terminated = jnp.array([False, True])
     advantage, target = gae(one, zero, jnp.array([0.0, jnp.nan]), terminated, terminated, 0.9, 0.95)

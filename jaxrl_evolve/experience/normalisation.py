@@ -19,7 +19,7 @@ class RunningMoments:
     """Mean and variance of a stream, float32, merged batch by batch (Chan et al. 1979).
 
     Attributes:
-        count: samples seen, float32 scalar (starts at a small prior so that the variance is defined).
+        count: samples seen, float32 scalar.
         mean: shape of one sample.
         variance: shape of one sample.
     """
@@ -30,10 +30,10 @@ class RunningMoments:
 
     @classmethod
     def of_shape(cls, shape: tuple[int, ...]) -> RunningMoments:
-        """Moments of nothing: mean 0, variance 1."""
-        return cls(
-            jnp.asarray(1e-4, jnp.float32), jnp.zeros(shape, jnp.float32), jnp.ones(shape, jnp.float32)
-        )
+        """Moments of nothing: mean 0, variance 1. The first batch takes their place: beside a large mean, a prior of the
+        smallest weight would be a variance of its own.
+        """
+        return cls(jnp.zeros((), jnp.float32), jnp.zeros(shape, jnp.float32), jnp.ones(shape, jnp.float32))
 
     def merge(self, batch: Array) -> RunningMoments:
         """Include a batch whose trailing axes are those of one sample."""

@@ -4,6 +4,8 @@ One rule for all of them. With ``ended = terminated | truncated``:
 
 * ``discount = gamma * (1 - terminated)``: only a true end of the task takes value away;
 * traces are cut where ``ended``: nothing flows back from the next episode;
+* both by selection, not by a product with zero: what is beyond an end may be no number at all (an environment that
+  ends broken physics with a NaN observation), and ``0 * NaN`` is NaN;
 * ``next_value[t]`` is the value of the true successor of step ``t``, never of an observation from
   after a reset. So a time limit, and the end of the array, bootstrap from the right state.
 
@@ -71,7 +73,7 @@ def gae(
         reward=reward, value=value, next_value=next_value, terminated=terminated, ended=ended
     )
     gamma, lam = _scalar(gamma), _scalar(lam)
-    delta = reward + _discount(terminated, gamma) * next_value - value
+    delta = reward + gamma * _beyond(terminated, next_value) - value
     decay = jnp.where(ended, jnp.float32(0), gamma * lam)
     advantages = _accumulate(delta, decay, jnp.zeros_like(delta[0]))
     return advantages, advantages + value
@@ -100,7 +102,7 @@ def lambda_returns(
         reward=reward, next_value=next_value, terminated=terminated, ended=ended
     )
     mix = jnp.where(ended, jnp.float32(0), _scalar(lam))
-    discount = _discount(terminated, _scalar(gamma))
+    discount, next_value = _discount(terminated, _scalar(gamma)), _beyond(terminated, next_value)
     return _accumulate(reward + discount * (1 - mix) * next_value, discount * mix, next_value[-1])
 
 
@@ -137,11 +139,11 @@ def n_step_returns(
     reward, next_value, terminated, ended = _aligned(
         reward=reward, next_value=next_value, terminated=terminated, ended=ended
     )
-    discount = _discount(terminated, _scalar(gamma))
+    discount, next_value = _discount(terminated, _scalar(gamma)), _beyond(terminated, next_value)
 
     def extend(_: Array, returns: Array) -> Array:
         following = jnp.concatenate([returns[1:], next_value[-1:]])
-        return reward + discount * jnp.where(ended, next_value, following)
+        return reward + discount * _beyond(terminated, jnp.where(ended, next_value, following))
 
     return jax.lax.fori_loop(1, min(n, reward.shape[0]), extend, reward + discount * next_value)
 
@@ -198,13 +200,14 @@ def vtrace(
         ended=ended,
     )
     lam, discount = _scalar(lam), _discount(terminated, _scalar(gamma))
+    next_value = _beyond(terminated, next_value)
     ratio = jnp.exp(log_ratio)
     delta = jnp.minimum(_scalar(rho_bar), ratio) * (reward + discount * next_value - value)
     trace = discount * lam * jnp.minimum(_scalar(c_bar), ratio)
     correction = _accumulate(delta, jnp.where(ended, jnp.float32(0), trace), jnp.zeros_like(delta[0]))
     targets = value + correction
     following = jnp.concatenate([targets[1:], next_value[-1:]])
-    bootstrap = jnp.where(ended, next_value, lam * following + (1 - lam) * next_value)
+    bootstrap = _beyond(terminated, jnp.where(ended, next_value, lam * following + (1 - lam) * next_value))
     advantages = jnp.minimum(_scalar(pg_rho_bar), ratio) * (reward + discount * bootstrap - value)
     return VTrace(targets, advantages)
 
@@ -250,9 +253,9 @@ def retrace(
     )
     trace = _scalar(lam) * jnp.minimum(jnp.float32(1), jnp.exp(log_ratio))
     following = lambda x: jnp.concatenate([x[1:], jnp.zeros_like(x[:1])])
-    trace = jnp.where(ended, jnp.float32(0), following(trace))
+    trace, next_value = jnp.where(ended, jnp.float32(0), following(trace)), _beyond(terminated, next_value)
     discount = _discount(terminated, _scalar(gamma))
-    constant = reward + discount * (next_value - trace * following(action_value))
+    constant = reward + discount * (next_value - trace * jnp.where(ended, 0.0, following(action_value)))
     return _accumulate(constant, discount * trace, jnp.zeros_like(reward[0]))
 
 
@@ -261,12 +264,17 @@ def _accumulate(x: Array, decay: Array, last: Array) -> Array:
 
     def step(following: Array, inputs: tuple[Array, Array]) -> tuple[Array, Array]:
         x_t, decay_t = inputs
-        current = x_t + decay_t * following
+        current = x_t + jnp.where(decay_t == 0, 0.0, decay_t * following)
         return current, current
 
     # Unrolling saves kernel launches on accelerators; on CPU it measured slower, in compiling too.
     unroll = 1 if jax.default_backend() == "cpu" else min(16, x.shape[0])
     return jax.lax.scan(step, last, (x, decay), reverse=True, unroll=unroll)[1]
+
+
+def _beyond(terminated: Array, next_value: Array) -> Array:
+    """Values of successors; zero where the task has none, whatever stands there."""
+    return jnp.where(terminated, jnp.float32(0), next_value)
 
 
 def _discount(terminated: Array, gamma: Array) -> Array:

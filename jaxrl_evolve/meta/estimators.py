@@ -24,6 +24,7 @@ class Estimator(NamedTuple):
     Attributes:
         programs: ``(config, experiment, mesh) -> MetaPrograms``.
         agents: how many agents, or pairs of them, a generation can be split into.
+        members: agents in each of these: two in an antithetic pair.
         shares: what these are, in messages: by the field that says how many there are.
         of_failed: what becomes of agents that diverge, in messages.
         unread: fields of the configuration that it does not read and that digests leave out, so that runs from
@@ -34,6 +35,7 @@ class Estimator(NamedTuple):
 
     programs: Callable[[MetaTrainConfig[Any, Any, Any], MetaExperiment, Mesh | None], MetaPrograms]
     agents: Callable[[MetaTrainConfig[Any, Any, Any]], int]
+    members: int
     shares: str
     of_failed: str
     unread: tuple[str, ...] = ()
@@ -45,6 +47,7 @@ ESTIMATORS: dict[str, Estimator] = {
     "es": Estimator(
         evolution_programs,
         agents=lambda config: config.evolution.pairs,
+        members=2,
         shares="pairs (half the population)",
         of_failed="they count as the worst",
         unread=("persistent",),
@@ -53,6 +56,7 @@ ESTIMATORS: dict[str, Estimator] = {
     "meta-gradient": Estimator(
         gradient_programs,
         agents=lambda config: config.gradient.lifetimes,
+        members=1,
         shares="gradient.lifetimes",
         of_failed="others take their places",
         unread=("persistent",),
@@ -62,6 +66,7 @@ ESTIMATORS: dict[str, Estimator] = {
     "pes": Estimator(
         persistent_programs,
         agents=lambda config: config.evolution.pairs,
+        members=2,
         shares="pairs (half the population)",
         of_failed="they count as the worst",
     ),

@@ -219,6 +219,8 @@ def _outcome(config: MetaTrainConfig[Any, Any, Any], path: Path, quiet: bool) ->
     else:
         try:
             summary = meta_train(config, path, resume=True, quiet=quiet).summary
+        except Diverged as error:
+            return _Outcome({}, str(error))
         except (CheckpointError, OSError, jax.errors.JaxRuntimeError) as error:
             if jax.process_count() > 1:  # the others may not have failed, and would wait
                 raise

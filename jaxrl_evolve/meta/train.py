@@ -27,6 +27,7 @@ from jaxrl_evolve.storage import kinds, sinks
 from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.training.experiment import traced
 from jaxrl_evolve.training.host import Host, open_host
+from jaxrl_evolve.training.interrupts import Diverged
 from jaxrl_evolve.training.programs import to_host
 
 _INDIFFERENT = ("sinks", "keep", "tests", "test_every", "lanes")
@@ -54,6 +55,7 @@ def meta_train(
     Raises:
         ValueError: the configuration does not fit, or the folder can't be used.
         Interrupted: SIGINT or SIGTERM came; the last whole generation is saved if there is a folder.
+        Diverged: every agent of a generation diverged.
     """
     experiment, mesh, programs = check(config)
     root = random.key(config.seed)
@@ -85,13 +87,20 @@ def meta_train(
         )
         if idle := idle_devices(config, mesh):
             host.say(idle)
-        while run.generations < config.generations:
+        while run.generations < config.generations and not run.lost:  # as a resumed run may be from the start
             run.advance()
             signal = host.signal()
-            if signal and run.generations < config.generations:
+            if signal and run.generations < config.generations and not run.lost:
                 host.wait()
                 run.draw()
                 raise host.interrupted(signal)
+        if run.lost:
+            host.wait()
+            run.draw()
+            raise Diverged(
+                f"all agents of generation {run.generations:,} diverged, so that nothing could be learned from them; "
+                "no objective was stored"
+            )
         return run.finish()
 
 
@@ -127,6 +136,7 @@ class _Run:
         self.host = host
         self.generations = 0
         self.env_steps = 0
+        self.lost = False
         self.state: Any = None
 
     def prepare(self, root: Any, step: int | None) -> None:
@@ -159,6 +169,7 @@ class _Run:
         self.state, record = self.host.restore(self.state, step)
         if record is not None:
             self.generations, self.env_steps = record["generations"], record["env_steps"]
+            self.lost = record.get("lost", False)  # which earlier versions did not record
         self.host.open_sinks(self.config.sinks, self.env_steps if self.generations else None)
         if folder := self.host.writable:
             self.host.rows = sinks.read_jsonl(folder.metrics)
@@ -198,7 +209,8 @@ class _Run:
                 f"generation {self.generations}: {int(metrics['failed'])} agents diverged; {c.method.of_failed}"
             )
         host.advanced(self.generations, metrics["fitness"])
-        record = {"generations": self.generations, "env_steps": self.env_steps}
+        self.lost = bool(metrics["failed"] >= c.agents * c.method.members)
+        record = {"generations": self.generations, "env_steps": self.env_steps, "lost": self.lost}
         host.save(self.generations, self.state, record)
 
     def draw(self) -> None:

@@ -106,7 +106,7 @@ class Encoder(nn.Module):
             return jax.nn.one_hot(obs, self.space.n, dtype=jnp.float32)
         x = obs.astype(jnp.float32)
         if self.space.dtype == np.uint8:
-            x = x / 255.0
+            x = x / np.maximum(self.space.bound("high"), 1.0)  # 255 for frames, 1 for what is binary
         layers = {
             "flat": (),
             "minatar": ((16, 3, 1),),

@@ -192,13 +192,12 @@ def lpg(config: LPGConfig | None = None) -> TargetObjective:
     def targets(eta: Any, batch: ObjectiveBatch, outputs: ObjectiveOutputs, clock: Clock) -> LPGTargets:
         t = batch.trajectory
         assert outputs.prediction is not None and outputs.next_prediction is not None
-        goes_on = 1.0 - t.terminated.astype(jnp.float32)
         columns = [
             t.reward,
-            1.0 - goes_on,
+            t.terminated.astype(jnp.float32),
             jnp.exp(jnp.minimum(outputs.log_prob, _LARGEST_LOG_DENSITY)),
             _embed(eta, outputs.prediction),
-            _embed(eta, outputs.next_prediction) * goes_on,
+            jnp.where(t.terminated, 0.0, _embed(eta, outputs.next_prediction)),
         ]
         if config.gamma_input:
             columns.append(jnp.broadcast_to(batch.hp.gamma, t.reward.shape))

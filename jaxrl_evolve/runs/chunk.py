@@ -34,8 +34,8 @@ class TrainState:
         memory: the policy's memory before the current observations.
         key: typed PRNG key; the only source of the run's randomness.
         updates: updates made, int32 scalar. Environment steps are counted by the host, in Python integers.
-        diverged: int32 scalar, the update at which the loss was first not finite, or -1. From then on the
-            learner keeps its last good state.
+        diverged: int32 scalar, the update at which the loss or a number of the learner's state was first not
+            finite, or -1. From then on the learner keeps its last good state.
         store: what the learner keeps of its experience (`learners.learner.Store`), or ``()``.
         tasks: the curriculum and the slots' tasks (`runs.tasks.Tasks`), or ``()``.
 
@@ -147,13 +147,27 @@ def make_update(
         if curriculum is not None:
             tasks, facts = _recorded(curriculum, seen, state.learner, metrics)
             metrics = metrics | facts
-        good = jnp.isfinite(metrics["loss"]) & (state.diverged < 0)
+        good = jnp.isfinite(metrics["loss"]) & _still_finite(state.learner, updated) & (state.diverged < 0)
         kept = jax.tree.map(lambda new, old: jnp.where(good, new, old), updated, state.learner)
         diverged = jnp.where(good | (state.diverged >= 0), state.diverged, state.updates)
         after = TrainState(kept, seen.envs, seen.memory, key, state.updates + 1, diverged, store, tasks)
         return after, metrics, seen.played.episodes
 
     return one_update
+
+
+def _still_finite(before: Any, after: Any) -> Array:
+    """Whether no number of a learner's state has stopped being finite.
+
+    The loss is that of before the step: a finite one may have a gradient that is not.
+    """
+    leaves = zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True)
+    lost = [
+        (~jnp.isfinite(new) & jnp.isfinite(old)).any()
+        for old, new in leaves
+        if jnp.issubdtype(new.dtype, jnp.floating)
+    ]
+    return ~jnp.stack(lost).any() if lost else jnp.bool_(True)
 
 
 def _check_slots(venv: VectorEnv, curriculum: Curriculum | None) -> None:

@@ -160,11 +160,27 @@ def _act(
         terminated=seen.terminated,
         truncated=seen.truncated,
         first=state.first,
-        next_obs=seen.next_obs,
+        next_obs=_numbers(seen.next_obs, seen.terminated),
         policy=policy,
         info=seen.info,
     )
     return next_state, next_memory, _Seen(transition, seen.episode_return, seen.episode_length)
+
+
+def _numbers(next_obs: Any, terminated: Array) -> Any:
+    """Successors with zeros for what is no finite number where the task ended.
+
+    Nothing may depend on such a successor, but what reads it and is thrown away has a derivative, and zero times NaN is
+    NaN. Where the task goes on, what the environment says stands.
+    """
+
+    def leaf(x: Array) -> Array:
+        if not jnp.issubdtype(x.dtype, jnp.floating):
+            return x
+        over = terminated.reshape(terminated.shape + (1,) * (x.ndim - 1))
+        return jnp.where(over & ~jnp.isfinite(x), jnp.zeros((), x.dtype), x)
+
+    return jax.tree.map(leaf, next_obs)
 
 
 def _ended_episodes(before: VectorState, after: VectorState, trajectory: Trajectory) -> EpisodeSums:

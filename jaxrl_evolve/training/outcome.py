@@ -78,9 +78,7 @@ def summarise(
         **seconds,
         "steps_per_second": steps / trained if trained else None,
         "seed": config.seed,
-        "diverged": {
-            str(run): int(diverged[run]) * config.steps_per_update for run in np.flatnonzero(diverged >= 0)
-        },
+        "diverged": diverged_steps(config, diverged),
         **({} if points is None else {"points": _of_points(points, returns, config.seeds)}),
         **provenance(),
     }
@@ -110,6 +108,16 @@ def _of_points(points: Sequence[Any], returns: np.ndarray, seeds: int) -> list[d
         iqm = estimate_iqm(of_point)
         summaries.append({"hp": hp, "eval_return": of_point, "iqm": iqm.value, "ci95": [iqm.low, iqm.high]})
     return summaries
+
+
+def diverged_steps(config: TrainConfig[Any, Any], diverged: np.ndarray) -> dict[str, int]:
+    """The environment steps after which runs diverged, by the number of the run.
+
+    Args:
+        config: what was asked for.
+        diverged: the update at which each run did, or -1, ``[runs]``.
+    """
+    return {str(run): int(diverged[run]) * config.steps_per_update for run in np.flatnonzero(diverged >= 0)}
 
 
 def estimate_iqm(returns: np.ndarray) -> statistics.Estimate:

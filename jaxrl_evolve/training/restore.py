@@ -13,11 +13,11 @@ import numpy as np
 from jaxrl_evolve import random
 from jaxrl_evolve.compilation import kept
 from jaxrl_evolve.learners.learner import Mode
-from jaxrl_evolve.results import statistics
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage.checkpoint import Checkpoints
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import Experiment, build, identity, traced
+from jaxrl_evolve.training.outcome import diverged_steps, estimate_iqm
 from jaxrl_evolve.training.programs import group_shapes
 from jaxrl_evolve.training.train import TRAIN
 
@@ -30,12 +30,14 @@ class Trained(NamedTuple):
         experiment: the functions that this means.
         learner_state: their learners' states, leaves ``[runs, ...]``.
         updates: updates made.
+        diverged: the update at which each run diverged, or -1, ``[runs]``; it kept its last good state.
     """
 
     config: TrainConfig[Any, Any]
     experiment: Experiment
     learner_state: Any
     updates: int
+    diverged: np.ndarray
 
 
 def load(path: str | os.PathLike[str], step: int | None = None) -> Trained:
@@ -58,7 +60,7 @@ def load(path: str | os.PathLike[str], step: int | None = None) -> Trained:
         one_group = group_shapes(experiment, traced(config.hp), group, identity(config))
         states, record = checkpoints.restore([one_group] * (runs // group), step)
     learner_state = jax.tree.map(lambda *x: jnp.concatenate(x), *(state.learner for state in states))
-    return Trained(config, experiment, learner_state, record["updates"])
+    return Trained(config, experiment, learner_state, record["updates"], np.asarray(record["diverged"]))
 
 
 def evaluate_folder(
@@ -81,8 +83,9 @@ def evaluate_folder(
         max_steps: steps after which an episode is cut off.
 
     Returns:
-        ``eval_return`` and ``eval_length`` (mean per run), ``finished`` (fraction of episodes that ended by
-        themselves), ``iqm``, ``ci95``, and what was evaluated.
+        ``eval_return`` and ``eval_length`` (mean per run; NaN for a run that diverged, which counts as the worst),
+        ``diverged`` (the environment steps after which each such run did), ``finished`` (fraction of episodes that
+        ended by themselves), ``iqm``, ``ci95``, and what was evaluated.
 
     Raises:
         ValueError: there is no such folder or checkpoint, it is damaged, or a size is below one.
@@ -97,8 +100,9 @@ def evaluate_folder(
     runs = jax.tree.leaves(trained.learner_state)[0].shape[0]
     keys = jax.random.split(random.key(seed), runs)
     outcome = test(keys, trained.learner_state, experiment.env.params)
-    returns = np.asarray(outcome.returns.mean(-1))
-    iqm = statistics.estimate(returns, statistics.iqm, non_finite="worst")
+    lost = trained.diverged >= 0
+    returns = np.where(lost, np.nan, outcome.returns.mean(-1))
+    iqm = estimate_iqm(returns)
     return {
         "algorithm": trained.config.algorithm,
         "env": trained.config.env,
@@ -107,7 +111,8 @@ def evaluate_folder(
         "episodes": episodes,
         "seed": seed,
         "eval_return": returns,
-        "eval_length": np.asarray(outcome.lengths.mean(-1)),
+        "eval_length": np.where(lost, np.nan, outcome.lengths.mean(-1)),
+        "diverged": diverged_steps(trained.config, trained.diverged),
         "finished": float(outcome.finished.mean()),
         "iqm": iqm.value,
         "ci95": [iqm.low, iqm.high],

@@ -93,15 +93,16 @@ def train(
         title, start = f"{config.algorithm} on {config.env}", loop.updates * config.steps_per_update
         host.show(stack, title, config.env_steps, "steps", done=start, seeds=groups.runs, quiet=quiet)
         for stop in loop.remaining():
-            if not loop.all_diverged():  # which a resumed run may be from the start
-                loop.advance(stop)
-            if loop.all_diverged():
-                loop.stop_early()
-                raise Diverged(loop.divergence_message() + "; no run is left")
+            if loop.all_diverged():  # which a resumed run may be from the start
+                break
+            loop.advance(stop)
             signal = host.signal()
-            if signal and stop.updates < config.updates:
+            if signal and stop.updates < config.updates and not loop.all_diverged():
                 loop.stop_early()
                 raise host.interrupted(signal)
+        if loop.all_diverged():
+            loop.stop_early()
+            raise Diverged(loop.divergence_message() + "; no run is left")
         return loop.finish()
 
 
@@ -231,9 +232,10 @@ class _Loop:
         seeds = np.concatenate(self.groups.seeds)
         for run in np.flatnonzero((diverged >= 0) & (self.diverged < 0)):
             step = int(diverged[run]) * self.config.steps_per_update
+            others = "" if (diverged >= 0).all() else ", the others go on"
             self.host.say(
-                f"run {run} (seed {seeds[run]}): the loss was not finite after {step:,} steps; the run "
-                "stops there and keeps its last good parameters, the others go on"
+                f"run {run} (seed {seeds[run]}): loss or parameters were not finite after {step:,} steps; the run "
+                f"stops there and keeps its last good parameters{others}"
             )
         self.diverged = diverged
 
@@ -246,7 +248,7 @@ class _Loop:
         first = int(self.diverged.max()) * self.config.steps_per_update
         folder = self.host.folder
         kept = f", whose last good parameters are in {folder.checkpoints}" if folder else ""
-        return f"the loss of all {self.groups.runs} runs was not finite after at most {first:,} steps{kept}"
+        return f"loss or parameters of all {self.groups.runs} runs were not finite after at most {first:,} steps{kept}"
 
     def save(self) -> None:
         """Write a checkpoint of now, unless that is done."""

@@ -307,7 +307,7 @@ def test_an_environment_that_returns_nan(tmp_path, capsys):
     out = tmp_path / "run"
     assert run(*train_words(out, seeds=2, **{"env-options": "nan_rate 1"})) == 1
     said = capsys.readouterr().err
-    assert "the loss of all 2 runs was not finite" in said.splitlines()[-1]
+    assert "loss or parameters of all 2 runs were not finite" in said.splitlines()[-1]
     assert "Traceback" not in said and len(said.splitlines()) <= 5
     assert load(out).updates == 2 and (out / "metrics.jsonl").read_text().count("\n") == 1
     assert run("resume", out) == 1

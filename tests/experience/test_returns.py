@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl_evolve.experience.returns import gae, lambda_returns, n_step_returns, vtrace
+from jaxrl_evolve.experience.returns import gae, lambda_returns, n_step_returns, retrace, vtrace
 
 GAMMA, LAM = 0.9, 0.8
 
@@ -269,3 +269,58 @@ def test_bad_input_is_named():
         _n_step(data, 0)
     with pytest.raises(ValueError, match="time axis"):
         _gae({k: v[:0] for k, v in data.items()})
+
+
+def test_a_successor_without_a_number_gives_the_advantages_of_one_without_value():
+    one, zero, flags = jnp.ones(2), jnp.zeros(2), jnp.ones(2, bool)
+    advantage, target = gae(one, zero, jnp.full(2, jnp.nan), flags, flags, 0.9, 0.95)
+    np.testing.assert_array_equal(advantage, [1.0, 1.0])
+    terminated = jnp.array([False, True])
+    advantage, target = gae(one, zero, jnp.array([0.0, jnp.nan]), terminated, terminated, 0.9, 0.95)
+    np.testing.assert_allclose(advantage, [1.855, 1.0], rtol=1e-6)
+    np.testing.assert_allclose(target, [1.855, 1.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["gae", "lambda_returns", "n_step_returns", "vtrace", "retrace"])
+@pytest.mark.parametrize("nothing", [np.nan, np.inf])
+def test_what_lies_beyond_an_end_is_selected_away_whatever_it_is(name: str, nothing: float):
+    """Values and gradients are those with zeros in its place."""
+    data = _random(3)
+    broken = {**data, "next_value": np.where(data["terminated"], nothing, data["next_value"])}
+    whole = {**data, "next_value": np.where(data["terminated"], 0.0, data["next_value"])}
+
+    def results(data: dict[str, np.ndarray], scale: jax.Array) -> jax.Array:
+        d = {name: jnp.asarray(x) for name, x in data.items()}
+        nexts, ends = scale * d["next_value"], (d["terminated"], d["ended"])
+        value = scale * d["value"]
+        match name:
+            case "gae":
+                return gae(d["reward"], value, nexts, *ends, GAMMA, LAM)[0]
+            case "lambda_returns":
+                return lambda_returns(d["reward"], nexts, *ends, GAMMA, LAM)
+            case "n_step_returns":
+                return n_step_returns(d["reward"], nexts, *ends, GAMMA, 3)
+            case "vtrace":
+                made = vtrace(d["log_ratio"], d["reward"], value, nexts, *ends, GAMMA, LAM)
+                return jnp.stack([made.targets, made.advantages])
+        return retrace(d["reward"], value, nexts, d["log_ratio"], *ends, GAMMA, LAM)
+
+    one = jnp.float32(1.0)
+    assert np.isfinite(results(whole, one)).all()
+    np.testing.assert_array_equal(results(broken, one), results(whole, one))
+
+
+@pytest.mark.parametrize("name", ["gae", "retrace"])
+def test_what_another_episode_holds_does_not_flow_back(name: str):
+    data = _random(4)
+    first_end = int(np.flatnonzero(data["ended"][:, 0])[0])
+    data["reward"][first_end + 1 :, 0] = np.nan
+    data["value"][first_end + 1 :, 0] = np.nan
+    d = {name: jnp.asarray(x) for name, x in data.items()}
+    ends = (d["terminated"], d["ended"])
+    if name == "gae":
+        made = gae(d["reward"], d["value"], d["next_value"], *ends, GAMMA, LAM)[0]
+    else:
+        made = retrace(d["reward"], d["value"], d["next_value"], d["log_ratio"], *ends, GAMMA, LAM)
+    assert np.isfinite(made[: first_end + 1, 0]).all()
+    assert np.isnan(made[first_end + 1 :, 0]).any()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -23,6 +24,7 @@ from jaxrl_evolve.objectives import (
     a2c,
     ppo_clip,
 )
+from jaxrl_evolve.objectives.drift.frame import drift_objective
 from jaxrl_evolve.objectives.kinds import find_objective
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 
@@ -202,3 +204,27 @@ def test_an_objective_says_by_its_type_who_can_use_it():
             ValueError, match=f"objective is '{name}'; the lpg agent needs one that gives targets"
         ):
             find_algorithm("lpg").make(env, 4, 4, PPOConfig(), HP, find_objective(name))
+
+
+@pytest.mark.parametrize("name", ["ppo-clip", "a2c", "drift"])
+@pytest.mark.parametrize("advantage", [1.0, -1.0, 0.0, 1e6, -1e6])
+def test_ratios_and_advantages_of_any_size_have_finite_losses_and_gradients(name: str, advantage: float):
+    no_drift = lambda eta, log_ratio, *rest: jnp.zeros_like(log_ratio)
+    objective = {
+        "ppo-clip": ppo_clip(normalise_advantage=False),
+        "a2c": a2c(normalise_advantage=False),
+        "drift": drift_objective("drift", no_drift, normalise_advantage=False),
+    }[name]
+    numbers = Numbers()
+    numbers.advantage = np.full(SHAPE, advantage, np.float32)
+    numbers.old_log_prob = numbers.log_prob - np.float32(100.0)  # a ratio of exp(100) overflows
+
+    def loss(shift: jax.Array) -> jax.Array:
+        outputs = numbers.outputs()
+        outputs = dataclasses.replace(outputs, log_prob=outputs.log_prob + shift)
+        return objective.loss((), numbers.batch(), outputs, NOW)[0]
+
+    value, slope = jax.value_and_grad(loss)(jnp.float32(0.0))
+    assert np.isfinite(value) and np.isfinite(slope)
+    if name == "ppo-clip" and advantage >= 0:
+        assert slope == 0.0  # clipped, or nothing to gain

@@ -179,15 +179,15 @@ def test_the_message_names_the_run_and_the_steps(some_lost, capsys):
     train(some_lost[0].config, quiet=False)
     said = capsys.readouterr().err
     for run, steps in some_lost[0].summary["diverged"].items():
-        assert f"run {run} (seed {run}): the loss was not finite after {steps:,} steps" in said
-    assert said.count("the loss was not finite") == len(some_lost[0].summary["diverged"])
+        assert f"run {run} (seed {run}): loss or parameters were not finite after {steps:,} steps" in said
+    assert said.count("loss or parameters were not finite") == len(some_lost[0].summary["diverged"])
 
 
 def test_when_all_diverge_the_last_good_state_remains(tmp_path):
     config = spoiled(1.0)
     for resume in (False, True):  # resuming trains nothing further
         with pytest.raises(
-            Diverged, match="the loss of all 4 runs was not finite .*no run is left"
+            Diverged, match="loss or parameters of all 4 runs were not finite .*no run is left"
         ) as caught:
             train(config, tmp_path / "run", resume=resume)
         assert str(tmp_path / "run" / "checkpoints") in str(caught.value)

@@ -104,12 +104,12 @@ def _loss(
 ) -> tuple[Float[Array, ""], dict[str, Array]]:
     t = batch.trajectory
     z, q, next_policy = (taken(x, t.action) for x in (outputs.z, outputs.q, outputs.next_policy))
-    goes_on = 1.0 - t.terminated.astype(jnp.float32)  # after the end of the task there is no next policy
     wanted = two_hot(signed_hyperbolic(targets.q), config.bins, config.limit)
     policy = _kl(targets.policy, outputs.policy).mean()
     prediction = _kl(targets.y, outputs.y).mean()
     action_prediction = _kl(targets.z, z).mean()
-    following = (_kl(targets.next_policy, next_policy) * goes_on).mean()
+    # After the end of the task there is no next policy.
+    following = jnp.where(t.terminated, 0.0, _kl(targets.next_policy, next_policy)).mean()
     value = -(wanted * jax.nn.log_softmax(q)).sum(-1).mean()
     total = (
         hp.policy_coef * policy

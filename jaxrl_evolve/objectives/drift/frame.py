@@ -23,9 +23,6 @@ Drift = Callable[[Any, Array, Array, Array, Array], Array]
 """``(eta, log_ratio, advantage, clip, time) -> D``: ``log_ratio``, ``advantage`` and ``D`` have one shape,
 ``clip`` is the scalar range of the ratio along the clock (PPO's), ``time`` the float32 time features."""
 
-_LARGEST = 80.0
-"""Log ratio above which the ratio would overflow float32, and the gain minus the drift be inf - inf."""
-
 
 def drift_objective(
     name: str,
@@ -58,7 +55,6 @@ def drift_objective(
         batch: ObjectiveBatch,
         clock: Clock,
     ) -> tuple[Array, dict[str, Array]]:
-        log_ratio = jnp.minimum(log_ratio, _LARGEST)
         change = jnp.expm1(log_ratio)  # r - 1, exact where it is small
         clip = jnp.asarray(linear_schedule(clock, batch.hp.clip, batch.hp.clip_end), jnp.float32)
         penalty = drift(eta, log_ratio, advantage, clip, time.features(clock))

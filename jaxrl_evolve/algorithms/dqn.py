@@ -2,7 +2,7 @@
 
 Those for classic control were tuned on CartPole over loss, step size, nonlinearity, gradient steps, renewals of the target
 network and capacity with root seed 100, and tried on CartPole, Acrobot and MountainCar with root seed 200; the reported ones
-have root seed 0. The losses of the MinAtar ones are those of Young and Tian (2019).
+have root seed 0. Those for MinAtar are not tuned.
 """
 
 from __future__ import annotations

@@ -104,8 +104,15 @@ IMPLEMENTATION = define_prng_impl(
 
 
 def key(seed: int) -> Array:
-    """A typed key with the value of ``jax.random.key(seed)``, drawing the same numbers faster on CPU."""
-    return fused(jax.random.key(seed))
+    """A typed key with the value of jax's Threefry ``jax.random.key(seed)``, drawing the same numbers faster on CPU.
+
+    Raises:
+        ValueError: the seed is below 0 or has more than 32 bits, which jax would drop without a word.
+    """
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed is {seed}; it must be a whole number from 0 to {2**32 - 1}")
+    # Named, since ``JAX_DEFAULT_PRNG_IMPL`` may make another kind of key the usual one.
+    return fused(jax.random.key(seed, impl="threefry2x32"))
 
 
 def fused(keys: Array) -> Array:

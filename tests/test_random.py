@@ -55,3 +55,15 @@ def test_keys_come_back_from_a_checkpoint(tmp_path):
 def test_too_many_numbers_are_refused():
     with pytest.raises(ValueError, match="fewer than 2\\*\\*32"):
         jax.jit(lambda k: jax.random.bits(k, (2**31, 2))).lower(random.key(0))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 2**32 + 7, 2**63])
+def test_seeds_that_would_lose_bits_are_refused(seed: int):
+    with pytest.raises(ValueError, match=rf"seed is {seed}; it must be a whole number from 0 to 4294967295"):
+        random.key(seed)
+
+
+def test_keys_are_threefry_whatever_jax_makes_by_default():
+    usual = jax.random.key_data(random.key(7))
+    with jax.default_prng_impl("rbg"):
+        np.testing.assert_array_equal(jax.random.key_data(random.key(7)), usual)

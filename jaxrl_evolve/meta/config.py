@@ -19,8 +19,7 @@ from jaxrl_evolve.meta.lifetimes import FitnessConfig
 from jaxrl_evolve.meta.persistent_config import PersistentConfig
 from jaxrl_evolve.objectives.families import ObjectiveFamily, find_family, time_of
 from jaxrl_evolve.objectives.time_features import HorizonRange
-from jaxrl_evolve.settings.checks import whole
-from jaxrl_evolve.settings.names import suggestion
+from jaxrl_evolve.settings.checks import check, root_seed, whole
 from jaxrl_evolve.settings.nested import from_fields, known_field, update
 from jaxrl_evolve.training.config import SinkConfig
 
@@ -87,9 +86,7 @@ class MetaTrainConfig(Generic[S, C, H]):
 
     def __post_init__(self) -> None:
         find_family(self.objective)
-        if self.estimator not in ESTIMATORS:
-            hint = suggestion(self.estimator, ESTIMATORS)
-            raise ValueError(f"estimator is {self.estimator!r}, which is not known: {hint}")
+        check(self)
         if self.levels.curated and not self.method.curates:
             serving = " or ".join(name for name, estimator in ESTIMATORS.items() if estimator.curates)
             raise ValueError(
@@ -102,7 +99,7 @@ class MetaTrainConfig(Generic[S, C, H]):
             raise ValueError(
                 f"lanes is {self.lanes}; it must be -1 (automatic), 0 (all) or a number of pairs"
             )
-        whole("seed", self.seed, 0)
+        root_seed("seed", self.seed)
 
     @classmethod
     def preset(cls, objective: str, env: str, **changes: Any) -> MetaTrainConfig[Any, Any, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from jaxrl_evolve.settings.checks import whole
+from jaxrl_evolve.settings.checks import check, root_seed, whole
 from jaxrl_evolve.settings.names import suggestion
 from jaxrl_evolve.settings.nested import from_fields
 
@@ -117,9 +117,11 @@ class MetaTestConfig:
                     )
         for name in ("seeds", "episodes", "max_steps", "bins", "resamples"):
             whole(name, getattr(self, name), 1)
-        for name in ("num_envs", "rollout_length", "seed"):
+        for name in ("num_envs", "rollout_length"):
             whole(name, getattr(self, name), 0)
+        root_seed("seed", self.seed)
         whole("lanes", self.lanes, -1)
+        check(self)
 
     @property
     def lengths(self) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from jaxrl_envs.contract import Env
 from jaxrl_envs.fusion import computed_once
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.runs.tasks import drawn_tasks
+from jaxrl_evolve.settings.names import suggestion
 
 
 @struct.dataclass
@@ -60,10 +61,13 @@ def make_evaluation(
             ``env_params``.
 
     Raises:
-        ValueError: on sizes below one, or tasks to be drawn where the environment draws none.
+        ValueError: on sizes below one, a mode that is neither, or tasks to be drawn where the environment draws none.
     """
     if drawn and env.sample_params is None:
         raise ValueError(f"drawn is True, but {env.name} is one task only; it must be False")
+    if mode not in ("greedy", "sample"):
+        hint = suggestion(mode, ("greedy", "sample"))
+        raise ValueError(f"mode is {mode!r}, which is not known: {hint}")
     if episodes < 1 or max_steps < 1:
         raise ValueError(f"episodes is {episodes} and max_steps {max_steps}; both must be at least 1")
 

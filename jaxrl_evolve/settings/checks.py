@@ -93,6 +93,18 @@ def whole(name: str, value: Any, least: int) -> None:
     _require(name, value, _Kind(int, (AtLeast(least),), False))
 
 
+def root_seed(name: str, value: Any) -> None:
+    """Refuse what cannot be the root of randomness: a key is made of 32 bits, and larger numbers would be the same key as
+    smaller ones.
+
+    Raises:
+        ValueError: naming the field, the value, and what is allowed.
+    """
+    whole(name, value, 0)
+    if value >= 2**32:
+        raise ValueError(f"{name} is {value}; it must be a whole number from 0 to {2**32 - 1}")
+
+
 def check(instance: Any, where: str = "") -> None:
     """Refuse a dataclass with a value that is not of its field's type, or outside the bounds beside it.
 

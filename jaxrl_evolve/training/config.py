@@ -9,7 +9,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import tyro
 
 from jaxrl_evolve.algorithms.table import find_algorithm
-from jaxrl_evolve.settings.checks import check, whole
+from jaxrl_evolve.settings.checks import check, root_seed, whole
 from jaxrl_evolve.settings.nested import from_fields, known_field, update
 
 C = TypeVar("C")
@@ -98,8 +98,8 @@ class TrainConfig(Generic[C, H]):
         check(self)
         for name in ("steps", "num_envs", "rollout_length", "seeds", "rows", "checkpoints", "keep"):
             whole(name, getattr(self, name), 1)
-        for name in ("group", "seed"):
-            whole(name, getattr(self, name), 0)
+        whole("group", self.group, 0)
+        root_seed("seed", self.seed)
         for name in ("times", "episodes", "final_episodes", "max_steps"):
             whole(f"evaluation.{name}", getattr(self.evaluation, name), 1)
 

@@ -51,6 +51,7 @@ class TrainResult:
 def summarise(
     config: TrainConfig[Any, Any],
     returns: np.ndarray,
+    finished: np.ndarray,
     diverged: np.ndarray,
     seconds: Mapping[str, float],
     points: Sequence[Any] | None = None,
@@ -60,6 +61,8 @@ def summarise(
     Args:
         config: what was asked for.
         returns: mean return of each run's final evaluation, ``[runs]``; NaN where it diverged.
+        finished: share of its episodes that ended by themselves, ``[runs]``; the return of one that was cut off after
+            ``evaluation.max_steps`` is what it had collected by then.
         diverged: the update at which each run did, or -1, ``[runs]``.
         seconds: ``compile_seconds``, ``run_seconds`` (training alone) and ``eval_seconds``.
         points: hyperparameters of each point of a sweep; runs are ordered point by point.
@@ -73,6 +76,7 @@ def summarise(
         "seeds": config.seeds,
         "env_steps": config.env_steps,
         "eval_return": returns,
+        "eval_finished": finished,
         "iqm": iqm.value,
         "ci95": [iqm.low, iqm.high],
         **seconds,
@@ -94,9 +98,12 @@ def sentence(summary: Mapping[str, Any], out: str) -> str:
     low, high = summary["ci95"]
     interval = "" if low is None else f" [{low:.4g}, {high:.4g}]"
     iqm = "none finished" if summary["iqm"] is None else f"{summary['iqm']:.4g}{interval}"
+    shares = summary.get("eval_finished", [1.0])  # which earlier versions did not record
+    cut = 1.0 - sum(shares) / len(shares)
+    note = f"; {cut:.0%} of the episodes were cut off at evaluation.max_steps" if cut > 0 else ""
     return (
         f"{summary['algorithm']} on {summary['env']}: return {iqm} (IQM and 95 % interval over "
-        f"{summary['seeds']} seeds), {summary['env_steps']:,} steps per seed\n"
+        f"{summary['seeds']} seeds), {summary['env_steps']:,} steps per seed{note}\n"
         f"{summary['steps_per_second']:,.0f} steps/s for all seeds together, {summary['run_seconds']:.1f} s after "
         f"{summary['compile_seconds']:.1f} s of compiling; results in {out}"
     )

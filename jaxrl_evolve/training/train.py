@@ -196,7 +196,7 @@ class _Loop:
             **metrics,
         }
         if stop.evaluate:
-            row["eval_return"] = self.evaluate(1).mean(-1)
+            row["eval_return"] = self.evaluate(1)[0].mean(-1)
         self._note_divergence()
         host.row(row, steps)
         finite = metrics["episode_return"][np.isfinite(metrics["episode_return"])]
@@ -215,8 +215,8 @@ class _Loop:
         if len(self.states) > 1 and jax.default_backend() != "cpu":
             self.states[i] = jax.device_put(self.states[i], jax.local_devices(backend="cpu")[0])
 
-    def evaluate(self, repeats: int) -> np.ndarray:
-        """Returns ``[runs, repeats * episodes]`` of the policies as they are now."""
+    def evaluate(self, repeats: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns ``[runs, repeats * episodes]`` of the policies as they are now, and which episodes ended by themselves."""
         groups = []
         with self.host.timed("eval_seconds"):
             for i, seeds in enumerate(self.groups.seeds):
@@ -224,8 +224,10 @@ class _Loop:
                 episodes = [
                     self.programs.evaluate(learner_state, seeds, self.updates, r) for r in range(repeats)
                 ]
-                groups.append(np.concatenate([to_host(e.returns) for e in episodes], axis=-1))
-        return np.concatenate(groups)
+                seen = [to_host((e.returns, e.finished)) for e in episodes]
+                groups.append([np.concatenate(x, axis=-1) for x in zip(*seen, strict=True)])
+        returns, finished = (np.concatenate(x) for x in zip(*groups, strict=True))
+        return returns, finished
 
     def _note_divergence(self) -> None:
         diverged = np.concatenate([to_host(state.diverged) for state in self.states])
@@ -271,9 +273,9 @@ class _Loop:
         """The final evaluation, the result file and the figure."""
         evaluation = self.config.evaluation
         repeats = -(-evaluation.final_episodes // evaluation.episodes)
-        returns = self.evaluate(repeats)[:, : evaluation.final_episodes].mean(-1)
+        returns, finished = (x[:, : evaluation.final_episodes].mean(-1) for x in self.evaluate(repeats))
         returns = np.where(self.diverged >= 0, np.nan, returns)
-        summary = summarise(self.config, returns, self.diverged, self.host.seconds, self.points)
+        summary = summarise(self.config, returns, finished, self.diverged, self.host.seconds, self.points)
         self.host.result(summary)
         self.draw()
         return TrainResult(self.config, folders.plain(summary), self.states, self.host.rows)

@@ -73,3 +73,8 @@ def test_greedy_evaluation_needs_no_luck_and_sampling_does():
 def test_sizes_below_one_are_refused(episodes: int, steps: int):
     with pytest.raises(ValueError, match="both must be at least 1"):
         make_evaluation(probes.scripted_env(), counter(), episodes, steps)
+
+
+def test_a_mode_that_is_not_known_is_refused():
+    with pytest.raises(ValueError, match="mode is 'Greedy', which is not known: did you mean greedy"):
+        make_evaluation(probes.scripted_env(), counter(), 1, 1, "Greedy")  # type: ignore[arg-type]

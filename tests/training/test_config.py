@@ -3,11 +3,14 @@
 import dataclasses
 import json
 import math
+from typing import Any
 
 import pytest
 
 from jaxrl_evolve.algorithms.ppo import PPO_PRESETS
 from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS
+from jaxrl_evolve.meta.config import MetaTrainConfig
+from jaxrl_evolve.meta_test.config import MetaTestConfig
 from jaxrl_evolve.settings.fields import parse_field, replace_fields
 from jaxrl_evolve.storage.folder import plain
 from jaxrl_evolve.training.config import EvaluationConfig, TrainConfig, from_json
@@ -201,3 +204,32 @@ def test_fields_are_read_from_text_as_their_type_says():
 def test_text_that_is_no_value_is_refused(name, text, message):
     with pytest.raises(ValueError, match=message):
         parse_field(TrainConfig.preset("ppo", "CartPole-v1"), name, text)
+
+
+@pytest.mark.parametrize("seed", [2**32, 2**32 + 7, 2**63])
+def test_seeds_that_would_be_those_of_another_run_are_refused(seed: int):
+    for make in (
+        lambda: TrainConfig.preset("ppo", "CartPole-v1", seed=seed),
+        lambda: MetaTrainConfig.preset("lpg", "grid/random-small", seed=seed),
+        lambda: MetaTestConfig(seed=seed),
+    ):
+        with pytest.raises(
+            ValueError, match=f"seed is {seed}; it must be a whole number from 0 to 4294967295"
+        ):
+            make()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"learner": {"optimiser": "rmsprop"}}, "learner.optimiser is 'rmsprop', which is not known"),
+        ({"fitness": {"episodes": 2.5}}, "fitness.episodes is 2.5; it must be a whole number"),
+        (
+            {"sinks": {"wandb": "Offline"}},
+            "sinks.wandb is 'Offline', which is not known: did you mean offline",
+        ),
+    ],
+)
+def test_settings_of_a_meta_training_are_checked_in_python_too(changes: Any, message: str):
+    with pytest.raises(ValueError, match=message):
+        MetaTrainConfig.preset("lpg", "grid/random-small", **changes)

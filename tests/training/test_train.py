@@ -16,6 +16,7 @@ from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage.checkpoint import Checkpoints
 from jaxrl_evolve.training.experiment import build, traced
 from jaxrl_evolve.training.interrupts import Diverged
+from jaxrl_evolve.training.outcome import sentence
 from jaxrl_evolve.training.programs import AXIS, compile_programs
 from jaxrl_evolve.training.restore import evaluate_folder, load
 from jaxrl_evolve.training.schedule import stops
@@ -228,3 +229,15 @@ def test_stops_are_even_and_the_last_does_all(updates, rows, evaluations, checkp
         assert len(due) == min(times, len(found))
         spaces = np.diff([-1, *due])
         assert spaces.max() - spaces.min() <= 1
+
+
+def test_a_result_says_which_episodes_were_cut_off(two):
+    result, _, _ = two
+    assert result.summary["eval_finished"] == [1.0, 1.0]
+    short = dataclasses.replace(
+        walk.config(updates=1), evaluation=dataclasses.replace(walk.config().evaluation, max_steps=3)
+    )
+    cut = train(short).summary
+    assert cut["eval_finished"] == [0.0]
+    assert "100% of the episodes were cut off at evaluation.max_steps" in sentence(cut, "out")
+    assert "cut off" not in sentence(result.summary, "out")

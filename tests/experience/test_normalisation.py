@@ -41,7 +41,7 @@ def test_the_first_batch_is_taken_as_it_is():
     data = np.random.default_rng(1).normal(1e5, 0.1, (64, 16)).astype(np.float32)
     moments = RunningMoments.of_shape(()).merge(jnp.asarray(data))
     exact = data.astype(np.float64)  # what float32 leaves of it: its numbers lie 1/128 apart there
-    assert float(moments.variance) == pytest.approx(exact.var(), rel=1e-3)
+    assert float(moments.variance) == pytest.approx(exact.var(), rel=0.01)
     assert float(moments.mean) == pytest.approx(exact.mean(), abs=0.01)
     np.testing.assert_array_equal(RunningMoments.of_shape(()).normalise(jnp.float32(3.0)), 3.0)
 

@@ -39,7 +39,7 @@ def test_a_gif_shows_a_whole_episode(cartpole, tmp_path):
     path = render(cartpole, run=1, seed=3, fps=25)
     assert path == str(cartpole / "episode.gif")
     trained = load(cartpole)
-    env, learner, _ = trained.experiment
+    env, learner, *_ = trained.experiment
     state = jax.tree.map(lambda x: x[1], trained.learner_state)
     frames = episode(env, learner, state, jax.random.key(3), "greedy", 1000)
     assert 9 <= len(frames) < 502 and len({frame.shape for frame in frames}) == 1

@@ -4,8 +4,8 @@ One rule for all of them. With ``ended = terminated | truncated``:
 
 * ``discount = gamma * (1 - terminated)``: only a true end of the task takes value away;
 * traces are cut where ``ended``: nothing flows back from the next episode;
-* both by selection, not by a product with zero: what is beyond an end may be no number at all (an environment that
-  ends broken physics with a NaN observation), and ``0 * NaN`` is NaN;
+* the value of a successor that is no more is selected away, not multiplied by zero: it may be no number at all (an
+  environment that ends broken physics with a NaN observation), and ``0 * NaN`` is NaN;
 * ``next_value[t]`` is the value of the true successor of step ``t``, never of an observation from
   after a reset. So a time limit, and the end of the array, bootstrap from the right state.
 
@@ -264,7 +264,7 @@ def _accumulate(x: Array, decay: Array, last: Array) -> Array:
 
     def step(following: Array, inputs: tuple[Array, Array]) -> tuple[Array, Array]:
         x_t, decay_t = inputs
-        current = x_t + jnp.where(decay_t == 0, 0.0, decay_t * following)
+        current = x_t + decay_t * following
         return current, current
 
     # Unrolling saves kernel launches on accelerators; on CPU it measured slower, in compiling too.

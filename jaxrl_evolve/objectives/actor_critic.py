@@ -20,11 +20,6 @@ Surrogate = Callable[
 """``(eta, log_ratio, advantage, batch, clock) -> (loss per sample [t, n], metrics)``."""
 
 
-LARGEST_LOG_RATIO = 40.0
-"""Where a ratio's logarithm is cut. ``exp(88)`` overflows float32, and so does the product of a smaller ratio with a large
-advantage; then a surrogate is inf - inf or 0 * inf, and its gradient NaN where it should be zero."""
-
-
 def normalised(advantage: Float[Array, "t n"]) -> Float[Array, "t n"]:
     """Zero mean and unit standard deviation over the batch."""
     centred = advantage - advantage.mean()
@@ -72,7 +67,7 @@ def actor_critic_objective(
         eta: Any, batch: ObjectiveBatch, outputs: ObjectiveOutputs, clock: Clock
     ) -> tuple[Array, dict[str, Array]]:
         hp = batch.hp
-        log_ratio = jnp.minimum(outputs.log_prob - batch.trajectory.policy.log_prob, LARGEST_LOG_RATIO)
+        log_ratio = outputs.log_prob - batch.trajectory.policy.log_prob
         advantage = normalised(batch.advantage) if normalise_advantage else batch.advantage
         per_sample, metrics = surrogate(eta, log_ratio, advantage, batch, clock)
         policy = per_sample.mean()

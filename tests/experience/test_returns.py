@@ -308,19 +308,3 @@ def test_what_lies_beyond_an_end_is_selected_away_whatever_it_is(name: str, noth
     one = jnp.float32(1.0)
     assert np.isfinite(results(whole, one)).all()
     np.testing.assert_array_equal(results(broken, one), results(whole, one))
-
-
-@pytest.mark.parametrize("name", ["gae", "retrace"])
-def test_what_another_episode_holds_does_not_flow_back(name: str):
-    data = _random(4)
-    first_end = int(np.flatnonzero(data["ended"][:, 0])[0])
-    data["reward"][first_end + 1 :, 0] = np.nan
-    data["value"][first_end + 1 :, 0] = np.nan
-    d = {name: jnp.asarray(x) for name, x in data.items()}
-    ends = (d["terminated"], d["ended"])
-    if name == "gae":
-        made = gae(d["reward"], d["value"], d["next_value"], *ends, GAMMA, LAM)[0]
-    else:
-        made = retrace(d["reward"], d["value"], d["next_value"], d["log_ratio"], *ends, GAMMA, LAM)
-    assert np.isfinite(made[: first_end + 1, 0]).all()
-    assert np.isnan(made[first_end + 1 :, 0]).any()

@@ -206,12 +206,11 @@ def test_an_objective_says_by_its_type_who_can_use_it():
             find_algorithm("lpg").make(env, 4, 4, PPOConfig(), HP, find_objective(name))
 
 
-@pytest.mark.parametrize("name", ["ppo-clip", "a2c", "drift"])
+@pytest.mark.parametrize("name", ["a2c", "drift"])
 @pytest.mark.parametrize("advantage", [1.0, -1.0, 0.0, 1e6, -1e6])
 def test_ratios_and_advantages_of_any_size_have_finite_losses_and_gradients(name: str, advantage: float):
     no_drift = lambda eta, log_ratio, *rest: jnp.zeros_like(log_ratio)
     objective = {
-        "ppo-clip": ppo_clip(normalise_advantage=False),
         "a2c": a2c(normalise_advantage=False),
         "drift": drift_objective("drift", no_drift, normalise_advantage=False),
     }[name]
@@ -226,5 +225,3 @@ def test_ratios_and_advantages_of_any_size_have_finite_losses_and_gradients(name
 
     value, slope = jax.value_and_grad(loss)(jnp.float32(0.0))
     assert np.isfinite(value) and np.isfinite(slope)
-    if name == "ppo-clip" and advantage >= 0:
-        assert slope == 0.0  # clipped, or nothing to gain

@@ -75,6 +75,6 @@ def test_sizes_below_one_are_refused(episodes: int, steps: int):
         make_evaluation(probes.scripted_env(), counter(), episodes, steps)
 
 
-def test_a_mode_that_is_not_known_is_refused():
-    with pytest.raises(ValueError, match="mode is 'Greedy', which is not known: did you mean greedy"):
-        make_evaluation(probes.scripted_env(), counter(), 1, 1, "Greedy")  # type: ignore[arg-type]
+def test_a_mode_that_is_none_of_evaluation_is_refused():
+    with pytest.raises(ValueError, match="mode is 'explore', which is not known: known are greedy, sample"):
+        make_evaluation(probes.scripted_env(), counter(), 1, 1, "explore")

@@ -24,6 +24,11 @@ Drift = Callable[[Any, Array, Array, Array, Array], Array]
 ``clip`` is the scalar range of the ratio along the clock (PPO's), ``time`` the float32 time features."""
 
 
+_LARGEST = 40.0
+"""Where a ratio's logarithm is cut: beyond 88 the ratio overflows float32, and the product of a smaller one with a large
+advantage does; then the gain minus the drift would be inf - inf."""
+
+
 def drift_objective(
     name: str,
     drift: Drift,
@@ -55,6 +60,7 @@ def drift_objective(
         batch: ObjectiveBatch,
         clock: Clock,
     ) -> tuple[Array, dict[str, Array]]:
+        log_ratio = jnp.minimum(log_ratio, _LARGEST)
         change = jnp.expm1(log_ratio)  # r - 1, exact where it is small
         clip = jnp.asarray(linear_schedule(clock, batch.hp.clip, batch.hp.clip_end), jnp.float32)
         penalty = drift(eta, log_ratio, advantage, clip, time.features(clock))

@@ -11,6 +11,7 @@ import pytest
 
 from jaxrl_envs import Box, Discrete
 from jaxrl_evolve.networks.distributions import Categorical, Normal, TanhNormal
+from jaxrl_evolve.networks.layers import Encoder
 from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.networks.table import make_network
 
@@ -266,3 +267,11 @@ def test_policies_fit_the_action_space(actions: Any, distribution: Any, kind: An
 def test_networks_that_do_not_fit_are_refused(config: Any, space: Any, actions: Any, message: str):
     with pytest.raises(ValueError, match=message):
         make_network(NetworkConfig(**config), space, actions)
+
+
+@pytest.mark.parametrize("high", [1, 255])
+def test_frames_are_scaled_by_the_bounds_of_their_space(high: int):
+    """Their dtype says how they are stored, not how large they are."""
+    encoder = Encoder("flat", Box(0, high, (4,), "uint8"))
+    obs = jnp.asarray([[0, high, high, 0]], jnp.uint8)
+    np.testing.assert_array_equal(encoder.apply({}, obs), [[0.0, 1.0, 1.0, 0.0]])

@@ -149,6 +149,22 @@ def test_ppo_has_no_gradient_where_it_clips_and_the_surrogates_elsewhere():
     np.testing.assert_allclose(gradient[~clipped], expected, rtol=1e-3, atol=1e-7)
 
 
+def test_ppo_is_its_formula_where_ratios_overflow():
+    n = Numbers(3)
+    n.old_log_prob[0, :3] = n.log_prob[0, :3] + np.float32([-95, -95, 200])
+    n.advantage[0, :3] = 1.5, 0.0, -1.5
+
+    loss = ppo_clip(False).loss((), n.batch(), n.outputs(), NOW)[1]["policy_loss"]
+    gradient = _policy_gradient(ppo_clip(False), n)
+
+    ratio = np.exp(np.float64(n.log_prob) - n.old_log_prob)
+    gain = np.minimum(ratio * n.advantage, np.clip(ratio, 1 - CLIP, 1 + CLIP) * n.advantage)
+    assert float(loss) == pytest.approx(-gain.mean(), rel=1e-4)
+    assert (gradient[0, :3] == 0).all()
+    assert np.isfinite(gradient).all()
+    assert (gradient != 0).any()
+
+
 def test_the_clipped_value_is_not_pulled_further_than_its_range():
     n = Numbers(4)
     # All values have left the range on the far side of the target: the clipped error is no larger, so the

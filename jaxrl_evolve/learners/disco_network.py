@@ -40,7 +40,7 @@ class DiscoNetwork(nn.Module):
         self.root = nn.Dense(self.model)
         self.model_memory = nn.Dense(4 * self.model)
         self.model_action = self.param(
-            "model_action", nn.initializers.lecun_normal(), (self.actions, 4 * self.model)
+            "model_action", nn.initializers.lecun_normal(), (self.actions, 4 * self.model), jnp.float32
         )
         sizes = {"z": self.predictions, "next_policy": self.actions, "q": self.bins}
         self.action_heads = {name: (nn.Dense(self.head), nn.Dense(size)) for name, size in sizes.items()}

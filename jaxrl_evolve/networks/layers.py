@@ -44,8 +44,10 @@ class TowerDense(nn.Module):
         given, made = ("tbd", "tbf") if self.batch_first else ("tdb", "tfb")
         given = "bd" if x.ndim == 2 else given
         width = x.shape[given.index("d")]
-        kernel = self.param("kernel", _towers_orthogonal(self.scale), (self.towers, width, self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.towers, self.features))
+        kernel = self.param(
+            "kernel", _towers_orthogonal(self.scale), (self.towers, width, self.features), jnp.float32
+        )
+        bias = self.param("bias", nn.initializers.zeros, (self.towers, self.features), jnp.float32)
         bias = bias[:, None, :] if self.batch_first else bias[:, :, None]
         return jnp.einsum(f"tdf,{given}->{made}", kernel, x) + bias
 
@@ -60,8 +62,8 @@ class Head(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         width = x.shape[1 if self.batch_first else 0]
-        kernel = self.param("kernel", orthogonal(self.scale), (width, self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        kernel = self.param("kernel", orthogonal(self.scale), (width, self.features), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         if self.batch_first:
             return x @ kernel + bias
         # A transposed copy of this small matrix lets XLA use its faster product.
@@ -80,10 +82,10 @@ class TowerGRU(nn.Module):
     @nn.compact
     def __call__(self, x: Array, memory: Array) -> Array:
         width, size = x.shape[1], self.size
-        w = self.param("input_kernel", _towers_orthogonal(1.0), (self.towers, width, 3 * size))
-        u = self.param("memory_kernel", _towers_orthogonal(1.0), (self.towers, size, 3 * size))
-        b = self.param("bias", nn.initializers.zeros, (self.towers, 3 * size))
-        c = self.param("candidate_bias", nn.initializers.zeros, (self.towers, size))
+        w = self.param("input_kernel", _towers_orthogonal(1.0), (self.towers, width, 3 * size), jnp.float32)
+        u = self.param("memory_kernel", _towers_orthogonal(1.0), (self.towers, size, 3 * size), jnp.float32)
+        b = self.param("bias", nn.initializers.zeros, (self.towers, 3 * size), jnp.float32)
+        c = self.param("candidate_bias", nn.initializers.zeros, (self.towers, size), jnp.float32)
         h = jnp.transpose(memory, (1, 2, 0))
         from_input = jnp.einsum("tdf,tdb->tfb", w, x) + b[:, :, None]
         from_memory = jnp.einsum("tdf,tdb->tfb", u, h)

@@ -52,7 +52,7 @@ class ActorCritic(nn.Module):
         # The critic predicts: one product reads values and predictions off its trunk.
         self.value_head = Head(1 + self.predictions, 1.0, self.batch_first)
         if self.continuous:
-            self.log_std = self.param("log_std", nn.initializers.zeros, (self.head_size,))
+            self.log_std = self.param("log_std", nn.initializers.zeros, (self.head_size,), jnp.float32)
 
     def before_memory(self, obs: Array) -> Array:
         """``[B, ...]`` to ``[towers, D, B]``: the encoder and the layers before the memory."""

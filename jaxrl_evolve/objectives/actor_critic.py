@@ -21,7 +21,16 @@ Surrogate = Callable[
 
 
 def normalised(advantage: Float[Array, "t n"]) -> Float[Array, "t n"]:
-    """Zero mean and unit standard deviation over the batch."""
+    """Zero mean and unit standard deviation over the batch.
+
+    Raises:
+        ValueError: the batch is one sample, whose advantage would always be zero.
+    """
+    if advantage.size < 2:
+        raise ValueError(
+            "a minibatch holds one sample, whose normalised advantage is always zero, so nothing would be learned; "
+            "minibatches must be fewer, or normalise_advantage False"
+        )
     centred = advantage - advantage.mean()
     return centred * jax.lax.rsqrt(jnp.square(centred).mean() + 1e-8)
 

@@ -149,6 +149,21 @@ def test_ppo_has_no_gradient_where_it_clips_and_the_surrogates_elsewhere():
     np.testing.assert_allclose(gradient[~clipped], expected, rtol=1e-3, atol=1e-7)
 
 
+def test_one_sample_is_not_normalised():
+    one = lambda x: x[:1, :1]
+    n = Numbers()
+    batch = n.batch()
+    trajectory = dataclasses.replace(batch.trajectory, policy=jax.tree.map(one, batch.trajectory.policy))
+    batch = dataclasses.replace(
+        batch, trajectory=trajectory, advantage=one(batch.advantage), target=one(batch.target)
+    )
+    outputs = jax.tree.map(one, n.outputs())
+
+    with pytest.raises(ValueError, match="minibatches must be fewer, or normalise_advantage False"):
+        ppo_clip().loss((), batch, outputs, NOW)
+    assert np.isfinite(ppo_clip(False).loss((), batch, outputs, NOW)[0])
+
+
 def test_ppo_is_its_formula_where_ratios_overflow():
     n = Numbers(3)
     n.old_log_prob[0, :3] = n.log_prob[0, :3] + np.float32([-95, -95, 200])

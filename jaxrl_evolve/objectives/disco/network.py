@@ -75,8 +75,8 @@ class Core(nn.Module):
 
     def setup(self) -> None:
         shape = (self.inputs + self.width, 4 * self.width)
-        self.kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
-        self.bias = self.param("bias", nn.initializers.zeros, shape[1:])
+        self.kernel = self.param("kernel", nn.initializers.lecun_normal(), shape, jnp.float32)
+        self.bias = self.param("bias", nn.initializers.zeros, shape[1:], jnp.float32)
 
     def step(self, x: Float[Array, " D"], state: CoreState) -> CoreState:
         """One step of one sequence."""
@@ -165,7 +165,9 @@ class RuleNetwork(nn.Module):
         self.core = Core(inputs, c.width)
         self.gate = nn.Dense(c.width, kernel_init=_GATE)
         if c.time.size:
-            self.gate_time = self.param("gate_time", nn.initializers.zeros, (c.time.size, c.width))
+            self.gate_time = self.param(
+                "gate_time", nn.initializers.zeros, (c.time.size, c.width), jnp.float32
+            )
         self.note = nn.Dense(1, kernel_init=_READ_OUT)
         self.y = nn.Dense(c.predictions, kernel_init=_READ_OUT)
         self.z = nn.Dense(c.predictions, kernel_init=_READ_OUT)

@@ -60,6 +60,8 @@ class Devices:
     """Number of processes (not with 'auto')."""
     process_id: int = -1
     """This process's number, from 0 (not with 'auto')."""
+    join_seconds: float = 30.0
+    """How long processes wait for each other at the start."""
     cache: str = ""
     """Folder of the compilation cache; empty for the user's cache folder, 'off' for none."""
 

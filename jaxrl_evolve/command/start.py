@@ -18,6 +18,6 @@ def start(devices: Devices) -> None:
     if devices.coordinator:
         from jaxrl_evolve.training import hosts
 
-        hosts.join(devices.coordinator, devices.processes, devices.process_id)
+        hosts.join(devices.coordinator, devices.processes, devices.process_id, devices.join_seconds)
     if devices.cache != "off":
         use_compilation_cache(devices.cache or None)

@@ -197,12 +197,15 @@ class Host:
         if self.writable is not None:
             folders.write_json(self.writable.result, summary)
 
-    def close(self) -> None:
-        """Finish writing."""
+    def close(self, failed: bool = False) -> None:
+        """Finish writing; of several processes, a failed one leaves its checkpoint as it is.
+
+        Writing one is done together, and the others may have died or not come to it yet.
+        """
         try:
             self._sink.close()
         finally:
-            if self.checkpoints is not None:
+            if self.checkpoints is not None and not (failed and jax.process_count() > 1):
                 self.checkpoints.close()
 
 
@@ -245,5 +248,5 @@ def open_host(
         decisive = {name: value for name, value in config.items() if name not in indifferent}
         host.identity = {**identity, _DIGEST: config_digest(decisive)}
         host.checkpoints = Checkpoints(folder.checkpoints, host.identity, keep=keep)
-    stack.callback(host.close)
+    stack.push(lambda kind, *_: host.close(failed=kind is not None))
     return host

@@ -11,6 +11,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -24,12 +25,13 @@ from jaxrl_evolve.meta.train import check, idle_devices
 from jaxrl_evolve.objectives import load_objective
 from jaxrl_evolve.runs.axes import mesh_for
 from jaxrl_evolve.storage.checkpoint import Checkpoints
+from jaxrl_evolve.training import hosts
 
 LOST = "jaxrl-evolve: another process of this run ended before its work was done"
 WAITING = """
     import sys, time
     from jaxrl_evolve.training import hosts
-    hosts.join(sys.argv[1], 2, int(sys.argv[2]))
+    hosts.join(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
     print("joined", flush=True)
     how = sys.stdin.readline().strip()
     if how == "part":
@@ -80,32 +82,108 @@ def ended(process: subprocess.Popen[str], seconds: float) -> tuple[int, str]:
     return process.returncode, "".join(lines)
 
 
-@pytest.mark.parametrize(("how", "victim"), [("killed", 0), ("killed", 1), ("failed", 0), ("done", 1)])
-def test_processes_end_together(how: str, victim: int, start: Any):
+@pytest.mark.parametrize(
+    ("how", "victim", "count"),
+    [
+        ("killed", 0, 2),
+        ("killed", 1, 2),
+        ("failed", 0, 2),
+        ("done", 1, 2),
+        pytest.param("killed", 0, 4, marks=pytest.mark.slow),
+        pytest.param("failed", 3, 4, marks=pytest.mark.slow),
+    ],
+)
+def test_processes_end_together(how: str, victim: int, count: int, start: Any):
     """A death is noticed at once, and a farewell is none."""
     where = address()
     script = textwrap.dedent(WAITING)
-    processes = [start([sys.executable, "-c", script, where, str(i)]) for i in range(2)]
+    command = [sys.executable, "-c", script, where, str(count)]
+    processes = [start([*command, str(i)]) for i in range(count)]
     for process in processes:
         assert process.stdout is not None
         assert "joined\n" in iter(process.stdout.readline, "")
-    gone, left = processes[victim], processes[1 - victim]
+    gone, left = processes[victim], [p for i, p in enumerate(processes) if i != victim]
 
     def tell(process: subprocess.Popen[str], word: str) -> None:
         assert process.stdin is not None
         process.stdin.write(word + "\n")
         process.stdin.flush()
 
-    tell(left, "part" if how == "done" else "wait")
+    for process in left:
+        tell(process, "part" if how == "done" else "wait")
     if how == "killed":
         time.sleep(0.5)
         gone.send_signal(signal.SIGKILL)
     else:
         tell(gone, "part" if how == "done" else "fail")
-    code, output = ended(left, 60)
-    assert code == (0 if how == "done" else 1), output
-    assert output.count(LOST) == (how != "done"), output
+    for process in left:
+        code, output = ended(process, 30)
+        assert code == (0 if how == "done" else 1), output
+        assert output.count(LOST) == (how != "done"), output
     assert ended(gone, 60)[0] == {"killed": -signal.SIGKILL, "failed": 3, "done": 0}[how]
+
+
+def meeting(*numbers: int, count: int, seconds: float) -> tuple[Any, list[Any]]:
+    """What the first of so many processes, and those with these numbers, get from each other (or how they fail)."""
+    listener = hosts._listener(0)
+    where, until = ("127.0.0.1", listener.getsockname()[1]), time.monotonic() + seconds
+
+    def attempt(call: Any, *arguments: Any) -> Any:
+        try:
+            return call(*arguments)
+        except (OSError, ValueError) as error:
+            return error
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(attempt, hosts._others, listener, hosts._TOKEN, count, until, seconds)
+        hello = lambda number: hosts._TOKEN + number.to_bytes(4, "big")
+        others = [pool.submit(attempt, hosts._first, where, hello(n), until, seconds) for n in numbers]
+        return first.result(), [other.result() for other in others]
+
+
+def test_processes_find_each_other_and_strangers_do_not_count():
+    first, others = meeting(2, 3, 1, 4, count=4, seconds=3)
+    assert len(first) == 3
+    for connection in first:
+        connection.sendall(hosts._FAREWELL)
+    assert [other.recv(1) for other in others[:3]] == [hosts._FAREWELL] * 3
+    assert isinstance(others[3], TimeoutError)  # of another run: there is no process 4 of 4
+    for connection in (*first, *others[:3]):
+        connection.close()
+
+
+def test_a_process_that_does_not_come_is_named_and_nobody_waits_for_ever():
+    first, (other,) = meeting(2, count=4, seconds=1)
+    assert str(first) == "of 4 processes, those with process_id 1, 3 did not come within 1 s"
+    assert "the first process did not answer at 127.0.0.1" in str(other) and "within 1 s" in str(other)
+
+
+def test_numbers_of_processes_are_their_own():
+    _, others = meeting(1, 1, count=3, seconds=1)
+    assert sorted(type(other).__name__ for other in others) == ["TimeoutError", "ValueError"]
+    assert "process_id is 1, as another process's already" in "".join(map(str, others))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (("nowhere", 2, 0), "coordinator is 'nowhere'; it must be host:port"),
+        (("localhost:99999", 2, 0), "coordinator is 'localhost:99999'"),
+        (("localhost:4000", 2, 2), "processes is 2 and process_id 2"),
+    ],
+)
+def test_wrong_addresses_and_numbers_are_refused(wrong: Any, message: str):
+    with pytest.raises(ValueError, match=message):
+        hosts.join(*wrong)
+
+
+def test_a_machine_whose_name_has_no_address_is_told_so(monkeypatch: Any):
+    def unknown(*_: Any) -> Any:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(ValueError, match=f"called '{socket.gethostname()}', which has no address"):
+        hosts.join("127.0.0.1:4000", 2, 0)
 
 
 def rows(out: Any) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxrl_evolve.runs.tasks import NEW
-from jaxrl_evolve.settings.checks import whole
+from jaxrl_evolve.settings.checks import check, whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +40,7 @@ class BufferConfig:
     """Fraction of the buffer that must be filled before anything is replayed."""
 
     def __post_init__(self) -> None:
+        check(self)
         whole("capacity", self.capacity, 1)
         for name in ("replay_probability", "staleness", "min_fill"):
             if not 0.0 <= getattr(self, name) <= 1.0:

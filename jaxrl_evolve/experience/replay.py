@@ -65,9 +65,18 @@ class Replay:
 
 
 def rows_for(capacity: int, num_envs: int, rollout_length: int) -> int:
-    """Rows of a buffer for at least ``capacity`` transitions: whole rollouts, so that none is ever split."""
+    """Rows of a buffer for at least ``capacity`` transitions: whole rollouts, so that none is ever split.
+
+    Raises:
+        ValueError: there are more transitions than int32 can count.
+    """
     rollouts = -(-capacity // (num_envs * rollout_length))
-    return rollouts * rollout_length
+    rows = rollouts * rollout_length
+    if rows * num_envs > _MOST:
+        raise ValueError(
+            f"capacity is {capacity}, in whole rollouts {rows * num_envs}; it must be at most {_MOST}"
+        )
+    return rows
 
 
 def init_replay(example: Trajectory, capacity: int) -> Replay:
@@ -82,10 +91,6 @@ def init_replay(example: Trajectory, capacity: int) -> Replay:
     """
     length, num_envs = example.reward.shape
     rows = rows_for(capacity, num_envs, length)
-    if rows * num_envs > _MOST:
-        raise ValueError(
-            f"capacity is {capacity}, in whole rollouts {rows * num_envs}; it must be at most {_MOST}"
-        )
     steps = jax.tree.map(lambda x: jnp.zeros((rows, *x.shape[1:]), x.dtype), Transitions.of(example))
     return Replay(steps, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
 

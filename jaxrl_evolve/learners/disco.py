@@ -80,6 +80,7 @@ class DiscoAgentConfig:
     """Shape of the torso: encoder, widths, nonlinearity."""
 
     def __post_init__(self) -> None:
+        check(self, "learner")
         if self.network.memory != "none":
             raise ValueError(f"network.memory is {self.network.memory!r}; disco agents have none")
         if self.network.kind != "actor-critic":

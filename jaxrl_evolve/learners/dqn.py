@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, Int
 from jaxrl_envs.contract import Env
 from jaxrl_envs.spaces import Discrete, Space
 from jaxrl_evolve.clock import Clock, linear_schedule
-from jaxrl_evolve.experience.replay import Replay, Transitions, add, init_replay, sample
+from jaxrl_evolve.experience.replay import Replay, Transitions, add, init_replay, rows_for, sample
 from jaxrl_evolve.learners.dqn_config import DQNConfig, DQNHyperparameters
 from jaxrl_evolve.learners.learner import Learner, Mode, Store
 from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
@@ -57,7 +57,7 @@ class DQNState:
 def epsilon_at(clock: Clock, hp: DQNHyperparameters, steps: Array | float = 0.0) -> Float[Array, ""]:
     """Probability of a random action ``steps`` environment steps after the clock's."""
     done = (clock.step + steps) / clock.horizon
-    share = jnp.clip(done / jnp.maximum(hp.exploration, 1e-8), 0.0, 1.0)
+    share = jnp.where(hp.exploration > 0, jnp.clip(done / jnp.maximum(hp.exploration, 1e-8), 0.0, 1.0), 1.0)
     return jnp.asarray(hp.epsilon_start + share * (hp.epsilon_end - hp.epsilon_start), jnp.float32)
 
 
@@ -102,7 +102,8 @@ class _Parts(NamedTuple):
 def _init(parts: _Parts, key: Array, hp: DQNHyperparameters) -> DQNState:
     params = parts.network.init(key, jnp.zeros((1, *parts.space.shape), parts.space.dtype))
     optimiser = init_optimiser("adam", ravel_pytree(params)[0])
-    epsilon, last = (jnp.array(x, jnp.float32) for x in (hp.epsilon_start, hp.epsilon_end))
+    last = jnp.array(hp.epsilon_end, jnp.float32)
+    epsilon = jnp.where(hp.exploration > 0, jnp.array(hp.epsilon_start, jnp.float32), last)
     # Another array of the same numbers: the state is donated, and no buffer can be twice.
     target = jax.tree.map(jnp.copy, params)
     return DQNState(params, target, optimiser, jnp.zeros((), jnp.int32), epsilon, last)
@@ -188,7 +189,7 @@ def _update(
     # Computed and thrown away while the buffer warms up: under vmap a branch would be computed, too.
     ready = store.size >= parts.config.warm_up
     state = jax.tree.map(lambda new, old: jnp.where(ready, new, old), learned, state)
-    metrics = {name: values.mean() for name, values in history.items()}
+    metrics = {name: jnp.where(ready, values.mean(), 0.0) for name, values in history.items()}
     metrics |= {
         "epsilon": state.epsilon,
         "learning_rate": learning_rate,
@@ -231,6 +232,9 @@ def dqn(
     check_encoder(config.network, env.observation_space)
     network = ActionValues(config.network, env.observation_space, env.action_space.n)
     parts = _Parts(config, env.observation_space, network, num_envs * rollout_length)
+    rows_for(
+        config.capacity, num_envs, rollout_length
+    )  # refuses what can't be counted, before anything compiles
     store = Store(lambda example: init_replay(example, config.capacity), add)
     return Learner(
         name="dqn",

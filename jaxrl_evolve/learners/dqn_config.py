@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from flax import struct
 
 from jaxrl_evolve.networks.network import NetworkConfig
-from jaxrl_evolve.settings.checks import AtLeast, Between
+from jaxrl_evolve.settings.checks import AtLeast, Between, check
 from jaxrl_evolve.settings.scalar import Scalar
 
 
@@ -61,6 +61,7 @@ class DQNConfig:
     """Shape of the network: encoder, widths, nonlinearity."""
 
     def __post_init__(self) -> None:
+        check(self, "learner")
         if self.network.memory != "none":
             raise ValueError(f"network.memory is {self.network.memory!r}; DQN has none")
         if self.network.kind != "actor-critic":

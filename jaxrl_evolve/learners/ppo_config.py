@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from flax import struct
 
 from jaxrl_evolve.networks.network import NetworkConfig
-from jaxrl_evolve.settings.checks import AtLeast, Between
+from jaxrl_evolve.settings.checks import AtLeast, Between, check
 from jaxrl_evolve.settings.scalar import Scalar
 
 
@@ -71,6 +71,7 @@ class PPOConfig:
     """Shape of the actor-critic network."""
 
     def __post_init__(self) -> None:
+        check(self, "learner")
         if self.network.encoder == "tabular" and self.normalise_observations:
             raise ValueError(
                 "normalise_observations is True, but network.encoder is 'tabular': the number of a state is no "

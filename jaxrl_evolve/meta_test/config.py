@@ -39,6 +39,7 @@ class TuningConfig:
     """Leave everything at its preset."""
 
     def __post_init__(self) -> None:
+        check(self)
         if min(self.learning_rates, default=1.0) <= 0:
             raise ValueError(f"tuning.learning_rates is {self.learning_rates}; step sizes must be above 0")
         if not self.entropy_coefs or min(self.entropy_coefs) < 0:

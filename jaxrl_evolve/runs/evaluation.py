@@ -75,7 +75,9 @@ def make_evaluation(
         actor = learner.actor(learner_state)
         key, key_reset = jax.random.split(key)
         if drawn:
-            env_params = drawn_tasks(env, jax.random.fold_in(key_reset, 0), env_params, episodes)
+            # Not folded in: that would give the key which the first episode is reset with.
+            key_reset, key_tasks = jax.random.split(key_reset)
+            env_params = drawn_tasks(env, key_tasks, env_params, episodes)
         along = 0 if drawn else None
         obs, state = jax.vmap(env.reset, (0, along))(jax.random.split(key_reset, episodes), env_params)
         fresh = Episodes(

@@ -143,9 +143,9 @@ def test_the_rate_of_exploration_follows_the_clock():
     hp = DQNHyperparameters(epsilon_start=1.0, epsilon_end=0.2, exploration=0.5)
     at = lambda step: float(epsilon_at(Clock.at(step, 100.0), hp))
     np.testing.assert_allclose([at(0.0), at(25.0), at(50.0), at(100.0)], [1.0, 0.6, 0.2, 0.2], rtol=1e-6)
-    assert float(
-        epsilon_at(Clock.at(0.0, 100.0), dataclasses.replace(hp, exploration=0.0), 1.0)
-    ) == pytest.approx(0.2)
+    assert float(epsilon_at(Clock.at(0.0, 100.0), dataclasses.replace(hp, exploration=0.0))) == pytest.approx(
+        0.2
+    )
 
 
 @pytest.mark.parametrize(("mode", "epsilon"), [("explore", 0.3), ("sample", 0.1)])
@@ -162,6 +162,9 @@ def test_actions_are_explored_at_the_rate_and_their_probabilities_told(mode: Mod
     assert len(set(greedy.tolist())) == 1
     rate = float((action != greedy).mean())
     assert abs(rate - wrong) < 5 * np.sqrt(wrong * (1 - wrong) / count)
+    if mode == "explore":  # an exploration of no length has ended before the first step
+        over = learner.init(random.key(0), dataclasses.replace(hp, exploration=jnp.float32(0)))
+        assert float(over.epsilon) == pytest.approx(0.1)
     expected = np.where(action == greedy, np.log(1 - wrong), np.log(wrong))
     np.testing.assert_allclose(policy.log_prob, expected, rtol=1e-5)
 
@@ -182,6 +185,7 @@ def test_nothing_is_learned_while_the_buffer_warms_up_and_the_target_is_renewed_
         steps.append(int(state.learner.steps))
         if steps[-1] == 0:
             assert_equal((state.learner.params, state.learner.optimiser), (first.params, first.optimiser))
+            assert float(metrics["loss"]) == float(metrics["td_error"]) == 0.0  # of steps that were not taken
         renewed = steps[-1] // 3 > int(before.steps) // 3
         same = jax.tree.map(lambda a, b: bool((a == b).all()), state.learner.target, before.target)
         assert all(jax.tree.leaves(same)) != renewed
@@ -268,8 +272,11 @@ def test_an_update_that_diverges_is_not_taken_over_but_its_rollout_is_kept():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"batch": 0}, "config.batch is 0; it must be a whole number of at least 1"),
-        ({"loss": "hubber"}, "config.loss is 'hubber', which is not known: did you mean huber"),
+        ({"capacity": 2**40}, "capacity is 1099511627776, in whole rollouts"),
+        ({"capacity": "x"}, "learner.capacity is 'x'; it must be a whole number"),
+        ({"network": None}, "learner.network is None; it must be of type NetworkConfig"),
+        ({"batch": 0}, "learner.batch is 0; it must be a whole number of at least 1"),
+        ({"loss": "hubber"}, "learner.loss is 'hubber', which is not known: did you mean huber"),
         ({"network": NetworkConfig(kind="mixer")}, "network.kind is 'mixer'; DQN has a network of its own"),
         ({"capacity": 4}, r"capacity is 4; it must be at least batch \(8\) and warm_up \(0\)"),
         ({"network": NetworkConfig(memory="gru")}, "network.memory is 'gru'; DQN has none"),

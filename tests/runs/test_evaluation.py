@@ -10,6 +10,8 @@ import numpy as np
 import probes
 import pytest
 
+from jaxrl_envs import Box, Discrete, Env, EnvStep
+from jaxrl_evolve import random
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.learners.ppo import PPOConfig, ppo
 from jaxrl_evolve.networks.network import NetworkConfig
@@ -55,6 +57,21 @@ def test_episodes_longer_than_the_limit_are_cut_and_say_so():
     lengths = _lengths(40, key, env)
     np.testing.assert_array_equal(out.finished, lengths <= 3)
     np.testing.assert_array_equal(out.lengths, np.minimum(lengths, 3))
+
+
+def test_tasks_are_drawn_apart_from_the_episodes_that_are_played_on_them():
+    def reset(key: Any, params: Any) -> Any:
+        place = jax.random.uniform(jax.random.split(key)[0])
+        return place[None], place
+
+    def step(key: Any, state: Any, action: Any, params: Any) -> EnvStep:
+        same = jnp.float32(state == params)
+        return EnvStep(state[None], state, same, jnp.bool_(True), jnp.bool_(False), {})
+
+    spaces = Box(0.0, 1.0, (1,)), Discrete(3)
+    env = Env("place", reset, step, jnp.float32(0), *spaces, sample_params=jax.random.uniform)
+    out = jax.jit(make_evaluation(env, counter(), 6, 2, drawn=True))(random.key(3), (), env.params)
+    np.testing.assert_array_equal(out.returns, np.zeros(6))
 
 
 def test_greedy_evaluation_needs_no_luck_and_sampling_does():

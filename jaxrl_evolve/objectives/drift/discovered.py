@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from jaxrl_evolve.objectives.drift.frame import Drift, drift_objective
 from jaxrl_evolve.objectives.objective import Objective
+from jaxrl_evolve.settings.checks import check
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +26,7 @@ class DiscoveredConfig:
     """Width of the free region where the advantage is negative."""
 
     def __post_init__(self) -> None:
+        check(self)
         for name in ("alpha", "beta"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from jaxrl_evolve.objectives.drift.frame import Drift, drift_objective
 from jaxrl_evolve.objectives.objective import Objective
 from jaxrl_evolve.objectives.time_features import NO_TIME, HorizonRange, TimeFeatures
-from jaxrl_evolve.settings.checks import whole
+from jaxrl_evolve.settings.checks import check, whole
 
 INPUTS = 8
 _LOG_RATIO_LIMIT = 30.0
@@ -43,6 +43,7 @@ class LPOConfig:
     would live the same lives for ever. Evolution starts from 'hidden'."""
 
     def __post_init__(self) -> None:
+        check(self)
         whole("width", self.width, 1)
         if not self.margin >= 0:
             raise ValueError(f"margin is {self.margin}; it must not be negative")

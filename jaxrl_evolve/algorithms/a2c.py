@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
+from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset, later
 from jaxrl_evolve.algorithms.ppo import ppo_preset
-from jaxrl_evolve.learners.a2c import a2c_agent
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
 
 
@@ -18,5 +17,10 @@ def a2c_preset(env: str) -> Preset:
 
 
 A2C = Algorithm(
-    a2c_agent, PPOConfig, PPOHyperparameters, a2c_preset, "advantage actor-critic (Mnih et al. 2016)"
+    later("a2c", "a2c_agent"),
+    PPOConfig,
+    PPOHyperparameters,
+    a2c_preset,
+    "advantage actor-critic (Mnih et al. 2016)",
+    unread=("learner.epochs", "learner.minibatches", "learner.shuffle", "learner.clip_value"),
 )

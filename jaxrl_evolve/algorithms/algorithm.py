@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jaxrl_envs.contract import Env
-from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
-from jaxrl_evolve.objectives import AnyObjective
+
+if TYPE_CHECKING:
+    from jaxrl_envs.contract import Env
+    from jaxrl_evolve.learners.learner import Learner
+    from jaxrl_evolve.objectives import AnyObjective
+
+NETWORK_OF_ITS_OWN = tuple(
+    f"learner.network.{name}" for name in ("shared", "memory", "memory_size", "distribution", "kind")
+)
+"""What a learner whose network is no actor-critic does not read of a `NetworkConfig`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +48,8 @@ class Algorithm(NamedTuple):
         hp: dataclass (pytree) of traced hyperparameters, floats.
         preset: ``env name -> Preset``, the settings to start from.
         summary: one line for ``jaxrl-evolve list``.
+        unread: dotted names of fields of `jaxrl_evolve.TrainConfig` that it has no use for, such as
+            ``"learner.network.memory"``: the command does not offer them, and no sweep varies them.
     """
 
     make: Callable[[Env, int, int, Any, Any, AnyObjective | None], Learner]
@@ -47,3 +57,18 @@ class Algorithm(NamedTuple):
     hp: type
     preset: Callable[[str], Any]
     summary: str
+    unread: tuple[str, ...] = ()
+
+
+def later(module: str, name: str) -> Callable[..., Learner]:
+    """A learner's factory that is imported when it is first called: settings are described without it.
+
+    Args:
+        module: below `jaxrl_evolve.learners`.
+        name: of the factory.
+    """
+
+    def make(*arguments: Any, **named: Any) -> Any:
+        return getattr(import_module(f"jaxrl_evolve.learners.{module}"), name)(*arguments, **named)
+
+    return make

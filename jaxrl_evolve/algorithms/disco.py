@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
+from jaxrl_evolve.algorithms.algorithm import NETWORK_OF_ITS_OWN, Algorithm, Preset, later
 from jaxrl_evolve.algorithms.ppo import ppo_preset
-from jaxrl_evolve.learners.disco import DiscoAgentConfig, DiscoHyperparameters, disco_agent
+from jaxrl_evolve.learners.disco_config import DiscoAgentConfig, DiscoHyperparameters
 
 
 def disco_preset(env: str) -> Preset:
@@ -18,9 +18,10 @@ def disco_preset(env: str) -> Preset:
 
 
 DISCO = Algorithm(
-    disco_agent,
+    later("disco", "disco_agent"),
     DiscoAgentConfig,
     DiscoHyperparameters,
     disco_preset,
     "an agent for Disco's update rules (Oh et al. 2025)",
+    unread=NETWORK_OF_ITS_OWN,
 )

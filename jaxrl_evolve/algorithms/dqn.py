@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import fnmatch
 
-from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
-from jaxrl_evolve.learners.dqn import dqn
+from jaxrl_evolve.algorithms.algorithm import NETWORK_OF_ITS_OWN, Algorithm, Preset, later
 from jaxrl_evolve.learners.dqn_config import DQNConfig, DQNHyperparameters
-from jaxrl_evolve.networks.network import NetworkConfig
+from jaxrl_evolve.networks.config import NetworkConfig
 
 _CLASSIC = Preset(
     16,
@@ -52,5 +51,10 @@ def dqn_preset(env: str) -> Preset:
 
 
 DQN = Algorithm(
-    dqn, DQNConfig, DQNHyperparameters, dqn_preset, "deep Q-learning from replay (Mnih et al. 2015)"
+    later("dqn", "dqn"),
+    DQNConfig,
+    DQNHyperparameters,
+    dqn_preset,
+    "deep Q-learning from replay (Mnih et al. 2015)",
+    unread=("objective", *NETWORK_OF_ITS_OWN),
 )

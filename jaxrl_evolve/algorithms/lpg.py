@@ -5,13 +5,20 @@ from __future__ import annotations
 import fnmatch
 from dataclasses import replace
 
-from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
-from jaxrl_evolve.learners.lpg import lpg_agent
+from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset, later
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
-from jaxrl_evolve.networks.network import NetworkConfig
+from jaxrl_evolve.networks.config import NetworkConfig
 
 _LPG_TABLE = PPOConfig(epochs=1, minibatches=1, optimiser="sgd", network=NetworkConfig(encoder="tabular"))
 _LPG_NETWORK = PPOConfig(epochs=1, minibatches=1, network=NetworkConfig(activation="relu"))
+
+_UNREAD = (  # there is no critic, and no bonus but what the objective asks for
+    *("learner.normalise_advantage", "learner.clip_value"),
+    *(
+        f"hp.{name}"
+        for name in ("gae_lambda", "clip", "clip_end", "value_coef", "entropy_coef", "entropy_end")
+    ),
+)
 
 
 def lpg_preset(env: str) -> Preset:
@@ -30,5 +37,10 @@ def lpg_preset(env: str) -> Preset:
 
 
 LPG = Algorithm(
-    lpg_agent, PPOConfig, PPOHyperparameters, lpg_preset, "an agent for LPG objectives (Oh et al. 2020)"
+    later("lpg", "lpg_agent"),
+    PPOConfig,
+    PPOHyperparameters,
+    lpg_preset,
+    "an agent for LPG objectives (Oh et al. 2020)",
+    unread=_UNREAD,
 )

@@ -10,10 +10,9 @@ from __future__ import annotations
 import fnmatch
 from dataclasses import replace
 
-from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
-from jaxrl_evolve.learners.ppo import ppo
+from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset, later
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
-from jaxrl_evolve.networks.network import NetworkConfig
+from jaxrl_evolve.networks.config import NetworkConfig
 
 _CLASSIC = Preset()
 # The tasks that are hard at a constant scale of rewards and observations. Tuned here over learning rate, gamma
@@ -101,5 +100,9 @@ def ppo_preset(env: str) -> Preset:
 
 
 PPO = Algorithm(
-    ppo, PPOConfig, PPOHyperparameters, ppo_preset, "proximal policy optimisation (Schulman et al. 2017)"
+    later("ppo", "ppo"),
+    PPOConfig,
+    PPOHyperparameters,
+    ppo_preset,
+    "proximal policy optimisation (Schulman et al. 2017)",
 )

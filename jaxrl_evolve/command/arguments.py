@@ -1,17 +1,30 @@
-"""What subcommands share: how one is described, how its words are parsed, and where a run goes.
+"""What subcommands share: how one is described, and how its words are parsed.
 
-Field docstrings are the help texts.
+Field docstrings are the help texts. A field is spelled with underscores, as in Python, grids and files; hyphens are
+understood.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, NamedTuple
 
 import tyro
+from tyro.constructors import (
+    ConstructorRegistry,
+    PrimitiveConstructorSpec,
+    PrimitiveTypeInfo,
+    StructConstructorSpec,
+    StructTypeInfo,
+)
+
+from jaxrl_evolve.settings.fields import whole_number
 
 PROGRAM = "jaxrl-evolve"
+
+Hidden = Mapping[Any, Collection[str]]
+"""Fields that are no options, by dataclass."""
 
 
 class Command(NamedTuple):
@@ -33,20 +46,6 @@ class Command(NamedTuple):
     def name(self) -> str:
         """The word that asks for it."""
         return self.usage.partition(" ")[0]
-
-
-@dataclasses.dataclass(frozen=True)
-class Output:
-    """Where a run goes."""
-
-    out: str
-    """Run folder to write. One that is not empty is refused, unless --resume or --overwrite."""
-    resume: bool = False
-    """Continue the run in the folder, if there is one."""
-    overwrite: bool = False
-    """Delete the run in the folder first."""
-    quiet: bool = False
-    """Show no progress and no summary."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,35 +72,66 @@ def flat(cls: Any) -> Any:
 
 def parser(cls: Any, name: str) -> Callable[[list[str]], Any]:
     """The `Command.parse` of a subcommand whose arguments are a dataclass."""
-    return lambda words: tyro.cli(cls, prog=f"{PROGRAM} {name}", args=words)
+    return lambda words: parse(cls, name, words)
 
 
-def parse_run(
-    command: str, words: list[str], cls: Any, default: Any, description: str, *extra: tuple[str, Any, Any]
+def parse(
+    cls: Any,
+    name: str,
+    words: list[str],
+    description: str | None = None,
+    hidden: Hidden | None = None,
 ) -> Any:
-    """Words after a command as what it is about, where the run goes, its configuration and devices.
+    """Words as a dataclass.
 
     Args:
-        command: the subcommand.
-        words: the subject (an algorithm, an objective, or nothing), and options.
-        cls: type of the configuration.
-        default: its values where words say nothing.
-        description: of the whole, for the help.
-        extra: name, type and default of further groups of options.
-
-    Returns:
-        An object with ``config``, ``output``, ``devices`` and the names in ``extra``.
+        cls: the dataclass.
+        name: of the subcommand.
+        words: after its name.
+        description: for the help; by default the dataclass's own.
+        hidden: dataclasses inside that come back as mappings of their fields, so that whoever makes them says what is
+            wrong; with the fields that are no options and keep their defaults.
     """
-    fields = [
-        ("config", flat(cls), dataclasses.field(default=default)),
-        *((name, flat(t), dataclasses.field(default=d)) for name, t, d in extra),
-        ("devices", flat(Devices), dataclasses.field(default=Devices())),
-    ]
-    arguments = dataclasses.make_dataclass(
-        "Arguments", [("output", flat(Output)), *fields], frozen=True, kw_only=True
+    return tyro.cli(
+        cls,
+        prog=f"{PROGRAM} {name}",
+        args=words,
+        description=description,
+        use_underscores=True,
+        registry=_rules(hidden or {}),
     )
-    prog = f"{PROGRAM} {command} {words[0]}".rstrip()
-    return tyro.cli(arguments, prog=prog, args=words[1:], description=description)
+
+
+def _rules(hidden: Hidden) -> ConstructorRegistry:
+    """How words become values, where tyro's own ways are not ours."""
+    registry, within = ConstructorRegistry(), list[Any]()
+
+    @registry.primitive_rule
+    def whole(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+        if info.type is not int:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="INT",
+            instance_from_str=lambda words: whole_number(words[0]),
+            is_instance=lambda x: isinstance(x, int),
+            str_from_instance=lambda x: [str(x)],
+        )
+
+    @registry.struct_rule
+    def mapping(info: StructTypeInfo) -> StructConstructorSpec | None:
+        if info.type not in hidden or info.type in within:
+            return None
+        within.append(info.type)  # so that tyro's own rule is asked now
+        try:
+            spec: Any = ConstructorRegistry.get_struct_spec(info)
+        finally:
+            within.remove(info.type)
+        suppressed = lambda field: dataclasses.replace(field, type=tyro.conf.Suppress[field.type])
+        fields = (suppressed(f) if f.name in hidden[info.type] else f for f in spec.fields)
+        return dataclasses.replace(spec, fields=tuple(fields), instantiate=lambda **values: values)
+
+    return registry
 
 
 def option(words: list[str], name: str) -> str | None:

@@ -12,8 +12,10 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from jaxrl_evolve.command.arguments import PROGRAM
+from jaxrl_evolve.command.arguments import PROGRAM, asks_for_help
 from jaxrl_evolve.command.commands import find_command, overview
+from jaxrl_evolve.settings.notices import Notice
+from jaxrl_evolve.settings.scalar import describe_only
 
 USAGE_ERROR, FAILURE = 2, 1
 _SIGNAL_EXIT = {"SIGINT": 130, "SIGTERM": 143}
@@ -30,46 +32,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(__version__)
         return 0
-    from jaxrl_evolve.training import hosts
-
-    return hosts.leave(_main(words))
+    if arguments is None and (asks_for_help(words) or words[0] == "list"):
+        describe_only()  # the process will do nothing else
+    code = _main(words)
+    # Who never came to import this has not joined other processes.
+    hosts = sys.modules.get("jaxrl_evolve.training.hosts")
+    return hosts.leave(code) if hosts else code
 
 
 def _main(words: list[str]) -> int:
-    import jax
-
-    from jaxrl_evolve.storage.checkpoint import CheckpointError
-    from jaxrl_evolve.training import hosts
-    from jaxrl_evolve.training.interrupts import Diverged, Interrupted
-
     try:
-        try:
-            with _warnings_as_sentences():
-                _run(words)
-        except (Diverged, Interrupted):
-            hosts.part()  # all processes come to this together
-            raise
-        hosts.part()
+        with _notices_as_sentences():
+            _run(words)
+        _part()
         return 0
-    except CheckpointError as error:
-        return _complain(error, FAILURE)
-    except ValueError as error:
-        return _complain(error, USAGE_ERROR)
-    except (Diverged, OSError, ImportError) as error:
-        return _complain(error, FAILURE)
-    except jax.errors.JaxRuntimeError as error:  # the device gave up, usually for want of memory
-        hint = (
-            "; --group N holds fewer seeds on the device at a time"
-            if "RESOURCE_EXHAUSTED" in str(error)
-            else ""
-        )
-        return _complain(f"{str(error).partition(chr(10))[0]}{hint}", FAILURE)
-    except Interrupted as error:
-        return _complain(error, _SIGNAL_EXIT.get(error.signal, FAILURE))
     except KeyboardInterrupt:
         return _complain("interrupted", _SIGNAL_EXIT["SIGINT"])
     except SystemExit as exit:  # tyro's: 0 after --help, 2 after wrong usage
         return exit.code if isinstance(exit.code, int) else USAGE_ERROR
+    except Exception as error:
+        code = _exit_code(error)
+        if code is None:
+            raise
+        return _complain(_brief(error), code)
 
 
 def _run(words: list[str]) -> None:
@@ -79,20 +64,48 @@ def _run(words: list[str]) -> None:
         print(said)
 
 
-@contextlib.contextmanager
-def _warnings_as_sentences() -> Iterator[None]:
-    """The library's own warnings as one line each, without the place in the code that Python adds."""
-    from jaxrl_evolve.objectives import HorizonWarning
-    from jaxrl_evolve.objectives.kinds import RenamedWarning
+def _exit_code(error: Exception) -> int | None:
+    """The code to end with; None for what nobody has foreseen."""
+    if type(error) is ValueError:  # what is imported below takes long, and most errors are such
+        return USAGE_ERROR
+    from jax.errors import JaxRuntimeError
 
-    ours, told = (HorizonWarning, RenamedWarning), set[str]()
+    from jaxrl_evolve.storage.checkpoint import CheckpointError
+    from jaxrl_evolve.training.interrupts import Diverged, Interrupted
+
+    if isinstance(error, Diverged | Interrupted):
+        _part()  # all processes come to this together
+    if isinstance(error, Interrupted):
+        return _SIGNAL_EXIT.get(error.signal, FAILURE)
+    # A device that gave up, usually for want of memory, is a JaxRuntimeError.
+    if isinstance(error, CheckpointError | Diverged | OSError | ImportError | JaxRuntimeError):
+        return FAILURE
+    return USAGE_ERROR if isinstance(error, ValueError) else None
+
+
+def _brief(error: Exception) -> str:
+    """What the error says, in one sentence."""
+    said = str(error)
+    if "RESOURCE_EXHAUSTED" in said:
+        return f"{said.partition(chr(10))[0]}; --group N holds fewer seeds on the device at a time"
+    return said.partition("\n")[0] if type(error).__module__.startswith("jax") else said
+
+
+def _part() -> None:
+    if hosts := sys.modules.get("jaxrl_evolve.training.hosts"):
+        hosts.part()
+
+
+@contextlib.contextmanager
+def _notices_as_sentences() -> Iterator[None]:
+    """What the library has to say as one line each, without the place in the code that Python adds."""
+    told = set[str]()
     with warnings.catch_warnings():
-        for category in ours:
-            warnings.simplefilter("always", category)
+        warnings.simplefilter("always", Notice)
         usual = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
-            if issubclass(category, ours):
+            if issubclass(category, Notice):
                 if str(message) not in told:
                     print(f"{PROGRAM}: {message}", file=sys.stderr)
                 told.add(str(message))

@@ -9,6 +9,7 @@ import tyro
 
 from jaxrl_evolve.command.arguments import Command
 from jaxrl_evolve.command.meta_train import parse_meta_settings
+from jaxrl_evolve.command.request import or_dump
 from jaxrl_evolve.command.start import start
 
 
@@ -43,5 +44,5 @@ COMMAND = Command(
     usage="meta-sweep OBJECTIVE --env NAME --out FOLDER",
     summary="meta-train over meta-seeds and a grid of settings",
     parse=lambda words: parse_meta_settings("meta-sweep", words, ("space", Space, Space())),
-    run=_run,
+    run=or_dump(_run),
 )

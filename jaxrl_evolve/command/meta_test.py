@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxrl_evolve.command.arguments import Command, parse_run
+from jaxrl_evolve.command.arguments import Command, option
+from jaxrl_evolve.command.request import or_dump, parse_run
 from jaxrl_evolve.command.start import start
 
 _DESCRIPTION = "Compare learned objectives with each other, with wrong clocks, and with tuned baselines."
@@ -13,7 +14,9 @@ _DESCRIPTION = "Compare learned objectives with each other, with wrong clocks, a
 def _parse(words: list[str]) -> Any:
     from jaxrl_evolve.meta_test.config import MetaTestConfig
 
-    return parse_run("meta-test", ["", *words], MetaTestConfig, MetaTestConfig(), _DESCRIPTION)
+    file = option(words, "--config")
+    default = MetaTestConfig.from_json(file) if file else MetaTestConfig()
+    return parse_run("meta-test", ["", *words], MetaTestConfig, default, _DESCRIPTION)
 
 
 def _run(arguments: Any) -> str:
@@ -29,5 +32,5 @@ COMMAND = Command(
     usage="meta-test --objectives O… --out FOLDER",
     summary="compare learned objectives with each other and with baselines",
     parse=_parse,
-    run=_run,
+    run=or_dump(_run),
 )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
-from jaxrl_evolve.command.arguments import Command, asks_for_help, option, parse_run
+from jaxrl_evolve.command.arguments import Command, asks_for_help, option
+from jaxrl_evolve.command.request import or_dump, parse_run, same_subject
 from jaxrl_evolve.command.start import start
 
 
 def parse_meta_settings(command: str, words: list[str], *extra: tuple[str, Any, Any]) -> Any:
-    """Parse ``OBJECTIVE`` and the settings of a meta-training, whose defaults are the objective's preset.
+    """Parse ``OBJECTIVE`` and the settings of a meta-training, whose defaults are the objective's preset or a file's.
 
     Args:
         command: the subcommand.
@@ -17,27 +19,63 @@ def parse_meta_settings(command: str, words: list[str], *extra: tuple[str, Any, 
         extra: as in `parse_run`.
 
     Raises:
-        ValueError: the objective or the environment is missing, or the objective not known.
+        ValueError: the objective or the environment is missing, or the objective not known, or a value is not allowed.
     """
     from jaxrl_evolve.algorithms.table import find_algorithm
     from jaxrl_evolve.meta.config import MetaTrainConfig
+    from jaxrl_evolve.meta.estimators import ESTIMATORS
     from jaxrl_evolve.objectives.families import find_family, members
 
-    helping = asks_for_help(words)
-    if not words or words[0].startswith("-"):
-        if not helping:
+    words = _renamed(words)
+    named = bool(words) and not words[0].startswith("-")
+    if file := option(words, "--config"):
+        default = MetaTrainConfig.from_json(file)
+        if named:
+            same_subject("objective", words[0], default.objective, file)
+        words = words if named else [default.objective, *words]
+    else:
+        helping = asks_for_help(words)
+        if not named and not helping:
             raise ValueError(
                 f"{command} needs an objective: {command} {'|'.join(members())} --env NAME --out FOLDER"
             )
-        words = ["ta-lpg", *words]
+        words = words if named else ["ta-lpg", *words]
+        find_family(words[0])  # which is missed before an environment is
+        env = option(words, "--env")
+        if env is None and not helping:
+            raise ValueError(f"{command} needs an environment: --env NAME (`jaxrl-evolve list` names all)")
+        default = MetaTrainConfig.preset(words[0], env or "grid/random-small")
     family = find_family(words[0])
-    env = option(words, "--env")
-    if env is None and not helping:
-        raise ValueError(f"{command} needs an environment: --env NAME (`jaxrl-evolve list` names all)")
     algorithm = find_algorithm(family.algorithm)
     cls = MetaTrainConfig[family.settings, algorithm.config, algorithm.hp]
-    default = MetaTrainConfig.preset(words[0], env or "grid/random-small")
-    return parse_run(command, words, cls, default, f"Meta-train {words[0]}.", *extra)
+    # A name that is none is left to the parser, which says so.
+    method = ESTIMATORS.get(option(words, "--estimator") or "", default.method)
+    unread = (
+        *(name for name in algorithm.unread if name.startswith(("learner.", "hp."))),
+        *method.ignores,
+        *(
+            f"settings.{name}"
+            for name in (family.of_gradients if method.differentiates else family.of_evolution)
+        ),
+        *(["settings.time.horizons"] if hasattr(default.settings, "time") else []),
+    )
+    summary = f"Meta-train {words[0]}. Options are those of --estimator {method.name}."
+    return parse_run(command, words, cls, default, summary, *extra, unread=unread)
+
+
+def _renamed(words: list[str]) -> list[str]:
+    """Words with today's names of fields that the command once called otherwise than Python does."""
+    from jaxrl_evolve.curricula.level_buffer import BufferConfig
+    from jaxrl_evolve.meta.evolution import EvolutionConfig
+
+    of = {f"--{field.name}": "--evolution." for field in dataclasses.fields(EvolutionConfig)}
+    of |= {f"--levels.{field.name}": "--levels.buffer." for field in dataclasses.fields(BufferConfig)}
+
+    def renamed(word: str) -> str:
+        name = word.partition("=")[0].replace("-", "_").replace("__", "--", 1)
+        return of[name] + word.rpartition("--")[2].removeprefix("levels.") if name in of else word
+
+    return [renamed(word) for word in words]
 
 
 def _run(arguments: Any) -> str:
@@ -54,5 +92,5 @@ COMMAND = Command(
     usage="meta-train OBJECTIVE --env NAME --out FOLDER",
     summary="improve a learned objective",
     parse=lambda words: parse_meta_settings("meta-train", words),
-    run=_run,
+    run=or_dump(_run),
 )

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from jaxrl_evolve.command.arguments import Command
+from jaxrl_evolve.command.request import or_dump
 from jaxrl_evolve.command.start import start
 from jaxrl_evolve.command.train import parse_settings
 
@@ -47,5 +48,5 @@ COMMAND = Command(
     usage="sweep ALGORITHM --env NAME --out FOLDER",
     summary="train over a grid or random draws of settings",
     parse=lambda words: parse_settings("sweep", words, ("space", Space, Space())),
-    run=_run,
+    run=or_dump(_run),
 )

@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, Literal
 
-from flax import struct
-
-from jaxrl_evolve.networks.network import NetworkConfig
+from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.settings.checks import AtLeast, Between, check
-from jaxrl_evolve.settings.scalar import Scalar
+from jaxrl_evolve.settings.scalar import Scalar, hyperparameters
 
 
-@struct.dataclass
+@hyperparameters
 class DQNHyperparameters:
     """What a sweep can vary without compiling anew: traced float32 scalars."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Generic, TypeVar
@@ -20,7 +21,8 @@ from jaxrl_evolve.meta.persistent_config import PersistentConfig
 from jaxrl_evolve.objectives.families import ObjectiveFamily, find_family, time_of
 from jaxrl_evolve.objectives.time_features import HorizonRange
 from jaxrl_evolve.settings.checks import check, root_seed, whole
-from jaxrl_evolve.settings.nested import from_fields, known_field, update
+from jaxrl_evolve.settings.nested import changed, from_fields, update
+from jaxrl_evolve.storage.configurations import configuration_data, configuration_json
 from jaxrl_evolve.training.config import SinkConfig
 
 S = TypeVar("S")
@@ -47,7 +49,7 @@ class MetaTrainConfig(Generic[S, C, H]):
     """How ended episodes start anew: full, optimistic:K, pool:M or pool:M:RENEW."""
     settings: S
     """Settings of the objective."""
-    evolution: Annotated[EvolutionConfig, tyro.conf.arg(name="")]
+    evolution: EvolutionConfig
     """Evolution strategies."""
     horizons: HorizonConfig
     """Lifetimes."""
@@ -132,12 +134,29 @@ class MetaTrainConfig(Generic[S, C, H]):
             "levels": LevelsConfig(),
             "sinks": SinkConfig(),
         }
-        allowed = {field.name for field in dataclasses.fields(cls)}
-        for name, value in changes.items():
-            known_field(name, allowed, "MetaTrainConfig")
-            nested = name in values and isinstance(value, Mapping)
-            values[name] = update(values[name], value, name) if nested else value
-        return cls(objective=objective, env=env, **values)
+        return cls(objective=objective, env=env, **changed(cls, values, changes))
+
+    @classmethod
+    def from_json(cls, source: Mapping[str, Any] | str | os.PathLike[str]) -> MetaTrainConfig[Any, Any, Any]:
+        """The configuration that `to_json` gave.
+
+        Args:
+            source: its data, or a file or run folder that has them.
+
+        Raises:
+            ValueError: there is none, a field is missing or unknown, or a value is not allowed.
+        """
+        data = configuration_data(source, "meta-train")
+        if not isinstance(data.get("objective"), str):
+            raise ValueError("objective is missing")
+        family = find_family(data["objective"])
+        algorithm = find_algorithm(family.algorithm)
+        open_types = {"settings": family.settings, "learner": algorithm.config, "hp": algorithm.hp}
+        return from_fields(MetaTrainConfig, data, types=open_types)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON data as the ``config.json`` of a run folder has them."""
+        return configuration_json(self, "meta-train")
 
     @property
     def family(self) -> ObjectiveFamily:
@@ -177,17 +196,3 @@ class MetaTrainConfig(Generic[S, C, H]):
         )
         time = time_of(settings)
         return replace(settings, time=replace(time, horizons=self.horizon_range)) if time.size else settings
-
-
-def from_json(data: Mapping[str, Any]) -> MetaTrainConfig[Any, Any, Any]:
-    """The configuration that a run folder's ``config.json`` holds.
-
-    Raises:
-        ValueError: a field is missing or unknown, or a value is not allowed.
-    """
-    if not isinstance(data.get("objective"), str):
-        raise ValueError("the configuration has no field 'objective'")
-    family = find_family(data["objective"])
-    algorithm = find_algorithm(family.algorithm)
-    open_types = {"settings": family.settings, "learner": algorithm.config, "hp": algorithm.hp}
-    return from_fields(MetaTrainConfig, data, "config", open_types)

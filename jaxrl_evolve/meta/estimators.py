@@ -22,6 +22,7 @@ class Estimator(NamedTuple):
     """What sets one estimator apart from the others.
 
     Attributes:
+        name: as configurations have it.
         programs: ``(config, experiment, mesh) -> MetaPrograms``.
         agents: how many agents, or pairs of them, a generation can be split into.
         members: agents in each of these: two in an antithetic pair.
@@ -29,46 +30,55 @@ class Estimator(NamedTuple):
         of_failed: what becomes of agents that diverge, in messages.
         unread: fields of the configuration that it does not read and that digests leave out, so that runs from
             before there were such fields resume.
+        ignores: fields that it does not read either, dotted, though digests have them; the command does not offer them.
         curates: whether it serves curated levels.
         differentiates: whether it differentiates through the objective, else it compares antithetic pairs.
     """
 
+    name: EstimatorName
     programs: Callable[[MetaTrainConfig[Any, Any, Any], MetaExperiment, Mesh | None], MetaPrograms]
     agents: Callable[[MetaTrainConfig[Any, Any, Any]], int]
     members: int
     shares: str
     of_failed: str
     unread: tuple[str, ...] = ()
+    ignores: tuple[str, ...] = ()
     curates: bool = False
     differentiates: bool = False
 
 
 ESTIMATORS: dict[str, Estimator] = {
     "es": Estimator(
+        "es",
         evolution_programs,
         agents=lambda config: config.evolution.pairs,
         members=2,
         shares="pairs (half the population)",
         of_failed="they count as the worst",
         unread=("persistent",),
+        ignores=("gradient", "persistent", "levels.antagonist.lanes"),
         curates=True,
     ),
     "meta-gradient": Estimator(
+        "meta-gradient",
         gradient_programs,
         agents=lambda config: config.gradient.lifetimes,
         members=1,
         shares="gradient.lifetimes",
         of_failed="others take their places",
         unread=("persistent",),
+        ignores=("evolution", "persistent"),
         curates=True,
         differentiates=True,
     ),
     "pes": Estimator(
+        "pes",
         persistent_programs,
         agents=lambda config: config.evolution.pairs,
         members=2,
         shares="pairs (half the population)",
         of_failed="they count as the worst",
+        ignores=("gradient", "levels"),
     ),
 }
 """By the names in `EstimatorName`."""

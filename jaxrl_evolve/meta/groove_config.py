@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Literal
-
-import tyro
+from typing import Literal
 
 from jaxrl_evolve.curricula.level_buffer import BufferConfig
 from jaxrl_evolve.settings.checks import whole
@@ -41,7 +39,7 @@ class LevelsConfig:
     kind: Literal["uniform", "groove"] = "uniform"
     """Always new ones, or (GROOVE) also such as were lived on before and left much to be learnt there: those
     on which an A2C agent ended far above the agents of the objective."""
-    buffer: Annotated[BufferConfig, tyro.conf.arg(name="")] = dataclasses.field(default_factory=BufferConfig)
+    buffer: BufferConfig = dataclasses.field(default_factory=BufferConfig)
     """Levels lived on before."""
     antagonist: AntagonistConfig = dataclasses.field(default_factory=AntagonistConfig)
     """A2C agents of GROOVE."""

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxrl_evolve.meta.config import MetaTrainConfig, from_json
+from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta.train import check, meta_train
 from jaxrl_evolve.results import statistics
 from jaxrl_evolve.results.ranking import Measure, write_ranking
@@ -119,7 +119,7 @@ def resume_meta_sweep(out: str | os.PathLike[str], quiet: bool = True) -> str:
 def _read(data: Mapping[str, Any]) -> MetaPlan:
     """The plan that ``sweep.json`` holds."""
     points = tuple(settings_from_json(point) for point in data["points"])
-    return MetaPlan(from_json(data["config"]), int(data["seeds"]), points)
+    return MetaPlan(MetaTrainConfig.from_json(data["config"]), int(data["seeds"]), points)
 
 
 META_SWEEP = Kind(
@@ -140,14 +140,19 @@ def plan(config: MetaTrainConfig[Any, Any, Any], seeds: int, grid: Sequence[str]
         ValueError: naming the field, the value, and what is allowed.
     """
     whole("seeds", seeds, 1)
-    made = MetaPlan(config, seeds, tuple(product(parse_grid(config, grid, _check_swept))))
+    ignored = () if any(text.startswith("estimator=") for text in grid) else config.method.ignores
+    made = MetaPlan(
+        config, seeds, tuple(product(parse_grid(config, grid, lambda name: _check_swept(name, ignored))))
+    )
     for point in made.points:
         check(replace_fields(config, point))
     return made
 
 
-def _check_swept(name: str) -> None:
+def _check_swept(name: str, ignored: Sequence[str]) -> None:
     field = name.partition(".")[0]
+    if field in ignored or name in ignored:
+        raise ValueError(f"grid varies {name}, which this estimator does not read")
     if field in _SHARED:
         raise ValueError(f"grid varies {name}, which all points of a sweep share: set it beside the grid")
     if field in _NOT_LEARNED:

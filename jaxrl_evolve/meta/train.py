@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 
 from jaxrl_evolve import random
 from jaxrl_evolve.compilation import kept
-from jaxrl_evolve.meta.config import MetaTrainConfig, from_json
+from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta.experiment import MetaExperiment, MetaPrograms, build_meta, identity, make_test
 from jaxrl_evolve.meta.lifetimes import PAIRS
 from jaxrl_evolve.meta.outcome import MetaTrainResult, draw_fitness, sentence, stored_objective, summarise
@@ -239,7 +239,7 @@ def _resume(out: str, step: int | None, quiet: bool) -> str:
 META_TRAIN = Kind(
     name="meta-train",
     mark=kinds.RUN,
-    read=from_json,
+    read=MetaTrainConfig.from_json,
     resume=_resume,
     files=(*kinds.METRICS_FILES, FILE_NAME),
     folders=kinds.STATE_FOLDERS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ import tyro
 from jaxrl_evolve.settings.checks import check, root_seed, whole
 from jaxrl_evolve.settings.names import suggestion
 from jaxrl_evolve.settings.nested import from_fields
+from jaxrl_evolve.storage.configurations import configuration_data, configuration_json
 
 BASELINES = ("ppo", "ppo-constant", "a2c", "a2c-constant", "random")
 """Written algorithms to compare with: learning rate annealed to zero or constant, and a policy that never learns."""
@@ -124,6 +126,22 @@ class MetaTestConfig:
         whole("lanes", self.lanes, -1)
         check(self)
 
+    @classmethod
+    def from_json(cls, source: Mapping[str, Any] | str | os.PathLike[str]) -> MetaTestConfig:
+        """The configuration that `to_json` gave.
+
+        Args:
+            source: its data, or a file or run folder that has them.
+
+        Raises:
+            ValueError: there is none, a field is missing or unknown, or a value is not allowed.
+        """
+        return from_fields(MetaTestConfig, configuration_data(source, "meta-test"))
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON data as the ``config.json`` of a run folder has them."""
+        return configuration_json(self, "meta-test")
+
     @property
     def lengths(self) -> tuple[int, ...]:
         """The horizons in ascending order, as all results have them."""
@@ -133,12 +151,3 @@ class MetaTestConfig:
     def validation_seeds(self) -> int:
         """Validation tasks per candidate."""
         return self.tuning.seeds or self.seeds
-
-
-def from_json(data: Mapping[str, Any]) -> MetaTestConfig:
-    """The configuration that the folder of a meta-test holds.
-
-    Raises:
-        ValueError: a field is missing or unknown, or a value is not allowed.
-    """
-    return from_fields(MetaTestConfig, data, "config")

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import warnings
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +19,7 @@ from jaxrl_evolve.meta_test import drawing, tables
 from jaxrl_evolve.meta_test.agents import Agents, Sizes, build_agents, choose_sizes, parse_overrides
 from jaxrl_evolve.meta_test.arms import Arm, find_arms
 from jaxrl_evolve.meta_test.comparison import Comparison, compare
-from jaxrl_evolve.meta_test.config import MetaTestConfig, from_json
+from jaxrl_evolve.meta_test.config import MetaTestConfig
 from jaxrl_evolve.meta_test.lives import Life, compile_lives, crossed, reshaped
 from jaxrl_evolve.meta_test.outcome import Outcome, load, result_path, save
 from jaxrl_evolve.meta_test.tasks import Normaliser, Tasks, draw_tasks
@@ -27,13 +27,12 @@ from jaxrl_evolve.meta_test.tuning import Tuning, choose, untuned
 from jaxrl_evolve.objectives import HorizonWarning
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds
+from jaxrl_evolve.storage.configurations import FILES
 from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.storage.provenance import provenance
 from jaxrl_evolve.training.experiment import identity_of, literal
 from jaxrl_evolve.training.host import Host, open_host
 from jaxrl_evolve.training.programs import sequential_lanes, to_host
-
-_FILES = "files"  # of the objectives, claimed anew from those that are there when a meta-test is resumed
 
 
 class Stage(NamedTuple):
@@ -97,7 +96,7 @@ def meta_test(
     warn_of_horizons(config, arms, stages)
     outcomes: dict[tuple[str, str], Outcome] = {}
     with contextlib.ExitStack() as stack:
-        recorded = folders.plain(config) | {_FILES: {arm.label: list(arm.files) for arm in arms}}
+        recorded = folders.plain(config) | {FILES: {arm.label: list(arm.files) for arm in arms}}
         host = open_host(stack, out, META_TEST, recorded, resume=resume, overwrite=overwrite)
         title = f"meta-test of {len(arms)} arms in {', '.join(config.envs)}"
         total = sum(_updates(config, agents) for stage in stages for agents in stage.agents)
@@ -283,10 +282,6 @@ def _updates(config: MetaTestConfig, agents: Agents) -> int:
     return agents.arm.meta_seeds * tasks * per_task
 
 
-def _read(data: Mapping[str, Any]) -> MetaTestConfig:
-    return from_json({name: value for name, value in data.items() if name != _FILES})
-
-
 def _resume(out: str, step: int | None, quiet: bool) -> str:
     return meta_test(folders.configuration(out, META_TEST), out, resume=True, quiet=quiet).markdown
 
@@ -294,7 +289,7 @@ def _resume(out: str, step: int | None, quiet: bool) -> str:
 META_TEST = Kind(
     name="meta-test",
     mark=kinds.RUN,
-    read=_read,
+    read=MetaTestConfig.from_json,
     resume=_resume,
     files=("meta_test.csv", "meta_test.md", "improvement.csv", "tuning.csv"),
     folders="results",

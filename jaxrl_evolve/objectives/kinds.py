@@ -14,6 +14,7 @@ from jaxrl_evolve.objectives.families import families, members
 from jaxrl_evolve.objectives.objective import AnyObjective
 from jaxrl_evolve.objectives.ppo import ppo_clip
 from jaxrl_evolve.settings import plugins
+from jaxrl_evolve.settings.notices import Notice
 
 WRITTEN: dict[str, Callable[[], AnyObjective]] = {"ppo-clip": ppo_clip, "a2c": a2c, "discovered": discovered}
 """Objectives without parameters."""
@@ -22,7 +23,7 @@ RENAMED = {"dpo": "discovered"}
 """Old names, which work for one release."""
 
 
-class RenamedWarning(DeprecationWarning):
+class RenamedWarning(Notice, DeprecationWarning):
     """A name is used that will mean something else, or nothing."""
 
 

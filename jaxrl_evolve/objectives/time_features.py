@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.settings.names import suggestion
+from jaxrl_evolve.settings.notices import Notice
 
 TimeKind = Literal["fraction", "remaining", "log_horizon", "periodic"]
 TimeUnit = Literal["env_steps", "updates"]
@@ -29,7 +30,7 @@ def _one_of(what: str, value: object, allowed: tuple[str, ...]) -> None:
         raise ValueError(f"{what} is {value!r}, which is not known: {suggestion(str(value), allowed)}")
 
 
-class HorizonWarning(UserWarning):
+class HorizonWarning(Notice, UserWarning):
     """A learned objective is used at a horizon that it was not trained for."""
 
 

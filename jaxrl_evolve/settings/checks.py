@@ -19,9 +19,6 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
-import jax
-import numpy as np
-
 from jaxrl_evolve.settings.names import suggestion
 
 
@@ -175,8 +172,8 @@ def _allowed_tuple(value: Any, kind: _Kind) -> bool:
 
 
 def _allowed_number(value: Any, kind: _Kind) -> bool:
-    if kind.hint is float and isinstance(value, jax.Array | np.ndarray):
-        return True
+    if kind.hint is float and not isinstance(value, Real) and hasattr(value, "dtype"):
+        return True  # an array: it may be traced, and then has no value yet
     if isinstance(value, bool) or not isinstance(value, Integral if kind.hint is int else Real):
         return False
     finite = math.isfinite(value) or (value == math.inf and any(bound.infinite for bound in kind.bounds))
@@ -204,7 +201,7 @@ def _described(kind: _Kind) -> str:
     hint = kind.hint
     if members := _members(hint):
         # Arrays need no mention beside the number that they stand for.
-        told = [member for member in members if member is not jax.Array]
+        told = [member for member in members if getattr(member, "__name__", "") != "Array"]
         return " or ".join(_described(_kind(member, kind.bounds)) for member in told)
     if choices := _choices(hint):
         return f"one of {', '.join(map(str, choices))}"

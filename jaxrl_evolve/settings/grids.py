@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jaxrl_evolve.settings.fields import Settings, parse_field
+from jaxrl_evolve.settings.fields import Settings, field_name, parse_field
+from jaxrl_evolve.settings.names import spelled
 from jaxrl_evolve.settings.nested import tuples
 
 
@@ -27,7 +28,9 @@ def parse_grid(config: Any, grid: Sequence[str], check: Callable[[str], None]) -
         name, separator, listed = text.partition("=")
         if not separator or not name or not listed:
             raise ValueError(f"grid is {text!r}; it must read FIELD=V1,V2")
-        check(name)
+        # What may not vary is said of any field, also where the rest of its name is wrong.
+        check(spelled(name))
+        name = field_name(config, name)
         values = [parse_field(config, name, value) for value in _split(listed)]
         for i, value in enumerate(values):
             if value in values[:i]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
+import re
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from jaxrl_evolve.settings.checks import endless_fields
-from jaxrl_evolve.settings.names import suggestion
+from jaxrl_evolve.settings.names import spelled, suggestion
 
 UNWRITTEN_BY_DEFAULT = {"unwritten_by_default": True}
 """Metadata of a field that a later version added: at its default JSON leaves it out, as earlier versions wrote it,
@@ -17,73 +19,161 @@ so that their runs go on.
 """
 
 
-def known_field(name: str, allowed: Iterable[str], where: str) -> None:
-    """Refuse a field that is not one.
+def known_field(name: str, allowed: Iterable[str], where: str = "", inside: Iterable[str] = ()) -> str:
+    """A field as it is spelled, which may have been written with hyphens.
+
+    Args:
+        name: as it was written.
+        allowed: fields that there are.
+        where: what has them, by its dotted name; empty for a whole configuration.
+        inside: dotted names of fields further inside, which may be meant.
 
     Raises:
-        ValueError: with near matches.
+        ValueError: there is no such field; with near matches.
     """
-    if name not in allowed:
-        raise ValueError(f"{where} has no field {name!r}: {suggestion(name, sorted(allowed), 'it has')}")
+    allowed, field = sorted(allowed), spelled(name)
+    if field not in allowed:
+        owner = f"{where} has" if where else "there is"
+        raise ValueError(f"{owner} no field {name!r}: {suggestion(field, allowed, 'it has', inside)}")
+    return field
 
 
-def update(instance: Any, changes: Mapping[str, Any], where: str) -> Any:
+def names_inside(fields: Mapping[str, Any], where: str = "") -> list[str]:
+    """Dotted names of the fields of dataclasses inside, nested ones too.
+
+    Args:
+        fields: types or values by name.
+        where: what stands before each.
+    """
+    found: list[str] = []
+    for name, thing in fields.items():
+        if dataclasses.is_dataclass(thing):
+            known = dataclasses.fields(thing)
+            own = {field.name: getattr(thing, field.name, None) for field in known}
+            if isinstance(thing, type):
+                own |= {n: t for n, t in typing.get_type_hints(thing).items() if n in own}
+            found += [f"{where}{name}.{inner}" for inner in own]
+            found += names_inside(own, f"{where}{name}.")
+    return found
+
+
+def joined(where: str, name: str) -> str:
+    """A field's dotted name; ``where`` is empty for a whole configuration."""
+    return f"{where}.{name}" if where else name
+
+
+@contextlib.contextmanager
+def within(where: str, cls: Any) -> Iterator[None]:
+    """What a dataclass says of its own fields while it is made, with the place where it lies.
+
+    Raises:
+        ValueError: with ``where`` before the field, if the message begins with a field's name.
+    """
+    try:
+        yield
+    except ValueError as error:
+        first = re.match(r"\w+", str(error))
+        if where and first and first[0] in {field.name for field in dataclasses.fields(cls)}:
+            raise ValueError(f"{where}.{error}") from None
+        raise
+
+
+def update(instance: Any, changes: Mapping[str, Any], where: str = "") -> Any:
     """A dataclass instance with fields replaced, nested ones by nested mappings.
+
+    Args:
+        instance: of a dataclass.
+        changes: values by name.
+        where: its dotted name in messages; empty for a whole configuration.
 
     Raises:
         ValueError: a field is not known, or a value is not allowed.
     """
-    allowed = {field.name for field in dataclasses.fields(instance)}
-    values = {}
-    for name, value in changes.items():
-        known_field(name, allowed, where)
-        old = getattr(instance, name)
-        nested = dataclasses.is_dataclass(old) and isinstance(value, Mapping)
-        values[name] = update(old, value, f"{where}.{name}") if nested else value
-    return dataclasses.replace(instance, **values)
+    own = {field.name: getattr(instance, field.name) for field in dataclasses.fields(instance)}
+    values: dict[str, Any] = {}
+    for written, value in changes.items():
+        name = known_field(written, own, where, names_inside(own, f"{where}." if where else ""))
+        nested = dataclasses.is_dataclass(own[name]) and isinstance(value, Mapping)
+        values[name] = update(own[name], value, joined(where, name)) if nested else value
+    with within(where, instance):
+        return dataclasses.replace(instance, **values)
+
+
+def changed(cls: Any, values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Values for the fields of a dataclass that is still to be made, with changes.
+
+    Args:
+        cls: the dataclass.
+        values: to start from, by name.
+        changes: fields to replace. Those that hold dataclasses take mappings of the fields to change, or whole objects.
+
+    Raises:
+        ValueError: a field is not known, or a value is not allowed.
+    """
+    allowed, done = {field.name for field in dataclasses.fields(cls)}, dict(values)
+    for written, value in changes.items():
+        name = known_field(written, allowed, inside=names_inside(values))
+        nested = dataclasses.is_dataclass(done.get(name)) and isinstance(value, Mapping)
+        done[name] = update(done[name], value, name) if nested else value
+    return done
 
 
 def written_fields(instance: Any) -> list[dataclasses.Field[Any]]:
     """The fields of a dataclass instance that JSON has: all but those that say nothing (`UNWRITTEN_BY_DEFAULT`)."""
-    unwritten = lambda field: (
-        UNWRITTEN_BY_DEFAULT.items() <= field.metadata.items()
-        and getattr(instance, field.name) == field.default
-    )
-    return [field for field in dataclasses.fields(instance) if not unwritten(field)]
+    return [field for field in dataclasses.fields(instance) if not _unwritten(instance, field)]
 
 
-def from_fields(cls: Any, data: Any, where: str, types: Mapping[str, Any] | None = None) -> Any:
-    """A dataclass from JSON data; lists become tuples, and null is infinity where a bound allows it.
+def _unwritten(instance: Any, field: dataclasses.Field[Any]) -> bool:
+    if not UNWRITTEN_BY_DEFAULT.items() <= field.metadata.items():
+        return False
+    made = field.default_factory
+    default = field.default if made is dataclasses.MISSING else made()
+    return getattr(instance, field.name) == default
+
+
+def from_fields(cls: Any, data: Any, where: str = "", types: Mapping[str, Any] | None = None) -> Any:
+    """A dataclass from JSON data; lists become tuples, whole numbers may be written as 1e6, and null is infinity where
+    a bound allows it.
 
     Args:
         cls: the dataclass.
         data: its fields.
-        where: its name in messages.
+        where: its dotted name in messages; empty for a whole configuration.
         types: of fields whose types ``cls`` leaves open.
 
     Raises:
         ValueError: ``data`` is no object, a field is missing or unknown, or a value is not allowed.
     """
     if not isinstance(data, Mapping):
-        raise ValueError(f"{where} is {data!r}; it must be an object of fields")
+        raise ValueError(f"{where or 'the configuration'} is {data!r}; it must be an object of fields")
     types = typing.get_type_hints(cls) | dict(types or {})
     endless = endless_fields(cls)
-    values = {}
-    for name, value in data.items():
-        known_field(name, types, where)
+    values: dict[str, Any] = {}
+    for written, value in data.items():
+        name = known_field(written, types, where, names_inside(types, f"{where}." if where else ""))
         choices = (types[name], *typing.get_args(types[name]))  # an optional one is a union with None
         nested = [kind for kind in choices if dataclasses.is_dataclass(kind)]
         if nested and not (value is None and type(None) in choices):
-            value = from_fields(nested[0], value, f"{where}.{name}")
+            value = from_fields(nested[0], value, joined(where, name))
         elif value is None and name in endless:
             value = math.inf
+        elif int in choices:
+            value = _whole_numbers(value)
         values[name] = tuples(value)
-    try:
+    for field in dataclasses.fields(cls):
+        if field.default is field.default_factory is dataclasses.MISSING and field.name not in values:
+            raise ValueError(f"{joined(where, field.name)} is missing")
+    with within(where, cls):
         return cls(**values)
-    except TypeError as error:
-        raise ValueError(f"{where}: {str(error).partition('() ')[2] or error}") from None
 
 
 def tuples(value: Any) -> Any:
     """Lists as tuples, nested ones too."""
     return tuple(tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _whole_numbers(value: Any) -> Any:
+    """JSON's 1e6 is a float; where a whole number is wanted it is one."""
+    if isinstance(value, list):
+        return [_whole_numbers(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

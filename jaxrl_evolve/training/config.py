@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -10,7 +11,8 @@ import tyro
 
 from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.settings.checks import check, root_seed, whole
-from jaxrl_evolve.settings.nested import from_fields, known_field, update
+from jaxrl_evolve.settings.nested import UNWRITTEN_BY_DEFAULT, changed, from_fields
+from jaxrl_evolve.storage.configurations import configuration_data, configuration_json
 
 C = TypeVar("C")
 H = TypeVar("H")
@@ -71,11 +73,22 @@ class TrainConfig(Generic[C, H]):
     objective: str = ""
     """What to minimise: a name (`jaxrl-evolve list objectives`), or the path of a stored objective or of the run
     folder of its meta-training; empty for the algorithm's own."""
-    objective_sha256: Annotated[str, tyro.conf.Suppress] = ""
+    objective_sha256: Annotated[str, tyro.conf.Suppress] = dataclasses.field(
+        default="", metadata=UNWRITTEN_BY_DEFAULT
+    )
     """Checksum of the stored objective's file, found when a run starts; a resumed run refuses another."""
-    curriculum: str = ""
+    start: str = dataclasses.field(default="", metadata=UNWRITTEN_BY_DEFAULT)
+    """Run folder whose trained weights to start from, FOLDER:RUN for one of its runs (counted from 0); without it
+    every seed starts from the run of its number, or all from the only one. The optimiser starts anew."""
+    start_sha256: Annotated[str, tyro.conf.Suppress] = dataclasses.field(
+        default="", metadata=UNWRITTEN_BY_DEFAULT
+    )
+    """Checksum of these weights, found when a run starts."""
+    curriculum: str = dataclasses.field(default="", metadata=UNWRITTEN_BY_DEFAULT)
     """What chooses the task of each episode (`jaxrl-evolve list`); empty for the environment's one task."""
-    curriculum_options: dict[str, str] = dataclasses.field(default_factory=dict)
+    curriculum_options: dict[str, str] = dataclasses.field(
+        default_factory=dict, metadata=UNWRITTEN_BY_DEFAULT
+    )
     """Options of the curriculum as names and values."""
     seeds: int = 1
     """Number of seeds, trained side by side."""
@@ -125,15 +138,39 @@ class TrainConfig(Generic[C, H]):
             "resets": preset.resets,
             "learner": preset.config,
             "hp": preset.hp,
+            "evaluation": EvaluationConfig(),
+            "sinks": SinkConfig(),
         }
-        allowed = {field.name for field in dataclasses.fields(cls)}
-        for name, value in changes.items():
-            known_field(name, allowed, "TrainConfig")
-            start = values.get(name)
-            values[name] = (
-                update(start, value, name) if start is not None and isinstance(value, Mapping) else value
-            )
-        return cls(algorithm=algorithm, env=env, **values)
+        return cls(algorithm=algorithm, env=env, **changed(cls, values, changes))
+
+    @classmethod
+    def from_json(cls, source: Mapping[str, Any] | str | os.PathLike[str]) -> TrainConfig[Any, Any]:
+        """The configuration that `to_json` gave.
+
+        Args:
+            source: its data, or a file or run folder that has them.
+
+        Raises:
+            ValueError: there is none, a field is missing or unknown, or a value is not allowed.
+        """
+        data = configuration_data(source, "train")
+        if not isinstance(data.get("algorithm"), str):
+            raise ValueError("algorithm is missing")
+        found = find_algorithm(data["algorithm"])
+        return from_fields(TrainConfig, data, types={"learner": found.config, "hp": found.hp})
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON data as the ``config.json`` of a run folder has them."""
+        return configuration_json(self, "train")
+
+    def unpinned(self, other: TrainConfig[Any, Any]) -> TrainConfig[Any, Any]:
+        """Without the checksums of ``other``'s files, where this configuration names other files."""
+        changes = {
+            f"{name}_sha256": ""
+            for name in ("objective", "start")
+            if getattr(self, name) != getattr(other, name)
+        }
+        return dataclasses.replace(self, **changes)
 
     @property
     def steps_per_update(self) -> int:
@@ -149,15 +186,3 @@ class TrainConfig(Generic[C, H]):
     def env_steps(self) -> int:
         """Environment steps per seed that the run really makes."""
         return self.updates * self.steps_per_update
-
-
-def from_json(data: Mapping[str, Any]) -> TrainConfig[Any, Any]:
-    """The configuration that `jaxrl_evolve.storage.folder.plain` wrote as JSON.
-
-    Raises:
-        ValueError: a field is missing or unknown, or a value is not allowed.
-    """
-    if not isinstance(data.get("algorithm"), str):
-        raise ValueError("the configuration has no field 'algorithm'")
-    found = find_algorithm(data["algorithm"])
-    return from_fields(TrainConfig, data, "config", {"learner": found.config, "hp": found.hp})

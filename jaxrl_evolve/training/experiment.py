@@ -143,15 +143,6 @@ def pinned(config: TrainConfig[Any, Any]) -> TrainConfig[Any, Any]:
     return dataclasses.replace(config, objective_sha256=objective_checksum(config.objective))
 
 
-def recorded(config: TrainConfig[Any, Any]) -> dict[str, Any]:
-    """The configuration as JSON; without what later versions added where it says nothing, as earlier ones wrote it."""
-    data = plain(config)
-    for name in ("objective_sha256", "curriculum", "curriculum_options"):
-        if not data[name]:
-            del data[name]
-    return data
-
-
 def warn_of_horizon(config: TrainConfig[Any, Any]) -> None:
     """Warn (`HorizonWarning`) if the objective was trained at other horizons than this run's."""
     objective = find_objective(config.objective) if config.objective else None

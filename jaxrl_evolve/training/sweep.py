@@ -17,18 +17,20 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.random import KeyTag
 from jaxrl_evolve.results.ranking import Measure, write_ranking
 from jaxrl_evolve.settings.checks import whole
-from jaxrl_evolve.settings.fields import Settings, parse_field, replace_fields
+from jaxrl_evolve.settings.fields import Settings, field_name, parse_field, replace_fields
 from jaxrl_evolve.settings.grids import parse_grid, product, settings_from_json
+from jaxrl_evolve.settings.names import spelled
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.claim import claim_sweep
 from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.storage.provenance import provenance
-from jaxrl_evolve.training.config import TrainConfig, from_json
-from jaxrl_evolve.training.experiment import build, recorded
+from jaxrl_evolve.training.config import TrainConfig
+from jaxrl_evolve.training.experiment import build
 from jaxrl_evolve.training.interrupts import Diverged, Interrupted, interruption
 from jaxrl_evolve.training.train import train
 
@@ -97,7 +99,7 @@ def sweep(
     """
     made = plan(config, grid, random, samples)
     with contextlib.ExitStack() as stack:
-        asked = folders.plain(made) | {"config": recorded(config)}
+        asked = folders.plain(made)
         folder = claim_sweep(out, SWEEP, asked, stack, resume=resume, overwrite=overwrite)
         return _run(made, folder, quiet)
 
@@ -117,7 +119,7 @@ def resume_sweep(out: str | os.PathLike[str], quiet: bool = True) -> str:
 def _read(data: Mapping[str, Any]) -> Plan:
     """The plan that ``sweep.json`` holds."""
     shapes = (Shape(settings_from_json(s["settings"]), tuple(s["points"])) for s in data["shapes"])
-    return Plan(from_json(data["config"]), tuple(shapes))
+    return Plan(TrainConfig.from_json(data["config"]), tuple(shapes))
 
 
 SWEEP = Kind(
@@ -144,7 +146,7 @@ def plan(
             "a sweep needs something to vary: --grid FIELD=V1,V2 or --random FIELD=[log:]LOW:HIGH"
         )
     whole("samples", samples, 1)
-    axes = parse_grid(config, grid, lambda name: _check_swept(name, "grid"))
+    axes = parse_grid(config, grid, lambda name: _check_swept(config, name, "grid"))
     ranges: dict[str, tuple[bool, float, float]] = {}
     for text in random:
         name, bounds = _range(config, text)
@@ -171,7 +173,8 @@ def _range(config: Any, text: str) -> tuple[str, tuple[bool, float, float]]:
     numbers = bounds.removeprefix("log:").split(":")
     if not separator or len(numbers) != 2:
         raise ValueError(f"random is {text!r}; it must read FIELD=LOW:HIGH or FIELD=log:LOW:HIGH")
-    _check_swept(name, "random")
+    _check_swept(config, spelled(name), "random")
+    name = field_name(config, name)
     if not name.startswith("hp."):
         raise ValueError(
             f"random varies {name}; only hyperparameters (hp.…) can be drawn, use a grid for others"
@@ -186,7 +189,9 @@ def _range(config: Any, text: str) -> tuple[str, tuple[bool, float, float]]:
     return name, (logarithmic, low, high)
 
 
-def _check_swept(name: str, where: str) -> None:
+def _check_swept(config: TrainConfig[Any, Any], name: str, where: str) -> None:
+    if name in find_algorithm(config.algorithm).unread:
+        raise ValueError(f"{where} varies {name}, which {config.algorithm} does not read")
     if name.partition(".")[0] in ("algorithm", "env", "seeds", "seed", "group"):
         raise ValueError(f"{where} varies {name}, which all points of a sweep share: set it with --{name}")
     if name.partition(".")[0] in ("rows", "checkpoints", "keep", "evaluation", "sinks"):

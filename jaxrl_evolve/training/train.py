@@ -19,13 +19,12 @@ from jaxrl_evolve.runs.axes import mesh_for
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds, sinks
 from jaxrl_evolve.storage.kinds import Kind
-from jaxrl_evolve.training.config import TrainConfig, from_json
+from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import (
     Experiment,
     build,
     identity,
     pinned,
-    recorded,
     traced,
     warn_of_horizon,
 )
@@ -77,7 +76,7 @@ def train(
             stack,
             out,
             TRAIN,
-            recorded(config),
+            folders.plain(config),
             identity={"algorithm": config.algorithm, "env": config.env},
             indifferent=_INDIFFERENT,
             keep=config.keep,
@@ -289,7 +288,7 @@ def _resume(out: str, step: int | None, quiet: bool) -> str:
 TRAIN = Kind(
     name="train",
     mark=kinds.RUN,
-    read=from_json,
+    read=TrainConfig.from_json,
     resume=_resume,
     files=(*kinds.METRICS_FILES, "points.json"),
     folders=kinds.STATE_FOLDERS,

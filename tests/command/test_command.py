@@ -104,7 +104,7 @@ def test_list_help_and_version(capsys):
     assert run("train", "ppo", "--help") == 0
     said = capsys.readouterr().out
     for text in (
-        "--hp.learning-rate",
+        "--hp.learning_rate ",
         "Discount factor",
         "--learner.network.hidden",
         "--overwrite",
@@ -186,7 +186,7 @@ WRONG = {
         train_words(OUT, env="CartPole-v11"),
         "'CartPole-v11'; did you mean 'CartPole-v1'",
     ),
-    "unknown option": (train_words(OUT, **{"hp.learning-rat": 1}), "Perhaps you meant.*--hp.learning-rate"),
+    "unknown option": (train_words(OUT, **{"hp.learning-rat": 1}), "Perhaps you meant.*--hp.learning_rate "),
     "wrong type": (train_words(OUT, steps="many"), "--steps: .*'many'"),
     "wrong number": (train_words(OUT, **{"hp.clip": "wide"}), "--hp.clip: .*'wide'"),
     "negative steps": (train_words(OUT, steps=-5), "steps is -5; it must be a whole number of at least 1"),
@@ -212,7 +212,10 @@ WRONG = {
     "sizes of the net": (train_words(OUT, **{"learner.network.hidden": -3}), r"hidden is \(-3,\)"),
     "coordinator": (train_words(OUT, coordinator="x:1"), "processes is 0 and process_id -1"),
     "both": ([*train_words(OUT), "--overwrite", "--resume"], "exclude each other"),
-    "a2c's passes": (["train", "a2c", *walk.words(OUT)[1:]], "minibatches 2; A2C makes one pass"),
+    "a2c's passes": (
+        ["train", "a2c", *walk.words(OUT)[1:]],
+        "learner.minibatches is given, which train a2c does not read",
+    ),
     "nothing to resume": (["resume", OUT], "there is no run folder"),
     "nothing to evaluate": (["evaluate", OUT], "there is no run folder"),
     "nothing to draw": (["render", OUT], "there is no run folder"),

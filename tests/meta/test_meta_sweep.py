@@ -183,7 +183,7 @@ def test_resumed_inside_a_run_is_uninterrupted(tmp_path: Any, monkeypatch: Any):
 
 
 REFUSED = {
-    "unknown": ("evolutoin.sigma=0.1", "has no field 'evolutoin': did you mean evolution"),
+    "unknown": ("evolutoin.sigma=0.1", "there is no field 'evolutoin': did you mean evolution"),
     "unknown inside": ("evolution.sigm=0.1", "evolution has no field 'sigm': did you mean sigma"),
     "group of fields": ("evolution=1", "evolution has fields of its own"),
     "no values": ("evolution.sigma", "must read FIELD=V1,V2"),
@@ -192,7 +192,10 @@ REFUSED = {
     "not learned": ("lanes=1,2", "grid varies lanes, which does not change what is learned; a sweep varies"),
     "value": ("evolution.sigma=0.1,0", "sigma is 0.0; it must be above 0"),
     "odd": ("evolution.population=4,5", "population is 5; members come in antithetic pairs"),
-    "estimator": ("estimator=es,gradient", "estimator is 'gradient'; it must be one of es, meta-gradient"),
+    "estimator": (
+        "estimator=es,gradient",
+        "estimator is 'gradient', which is not known: did you mean meta-gradient",
+    ),
     "does not fit": ("resets=full,half", "resets is 'half'"),
 }
 

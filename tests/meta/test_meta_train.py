@@ -14,7 +14,6 @@ from tiny import TINY, tiny
 
 from jaxrl_evolve.command.main import main
 from jaxrl_evolve.compilation import forget_programs
-from jaxrl_evolve.meta import config as configs
 from jaxrl_evolve.meta import train as module
 from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta.experiment import build_meta, identity
@@ -163,7 +162,10 @@ def test_the_command_meta_trains_and_resumes_and_agents_train_by_the_result(
         ("meta-train", "meta-train needs an objective: meta-train lpg|ta-lpg|lpo|ta-lpo"),
         ("meta-train lgp --env chain/delayed-short", "objective is 'lgp', which cannot be meta-trained"),
         ("meta-train lpg", "meta-train needs an environment"),
-        ("meta-train lpg --env chain/delayed-short --population 3", "population is 3; members come in"),
+        (
+            "meta-train lpg --env chain/delayed-short --population 3",
+            "evolution.population is 3; members come",
+        ),
         ("meta-train lpg --env chain/delayed-short --generations 0", "generations is 0; it must be a whole"),
         ("meta-train lpg --env chain/delayed-shirt", "there is no environment 'chain/delayed-shirt'"),
         ("meta-train lpg --env chain/delayed-short --start lpo", "start is 'lpo', an objective 'lpo' whose"),
@@ -193,8 +195,8 @@ def test_a_time_blind_objective_starts_an_aware_one(command_run: Any):
 def test_a_configuration_survives_json():
     for name in members():
         config = MetaTrainConfig.preset(name, "CartPole-v1", seed=3, horizons={"kind": "fixed", "high": 300})
-        assert configs.from_json(json.loads(json.dumps(plain(config)))) == config
-    with pytest.raises(ValueError, match="MetaTrainConfig has no field 'generation': "):
+        assert MetaTrainConfig.from_json(json.loads(json.dumps(plain(config)))) == config
+    with pytest.raises(ValueError, match="there is no field 'generation': "):
         MetaTrainConfig.preset("lpg", "CartPole-v1", generation=3)
 
 

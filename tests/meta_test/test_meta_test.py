@@ -15,7 +15,7 @@ import pytest
 
 from jaxrl_evolve.command.main import main
 from jaxrl_evolve.meta.lifetimes import FitnessConfig, make_lifetime
-from jaxrl_evolve.meta_test import MetaTestConfig, TuningConfig, config, drawing, lives, meta_test, run
+from jaxrl_evolve.meta_test import MetaTestConfig, TuningConfig, drawing, lives, meta_test, run
 from jaxrl_evolve.meta_test.arms import find_arms
 from jaxrl_evolve.meta_test.comparison import ALL, compare
 from jaxrl_evolve.meta_test.outcome import Outcome, load, result_path
@@ -391,4 +391,4 @@ def test_mixed_settings_under_a_label_are_refused(files: Path):
 
 def test_a_configuration_survives_json(files: Path):
     settings = tiny(files, tuning=TuningConfig(per_horizon=True), env_options={"length": "7"})
-    assert config.from_json(json.loads(json.dumps(plain(settings)))) == settings
+    assert MetaTestConfig.from_json(json.loads(json.dumps(plain(settings)))) == settings

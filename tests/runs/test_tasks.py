@@ -18,7 +18,7 @@ from jaxrl_evolve.curricula.table import make_curriculum
 from jaxrl_evolve.learners.learner import Learner, Store
 from jaxrl_evolve.runs.chunk import make_chunk, make_update
 from jaxrl_evolve.runs.tasks import NEW, Assignment, Curriculum
-from jaxrl_evolve.training.experiment import build, recorded, traced
+from jaxrl_evolve.training.experiment import build, traced
 from jaxrl_evolve.training.train import train
 from jaxrl_evolve.trajectory import PolicyOutput
 
@@ -160,7 +160,7 @@ def test_the_state_of_a_run_without_either_seat_has_no_new_leaves():
     )
     names = {str(path[0]) for path, _ in jax.tree_util.tree_flatten_with_path(state)[0]}
     assert names == {".learner", ".envs", ".key", ".updates", ".diverged"}
-    assert not {"curriculum", "curriculum_options"} & set(recorded(walk.config()))
+    assert not {"curriculum", "curriculum_options"} & set(walk.config().to_json())
 
 
 def test_a_store_is_given_every_rollout_and_is_no_part_of_what_is_rolled_back():

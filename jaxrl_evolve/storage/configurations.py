@@ -1,0 +1,45 @@
+"""Configurations as JSON: data, a file, or the run folder that a run left."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxrl_evolve.storage import kinds
+
+HISTORY, FILES = "history", "files"
+"""Facts that a run writes beside its configuration: how it was extended (`training.extension`), and the files of the
+objectives that a meta-test compares."""
+
+
+def configuration_data(source: Mapping[str, Any] | str | os.PathLike[str], kind: str) -> dict[str, Any]:
+    """The fields of a configuration, without what a run wrote beside them.
+
+    Args:
+        source: JSON data, or a file or run folder that has them.
+        kind: of run that it must be for, see `storage.kinds`.
+
+    Raises:
+        ValueError: there is no such file, it holds no JSON object, or it is of another kind.
+    """
+    from jaxrl_evolve.storage.folder import read_json  # not above: help is given without jax
+
+    if isinstance(source, Mapping):
+        place, data = "the configuration", source
+    else:
+        path = Path(source)
+        place = path / kinds.RUN if path.is_dir() else path
+        data = read_json(place)
+    found = kinds.name_of(data, kinds.RUN) if kinds.FIELD in data else kind
+    if found != kind:
+        raise ValueError(f"{place} is that of {kinds.about(found).what}, not of {kinds.about(kind).what}")
+    return {name: value for name, value in data.items() if name not in (kinds.FIELD, HISTORY, FILES)}
+
+
+def configuration_json(config: Any, kind: str) -> dict[str, Any]:
+    """A configuration as JSON data, with its kind, as ``config.json`` has them."""
+    from jaxrl_evolve.storage.folder import plain
+
+    return {kinds.FIELD: kind, **plain(config)}

@@ -7,8 +7,27 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxrl_envs.stable import strong
+
+_LIMITS = ("max_steps_in_episode", "max_steps", "max_timesteps", "episode_length")
+
+
+def check_limits(name: str, params: Any) -> None:
+    """Refuse a time limit after less than one step, which ends every episode at once.
+
+    Args:
+        name: of the environment.
+        params: its parameters; limits are known by the names that the suites have for them.
+
+    Raises:
+        ValueError: naming the parameter.
+    """
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        field = jax.tree_util.keystr(path[-1:], simple=True)
+        if field in _LIMITS and not isinstance(leaf, Tracer) and np.any(np.asarray(leaf) < 1):
+            raise ValueError(f"{name}: {field} is {np.asarray(leaf).tolist()}; it must be at least 1")
 
 
 def strong_params(name: str, params: Any) -> Any:
@@ -22,6 +41,7 @@ def strong_params(name: str, params: Any) -> Any:
             raise ValueError(
                 f"{name}: parameter {jax.tree_util.keystr(path)} is {leaf!r}; parameters are numbers or arrays"
             )
+    check_limits(name, params)
     return strong(params)
 
 
@@ -32,6 +52,8 @@ def like_default(name: str, field: str, default: Any, value: Any) -> jax.Array:
         ValueError: if it does not fit there.
     """
     like, array = np.asarray(strong(default)), np.asarray(value)
+    if like.dtype.kind in "iu" and array.dtype.kind == "f" and np.all(array == np.trunc(array)):
+        array = array.astype(np.int64)  # 1e3, as people write it
     allowed = {"f": "iuf", "i": "iu", "u": "iu", "b": "b"}[like.dtype.kind]
     if array.dtype.kind not in allowed or array.shape != like.shape:
         raise ValueError(f"{name}: {field} is {value!r}; it must be {like.dtype} of shape {like.shape}")

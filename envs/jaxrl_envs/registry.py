@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from jaxrl_envs.contract import Env
 from jaxrl_envs.keywords import near
+from jaxrl_envs.parameters import check_limits
 
 ENTRY_POINT_GROUP = "jaxrl_envs"
 
@@ -84,12 +85,13 @@ def make(name: str, **kwargs: Any) -> Env:
         **kwargs: the suite's options; an unknown one is refused.
 
     Raises:
-        ValueError: for an unknown name or option.
+        ValueError: for an unknown name or option, or a time limit below one step.
         ImportError: if the suite is not installed.
     """
     env = find_factory(name)(**kwargs)
     if not isinstance(env, Env):
         raise TypeError(f"the factory of {name!r} returned a {type(env).__name__}, not a jaxrl_envs.Env")
+    check_limits(name, env.params)
     return env
 
 

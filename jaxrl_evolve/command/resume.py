@@ -20,6 +20,9 @@ class Arguments:
     step: int = -1
     """Checkpoint to go on from, by its number of updates (of generations, in a meta-training); -1 for the newest
     (and always, for a sweep)."""
+    steps: int = 0
+    """More environment steps per seed for a finished training run, those made until now included: the horizon becomes
+    longer from here on. 0 for those that it was started with."""
     quiet: bool = False
     """Show no progress and no summary."""
     devices: Annotated[Devices, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Devices)
@@ -30,8 +33,24 @@ def _run(arguments: Arguments) -> str:
 
     start(arguments.devices)
     step = None if arguments.step < 0 else arguments.step
-    said = kind_in(arguments.folder).resume(arguments.folder, step, arguments.quiet)
+    kind = kind_in(arguments.folder)
+    if arguments.steps:
+        return _extended(arguments, kind.name)
+    said = kind.resume(arguments.folder, step, arguments.quiet)
     return "" if arguments.quiet else said
+
+
+def _extended(arguments: Arguments, kind: str) -> str:
+    from jaxrl_evolve.storage.kinds import about
+    from jaxrl_evolve.training.extension import extend
+    from jaxrl_evolve.training.outcome import sentence
+
+    if kind != "train":
+        raise ValueError(f"steps is {arguments.steps:,}, but {arguments.folder} holds {about(kind).what}")
+    if arguments.step >= 0:
+        raise ValueError(f"step is {arguments.step}, but more steps are given to a run at its end only")
+    result = extend(arguments.folder, arguments.steps, quiet=arguments.quiet)
+    return "" if arguments.quiet else sentence(result.summary, arguments.folder)
 
 
 COMMAND = Command(

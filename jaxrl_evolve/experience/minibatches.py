@@ -9,6 +9,7 @@ shuffle environments.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -37,12 +38,18 @@ class Minibatches(NamedTuple):
     take_slots: Callable[[Any, Array], Any]
 
 
+def divisors(number: int) -> list[int]:
+    """All of them, in rising order."""
+    low = [d for d in range(1, math.isqrt(number) + 1) if number % d == 0]
+    return sorted({*low, *(number // d for d in low)})
+
+
 def block_size(length: int, num_envs: int, minibatches: int) -> int:
     """Environments per block: the largest divisor of ``num_envs`` that leaves every minibatch an equal
     number of blocks, and at least `MIN_BLOCKS` of them if any divisor does.
     """
     total = length * num_envs
-    fitting = [d for d in range(1, num_envs + 1) if num_envs % d == 0 and (total // d) % minibatches == 0]
+    fitting = [d for d in divisors(num_envs) if (total // d) % minibatches == 0]
     mixed = [d for d in fitting if total // d // minibatches >= MIN_BLOCKS]
     return max(mixed) if mixed else min(fitting)
 
@@ -70,9 +77,7 @@ def check_minibatches(shuffle: Shuffle, length: int, num_envs: int, minibatches:
     """
     size = num_envs if shuffle == "envs" else length * num_envs
     if minibatches < 1 or size % minibatches:
-        near = sorted((d for d in range(1, size + 1) if size % d == 0), key=lambda d: abs(d - minibatches))[
-            :4
-        ]
+        near = sorted(divisors(size), key=lambda d: abs(d - minibatches))[:4]
         what = "num_envs" if shuffle == "envs" else "num_envs * rollout_length"
         raise ValueError(
             f"minibatches is {minibatches}; it must divide {what} = {size} (for example "

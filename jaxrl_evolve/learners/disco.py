@@ -109,6 +109,7 @@ def disco_agent(
         initial_memory=no_memory,
         init_objective=objective.init,
         default_hp=hp,
+        adopt=_adopt,
     )
 
 
@@ -134,6 +135,10 @@ def _init(parts: _Parts, key: Array, hp: DiscoHyperparameters) -> DiscoState:
     optimiser = init_optimiser("adam", ravel_pytree(params)[0])
     # Another array of the same numbers: the state is donated, and no buffer can be twice.
     return DiscoState(params, jax.tree.map(jnp.copy, params), optimiser, parts.rule.init_state())
+
+
+def _adopt(state: DiscoState, other: DiscoState) -> DiscoState:
+    return replace(state, params=other.params, target=other.params)
 
 
 def _actor(state: DiscoState) -> Any:

@@ -109,6 +109,10 @@ def _init(parts: _Parts, key: Array, hp: DQNHyperparameters) -> DQNState:
     return DQNState(params, target, optimiser, jnp.zeros((), jnp.int32), epsilon, last)
 
 
+def _adopt(state: DQNState, other: DQNState) -> DQNState:
+    return replace(state, params=other.params, target=other.params)
+
+
 def _actor(state: DQNState) -> tuple[Any, Array, Array]:
     return state.params, state.epsilon, state.epsilon_end
 
@@ -246,4 +250,5 @@ def dqn(
         init_objective=no_parameters,
         default_hp=hp,
         store=store,
+        adopt=_adopt,
     )

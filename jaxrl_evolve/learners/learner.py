@@ -102,6 +102,9 @@ class Learner(NamedTuple):
         init_objective: ``key -> eta``, parameters of the objective it was built with.
         default_hp: the traced hyperparameters, a pytree of float32 scalars.
         store: what it keeps of its experience, if it does.
+        adopt: ``(state, other) -> state`` with what ``other``, of another run, has learned: parameters and what
+            normalises their inputs, all else as ``state`` has it. It moves leaves and computes nothing. None of a
+            learner whose runs cannot start from trained weights.
     """
 
     name: str
@@ -113,3 +116,4 @@ class Learner(NamedTuple):
     init_objective: Callable[[jax.Array], Any]
     default_hp: Any
     store: Store | None = None
+    adopt: Callable[[Any, Any], Any] | None = None

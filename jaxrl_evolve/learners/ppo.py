@@ -21,7 +21,7 @@ from jaxtyping import Array
 from jaxrl_envs.contract import Env
 from jaxrl_envs.fusion import computed_once
 from jaxrl_evolve.clock import Clock, linear_schedule
-from jaxrl_evolve.experience.minibatches import Minibatches, Shuffle, make_minibatches
+from jaxrl_evolve.experience.minibatches import Minibatches, make_minibatches
 from jaxrl_evolve.experience.normalisation import ReturnScale, RunningMoments
 from jaxrl_evolve.learners.critic import assess, first_memory, next_memory
 from jaxrl_evolve.learners.learner import Learner, Mode
@@ -116,7 +116,9 @@ def ppo(
     predictions = minimised.predictions if isinstance(minimised, TargetObjective) else 0
     spaces = (env.observation_space, env.action_space)
     net = make_network(config.network, *spaces, predictions, network)
-    minibatches = make_minibatches(_shuffle(config, net), rollout_length, num_envs, config.minibatches)
+    minibatches = make_minibatches(
+        config.drawn_from(net.recurrent), rollout_length, num_envs, config.minibatches
+    )
     parts = _Parts(config, num_envs, env.observation_space.shape, net, minimised, minibatches)
     return Learner(
         name="ppo",
@@ -127,18 +129,8 @@ def ppo(
         initial_memory=net.initial_memory,
         init_objective=minimised.init,
         default_hp=hp,
+        adopt=_adopt,
     )
-
-
-def _shuffle(config: PPOConfig, network: Network) -> Shuffle:
-    if config.shuffle == "auto":
-        return "envs" if network.recurrent else "blocks"
-    if network.recurrent and config.shuffle != "envs":
-        raise ValueError(
-            f"shuffle is {config.shuffle!r}; a recurrent network needs whole sequences, so only 'envs' or "
-            "'auto' is allowed"
-        )
-    return config.shuffle
 
 
 def _init(parts: _Parts, key: Array, hp: PPOHyperparameters) -> PPOState:
@@ -152,6 +144,13 @@ def _init(parts: _Parts, key: Array, hp: PPOHyperparameters) -> PPOState:
         else (),
         returns=ReturnScale.for_slots(parts.num_envs) if config.normalise_returns else (),
     )
+
+
+def _adopt(state: PPOState, other: PPOState) -> PPOState:
+    # What each slot's return is by now belongs to the other run's episodes.
+    scaled = state.returns and other.returns
+    returns = replace(state.returns, moments=other.returns.moments) if scaled else other.returns
+    return replace(state, params=other.params, observations=other.observations, returns=returns)
 
 
 def _actor(parts: _Parts, state: PPOState) -> PPOState:

@@ -75,3 +75,18 @@ class PPOConfig:
                 "normalise_observations is True, but network.encoder is 'tabular': the number of a state is no "
                 "quantity, so it must be False"
             )
+
+    def drawn_from(self, recurrent: bool) -> Literal["blocks", "samples", "envs"]:
+        """What `shuffle` means for a network with a memory, or without.
+
+        Raises:
+            ValueError: it has a memory, and its sequences would be torn.
+        """
+        if self.shuffle == "auto":
+            return "envs" if recurrent else "blocks"
+        if recurrent and self.shuffle != "envs":
+            raise ValueError(
+                f"shuffle is {self.shuffle!r}; a recurrent network needs whole sequences, so only 'envs' or 'auto' is "
+                "allowed"
+            )
+        return self.shuffle

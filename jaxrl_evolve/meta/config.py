@@ -20,7 +20,7 @@ from jaxrl_evolve.meta.lifetimes import FitnessConfig
 from jaxrl_evolve.meta.persistent_config import PersistentConfig
 from jaxrl_evolve.objectives.families import ObjectiveFamily, find_family, time_of
 from jaxrl_evolve.objectives.time_features import HorizonRange
-from jaxrl_evolve.settings.checks import check, root_seed, whole
+from jaxrl_evolve.settings.checks import check, countable, root_seed, whole
 from jaxrl_evolve.settings.nested import changed, from_fields, update
 from jaxrl_evolve.storage.configurations import configuration_data, configuration_json
 from jaxrl_evolve.training.config import SinkConfig
@@ -102,6 +102,7 @@ class MetaTrainConfig(Generic[S, C, H]):
                 f"lanes is {self.lanes}; it must be -1 (automatic), 0 (all) or a number of pairs"
             )
         root_seed("seed", self.seed)
+        countable(self.num_envs, self.rollout_length)
 
     @classmethod
     def preset(cls, objective: str, env: str, **changes: Any) -> MetaTrainConfig[Any, Any, Any]:

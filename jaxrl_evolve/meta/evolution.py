@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
 from jaxtyping import Array, Float, Int
+
+from jaxrl_evolve.settings.checks import AtLeast, Between
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,11 +37,11 @@ class EvolutionConfig:
     """Adam's step size."""
     learning_rate_decay: float = 0.999
     """Factor on it per generation."""
-    learning_rate_floor: float = 1e-5
+    learning_rate_floor: Annotated[float, AtLeast(0.0)] = 1e-5
     """Smallest step size."""
-    beta1: float = 0.9
+    beta1: Annotated[float, Between(0.0, 1.0)] = 0.9
     """Adam's decay of the mean gradient."""
-    weight_decay: float = 0.0
+    weight_decay: Annotated[float, AtLeast(0.0)] = 0.0
     """Fraction of the parameters taken off per unit of step size (AdamW)."""
     shaping: Literal["sign", "difference", "scaled_difference", "centred_rank", "z_score"] = "sign"
     """What a pair's fitnesses count for: who won; by how much; by how much relative to the pair's size;

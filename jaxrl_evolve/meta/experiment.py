@@ -21,6 +21,7 @@ from jaxrl_evolve.objectives.kinds import find_objective
 from jaxrl_evolve.runs.chunk import make_chunk
 from jaxrl_evolve.training.config import SinkConfig
 from jaxrl_evolve.training.experiment import identity_of, literal, traced
+from jaxrl_evolve.training.memory import check_agent
 from jaxrl_evolve.training.programs import sequential_lanes
 
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ def build_meta(config: MetaTrainConfig[Any, Any, Any]) -> MetaExperiment:
     size, length = config.num_envs, config.rollout_length
     learner = algorithm.make(env, size, length, config.learner, traced(config.hp), objective)
     venv = vectorize(env, size, resets_from_name(config.resets))
-    lifetime = make_lifetime(env, learner, make_chunk(learner, venv, length), config.fitness)
+    chunk = make_chunk(learner, venv, length)
+    check_agent(config, chunk, env)
+    lifetime = make_lifetime(env, learner, chunk, config.fitness)
     start = _started_from(config.start, objective) if config.start else objective.init
     return MetaExperiment(env, objective, learner, venv, lifetime, start)
 

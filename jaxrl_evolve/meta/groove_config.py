@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
 from jaxrl_evolve.curricula.level_buffer import BufferConfig
-from jaxrl_evolve.settings.checks import whole
+from jaxrl_evolve.settings.checks import AtLeast, Between, whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,11 +15,11 @@ class AntagonistConfig:
 
     learning_rate: float = 0.0
     """Adam's step size; 0 is 0.1 for tables and 1e-3 for networks."""
-    gamma: float = 0.99
+    gamma: Annotated[float, Between(0.0, 1.0)] = 0.99
     """Discount factor."""
-    gae_lambda: float = 0.95
+    gae_lambda: Annotated[float, Between(0.0, 1.0)] = 0.95
     """Trace parameter of the advantage estimate."""
-    entropy_coef: float = 0.01
+    entropy_coef: Annotated[float, AtLeast(0.0)] = 0.01
     """Weight of the entropy bonus."""
     lanes: int = 1
     """Antagonists of finished agents side by side on one device (meta-gradients); more pays on accelerators."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,7 @@ from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.meta.evolution import member
 from jaxrl_evolve.runs.chunk import Chunk, TrainState
 from jaxrl_evolve.runs.evaluation import make_evaluation
+from jaxrl_evolve.settings.checks import AtLeast
 
 PAIRS = "pair"
 """Name of the axis of pairs, and of the mesh axis it is split over."""
@@ -31,9 +32,9 @@ PAIRS = "pair"
 class FitnessConfig:
     """What a life is worth."""
 
-    episodes: int = 64
+    episodes: Annotated[int, AtLeast(1)] = 64
     """Episodes that the finished agent is evaluated on, sampling its policy."""
-    max_steps: int = 1_000
+    max_steps: Annotated[int, AtLeast(1)] = 1_000
     """Steps after which an evaluation episode is cut off, for environments without a limit."""
     average: float = 0.0
     """Weight of the mean return of the episodes of the whole life; the rest is the final evaluation's.

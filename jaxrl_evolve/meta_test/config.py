@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from jaxrl_evolve.settings.checks import check, root_seed, whole
+from jaxrl_evolve.settings.checks import check, countable, root_seed, whole
 from jaxrl_evolve.settings.names import suggestion
 from jaxrl_evolve.settings.nested import from_fields
 from jaxrl_evolve.storage.configurations import configuration_data, configuration_json
@@ -123,6 +123,7 @@ class MetaTestConfig:
         for name in ("num_envs", "rollout_length"):
             whole(name, getattr(self, name), 0)
         root_seed("seed", self.seed)
+        countable(max(1, self.num_envs), max(1, self.rollout_length))
         whole("lanes", self.lanes, -1)
         check(self)
 

@@ -102,6 +102,27 @@ def root_seed(name: str, value: Any) -> None:
         raise ValueError(f"{name} is {value}; it must be a whole number from 0 to {2**32 - 1}")
 
 
+MOST = 2**31 - 1
+"""What int32 counts to, by which arrays are indexed and updates counted."""
+
+
+def countable(num_envs: int, rollout_length: int, updates: int = 1) -> None:
+    """Refuse sizes of updates, and numbers of them, that int32 cannot count.
+
+    Raises:
+        ValueError: naming the fields, their values, and what is allowed.
+    """
+    if num_envs * rollout_length > MOST:
+        raise ValueError(
+            f"num_envs is {num_envs:,} and rollout_length {rollout_length:,}; their product must be below 2^31"
+        )
+    if updates > MOST:
+        raise ValueError(
+            f"steps is {updates * num_envs * rollout_length:,}, which are {updates:,} updates of {num_envs * rollout_length:,} "
+            "steps; there must be fewer than 2^31"
+        )
+
+
 def check(instance: Any, where: str = "") -> None:
     """Refuse a dataclass with a value that is not of its field's type, or outside the bounds beside it.
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import tyro
 
 from jaxrl_evolve.algorithms.table import find_algorithm
-from jaxrl_evolve.settings.checks import check, root_seed, whole
+from jaxrl_evolve.settings.checks import check, countable, root_seed, whole
 from jaxrl_evolve.settings.nested import UNWRITTEN_BY_DEFAULT, changed, from_fields
 from jaxrl_evolve.storage.configurations import configuration_data, configuration_json
 
@@ -113,6 +113,7 @@ class TrainConfig(Generic[C, H]):
             whole(name, getattr(self, name), 1)
         whole("group", self.group, 0)
         root_seed("seed", self.seed)
+        countable(self.num_envs, self.rollout_length, self.updates)
         for name in ("times", "episodes", "final_episodes", "max_steps"):
             whole(f"evaluation.{name}", getattr(self.evaluation, name), 1)
 

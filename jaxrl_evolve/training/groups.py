@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import traced
+from jaxrl_evolve.training.host import Host
 
 
 class Groups(NamedTuple):
@@ -52,3 +54,22 @@ def groups_of(config: TrainConfig[Any, Any], points: Sequence[Any] | None) -> Gr
     stacked = jax.tree.map(lambda *x: np.stack(x), *own)
     hps = (jax.tree.map(lambda x, i=i: x[i : i + size], stacked) for i in range(0, runs, size))
     return Groups(size, tuple(seeds), tuple(hps))
+
+
+def check_points(host: Host, points: Sequence[Any] | None) -> None:
+    """Write the points of a sweep into a new run folder, or compare them with those it was started with.
+
+    Raises:
+        ValueError: they are others.
+    """
+    if (folder := host.writable) is None:
+        return
+    asked = {"points": folders.plain(points)}
+    if points is not None and not (folder.points.exists() or folder.metrics.exists()):
+        folders.write_json(folder.points, asked)
+    there = folders.read_json(folder.points) if folder.points.exists() else {"points": None}
+    if there != asked:
+        raise ValueError(
+            f"the run in {folder.path} was started with other points of a sweep: resume the sweep itself, or "
+            "train into another folder"
+        )

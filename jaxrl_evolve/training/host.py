@@ -219,6 +219,7 @@ def open_host(
     config: Mapping[str, Any],
     *,
     identity: Mapping[str, str] | None = None,
+    decisive: Mapping[str, Any] | None = None,
     indifferent: Sequence[str] = (),
     keep: int = 2,
     seconds: Sequence[str] = ("run_seconds", "compile_seconds"),
@@ -233,7 +234,8 @@ def open_host(
         kind: of run.
         config: the configuration as JSON data.
         identity: what the run is, by name; checkpoints of another are refused. None keeps no checkpoints.
-        indifferent: fields of ``config`` that do not decide what the state is and becomes.
+        decisive: the configuration by which checkpoints are known, if it is another.
+        indifferent: fields of it that do not decide what the state is and becomes.
         keep: checkpoints kept, newest first.
         seconds: what times are kept of.
         resume: continue the run in ``out``.
@@ -245,8 +247,9 @@ def open_host(
     folder = None if out is None else claim(out, kind, config, stack, resume=resume, overwrite=overwrite)
     host = Host(folder, config, dict(identity or {}), resume, dict.fromkeys(seconds, 0.0))
     if folder is not None and identity is not None:
-        decisive = {name: value for name, value in config.items() if name not in indifferent}
-        host.identity = {**identity, _DIGEST: config_digest(decisive)}
+        known = config if decisive is None else decisive
+        digest = config_digest({name: value for name, value in known.items() if name not in indifferent})
+        host.identity = {**identity, _DIGEST: digest}
         host.checkpoints = Checkpoints(folder.checkpoints, host.identity, keep=keep)
     stack.push(lambda kind, *_: host.close(failed=kind is not None))
     return host

@@ -73,6 +73,7 @@ def summarise(
         "algorithm": config.algorithm,
         "env": config.env,
         "env_options": dict(config.env_options),
+        **({"start": config.start, "start_sha256": config.start_sha256} if config.start else {}),
         "seeds": config.seeds,
         "env_steps": config.env_steps,
         "eval_return": returns,

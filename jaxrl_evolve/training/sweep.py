@@ -31,10 +31,23 @@ from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.storage.provenance import provenance
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import build
+from jaxrl_evolve.training.groups import groups_of
 from jaxrl_evolve.training.interrupts import Diverged, Interrupted, interruption
+from jaxrl_evolve.training.memory import check_memory
+from jaxrl_evolve.training.start import begin
 from jaxrl_evolve.training.train import train
 
-_SWEPT = ("hp", "learner", "env_options", "steps", "num_envs", "rollout_length", "resets", "objective")
+_SWEPT = (
+    "hp",
+    "learner",
+    "env_options",
+    "steps",
+    "num_envs",
+    "rollout_length",
+    "resets",
+    "objective",
+    "start",
+)
 _MEASURE = Measure("eval_return", "diverged", "Final return (IQM, 95 % interval)")
 
 
@@ -160,9 +173,10 @@ def plan(
     made = Plan(config, tuple(Shape(settings, points) for settings in product(static)))
     for shape in made.shapes:
         shaped = replace_fields(config, shape.settings)
-        for point in shape.points:
-            replace_fields(shaped, point)
-        build(shaped)
+        hps = [replace_fields(shaped, point).hp for point in shape.points]
+        experiment = build(shaped)
+        begin(shaped, experiment)
+        check_memory(shaped, experiment, groups_of(shaped, hps))
     return made
 
 

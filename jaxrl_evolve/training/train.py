@@ -28,14 +28,17 @@ from jaxrl_evolve.training.experiment import (
     traced,
     warn_of_horizon,
 )
-from jaxrl_evolve.training.groups import Groups, groups_of
+from jaxrl_evolve.training.groups import Groups, check_points, groups_of
+from jaxrl_evolve.training.history import decisive, history_of
 from jaxrl_evolve.training.host import Host, open_host
 from jaxrl_evolve.training.interrupts import Diverged
+from jaxrl_evolve.training.memory import check_memory
 from jaxrl_evolve.training.outcome import TrainResult, draw_curves, sentence, summarise
 from jaxrl_evolve.training.programs import AXIS, Programs, compile_programs, group_shapes, to_host
 from jaxrl_evolve.training.schedule import Stop, stops
+from jaxrl_evolve.training.start import Start, begin
 
-_INDIFFERENT = ("sinks", "keep", "rows", "checkpoints", "evaluation")
+_INDIFFERENT = ("sinks", "keep", "rows", "checkpoints", "evaluation", "start_sha256")
 _SECONDS = ("compile_seconds", "run_seconds", "eval_seconds")
 
 
@@ -69,14 +72,17 @@ def train(
     """
     config = pinned(config)
     experiment = build(config)
+    config, start = begin(config, experiment, out, resume)
     warn_of_horizon(config)
     groups = groups_of(config, points)
+    check_memory(config, experiment, groups)
     with contextlib.ExitStack() as stack:
         host = open_host(
             stack,
             out,
             TRAIN,
-            folders.plain(config),
+            data := folders.plain(config),
+            decisive=decisive(data, history_of(out) if resume else [], step),
             identity={"algorithm": config.algorithm, "env": config.env},
             indifferent=_INDIFFERENT,
             keep=config.keep,
@@ -84,8 +90,8 @@ def train(
             resume=resume,
             overwrite=overwrite,
         )
-        _check_points(host, points)
-        loop = _Loop(config, points, groups, host)
+        check_points(host, points)
+        loop = _Loop(config, points, groups, host, start)
         if resume and step is None and (finished := loop.finished(experiment)):
             return finished
         loop.prepare(experiment, step)
@@ -105,31 +111,22 @@ def train(
         return loop.finish()
 
 
-def _check_points(host: Host, points: Sequence[Any] | None) -> None:
-    """Write the points of a sweep into a new run folder, or compare them with those it was started with."""
-    if (folder := host.writable) is None:
-        return
-    asked = {"points": folders.plain(points)}
-    if points is not None and not (folder.points.exists() or folder.metrics.exists()):
-        folders.write_json(folder.points, asked)
-    there = folders.read_json(folder.points) if folder.points.exists() else {"points": None}
-    if there != asked:
-        raise ValueError(
-            f"the run in {folder.path} was started with other points of a sweep: resume the sweep itself, or "
-            "train into another folder"
-        )
-
-
 class _Loop:
     """Groups of runs and what has become of them; `train` is its only user."""
 
     def __init__(
-        self, config: TrainConfig[Any, Any], points: Sequence[Any] | None, groups: Groups, host: Host
+        self,
+        config: TrainConfig[Any, Any],
+        points: Sequence[Any] | None,
+        groups: Groups,
+        host: Host,
+        start: Start | None = None,
     ) -> None:
         self.config = config
         self.points = points
         self.groups = groups
         self.host = host
+        self.start = start
         self.updates = 0
         self.diverged = np.full(groups.runs, -1)
         self.states: list[Any] = []
@@ -152,6 +149,8 @@ class _Loop:
         self.states, record = host.restore(self.states, step)
         if record is not None:
             self.updates, self.diverged = record["updates"], np.asarray(record["diverged"])
+        elif self.start is not None:
+            self.states = [*map(self.start, self.states, self.groups.seeds)]
         host.open_sinks(c.sinks, self.updates * c.steps_per_update if self.updates else None)
 
     def finished(self, experiment: Experiment) -> TrainResult | None:

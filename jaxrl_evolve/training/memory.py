@@ -1,0 +1,127 @@
+"""Whether a run fits into memory, said before anything compiles."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxrl_envs.contract import Env
+from jaxrl_evolve import random
+from jaxrl_evolve.runs.axes import mesh_for
+from jaxrl_evolve.runs.chunk import Chunk
+from jaxrl_evolve.training.config import TrainConfig
+from jaxrl_evolve.training.experiment import Experiment, traced
+from jaxrl_evolve.training.groups import Groups
+from jaxrl_evolve.training.programs import AXIS, sequential_lanes
+
+_CGROUP = Path("/sys/fs/cgroup/memory.max")
+
+
+class Need(NamedTuple):
+    """Bytes that one run needs at least.
+
+    Attributes:
+        store: what its learner keeps of its experience.
+        state: everything else of it between two updates.
+        rollout: observations, actions and rewards of one update.
+    """
+
+    store: int
+    state: int
+    rollout: int
+
+
+def check_memory(config: TrainConfig[Any, Any], experiment: Experiment, groups: Groups) -> None:
+    """Refuse a training run that cannot fit.
+
+    What is counted is there in any case (states, stores and rollouts, not what computing with them takes), so that a run
+    which fits is never refused. Nothing is refused on a device that does not tell its memory.
+
+    Raises:
+        ValueError: naming the field that asks for most.
+    """
+    need = need_of(config, experiment.chunk, experiment.env)
+    mesh = mesh_for(AXIS, groups.size)
+    devices = 1 if mesh is None else mesh.size
+    if jax.default_backend() == "cpu":  # one memory for all devices, and for the groups that wait
+        together = min(groups.size, devices * sequential_lanes(config.steps_per_update))
+        _refuse(config, need, groups.runs, together, f"seeds is {config.seeds:,} and group {config.group:,}")
+    else:
+        each = groups.size // devices
+        _refuse(config, need, each, each, f"seeds is {config.seeds:,} and group {config.group:,}")
+
+
+def check_agent(config: Any, chunk: Chunk, env: Env) -> None:
+    """Refuse settings of which not even one agent fits; see `check_memory`.
+
+    Args:
+        config: with ``num_envs``, ``rollout_length``, ``learner`` and ``hp``.
+        chunk: what it means.
+        env: where it learns.
+
+    Raises:
+        ValueError: naming the field that asks for most.
+    """
+    _refuse(config, need_of(config, chunk, env), 1, 1, "")
+
+
+def need_of(config: Any, chunk: Chunk, env: Env) -> Need:
+    """What one run needs at least; computes no more than shapes."""
+    state = jax.eval_shape(chunk.init, random.key(0), traced(config.hp), env.params)
+    store, action = _bytes(state.store), env.action_space
+    each = math.prod(action.shape) * np.dtype(action.dtype).itemsize + 4  # and the reward
+    rollout = config.rollout_length * (_bytes(state.envs.obs) + config.num_envs * each)
+    return Need(store, _bytes(state) - store, rollout)
+
+
+def _refuse(config: Any, need: Need, held: int, together: int, several: str) -> None:
+    """Refuse ``held`` runs of which ``together`` make a rollout at the same time, if they do not fit."""
+    there = available_bytes()
+    parts = {
+        "states": held * need.state,
+        "stores": held * need.store,
+        "rollouts": together * need.rollout,
+    }
+    if there is None or sum(parts.values()) <= there:
+        return
+    if several and sum(need) <= there:
+        field = several
+    elif need.store > need.state + need.rollout and hasattr(config.learner, "capacity"):
+        field = f"learner.capacity is {config.learner.capacity:,}"
+    else:
+        field = f"num_envs is {config.num_envs:,} and rollout_length {config.rollout_length:,}"
+    told = ", ".join(f"{name} {_told(size)}" for name, size in parts.items() if size)
+    raise ValueError(
+        f"{field}: {held:,} {'run takes' if held == 1 else 'runs take'} {_told(sum(parts.values()))} at least ({told}), and "
+        f"there are {_told(there)} of memory"
+    )
+
+
+def available_bytes() -> int | None:
+    """Memory of a device; on CPU, that of the host, or of the part of it that this process may use. None if it is not
+    known.
+    """
+    device = jax.local_devices()[0]
+    if device.platform != "cpu":
+        return (device.memory_stats() or {}).get("bytes_limit")
+    try:
+        found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    except (AttributeError, ValueError, OSError):  # not everywhere
+        return None
+    with contextlib.suppress(OSError, ValueError):  # there is none, or it says "max"
+        found.append(int(_CGROUP.read_text()))
+    return min(found)
+
+
+def _bytes(tree: Any) -> int:
+    return sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(tree))
+
+
+def _told(size: float) -> str:
+    return f"{size / 2**30:,.3g} GiB"

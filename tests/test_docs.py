@@ -16,7 +16,9 @@ from jaxrl_evolve.command.commands import find_command, overview
 from jaxrl_evolve.learners.dqn_config import DQNConfig, DQNHyperparameters
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters
 from jaxrl_evolve.networks.network import NetworkConfig
+from jaxrl_evolve.storage.folder import write_json
 from jaxrl_evolve.storage.sinks import read_jsonl
+from jaxrl_evolve.training.config import TrainConfig
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -72,8 +74,12 @@ def test_the_example_of_the_readme_has_five_lines_at_most():
 
 
 @pytest.mark.parametrize("words", commands())
-def test_commands_parse(words):
+def test_commands_parse(words, tmp_path, monkeypatch):
     name, *rest = words
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    for file in ("mine.json", "runs/mine/config.json"):  # what the commands before it have written
+        write_json(tmp_path / file, TrainConfig.preset("ppo", "CartPole-v1").to_json())
     command = find_command(name)
     assert f"  {command.usage} " in overview()
     if not {"--help", "corridor-reinforce", "corridor-q", "ta-strength"} & set(

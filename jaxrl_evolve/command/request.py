@@ -72,9 +72,10 @@ def parse_run(
     found = parse(
         arguments, f"{command} {words[0]}".rstrip(), words[1:], description, hidden_fields(default, unread)
     )
+    config = update(default, found.config)
     if not found.output.out and not found.output.dump:
         raise ValueError(f"{command} needs a folder to write: --out FOLDER")
-    return dataclasses.replace(found, config=update(default, found.config))
+    return dataclasses.replace(found, config=config)
 
 
 def _refuse(command: str, words: list[str], unread: Iterable[str]) -> None:

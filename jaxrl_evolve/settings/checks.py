@@ -106,20 +106,20 @@ MOST = 2**31 - 1
 """What int32 counts to, by which arrays are indexed and updates counted."""
 
 
-def countable(num_envs: int, rollout_length: int, updates: int = 1) -> None:
+def countable(num_envs: int, rollout_length: int, steps: int = 1) -> None:
     """Refuse sizes of updates, and numbers of them, that int32 cannot count.
 
     Raises:
         ValueError: naming the fields, their values, and what is allowed.
     """
-    if num_envs * rollout_length > MOST:
+    size = num_envs * rollout_length
+    if size > MOST:
         raise ValueError(
             f"num_envs is {num_envs:,} and rollout_length {rollout_length:,}; their product must be below 2^31"
         )
-    if updates > MOST:
+    if (updates := -(-steps // size)) > MOST:
         raise ValueError(
-            f"steps is {updates * num_envs * rollout_length:,}, which are {updates:,} updates of {num_envs * rollout_length:,} "
-            "steps; there must be fewer than 2^31"
+            f"steps is {steps:,}, which are {updates:,} updates of {size:,} steps; there must be fewer than 2^31"
         )
 
 

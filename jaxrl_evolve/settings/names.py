@@ -22,9 +22,11 @@ def suggestion(
         otherwise: what to say before all of them.
         inside: dotted names of what lies deeper: those that end in ``name`` are meant rather than any other.
     """
-    known, inside = list(known), list(inside)
-    near = [other for other in inside if other.rpartition(".")[2] == name]
-    if not near:
-        best = difflib.get_close_matches(name, [*known, *inside], n=1, cutoff=0.5)
-        near = difflib.get_close_matches(name, known if set(best) <= {*known} else inside, n=3, cutoff=0.5)
+    known = list(known)
+    alike = lambda other: difflib.SequenceMatcher(None, name, other).ratio()
+    deeper = {other: max(alike(other), alike(other.rpartition(".")[2])) for other in inside}
+    best = max(deeper.values(), default=0.0)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if best > max([0.5, *map(alike, near)]):
+        near = [other for other in sorted(deeper, key=lambda x: -deeper[x]) if deeper[other] > best - 0.1][:3]
     return f"did you mean {' or '.join(near)}?" if near else f"{otherwise} {', '.join(known)}"

@@ -69,7 +69,7 @@ class TrainConfig(Generic[C, H]):
     hp: H
     """Hyperparameters of the algorithm; a sweep varies them without compiling anew."""
     env_options: dict[str, str] = dataclasses.field(default_factory=dict)
-    """Options of the environment as names and values, e.g. `--env-options backend mjx`."""
+    """Options of the environment as names and values, e.g. `--env_options backend mjx`."""
     objective: str = ""
     """What to minimise: a name (`jaxrl-evolve list objectives`), or the path of a stored objective or of the run
     folder of its meta-training; empty for the algorithm's own."""
@@ -113,7 +113,7 @@ class TrainConfig(Generic[C, H]):
             whole(name, getattr(self, name), 1)
         whole("group", self.group, 0)
         root_seed("seed", self.seed)
-        countable(self.num_envs, self.rollout_length, self.updates)
+        countable(self.num_envs, self.rollout_length, self.steps)
         for name in ("times", "episodes", "final_episodes", "max_steps"):
             whole(f"evaluation.{name}", getattr(self.evaluation, name), 1)
 

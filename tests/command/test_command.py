@@ -113,17 +113,39 @@ def test_list_help_and_version(capsys):
         assert text in said
 
 
-def test_help_comes_at_once():
-    """No jax, no suite: what there is can be read before anything heavy is imported."""
-    code = "import sys; from jaxrl_evolve.command.main import main; main(['--help'])"
-    code += "; print([name for name in ('jax', 'numpy', 'jaxrl_envs', 'flax') if name in sys.modules])"
+def modules_after(*words):
+    """What the command says, and which of the modules that take long it has imported by then."""
+    code = "import atexit, sys; from jaxrl_evolve.command.main import main; heavy = 'jax numpy flax optax gymnax brax'"
+    code += (
+        "; atexit.register(lambda: print([name for name in heavy.split() if name in sys.modules])); main()"
+    )
     said = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=60, check=True
     )
     *lines, imported = said.stdout.splitlines()
+    return lines, imported
+
+
+def test_help_comes_at_once():
+    """No jax, no suite: what there is can be read before anything heavy is imported."""
+    lines, imported = modules_after("--help")
     assert imported == "[]" and lines == overview().splitlines()
     shown = [line.split()[0] for line in lines if line.startswith("  ")]
     assert shown == list(COMMANDS) and len(shown) == 10
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_subcommand_comes_at_once(name):
+    lines, imported = modules_after(name, "--help")
+    assert imported == "[]" and f"jaxrl-evolve {name}" in lines[0]
+
+
+@pytest.mark.parametrize(
+    "words", ["list", "train a2c --help", "train disco --help", "train dqn --help", "meta-train lpo --help"]
+)
+def test_settings_are_described_without_jax(words):
+    lines, imported = modules_after(*words.split())
+    assert imported == "[]" and len(lines) > 20
 
 
 def test_the_table_of_kinds_has_words_for_each():
@@ -189,6 +211,36 @@ WRONG = {
     "unknown option": (train_words(OUT, **{"hp.learning-rat": 1}), "Perhaps you meant.*--hp.learning_rate "),
     "wrong type": (train_words(OUT, steps="many"), "--steps: .*'many'"),
     "wrong number": (train_words(OUT, **{"hp.clip": "wide"}), "--hp.clip: .*'wide'"),
+    "half a step": (train_words(OUT, steps=1.5), "--steps: '1.5' is no whole number, such as 250_000 or 1e6"),
+    "time limit": (
+        train_words(OUT, env="CartPole-v1", **{"env-options": "max_steps_in_episode -3"}),
+        "CartPole-v1: max_steps_in_episode is -3; it must be at least 1",
+    ),
+    "too many environments": (
+        train_words(OUT, **{"num-envs": "1e9"}),
+        "num_envs is 1,000,000,000 and rollout_length 16; their product must be below 2",
+    ),
+    "a field without its place": (
+        train_words(OUT, **{"learning-rate": 1}),
+        "Perhaps you meant.*--hp.learning_rate ",
+    ),
+    "a table with a memory": (
+        train_words(OUT, **{"learner.network.encoder": "tabular", "learner.network.memory": "gru"}),
+        "learner.network.memory is 'gru'; a table has none",
+    ),
+    "what dqn does not read": (
+        ["train", "dqn", "--env", walk.NAME, "--learner.network.memory-size=3", "--out", OUT],
+        "learner.network.memory_size is given, which train dqn does not read",
+    ),
+    "no configuration": (["train", "--config", OUT, "--out", OUT], "there is no file"),
+    "sweep of what is not read": (
+        ["sweep", "a2c", "--env", walk.NAME, "--out", OUT, "--grid", "learner.epochs=1,2"],
+        "grid varies learner.epochs, which a2c does not read",
+    ),
+    "sweep of something deeper": (
+        ["sweep", *walk.words(OUT), "--grid", "learning-rate=1,2"],
+        "no field 'learning-rate': did you mean hp.learning_rate",
+    ),
     "negative steps": (train_words(OUT, steps=-5), "steps is -5; it must be a whole number of at least 1"),
     "no environments": (
         train_words(OUT, **{"num-envs": 0}),
@@ -240,6 +292,87 @@ def test_wrong_usage_is_one_sentence_and_exit_code_2(name, tmp_path, capsys):
     if said.err.startswith("jaxrl-evolve: "):
         assert said.err.count("\n") == 1
     assert not out.exists()
+
+
+def test_a_configuration_is_dumped_read_and_changed(tmp_path, capsys):
+    words = train_words(tmp_path / "none", seeds=2, steps="1e3", **{"hp.gae-lambda": 0.5})
+    assert run(*words, "--dump") == 0
+    dumped = capsys.readouterr().out
+    assert not (tmp_path / "none").exists()
+    (tmp_path / "mine.json").write_text(dumped)
+    file = json.loads(dumped)
+    assert (file["kind"], file["algorithm"], file["steps"], file["hp"]["gae_lambda"]) == (
+        "train",
+        "ppo",
+        1000,
+        0.5,
+    )
+    out = tmp_path / "run"
+    assert (
+        run("train", "--config", tmp_path / "mine.json", "--seed", 3, "--steps", 640, "--out", out, "--quiet")
+        == 0
+    )
+    assert json.loads((out / "config.json").read_text()) == file | {"seed": 3, "steps": 640}
+    # A run folder does as well; what is not said stays, the folder's facts do not.
+    config = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps(config | {"history": [{"steps": 64}]}))
+    assert run("train", "ppo", "--config", out, "--learner.network.hidden", 4, 5, "--dump") == 0
+    again = json.loads(capsys.readouterr().out)
+    config["learner"]["network"]["hidden"] = [4, 5]
+    assert again == config
+    for words, message in [
+        (["train", "a2c", "--config", out], f"algorithm is 'a2c', but the configuration in {out} has 'ppo'"),
+        (["meta-train", "--config", out], "config.json is that of a training run, not of a meta-training"),
+        (["meta-test", "--config", out], "config.json is that of a training run, not of a meta-test"),
+        (["train", "--config", out, "--hp.gamma", 2], "hp.gamma is 2.0; it must be a number between 0 and 1"),
+        (["train", "--config", out], "train needs a folder to write: --out FOLDER"),
+    ]:
+        assert run(*words) == 2
+        said = capsys.readouterr().err
+        assert message in said and said.count("\n") == 1, said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("meta-train ta-lpo --env chain/delayed-short --population 4 --levels.min-fill 0.5", "ta-lpo"),
+        ("meta-test --envs chain/delayed-short --horizons 1e2 5 --seeds 2", "chain/delayed-short"),
+    ],
+)
+def test_other_kinds_dump_what_they_read(words, message, tmp_path, capsys):
+    assert run(*words.split(), "--dump") == 0
+    dumped = capsys.readouterr().out
+    assert message in dumped
+    (tmp_path / "mine.json").write_text(dumped)
+    assert run(words.split()[0], "--config", tmp_path / "mine.json", "--seed", 5, "--dump") == 0
+    found, file = json.loads(capsys.readouterr().out), json.loads(dumped)
+    assert found == file | {"seed": 5}
+    if "evolution" in found:  # which the command once had without the dots
+        assert (found["evolution"]["population"], found["levels"]["buffer"]["min_fill"]) == (4, 0.5)
+    else:
+        assert found["horizons"] == [100, 5]
+
+
+HIDDEN = {
+    "train ppo": [],
+    "train a2c": ["learner.epochs", "learner.minibatches", "learner.clip_value"],
+    "train lpg": ["hp.clip", "hp.gae_lambda", "hp.entropy_coef", "learner.clip_value"],
+    "train dqn": ["objective", "learner.network.memory", "learner.network.shared", "learner.network.kind"],
+    "train disco": ["learner.network.memory", "learner.network.distribution"],
+    "meta-train ta-lpg": ["gradient.gamma", "persistent.window", "settings.time.horizons", "hp.clip"],
+    "meta-train lpo": ["settings.start"],
+    "meta-train lpg --estimator meta-gradient": ["evolution.sigma", "persistent.window", "settings.start"],
+    "meta-train lpg --estimator pes": ["gradient.gamma", "levels.kind"],
+}
+
+
+@pytest.mark.parametrize("words", HIDDEN)
+def test_help_shows_what_can_be_used(words, capsys):
+    assert run(*words.split(), "--help") == 0
+    shown = set(re.findall(r"--([\w.]+)", capsys.readouterr().out))
+    assert not shown & set(HIDDEN[words])
+    assert {"out", "config", "env", "learner.network.hidden", "hp.gamma"} <= shown
+    assert not [name for name in shown if "-" in name]
 
 
 def test_folders_that_cannot_be_used(trained, tmp_path, capsys):

@@ -29,7 +29,7 @@ class Counts:
 def learnable_lengths(
     env: Env, num_envs: int, arms: int = 4, floor: float = 0.2, decay: float = 0.9
 ) -> Curriculum:
-    """The factory that the registry calls; ``--curriculum-options arms 8`` becomes ``arms=8``."""
+    """The factory that the registry calls; ``--curriculum_options arms 8`` becomes ``arms=8``."""
     del num_envs
     if arms < 1:
         raise ValueError(f"arms is {arms}; it must be at least 1")

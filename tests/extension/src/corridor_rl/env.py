@@ -52,7 +52,7 @@ def step(key: jax.Array, state: CorridorState, action: jax.Array, params: Corrid
 
 
 def make(length: int = 8) -> Env:
-    """The factory that the registry calls; ``--env-options length 12`` becomes ``make(length=12)``."""
+    """The factory that the registry calls; ``--env_options length 12`` becomes ``make(length=12)``."""
     if length < 1:
         raise ValueError(f"length is {length}; it must be at least 1")
     params = CorridorParams(jnp.asarray(length, jnp.int32), jnp.asarray(4 * length, jnp.int32))

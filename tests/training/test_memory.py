@@ -1,0 +1,93 @@
+"""What a run needs at least, and the sentence where it is more than there is; what fits is never refused."""
+
+import pytest
+import walk
+
+from jaxrl_evolve.meta.config import MetaTrainConfig
+from jaxrl_evolve.meta.experiment import build_meta
+from jaxrl_evolve.training import memory
+from jaxrl_evolve.training.config import TrainConfig
+from jaxrl_evolve.training.experiment import build
+from jaxrl_evolve.training.groups import groups_of
+from jaxrl_evolve.training.train import train
+
+
+def need(config):
+    experiment = build(config)
+    return memory.need_of(config, experiment.chunk, experiment.env)
+
+
+def test_what_is_counted():
+    small, large = (need(walk.config("dqn", num_envs=n, learner={"capacity": 6400})) for n in (4, 4_000))
+    # Two float32 numbers of observation, an int32 action and a float32 reward.
+    assert large.rollout == 16 * 4_000 * (8 + 4 + 4)
+    # Place, time, observation twice a float32, episode's return and length, and two flags.
+    assert (large.state - small.state) == 3_996 * (2 * 4 + 2 * 4 + 2 * 4 + 2)
+    # Observation and successor, action, reward, and one or two flags.
+    assert 6400 * (2 * 8 + 4 + 4 + 1) <= small.store <= 6400 * (2 * 8 + 4 + 4 + 2) + 64
+    with_ppo = walk.config()
+    assert need(with_ppo).store == 0
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "changes", "message"),
+    [
+        (
+            "ppo",
+            {"num_envs": 10**8, "rollout_length": 16},
+            "num_envs is 100,000,000 and rollout_length 16: 1 run takes ",
+        ),
+        ("dqn", {"learner": {"capacity": 2 * 10**9}}, "learner.capacity is 2,000,000,000: 1 run takes "),
+        ("ppo", {"seeds": 10**7}, "seeds is 10,000,000 and group 0: 10,000,000 runs take "),
+    ],
+)
+def test_too_much_is_one_sentence_before_anything_compiles(
+    algorithm, changes, message, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(memory, "available_bytes", lambda: 8 * 2**30)
+    config = walk.config(algorithm, **changes)
+    walk.forget()
+    with pytest.raises(ValueError, match=message) as caught:
+        train(config, tmp_path / "run")
+    assert "and there are 8 GiB of memory" in str(caught.value) and "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_fits_by_a_byte_passes(monkeypatch):
+    config = walk.config(seeds=3)
+    experiment, groups = build(config), groups_of(config, None)
+    sizes = need(config)
+    total = 3 * sizes.state + 3 * sizes.rollout
+    monkeypatch.setattr(memory, "available_bytes", lambda: total)
+    memory.check_memory(config, experiment, groups)
+    monkeypatch.setattr(memory, "available_bytes", lambda: total - 1)
+    with pytest.raises(ValueError, match="seeds is 3"):
+        memory.check_memory(config, experiment, groups)
+    monkeypatch.setattr(memory, "available_bytes", lambda: None)
+    memory.check_memory(config, experiment, groups)
+
+
+def test_meta_trainings_are_told_of_one_agent(monkeypatch):
+    monkeypatch.setattr(memory, "available_bytes", lambda: 2**30)
+    with pytest.raises(ValueError, match="num_envs is 10,000,000 and rollout_length 20: 1 run takes "):
+        build_meta(MetaTrainConfig.preset("lpg", "chain/delayed-short", num_envs=10**7))
+
+
+def test_the_memory_of_this_machine():
+    there = memory.available_bytes()
+    assert there is not None and 2**28 < there < 2**50
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"num_envs": 10**8},
+            "num_envs is 100,000,000 and rollout_length 128; their product must be below 2",
+        ),
+        ({"steps": 10**13}, "steps is 10,000,000,000,000, which are 19,531,250,000 updates of 512 steps"),
+    ],
+)
+def test_what_int32_cannot_count_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig.preset("ppo", "CartPole-v1", **changes)

@@ -50,6 +50,7 @@ def commands():
                 words = shlex.split(line, comments=True)
                 if "jaxrl-evolve" in words:
                     words = words[words.index("jaxrl-evolve") + 1 :]
+                    words = words[: words.index(">")] if ">" in words else words
                     found.append(pytest.param(words, id=f"{page.stem}: {' '.join(words)}"[:70]))
     return found
 

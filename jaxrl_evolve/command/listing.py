@@ -20,28 +20,55 @@ class Arguments:
     """Which kind."""
 
 
-def _run(arguments: Arguments) -> str:
-    from jaxrl_envs import available
+def _algorithms() -> list[str]:
     from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS, find_algorithm
-    from jaxrl_evolve.curricula.table import curriculum_names
-    from jaxrl_evolve.networks.table import network_names
-    from jaxrl_evolve.objectives.kinds import objective_names
     from jaxrl_evolve.settings import plugins
 
-    algorithms = plugins.names(plugins.ALGORITHMS, BUILTIN_ALGORITHMS)
-    sections = {
-        "algorithms": [f"{name:18} {find_algorithm(name).summary}" for name in algorithms],
-        "objectives": objective_names(),
-        "curricula": curriculum_names(),
-        "networks": network_names(),
-        "environments": available(),
-    }
+    names = plugins.names(plugins.ALGORITHMS, BUILTIN_ALGORITHMS)
+    return [f"{name:18} {find_algorithm(name).summary}" for name in names]
+
+
+def _objectives() -> list[str]:
+    from jaxrl_evolve.objectives.kinds import objective_names
+
+    return objective_names()
+
+
+def _curricula() -> list[str]:
+    from jaxrl_evolve.curricula.table import curriculum_names
+
+    return curriculum_names()
+
+
+def _networks() -> list[str]:
+    from jaxrl_evolve.networks.table import network_names
+
+    return network_names()
+
+
+def _environments() -> list[str]:
+    from jaxrl_envs import available
+
+    return available()
+
+
+_SECTIONS = {
+    "algorithms": _algorithms,
+    "objectives": _objectives,
+    "curricula": _curricula,
+    "networks": _networks,
+    "environments": _environments,
+}
+"""Each imports what it lists alone."""
+
+
+def _run(arguments: Arguments) -> str:
     lines = []
-    for title, names in sections.items():
+    for title, names in _SECTIONS.items():
         if arguments.what == "all":
             lines.append(f"{title}:")
         if arguments.what in ("all", title):
-            lines += [f"  {name}" for name in names]
+            lines += [f"  {name}" for name in names()]
     return "\n".join(lines)
 
 

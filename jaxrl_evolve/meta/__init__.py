@@ -1,14 +1,33 @@
-"""Meta-training: objectives that improve by what becomes of the agents that learn by them."""
+"""Meta-training: objectives that improve by what becomes of the agents that learn by them.
 
-from jaxrl_evolve.meta.config import MetaTrainConfig
-from jaxrl_evolve.meta.evolution import EvolutionConfig
-from jaxrl_evolve.meta.gradient_config import GradientConfig
-from jaxrl_evolve.meta.horizons import HorizonConfig
-from jaxrl_evolve.meta.lifetimes import FitnessConfig
-from jaxrl_evolve.meta.outcome import MetaTrainResult
-from jaxrl_evolve.meta.persistent_config import PersistentConfig
-from jaxrl_evolve.meta.sweep import meta_sweep
-from jaxrl_evolve.meta.train import meta_train
+Names are imported on first use: settings are described without what trains by them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxrl_evolve.meta.config import MetaTrainConfig
+    from jaxrl_evolve.meta.evolution import EvolutionConfig
+    from jaxrl_evolve.meta.gradient_config import GradientConfig
+    from jaxrl_evolve.meta.horizons import HorizonConfig
+    from jaxrl_evolve.meta.lifetimes import FitnessConfig
+    from jaxrl_evolve.meta.outcome import MetaTrainResult
+    from jaxrl_evolve.meta.persistent_config import PersistentConfig
+    from jaxrl_evolve.meta.sweep import meta_sweep
+    from jaxrl_evolve.meta.train import meta_train
+
+_MODULE_OF = {
+    "EvolutionConfig": "evolution",
+    "FitnessConfig": "lifetimes",
+    "GradientConfig": "gradient_config",
+    "HorizonConfig": "horizons",
+    "MetaTrainConfig": "config",
+    "MetaTrainResult": "outcome",
+    "PersistentConfig": "persistent_config",
+    "meta_sweep": "sweep",
+    "meta_train": "train",
+}
 
 __all__ = [
     "EvolutionConfig",
@@ -21,3 +40,9 @@ __all__ = [
     "meta_sweep",
     "meta_train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

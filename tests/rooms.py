@@ -18,7 +18,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"jaxrl_evolve": "jaxrl_evolve", "jaxrl_envs": "envs/jaxrl_envs"}
 ORDER = (
-    *("jaxrl_envs", "_cpu", "compilation", "random", "clock", "trajectory"),
+    *("jaxrl_envs", "_cpu", "files", "compilation", "random", "clock", "trajectory"),
     *(
         "settings",
         "experience",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from jaxrl_evolve.files import Unreadable, parse_npz, read_regular, write_whole
 from jaxrl_evolve.meta_test.tuning import Tuning
 from jaxrl_evolve.storage.folder import FolderError
 
@@ -54,14 +54,9 @@ def save(path: Path, outcome: Outcome) -> None:
     arrays |= {_TUNING + f.name: getattr(outcome.tuning, f.name) for f in dataclasses.fields(Tuning)}
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(content.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        write_whole(path, content.getbuffer())
     except OSError as error:
         raise FolderError(f"cannot write {path}: {error.strerror}") from None
 
@@ -73,12 +68,11 @@ def load(path: Path) -> Outcome:
         FolderError: it is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        arrays = parse_npz(read_regular(path))
         inside = lambda prefix: {
             name.removeprefix(prefix): x for name, x in arrays.items() if name.startswith(prefix)
         }
         plain = {name: arrays[name] for name in ("returns", "averages", "optimum", "horizons")}
         return Outcome(**plain, schedules=inside(_SCHEDULE), tuning=Tuning(**inside(_TUNING)))
-    except (zipfile.BadZipFile, ValueError, EOFError, KeyError, TypeError, OSError):
+    except (Unreadable, KeyError, TypeError, OSError):
         raise FolderError(f"{path} is damaged: delete it, and --resume makes it again") from None

@@ -19,7 +19,7 @@ constants.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.networks.orthogonal import orthogonal
 from jaxrl_evolve.objectives.objective import ObjectiveBatch, ObjectiveOutputs, TargetObjective
 from jaxrl_evolve.objectives.time_features import NO_TIME, TimeFeatures
-from jaxrl_evolve.settings.checks import whole
+from jaxrl_evolve.settings.checks import AtLeast, check
 
 _LARGEST_LOG_DENSITY = 2.0  # a density, unlike a probability, has no bound; its exponential needs one
 
@@ -40,11 +40,11 @@ class LPGConfig:
 
     core: Literal["gru", "lstm"] = "gru"
     """Recurrent core."""
-    width: int = 32
+    width: Annotated[int, AtLeast(1)] = 32
     """Units of the core; 256 in the papers."""
-    predictions: int = 8
+    predictions: Annotated[int, AtLeast(1)] = 8
     """Width of ``y``; 30 in the first paper, 8 in the second's code."""
-    embedding: int = 16
+    embedding: Annotated[int, AtLeast(1)] = 16
     """Hidden units of the network that reads ``y``."""
     gamma_input: bool = False
     """Whether the discount is read (as in the first paper)."""
@@ -55,8 +55,7 @@ class LPGConfig:
     random ones, which a meta-gradient needs."""
 
     def __post_init__(self) -> None:
-        for name in ("width", "predictions", "embedding"):
-            whole(name, getattr(self, name), 1)
+        check(self)
         if self.predictions == 1:
             raise ValueError("predictions is 1; a categorical prediction needs at least 2 classes")
 

@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -22,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl_evolve.files import Unreadable, one_line, parse_json, parse_npz, read_regular, write_whole
 from jaxrl_evolve.objectives.families import ObjectiveFamily, families, find_kind
 from jaxrl_evolve.objectives.objective import AnyObjective
 from jaxrl_evolve.objectives.time_features import HorizonRange
@@ -36,7 +36,21 @@ SHIPPED: Traversable = resources.files("jaxrl_evolve") / "objectives" / "shipped
 
 _PROGRAM = "jaxrl_evolve objective"
 _HEADER, _LEAF = "header", "eta/"
-_FACTS = ("environments", "budget", "seeds", "scores", "command", "date")
+_MOST_HEADER = 2**20
+_FACTS: dict[str, tuple[type, type | None]] = {
+    "environments": (tuple, str),
+    "budget": (dict, None),
+    "seeds": (tuple, int),
+    "scores": (dict, None),
+    "command": (str, None),
+    "date": (str, None),
+}
+_WORDS = {
+    (tuple, str): "a list of names",
+    (tuple, int): "a list of whole numbers",
+    (dict, None): "an object of fields",
+    (str, None): "text",
+}
 
 
 class StoredObjectiveError(ValueError):
@@ -121,13 +135,8 @@ def save(path: str | os.PathLike[str], stored: StoredObjective) -> None:
     arrays: dict[str, Any] = {_HEADER: np.frombuffer(header, np.uint8)}
     arrays |= {_LEAF + name: np.asarray(leaf) for name, leaf in _named(stored.eta).items()}
     np.savez(archive, **arrays)
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with open(temporary, "wb") as file:
-            file.write(archive.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        write_whole(path, archive.getbuffer())
     except OSError as error:
         raise StoredObjectiveError(f"cannot write {path}: {error.strerror}") from None
 
@@ -140,40 +149,59 @@ def load(path: str | os.PathLike[str] | Traversable) -> StoredObjective:
             its parameters have other shapes than its settings ask for.
     """
     data, path = _content(path)
-    if not data.startswith(b"PK"):
-        raise StoredObjectiveError(f"{path} is not a stored objective: it is not an .npz archive")
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError):
-        raise StoredObjectiveError(
-            f"{path} is damaged: it is truncated, or its content was changed"
-        ) from None
-    try:
-        header = json.loads(arrays.pop(_HEADER).tobytes())
-        is_ours = header["program"] == _PROGRAM
-    except (KeyError, TypeError, ValueError):
-        is_ours = False
-    if not is_ours:
-        raise StoredObjectiveError(f"{path} is not a stored objective: it has no header of one")
+    header, leaves = _parsed(data, path)
     if header.get("format") != FORMAT:
         raise StoredObjectiveError(
-            f"{path} has format {header.get('format')}, but this version reads format {FORMAT}"
+            f"{path} has format {header.get('format')!r}, but this version reads format {FORMAT}"
         )
     try:
         family = _family(header.get("kind"))
         settings = from_fields(family.settings, header.get("settings", {}), "settings")
         horizons = header.get("horizons")
-        leaves = {name.removeprefix(_LEAF): leaf for name, leaf in arrays.items()}
         return StoredObjective(
             kind=header["kind"],
             settings=settings,
             eta=_fitted(family.make(settings), leaves),
             horizons=horizons and from_fields(HorizonRange, horizons, "horizons"),
-            **{name: tuples(header[name]) for name in _FACTS if name in header},
+            **_facts(header),
         )
     except ValueError as error:
-        raise StoredObjectiveError(f"{path}: {error}") from None
+        raise StoredObjectiveError(f"{path}: {one_line(error)}") from None
+    except (LookupError, TypeError, AttributeError, ArithmeticError, MemoryError) as error:
+        # Of settings that a family of another package does not check, or that no array could be made of.
+        why = f"{type(error).__name__}: {one_line(error)[:200]}"
+        raise StoredObjectiveError(f"{path}: its settings cannot be used ({why})") from None
+
+
+def _parsed(data: bytes, path: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The header and the parameters' leaves by name."""
+    if not data.startswith(b"PK"):
+        raise StoredObjectiveError(f"{path} is not a stored objective: it is not an .npz archive")
+    try:
+        arrays = parse_npz(data)
+    except Unreadable as error:
+        raise StoredObjectiveError(f"{path} is damaged: {one_line(error)}") from None
+    header = arrays.pop(_HEADER, np.zeros(0, np.uint8))
+    try:
+        content = parse_json(header.tobytes()) if header.nbytes <= _MOST_HEADER else None
+    except Unreadable:
+        content = None
+    if not isinstance(content, dict) or content.get("program") != _PROGRAM:
+        raise StoredObjectiveError(f"{path} is not a stored objective: it has no header of one")
+    return content, {name.removeprefix(_LEAF): leaf for name, leaf in arrays.items()}
+
+
+def _facts(header: Mapping[str, Any]) -> dict[str, Any]:
+    """What the header says of the objective's origin, each of its type."""
+    facts: dict[str, Any] = {}
+    for name, (kind, inside) in _FACTS.items():
+        if name not in header:
+            continue
+        value = tuples(header[name])
+        if not isinstance(value, kind) or any(type(item) is not inside for item in value if inside):
+            raise ValueError(f"{name} is {one_line(repr(value))[:100]}; it must be {_WORDS[kind, inside]}")
+        facts[name] = value
+    return facts
 
 
 def checksum(path: str | os.PathLike[str] | Traversable) -> str:
@@ -200,9 +228,12 @@ def _content(path: str | os.PathLike[str] | Traversable) -> tuple[bytes, str]:
             raise StoredObjectiveError(f"folder {path} holds no stored objective: it has no {FILE_NAME}")
         place = place / FILE_NAME
     try:
-        return place.read_bytes(), str(place)
+        # What came with the library may lie in an archive, where only it can be read from.
+        return (read_regular(place) if isinstance(place, Path) else place.read_bytes()), str(place)
     except FileNotFoundError:
         raise StoredObjectiveError(f"there is no stored objective {path}") from None
+    except Unreadable as error:
+        raise StoredObjectiveError(f"{place} is not a stored objective: {error}") from None
     except OSError as error:
         raise StoredObjectiveError(f"cannot read {place}: {error.strerror}") from None
 

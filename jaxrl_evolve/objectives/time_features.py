@@ -10,13 +10,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from jaxrl_evolve.clock import Clock
+from jaxrl_evolve.settings.checks import Above, AtLeast, Between, check
 from jaxrl_evolve.settings.names import suggestion
 from jaxrl_evolve.settings.notices import Notice
 
@@ -46,11 +47,11 @@ class HorizonRange:
     """What is counted, as in `Clock.unit`."""
 
     def __post_init__(self) -> None:
+        check(self)
         if not 0 < self.least <= self.most < math.inf:
             raise ValueError(
                 f"horizons are {self.least} to {self.most}; the least must be above 0 and at most the most"
             )
-        _one_of("unit", self.unit, get_args(TimeUnit))
 
     def __contains__(self, horizon: float) -> bool:
         return self.least <= horizon <= self.most
@@ -70,23 +71,17 @@ class ClockAblation:
     kind: Literal["true", "frozen", "shuffled", "wrong"] = "true"
     """'frozen' at a fraction of the horizon; 'shuffled': all fractions occur, in another order; 'wrong': the
     horizon is multiplied by a factor."""
-    fraction: float = 0.5
+    fraction: Annotated[float, Between(0.0, 1.0)] = 0.5
     """Where a frozen clock stands, from 0 to 1."""
-    factor: float = 4.0
+    factor: Annotated[float, Above(0.0)] = 4.0
     """What a wrong clock multiplies the horizon by."""
-    seed: int = 0
+    seed: Annotated[int, AtLeast(0)] = 0
     """Which order a shuffled clock has."""
-    parts: int = 256
+    parts: Annotated[int, Between(2, 1_000_000)] = 256
     """Equal parts of the horizon that a shuffled clock permutes."""
 
     def __post_init__(self) -> None:
-        _one_of("ablation.kind", self.kind, ("true", "frozen", "shuffled", "wrong"))
-        if not 0.0 <= self.fraction <= 1.0:
-            raise ValueError(f"ablation.fraction is {self.fraction}; it must lie between 0 and 1")
-        if not 0.0 < self.factor < math.inf:
-            raise ValueError(f"ablation.factor is {self.factor}; it must be above 0")
-        if self.parts < 2:
-            raise ValueError(f"ablation.parts is {self.parts}; it must be at least 2")
+        check(self, "ablation")
 
     def apply(self, clock: Clock) -> Clock:
         """The clock that this ablation shows instead of ``clock``; a pure function of it.
@@ -132,8 +127,10 @@ class TimeFeatures:
     """A wrong clock to read, for experiments."""
 
     def __post_init__(self) -> None:
-        for kind in self.kinds:
-            _one_of("time feature", kind, get_args(TimeKind))
+        if isinstance(self.kinds, tuple):
+            for kind in self.kinds:
+                _one_of("time feature", kind, get_args(TimeKind))
+        check(self)
         if len(set(self.kinds)) < len(self.kinds):
             raise ValueError(f"time features are {', '.join(self.kinds)}; each can be there once only")
         needy = [kind for kind in self.kinds if kind in _OF_THE_LENGTH]

@@ -7,31 +7,35 @@ that is never listed. So a process may be killed at any moment: what is listed i
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
-import shutil
 import threading
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import jax
 from jax.experimental import multihost_utils
 
 from jaxrl_evolve.storage import manifest as manifests
+from jaxrl_evolve.storage import steps as folders
 from jaxrl_evolve.storage.arrays import Arrays, storable
-from jaxrl_evolve.storage.manifest import CheckpointDamaged, CheckpointError, Leaf, Manifest
+from jaxrl_evolve.storage.causes import brief, system_cause
+from jaxrl_evolve.storage.manifest import (
+    CheckpointDamaged,
+    CheckpointError,
+    Leaf,
+    Manifest,
+    RetentionWarning,
+    config_digest,
+)
 from jaxrl_evolve.storage.steps import entries, folder_name, publish, remove
 
 __all__ = ["CheckpointDamaged", "CheckpointError", "Checkpoints", "Leaf", "Manifest", "config_digest"]
 
-
-def config_digest(config: Mapping[str, Any]) -> str:
-    """SHA-256 (hex) of a JSON-able mapping, independent of the order of its keys."""
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+_T = TypeVar("_T")
 
 
 class Checkpoints:
@@ -71,9 +75,11 @@ class Checkpoints:
         self._keep = keep
         self._keep_best = keep_best
         self._asynchronous = asynchronous
-        self._arrays = Arrays()
+        self._arrays = Arrays(self.folder)
         self._commit: threading.Thread | None = None
         self._failure: Exception | None = None
+        self._undeleted: OSError | None = None
+        self._warned = False
 
     def __enter__(self) -> Self:
         return self
@@ -104,18 +110,14 @@ class Checkpoints:
         named = manifests.named_leaves(state)
         leaves = {name: manifests.describe(name, leaf) for name, leaf in named.items()}
         content = manifests.encode(Manifest(int(step), self._identity, dict(record or {}), leaves))
-        arrays = storable(named)
-        work = self.folder / f"tmp-step_{step:09d}"
+        work = folders.workplace(self.folder, step)
         try:
             if jax.process_index() == 0:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                for leftover in self.folder.glob("tmp-*"):
-                    shutil.rmtree(leftover)
-                work.mkdir()
+                folders.make_workplace(self.folder, step)
             _barrier(f"checkpoint folder {step}")
-            self._arrays.save(work, arrays)
+            self._arrays.save(work, storable(named))
         except (OSError, ValueError) as error:
-            raise CheckpointError(f"checkpoint step {step} could not be written: {_brief(error)}") from error
+            raise _unwritten(step, error) from system_cause(error)
         self._commit = threading.Thread(
             target=self._finish, args=(step, work, content), name=f"checkpoint {step}"
         )
@@ -126,17 +128,26 @@ class Checkpoints:
     def wait(self) -> None:
         """Block until the last save is on disk.
 
+        Warns:
+            RetentionWarning: it could, but older ones could not be deleted; once.
+
         Raises:
             CheckpointError: it could not be written. Earlier checkpoints are untouched.
         """
         if self._commit is None:
             return
         self._commit.join()
-        self._commit = None
+        step, self._commit = int(self._commit.name.split()[-1]), None
         _barrier("checkpoint written")
         failure, self._failure = self._failure, None
         if failure is not None:
-            raise CheckpointError(f"a checkpoint could not be written: {_brief(failure)}") from failure
+            raise _unwritten(step, failure) from system_cause(failure)
+        if self._undeleted is not None and not self._warned:
+            self._warned = True
+            told = (
+                f"older checkpoints in {self.folder} cannot be deleted and are kept: {brief(self._undeleted)}"
+            )
+            warnings.warn(RetentionWarning(told), stacklevel=2)
 
     def close(self) -> None:
         """`wait`, then end the threads that write."""
@@ -172,7 +183,7 @@ class Checkpoints:
             CheckpointError: there is no such checkpoint, or it is foreign or its manifest damaged.
         """
         self.wait()
-        return manifests.read(self.path(self._newest() if step is None else step))
+        return self._settled(step, manifests.read)
 
     def verify(self, step: int) -> None:
         """Check every file of checkpoint ``step`` against its size and checksum.
@@ -181,8 +192,7 @@ class Checkpoints:
             CheckpointError: a file is missing, truncated or corrupt (named), or the checkpoint is foreign.
         """
         self.wait()
-        path = self.path(step)
-        manifests.check_files(path, manifests.read(path))
+        self._settled(step, lambda path: manifests.check_files(path, manifests.read(path)))
 
     def restore(self, template: Any, step: int | None = None) -> tuple[Any, dict[str, Any]]:
         """The state and host record of checkpoint ``step``.
@@ -201,39 +211,56 @@ class Checkpoints:
         """
         self.wait()
         named = manifests.named_leaves(template)
-        asked = self._newest() if step is None else step
-        path = self.path(asked)
-        try:
+
+        def read(path: Path) -> tuple[list[Any], dict[str, Any]]:
             manifest = manifests.read(path)
             manifests.check_identity(path, manifest, self._identity)
             manifests.check_leaves(path, manifest, named)
             manifests.check_files(path, manifest)
+            return self._arrays.restore(path, named, manifest.leaves), dict(manifest.record)
+
+        leaves, record = self._settled(step, read)
+        return jax.tree.unflatten(jax.tree.structure(template), leaves), record
+
+    def _settled(self, step: int | None, read: Callable[[Path], _T]) -> _T:
+        if step is not None:
+            return folders.settled(lambda: self.path(step), read)
+        found: list[Path] = []
+        try:
+            return folders.settled(lambda: found.append(folders.newest(self.folder)) or found[-1], read)
         except CheckpointDamaged as error:
-            if step is None:
-                raise self._with_intact(error, asked) from None
-            raise
-        leaves = self._arrays.restore(path, named, manifest.leaves)
-        return jax.tree.unflatten(jax.tree.structure(template), leaves), dict(manifest.record)
+            raise self._with_intact(error, found[-1]) from None
 
     def _finish(self, step: int, work: Path, content: Mapping[str, Any]) -> None:
         try:
             self._arrays.wait()
             if jax.process_index() != 0:
                 return
+            self._arrays.check(work)
             manifests.write(work, content)
             publish(work, self.folder, step)
-            self._retain(step)
         except Exception as error:
             self._failure = error
+        else:
+            try:
+                self._retain(step)
+            except OSError as error:  # the new checkpoint is there, so the run goes on
+                self._undeleted = error
 
     def _retain(self, newest: int) -> None:
+        failures: list[OSError] = []
         listed = entries(self.folder)
         current = dict(listed)  # sorted, so the last revision of a step wins
         steps = [step for step in current if step <= newest]
         kept = {*(steps if self._keep is None else steps[-self._keep :]), self._best(steps)}
         for step, revision in listed:
             if step not in kept or revision != current[step]:
-                remove(self.folder, step, revision)
+                try:
+                    remove(self.folder, step, revision)
+                except OSError as error:
+                    failures.append(error)
+        if failures:
+            raise failures[0]
 
     def _best(self, steps: list[int]) -> int | None:
         best, best_value = None, -math.inf
@@ -248,32 +275,21 @@ class Checkpoints:
                 best, best_value = step, value
         return best
 
-    def _newest(self) -> int:
-        steps = self.steps()
-        if steps:
-            return steps[-1]
-        if not self.folder.is_dir():
-            raise CheckpointError(f"{self.folder} is not a checkpoint folder: there is no such folder")
-        others = sorted(name for name in os.listdir(self.folder) if not name.startswith("tmp-"))
-        holds = f"only {', '.join(others[:5])}" if others else "nothing finished"
-        raise CheckpointError(f"{self.folder} has no checkpoint of {manifests.PROGRAM}: it holds {holds}")
-
-    def _with_intact(self, error: CheckpointError, damaged: int) -> CheckpointError:
-        for step in reversed([step for step in self.steps() if step < damaged]):
+    def _with_intact(self, error: CheckpointError, damaged: Path) -> CheckpointError:
+        for step in reversed(self.steps()):
             try:
+                if self.path(step) == damaged:
+                    continue
                 self.verify(step)
             except CheckpointError:
                 continue
-            fuller = CheckpointDamaged(
-                f"{error}; the newest intact checkpoint is step {step}: ask for it by number"
-            )
-            fuller.intact = step
-            return fuller
+            text = f"{error}; the newest intact checkpoint is step {step}: ask for it by number"
+            return CheckpointDamaged(text, intact=step)
         return CheckpointDamaged(f"{error}; no older checkpoint is intact")
 
 
-def _brief(error: Exception) -> str:
-    return str(error).partition("\n")[0][:200]  # storage errors can run to pages
+def _unwritten(step: int, error: Exception) -> CheckpointError:
+    return CheckpointError(f"checkpoint step {step} could not be written: {brief(system_cause(error))}")
 
 
 def _barrier(name: str) -> None:

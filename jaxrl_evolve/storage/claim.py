@@ -9,8 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import jax
 
@@ -18,13 +17,8 @@ from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.folder import FolderError, RunFolder, existing, kind_of
 from jaxrl_evolve.storage.kinds import Kind, with_kind, without_kind
+from jaxrl_evolve.storage.lock import HELD, NAME, Lock
 
-try:
-    import fcntl
-except ImportError:  # no advisory locks on this system: a run folder then goes unlocked
-    fcntl = None
-
-_LOCK = ".lock"
 _FIGURES = (".png", ".pdf", ".svg", ".gif")
 
 
@@ -101,7 +95,8 @@ def create(
 
     Raises:
         FolderError: the folder is not empty and neither was asked for (or both), it does not look like one of
-            this kind, another process trains there, or it cannot be written.
+            this kind, a file of the run to be continued is a symbolic link, another process trains there, or it
+            cannot be written.
     """
     if overwrite and resume:
         raise FolderError(
@@ -118,6 +113,7 @@ def create(
     if not entries:
         return RunFolder(path)
     if resume:
+        _refuse_links(path, kind)
         return existing(path, kind)
     if not overwrite:
         raise FolderError(
@@ -131,48 +127,6 @@ def create(
             target = path / name
             shutil.rmtree(target) if target.is_dir() and not target.is_symlink() else target.unlink()
     return RunFolder(path)
-
-
-class Lock:
-    """Held by the one process that trains into a folder.
-
-    The operating system releases the lock when its holder ends, however it ends, so a lock file left by
-    a killed process binds nobody.
-
-    Raises:
-        FolderError: on entry, another process holds it (its process id is named).
-    """
-
-    def __init__(self, folder: RunFolder) -> None:
-        self._path = folder.path / _LOCK
-        self._descriptor: int | None = None
-
-    def __enter__(self) -> Self:
-        if fcntl is None:
-            return self
-        try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise FolderError(
-                f"cannot write to output folder {self._path.parent}: {error.strerror}"
-            ) from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-            os.close(descriptor)
-            raise FolderError(f"another process ({holder}) is training into {self._path.parent}") from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        self._descriptor = descriptor
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
 
 
 def _check_deletable(path: Path, kind: Kind, entries: list[str]) -> None:
@@ -213,11 +167,32 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield f"{prefix}{name}", value
 
 
+def _refuse_links(path: Path, kind: Kind) -> None:
+    """Refuse symbolic links where a run writes: what they point to is not its own. The folder may be one itself."""
+    written = [entry for entry in path.iterdir() if _is_file_of(entry, kind) or _is_folder_of(entry, kind)]
+    for entry in (*written, *RunFolder(path).checkpoints.glob("*")):
+        if entry.is_symlink():
+            raise FolderError(
+                f"{entry} is a symbolic link, and what a run writes there would overwrite what it points to: put "
+                "that in its place"
+            )
+
+
 def _belongs(path: Path, kind: Kind) -> bool:
     if path.is_dir() and not path.is_symlink():
-        return re.fullmatch(kind.folders, path.name) is not None
+        return _is_folder_of(path, kind)
+    return _is_file_of(path, kind)
+
+
+def _is_folder_of(path: Path, kind: Kind) -> bool:
+    return re.fullmatch(kind.folders, path.name) is not None
+
+
+def _is_file_of(path: Path, kind: Kind) -> bool:
     return path.name in (kind.mark, "result.json", *kind.files) or path.suffix in _FIGURES
 
 
 def _ignored(name: str) -> bool:
-    return name == _LOCK or (name.startswith(".") and name.endswith(".tmp"))  # left by a killed process
+    return name in (NAME, HELD) or (
+        name.startswith(".") and name.endswith(".tmp")
+    )  # left by a killed process

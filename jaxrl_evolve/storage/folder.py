@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxrl_evolve.files import Unreadable, one_line, parse_json, read_regular, write_whole
 from jaxrl_evolve.settings.nested import written_fields
 from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.kinds import Kind
@@ -97,9 +98,9 @@ def configuration(path: str | os.PathLike[str], kind: Kind) -> Any:
     mark = existing(path, kind).path / kind.mark
     try:
         return kind.read(kinds.without_kind(read_json(mark)))
-    except (KeyError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:  # of data of another structure
         what = "plan of a sweep" if kind.mark == kinds.SWEEP else "configuration of a run"
-        raise FolderError(f"{mark} is damaged: it is no {what} ({error})") from None
+        raise FolderError(f"{mark} is damaged: it is no {what} ({one_line(error)})") from None
 
 
 def kind_of(path: str | os.PathLike[str]) -> str:
@@ -164,14 +165,8 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Like `write_json`, for text."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with open(temporary, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        write_whole(path, text.encode())
     except OSError as error:
         raise FolderError(f"cannot write {path}: {error.strerror}") from None
 
@@ -183,15 +178,13 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
         FolderError: the file is missing, unreadable, or not a JSON object.
     """
     try:
-        value = json.loads(Path(path).read_bytes())
+        value = parse_json(read_regular(path))
     except FileNotFoundError:
         raise FolderError(f"there is no file {path}") from None
     except OSError as error:
         raise FolderError(f"cannot read {path}: {error.strerror}") from None
-    except json.JSONDecodeError as error:
-        raise FolderError(f"{path} is not valid JSON: {error.msg} in line {error.lineno}") from None
-    except UnicodeDecodeError:
-        raise FolderError(f"{path} is not valid JSON: it is not UTF-8 text") from None
+    except Unreadable as error:
+        raise FolderError(f"{path} is not valid JSON: {error}") from None
     if not isinstance(value, dict):
         raise FolderError(f"{path} holds a {type(value).__name__}, but must hold a JSON object")
     return value

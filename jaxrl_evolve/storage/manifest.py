@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+
+from jaxrl_evolve.files import Unreadable, parse_json, read_regular
+from jaxrl_evolve.settings.notices import Notice
 
 PROGRAM = "jaxrl_evolve"
 FORMAT = 1
@@ -27,11 +31,17 @@ class CheckpointError(ValueError):
         intact: the newest undamaged step of the same folder where a newer one was damaged, else None.
     """
 
-    intact: int | None = None
+    def __init__(self, message: str, intact: int | None = None) -> None:
+        super().__init__(message)
+        self.intact = intact
 
 
 class CheckpointDamaged(CheckpointError):
     """A file of the checkpoint is missing, truncated or corrupt, or is another program's."""
+
+
+class RetentionWarning(Notice, UserWarning):
+    """A checkpoint was written, but older ones could not be deleted."""
 
 
 class Leaf(NamedTuple):
@@ -59,6 +69,11 @@ class Manifest:
     record: Mapping[str, Any]
     leaves: Mapping[str, Leaf]
     files: Mapping[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
+
+
+def config_digest(config: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of a JSON-able mapping, independent of the order of its keys."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
 def named_leaves(tree: Any) -> dict[str, Any]:
@@ -136,30 +151,41 @@ def read(folder: Path) -> Manifest:
         CheckpointError: it has another format version.
     """
     try:
-        content = json.loads((folder / FILE_NAME).read_bytes())
+        content = parse_json(read_regular(folder / FILE_NAME), endless=True)
     except FileNotFoundError:
         raise CheckpointDamaged(f"{folder} is not a checkpoint of {PROGRAM}: it has no {FILE_NAME}") from None
     except OSError as error:
         raise CheckpointDamaged(f"{folder}/{FILE_NAME} cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise CheckpointDamaged(f"{folder} is damaged: {FILE_NAME} is not JSON") from None
+    except Unreadable as error:
+        raise CheckpointDamaged(f"{folder} is damaged: {FILE_NAME} is not JSON ({error})") from None
     program = content.get("program") if isinstance(content, dict) else None
     if program != PROGRAM:
         maker = repr(program) if program else "another program"
         raise CheckpointDamaged(f"{folder} is not a checkpoint of {PROGRAM}: it was made by {maker}")
     if content.get("format") != FORMAT:
         raise CheckpointError(
-            f"{folder} has format {content.get('format')}, but this version reads format {FORMAT}"
+            f"{folder} has format {content.get('format')!r}, but this version reads format {FORMAT}"
         )
     if content.pop("crc32", None) != _checksum(content):
         raise CheckpointDamaged(f"{folder} is damaged: the checksum of {FILE_NAME} is wrong")
-    return Manifest(
-        step=content["step"],
-        identity=content["identity"],
-        record=content["record"],
-        leaves={k: Leaf(tuple(v["shape"]), v["dtype"], v["key_impl"]) for k, v in content["leaves"].items()},
-        files={name: (size, checksum) for name, (size, checksum) in content["files"].items()},
-    )
+    try:
+        return _decoded(content)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise CheckpointDamaged(f"{folder} is damaged: {FILE_NAME} does not say what it should") from None
+
+
+def _decoded(content: Mapping[str, Any]) -> Manifest:
+    """A manifest whose every part has its type; raises what comes of other data."""
+    leaves = {
+        name: Leaf(tuple(map(int, leaf["shape"])), str(leaf["dtype"]), leaf["key_impl"])
+        for name, leaf in content["leaves"].items()
+    }
+    files = {name: (int(size), int(checksum)) for name, (size, checksum) in content["files"].items()}
+    for name in files:
+        # Others may have made it: it is to speak of the files beside it, and of no others.
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise ValueError(name)
+    return Manifest(int(content["step"]), {**content["identity"]}, {**content["record"]}, leaves, files)
 
 
 def check_identity(folder: Path, manifest: Manifest, expected: Mapping[str, Any]) -> None:
@@ -204,14 +230,21 @@ def check_files(folder: Path, manifest: Manifest) -> None:
         CheckpointDamaged: one is missing, truncated or corrupt.
     """
     for name, (size, checksum) in manifest.files.items():
+        path = folder / name
         try:
-            found_size, found_checksum = _fingerprint(folder / name)
+            if not path.is_file():
+                path.stat()
+                raise CheckpointDamaged(f"{folder} is damaged: {name} is no regular file")
+            found_size = path.stat().st_size
+            if found_size != size:  # before it is read: it may be longer than anyone would want to
+                raise CheckpointDamaged(
+                    f"{folder} is damaged: {name} has {found_size} bytes, expected {size}"
+                )
+            found_checksum = _fingerprint(path)[1]
         except OSError as error:
             raise CheckpointDamaged(
                 f"{folder} is damaged: {name} cannot be read ({error.strerror})"
             ) from None
-        if found_size != size:
-            raise CheckpointDamaged(f"{folder} is damaged: {name} has {found_size} bytes, expected {size}")
         if found_checksum != checksum:
             raise CheckpointDamaged(f"{folder} is damaged: the checksum of {name} is wrong")
 

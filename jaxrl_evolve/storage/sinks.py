@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxrl_evolve.files import parse_json
 from jaxrl_evolve.storage.folder import plain, write_text
 
 STEP = "env_steps"
@@ -188,8 +189,8 @@ def _end_of_lines(file: Any, path: Path, resume_at: int) -> int:
         if not line.endswith(b"\n"):
             break
         try:
-            step = json.loads(line)[STEP]
-        except (ValueError, KeyError, TypeError):
+            step = int(parse_json(line)[STEP])
+        except (ValueError, KeyError, TypeError, OverflowError):
             if number == len(lines):
                 break
             raise SinkError(f"{path} is damaged: line {number} is not a row with {STEP}") from None
@@ -202,7 +203,10 @@ def _end_of_lines(file: Any, path: Path, resume_at: int) -> int:
 def _read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     """Columns and whole rows; a half-written last line is left out."""
     text = path.read_bytes().decode(errors="replace")
-    columns, *cells = list(csv.reader(text.split("\n")[:-1])) or [[]]
+    try:
+        columns, *cells = list(csv.reader(text.split("\n")[:-1])) or [[]]
+    except csv.Error as error:
+        raise SinkError(f"{path} is damaged: {error}") from None
     if columns and STEP not in columns:
         raise SinkError(f"{path} is damaged: line 1 has no column {STEP}")
     rows = []

@@ -11,9 +11,10 @@ import pytest
 
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds
-from jaxrl_evolve.storage.claim import Lock, claim, claim_sweep, create
+from jaxrl_evolve.storage.claim import claim, claim_sweep, create
 from jaxrl_evolve.storage.folder import FolderError
 from jaxrl_evolve.storage.kinds import Kind
+from jaxrl_evolve.storage.lock import Lock
 
 KIND = Kind("train", kinds.RUN, dict, lambda *_: "", kinds.METRICS_FILES, kinds.STATE_FOLDERS)
 OTHER = Kind("meta-test", kinds.RUN, dict, lambda *_: "", ("table.csv",), "results")
@@ -91,7 +92,7 @@ def test_unwritable_and_missing_folders(tmp_path):
 HOLD = """
     import sys
     from pathlib import Path
-    from jaxrl_evolve.storage.claim import Lock
+    from jaxrl_evolve.storage.lock import Lock
     from jaxrl_evolve.storage.folder import RunFolder
     with Lock(RunFolder(Path(sys.argv[1]))):
         print("held", flush=True)

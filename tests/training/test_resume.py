@@ -10,8 +10,8 @@ import walk
 from same import assert_equal, assert_same_run
 
 from jaxrl_evolve.storage.checkpoint import CheckpointError, Checkpoints
-from jaxrl_evolve.storage.claim import Lock
 from jaxrl_evolve.storage.folder import FolderError, RunFolder
+from jaxrl_evolve.storage.lock import Lock
 from jaxrl_evolve.training import train as loops
 from jaxrl_evolve.training.interrupts import Interrupted
 from jaxrl_evolve.training.train import train

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
 from jaxrl_evolve.objectives.time_features import NO_TIME, TimeFeatures
-from jaxrl_evolve.settings.checks import whole
+from jaxrl_evolve.settings.checks import Above, AtLeast, check
 
 INPUTS = 27
 """Numbers that the rule reads at every step, besides what it reads of the clock."""
@@ -18,36 +18,25 @@ ACTION_INPUTS = 9
 class DiscoConfig:
     """Shape of the rule and of what its agents predict. The defaults are a small preset for a CPU."""
 
-    predictions: int = 16
+    predictions: Annotated[int, AtLeast(2)] = 16
     """Classes of ``y`` and ``z``; 600 as published."""
-    bins: int = 51
+    bins: Annotated[int, AtLeast(2)] = 51
     """Classes of the action values ``q``; 601 as published."""
-    limit: float = 25.0
+    limit: Annotated[float, Above(0.0)] = 25.0
     """Largest absolute action value on the signed-hyperbolic scale, which the bins span; 300 as published."""
-    width: int = 32
+    width: Annotated[int, AtLeast(1)] = 32
     """Units of the core that reads a rollout backwards; 256 as published."""
-    lifetime_width: int = 16
+    lifetime_width: Annotated[int, AtLeast(1)] = 16
     """Units of the core that makes one step per update; 128 as published."""
-    hidden: int = 16
+    hidden: Annotated[int, AtLeast(1)] = 16
     """Hidden units of the small networks that read predictions and actions."""
-    action_features: int = 2
+    action_features: Annotated[int, AtLeast(1)] = 2
     """Numbers that the network of single actions passes on."""
     time: TimeFeatures = NO_TIME
     """What the gate reads of the clock; nothing is Disco, anything TA-Disco."""
 
     def __post_init__(self) -> None:
-        least = {
-            "predictions": 2,
-            "bins": 2,
-            "width": 1,
-            "lifetime_width": 1,
-            "hidden": 1,
-            "action_features": 1,
-        }
-        for name, smallest in least.items():
-            whole(name, getattr(self, name), smallest)
-        if not 0.0 < self.limit < float("inf"):
-            raise ValueError(f"limit is {self.limit}; it must be above 0")
+        check(self)
 
     @classmethod
     def published(cls, **changes: Any) -> DiscoConfig:

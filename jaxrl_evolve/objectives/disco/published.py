@@ -7,7 +7,6 @@ library; `convert` makes a stored objective of it.
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxrl_evolve.files import Unreadable, one_line, parse_npz, read_regular
 from jaxrl_evolve.objectives.disco.config import DiscoConfig
 from jaxrl_evolve.objectives.disco.rule import disco, disco_with_time
 from jaxrl_evolve.objectives.time_features import NO_TIME, TimeFeatures
@@ -59,12 +59,13 @@ def _refuse(sentence: str) -> ValueError:
 
 def _arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        return parse_npz(read_regular(path))
     except FileNotFoundError:
         raise ValueError(f"there is no file {path}") from None
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, AttributeError, TypeError):
-        raise ValueError(f"{path} cannot be read as an .npz archive of arrays") from None
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    except Unreadable as error:
+        raise ValueError(f"{path} cannot be read as an .npz archive of arrays: {one_line(error)}") from None
 
 
 def load_disco_weights(

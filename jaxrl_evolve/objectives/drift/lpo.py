@@ -8,7 +8,7 @@ below which its output counts as nothing makes the slope zero too. That holds fo
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from jaxrl_evolve.objectives.drift.frame import Drift, drift_objective
 from jaxrl_evolve.objectives.objective import Objective
 from jaxrl_evolve.objectives.time_features import NO_TIME, HorizonRange, TimeFeatures
-from jaxrl_evolve.settings.checks import check, whole
+from jaxrl_evolve.settings.checks import Above, AtLeast, check
 
 INPUTS = 8
 _LOG_RATIO_LIMIT = 30.0
@@ -27,13 +27,13 @@ _LOG_RATIO_LIMIT = 30.0
 class LPOConfig:
     """Settings of LPO and TA-LPO; those that decide the shapes of ``eta`` are ``width`` and ``time``."""
 
-    width: int = 128
+    width: Annotated[int, AtLeast(1)] = 128
     """Hidden units."""
     ppo_start: bool = True
     """Whether PPO's own drift is added inside, so that zero parameters are PPO-clip (minus the margin)."""
-    margin: float = 1e-4
+    margin: Annotated[float, AtLeast(0.0)] = 1e-4
     """Output below which there is no drift."""
-    feature_clip: float = 2.0
+    feature_clip: Annotated[float, Above(0.0)] = 2.0
     """Largest absolute value of an input."""
     time: TimeFeatures = NO_TIME
     """What is known of time; nothing is LPO, anything TA-LPO."""
@@ -44,11 +44,6 @@ class LPOConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        whole("width", self.width, 1)
-        if not self.margin >= 0:
-            raise ValueError(f"margin is {self.margin}; it must not be negative")
-        if not self.feature_clip > 0:
-            raise ValueError(f"feature_clip is {self.feature_clip}; it must be above 0")
 
     @property
     def name(self) -> str:

@@ -1,5 +1,6 @@
 """The README and the documentation say what is so: examples run, commands parse, links lead somewhere."""
 
+import ast
 import dataclasses
 import importlib.util
 import os
@@ -140,6 +141,37 @@ def test_files_that_pages_name_are_there(page):
     for path in re.findall(r"`((?:\w+/)+\w+\.py)`", page.read_text()):
         places = (ROOT, ROOT / "jaxrl_evolve", ROOT / "envs")
         assert any((place / path).is_file() for place in places), f"{page.name} names {path}"
+
+
+def defined(path):
+    """What a module has by name: functions, classes and values, its own or imported."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.alias):
+            names.add((node.asname or node.name).rpartition(".")[2])
+    return names
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_functions_that_pages_name_are_there(page):
+    """`critic.next_memory`, `objectives/actor_critic.normalised`, `jaxrl_envs.check.check_env`."""
+    missing = []
+    for place, name in re.findall(r"`((?:\w+[/.])*[a-z_]+)\.(\w+)(?:\(\))?`", page.read_text()):
+        path = place.removeprefix("jaxrl_evolve.").replace(".", "/") + ".py"
+        modules = [module for folder in ("jaxrl_evolve", "envs") for module in (ROOT / folder).rglob(path)]
+        if name in ("py", "json", "npz", "md", "csv", "png") or place in (
+            "network",
+            "evaluation",
+            "runs",
+        ):  # files, settings
+            continue
+        if modules and not any(name in defined(module) for module in modules):
+            missing.append(f"{place}.{name}")
+    assert not missing
 
 
 @pytest.mark.parametrize("settings", [DQNConfig, DQNHyperparameters])

@@ -15,6 +15,7 @@ import jax
 
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds
+from jaxrl_evolve.storage.configurations import HISTORY
 from jaxrl_evolve.storage.folder import FolderError, RunFolder, existing, kind_of
 from jaxrl_evolve.storage.kinds import Kind, with_kind, without_kind
 from jaxrl_evolve.storage.lock import HELD, NAME, Lock
@@ -144,10 +145,14 @@ def _check_deletable(path: Path, kind: Kind, entries: list[str]) -> None:
         raise FolderError(f"will not overwrite {path}: it does not look like a {kind.word} folder ({what})")
 
 
+_APART = ("objective_sha256", HISTORY)  # compared by other words, and no setting
+
+
 def _same_config(there: Mapping[str, Any], asked: Mapping[str, Any], folder: RunFolder) -> None:
-    for name, value in _flat(asked):
-        found = dict(_flat(there)).get(name)
-        if found != value and not name.startswith("sinks.") and name != "objective_sha256":
+    ours, theirs = dict(_flat(asked)), dict(_flat(there))
+    for name in [*ours, *theirs]:  # what says nothing is not written, so either may lack a name
+        value, found = ours.get(name), theirs.get(name)
+        if found != value and not name.startswith("sinks.") and name not in _APART:
             raise ValueError(
                 f"{name} is {value!r}, but the run in {folder.path} was started with {found!r}: resume it "
                 "unchanged, or train into another folder"

@@ -143,6 +143,15 @@ def test_the_folder_says_its_kind_and_one_from_before_is_taken_up(tmp_path, kind
         take(tmp_path, asked | {"hp": {"clip": 0.3}}, kind, resume=True)
 
 
+def test_a_setting_that_is_left_away_is_another_setting(tmp_path):
+    asked = {"env": "x", "env_options": {"length": "3"}, "curriculum": "random"}
+    take(tmp_path, asked)
+    with pytest.raises(ValueError, match=r"env_options.length is None, but the run in .* started with '3'"):
+        take(tmp_path, {**asked, "env_options": {}}, resume=True)
+    with pytest.raises(ValueError, match=r"curriculum is None, but the run in .* was started with 'random'"):
+        take(tmp_path, {"env": "x", "env_options": {"length": "3"}}, resume=True)
+
+
 def test_a_folder_of_another_kind_is_neither_taken_up_nor_deleted(tmp_path):
     take(tmp_path, {"objectives": []}, OTHER)
     (tmp_path / "table.csv").touch()

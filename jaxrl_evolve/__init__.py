@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from jaxrl_evolve.runs.axes import RunAxis, device_mesh, over_runs, place
     from jaxrl_evolve.runs.chunk import Chunk, Lived, TrainState, make_chunk
     from jaxrl_evolve.runs.evaluation import Episodes, make_evaluation
+    from jaxrl_evolve.runs.policy import Policy, make_policy
     from jaxrl_evolve.runs.tasks import Assignment, Curriculum, Openings
     from jaxrl_evolve.settings.checks import Above, AtLeast, Between, NotEmpty
     from jaxrl_evolve.training.config import EvaluationConfig, SinkConfig, TrainConfig
@@ -103,6 +104,7 @@ __all__ = [
     "PPOConfig",
     "PPOHyperparameters",
     "PPOState",
+    "Policy",
     "PolicyOutput",
     "Preset",
     "RuleObjective",
@@ -140,6 +142,7 @@ __all__ = [
     "make_chunk",
     "make_evaluation",
     "make_network",
+    "make_policy",
     "n_step_returns",
     "over_runs",
     "place",
@@ -189,6 +192,7 @@ _MODULE_OF = {
     "PPOConfig": "learners.ppo_config",
     "PPOHyperparameters": "learners.ppo_config",
     "PPOState": "learners.ppo",
+    "Policy": "runs.policy",
     "PolicyOutput": "trajectory",
     "Preset": "algorithms.algorithm",
     "RuleObjective": "objectives.objective",
@@ -225,6 +229,7 @@ _MODULE_OF = {
     "make_chunk": "runs.chunk",
     "make_evaluation": "runs.evaluation",
     "make_network": "networks.table",
+    "make_policy": "runs.policy",
     "n_step_returns": "experience.returns",
     "over_runs": "runs.axes",
     "place": "runs.axes",

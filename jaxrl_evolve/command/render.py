@@ -19,8 +19,8 @@ class Arguments:
     """Run folder."""
     out: str = ""
     """File to write; empty for episode.gif in the run folder."""
-    run: int = 0
-    """Which run of the folder, counted from 0."""
+    run: int | Literal["best"] = 0
+    """Which run of the folder, counted from 0, or the best of its evaluation."""
     mode: Literal["greedy", "sample"] = "greedy"
     """Take the policy's mode, or sample from it."""
     seed: int = 0

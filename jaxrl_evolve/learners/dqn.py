@@ -79,6 +79,14 @@ def td_targets(
     return batch.reward + jnp.where(batch.terminated, 0.0, gamma * best)
 
 
+class _Actor(NamedTuple):
+    """Of a `DQNState`, what acting reads."""
+
+    params: Any
+    epsilon: Array
+    epsilon_end: Array
+
+
 class _Parts(NamedTuple):
     """What the functions of one learner read, all static.
 
@@ -113,13 +121,13 @@ def _adopt(state: DQNState, other: DQNState) -> DQNState:
     return replace(state, params=other.params, target=other.params)
 
 
-def _actor(state: DQNState) -> tuple[Any, Array, Array]:
-    return state.params, state.epsilon, state.epsilon_end
+def _actor(state: DQNState) -> _Actor:
+    return _Actor(state.params, state.epsilon, state.epsilon_end)
 
 
 def _act(
     parts: _Parts,
-    actor: tuple[Any, Array, Array],
+    actor: _Actor,
     obs: Any,
     first: Array,
     memory: Any,
@@ -127,11 +135,10 @@ def _act(
     mode: Mode = "explore",
 ) -> tuple[Int[Array, " N"], Any, PolicyOutput]:
     del first
-    params, exploring, last = actor
-    greedy = parts.values(params, obs).argmax(-1).astype(jnp.int32)
+    greedy = parts.values(actor.params, obs).argmax(-1).astype(jnp.int32)
     if mode == "greedy":
         return greedy, memory, PolicyOutput(jnp.zeros(greedy.shape, jnp.float32))
-    epsilon = exploring if mode == "explore" else last
+    epsilon = actor.epsilon if mode == "explore" else actor.epsilon_end
     key_random, key_action = jax.random.split(key)
     actions = parts.network.actions
     drawn = jax.random.randint(key_action, greedy.shape, 0, actions, jnp.int32)

@@ -46,6 +46,13 @@ class _Carry(NamedTuple):
     episodes: Episodes
 
 
+def check_mode(mode: str) -> None:
+    """Raise ValueError if ``mode`` is not one of evaluation."""
+    if mode not in ("greedy", "sample"):
+        hint = suggestion(mode, ("greedy", "sample"))
+        raise ValueError(f"mode is {mode!r}, which is not known: {hint}")
+
+
 def make_evaluation(
     env: Env, learner: Learner, episodes: int, max_steps: int, mode: Mode = "greedy", drawn: bool = False
 ) -> Callable[[Array, Any, Any], Episodes]:
@@ -65,9 +72,7 @@ def make_evaluation(
     """
     if drawn and env.sample_params is None:
         raise ValueError(f"drawn is True, but {env.name} is one task only; it must be False")
-    if mode not in ("greedy", "sample"):
-        hint = suggestion(mode, ("greedy", "sample"))
-        raise ValueError(f"mode is {mode!r}, which is not known: {hint}")
+    check_mode(mode)
     if episodes < 1 or max_steps < 1:
         raise ValueError(f"episodes is {episodes} and max_steps {max_steps}; both must be at least 1")
 

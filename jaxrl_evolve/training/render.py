@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ def render(
     folder: str | os.PathLike[str],
     out: str | os.PathLike[str] | None = None,
     *,
-    run: int = 0,
+    run: int | Literal["best"] = 0,
     mode: Mode = "greedy",
     seed: int = 0,
     max_steps: int = 1_000,
@@ -33,7 +33,7 @@ def render(
     Args:
         folder: run folder.
         out: file to write; ``episode.gif`` in the run folder by default.
-        run: which run of the folder, from 0.
+        run: which run of the folder, from 0, or ``"best"`` (see `Trained.policy`).
         mode: ``"greedy"`` or ``"sample"``.
         seed: root of the episode's randomness.
         max_steps: steps after which the episode is cut off.
@@ -56,12 +56,9 @@ def render(
         raise ValueError(f"out is {str(target)!r}; it must end in .gif")
     trained = load(folder)
     env, learner = trained.experiment.env, trained.experiment.learner
-    runs = jax.tree.leaves(trained.learner_state)[0].shape[0]
-    if not 0 <= run < runs:
-        raise ValueError(f"run is {run}; {folder} has {runs}, counted from 0")
+    state = trained.state_of(trained.number(run))
     if env.render is None:
         raise ValueError(f"the suite of {env.name} offers no drawing of it, so an episode cannot be shown")
-    state = jax.tree.map(lambda x: x[run], trained.learner_state)
     frames = episode(env, learner, state, random.key(seed), mode, max_steps)
     _write_gif(frames, target, fps)
     return str(target)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,10 @@ import numpy as np
 from jaxrl_evolve import random
 from jaxrl_evolve.compilation import kept
 from jaxrl_evolve.learners.learner import Mode
+from jaxrl_evolve.objectives.kinds import objective_names
+from jaxrl_evolve.runs.policy import Policy, make_policy
 from jaxrl_evolve.storage import folder as folders
+from jaxrl_evolve.storage import sinks
 from jaxrl_evolve.storage.checkpoint import Checkpoints
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import Experiment, build, identity, traced
@@ -31,6 +34,7 @@ class Trained(NamedTuple):
         learner_state: their learners' states, leaves ``[runs, ...]``.
         updates: updates made.
         diverged: the update at which each run diverged, or -1, ``[runs]``; it kept its last good state.
+        folder: where they came from.
     """
 
     config: TrainConfig[Any, Any]
@@ -38,6 +42,58 @@ class Trained(NamedTuple):
     learner_state: Any
     updates: int
     diverged: np.ndarray
+    folder: folders.RunFolder
+
+    def policy(self, run: int | Literal["best"] = 0, mode: Mode = "greedy") -> Policy:
+        """What one run has learned, as a function ``(observation, carry, key) -> (action, carry)``.
+
+        Args:
+            run: its number, from 0, or ``"best"``: the one with the highest return in the newest evaluation that was
+                made by this checkpoint. The best of many is partly luck.
+            mode: ``"greedy"`` or ``"sample"``.
+
+        Raises:
+            ValueError: there is no such run or mode, or no evaluation says which run is best.
+        """
+        key = identity(self.config)
+        state = self.state_of(self.number(run))
+        return make_policy(self.experiment.env, self.experiment.learner, state, mode, key)
+
+    def state_of(self, run: int) -> Any:
+        """The learner's state of one run, by a number that `number` gave."""
+        return jax.tree.map(lambda x: x[run], self.learner_state)
+
+    def number(self, run: int | Literal["best"]) -> int:
+        """A run's number as it is, or what ``"best"`` stands for; see `policy`.
+
+        Raises:
+            ValueError: there is no such run, or no evaluation says which is best.
+        """
+        runs = self.diverged.size
+        if run == "best":
+            return int(np.nanargmax(self._evaluated()))
+        if isinstance(run, bool) or not isinstance(run, int) or not 0 <= run < runs:
+            raise ValueError(f"run is {run!r}; {self.folder.path} has {runs}, counted from 0 (or 'best')")
+        return run
+
+    def _evaluated(self) -> np.ndarray:
+        """Returns of the newest evaluation that there was at this checkpoint, NaN where a run diverged, ``[runs]``."""
+        env_steps, found = self.updates * self.config.steps_per_update, [None]
+        if self.folder.metrics.is_file():
+            for row in sinks.read_jsonl(self.folder.metrics):
+                if row[sinks.STEP] <= env_steps and "eval_return" in row:
+                    found = row["eval_return"]
+        if self.folder.result.is_file():
+            final = folders.read_json(self.folder.result)
+            if final.get(sinks.STEP) == env_steps:
+                found = final["eval_return"]
+        returns = np.where(self.diverged >= 0, np.nan, np.array(found, np.float64))
+        if not np.isfinite(returns).any():
+            raise ValueError(
+                f"run is 'best', but {self.folder.path} has no evaluation of a run that did not diverge by "
+                f"{env_steps:,} steps; it must be a number below {self.diverged.size}"
+            )
+        return returns
 
 
 def load(path: str | os.PathLike[str], step: int | None = None) -> Trained:
@@ -50,6 +106,11 @@ def load(path: str | os.PathLike[str], step: int | None = None) -> Trained:
     Raises:
         ValueError: there is no such folder or checkpoint, it is damaged, or the folder holds another kind of run.
     """
+    if os.fspath(path).endswith(".npz") or (not Path(path).exists() and os.fspath(path) in objective_names()):
+        raise ValueError(
+            f"{path} is an objective, which agents learn by and which does not act: train some with "
+            f"`jaxrl-evolve train … --objective {path}`, and give their run folder"
+        )
     config, folder = folders.configuration(path, TRAIN), folders.RunFolder(Path(path))
     experiment = build(config)
     checkpoints = Checkpoints(folder.checkpoints, {"algorithm": config.algorithm, "env": config.env})
@@ -60,7 +121,8 @@ def load(path: str | os.PathLike[str], step: int | None = None) -> Trained:
         one_group = group_shapes(experiment, traced(config.hp), group, identity(config))
         states, record = checkpoints.restore([one_group] * (runs // group), step)
     learner_state = jax.tree.map(lambda *x: jnp.concatenate(x), *(state.learner for state in states))
-    return Trained(config, experiment, learner_state, record["updates"], np.asarray(record["diverged"]))
+    diverged = np.asarray(record["diverged"])
+    return Trained(config, experiment, learner_state, record["updates"], diverged, folder)
 
 
 def evaluate_folder(

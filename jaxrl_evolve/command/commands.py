@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jaxrl_evolve.command import (
     evaluate,
+    export,
     listing,
     meta_sweep,
     meta_test,
@@ -17,7 +18,19 @@ from jaxrl_evolve.command import (
 from jaxrl_evolve.command.arguments import PROGRAM, Command
 from jaxrl_evolve.settings.names import suggestion
 
-_MODULES = (train, resume, evaluate, sweep, report, listing, render, meta_train, meta_test, meta_sweep)
+_MODULES = (
+    train,
+    resume,
+    evaluate,
+    sweep,
+    report,
+    listing,
+    render,
+    export,
+    meta_train,
+    meta_test,
+    meta_sweep,
+)
 COMMANDS = {module.COMMAND.name: module.COMMAND for module in _MODULES}
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl_evolve.results.statistics import Estimate, Statistic, bootstrap_curve, iqm
+from jaxrl_evolve.results.statistics import FEWEST, Estimate, Statistic, bootstrap_curve, caution, iqm
 
 # Okabe and Ito's colours, told apart with any kind of colour vision; yellow is left out as too faint.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -87,7 +87,7 @@ def learning_curves(
         ylabel: what the returns are.
         statistic: over runs, as in `statistics.stratified_bootstrap`.
         statistic_name: how the axis calls it.
-        confidence: coverage of the band; a single run has none.
+        confidence: coverage of the band; one or two runs have none.
         per_seed: also draw each run as a thin line.
 
     Returns:
@@ -118,8 +118,10 @@ def learning_curves(
             axis.xaxis.set_major_formatter(_si())
             axis.margins(x=0.02)
         label_bottom(axes, xlabel)
-        bands = any(len(curve.returns) > 1 for curve in curves)
-        about = f"{statistic_name}, {100 * confidence:g} % interval" if bands else "one run"
+        most = max(len(curve.returns) for curve in curves)
+        interval = f"{100 * confidence:g} % interval" if most >= FEWEST else "no interval"
+        few = f" from {most} runs" if caution(most) else ""
+        about = f"{statistic_name}, {interval}{few}" if most > 1 else "one run"
         figure.supylabel(f"{ylabel} ({about})", fontsize=9)
         if len(styles) > 1 or not title:
             add_legend(figure, axes)

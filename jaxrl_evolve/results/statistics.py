@@ -17,11 +17,16 @@ from scipy import stats
 
 Statistic = Callable[[np.ndarray], Any]
 
+FEWEST = 3
+"""Runs below which there is no interval: resampling two finds nothing but these two."""
+ENOUGH = 5
+"""Runs below which an interval is told to be too narrow: resampling n runs makes it so by about sqrt(1 - 1 / n)."""
+
 _CHUNK = 4_000_000  # numbers held at once while resampling
 
 
 class Estimate(NamedTuple):
-    """A value with a confidence interval; the bounds are NaN where one run leaves nothing to resample."""
+    """A value with a confidence interval; the bounds are NaN where there are too few runs for one (`FEWEST`)."""
 
     value: float
     low: float
@@ -43,6 +48,20 @@ class Aggregate:
     optimality_gap: Estimate
     runs: int
     tasks: int
+
+
+def caution(runs: int, of: str = "seed") -> str:
+    """What must be said beside an interval over so many runs, as a clause; empty where nothing must.
+
+    Args:
+        runs: how many there are.
+        of: what one of them is called.
+    """
+    if runs < 2:
+        return f"a single {of} has no interval"
+    if runs < FEWEST:
+        return f"{runs} {of}s are too few for an interval"
+    return f"an interval from {runs} {of}s is too narrow" if runs < ENOUGH else ""
 
 
 def mean(scores: ArrayLike) -> Any:
@@ -100,7 +119,7 @@ def stratified_bootstrap(
             worst finite one of its task (a diverged seed must not improve an average by its absence).
 
     Returns:
-        ``(low, high)``; both NaN with a single run.
+        ``(low, high)``; both NaN with fewer than `FEWEST` runs.
 
     Raises:
         ValueError: for scores of another shape, empty or non-finite ones, or settings out of range.
@@ -108,7 +127,7 @@ def stratified_bootstrap(
     _check_settings(confidence, resamples)
     array = clean(scores, non_finite)
     runs, tasks = array.shape
-    if runs < 2:
+    if runs < FEWEST:
         return float("nan"), float("nan")
     rng = np.random.default_rng(seed)
     samples = []
@@ -155,7 +174,7 @@ def probability_of_improvement(
         non_finite: as in `stratified_bootstrap`; with ``"worst"`` such a run loses to every finite one.
 
     Returns:
-        An `Estimate`; its bounds are NaN if either side has a single run.
+        An `Estimate`; its bounds are NaN if either side has fewer than `FEWEST` runs.
 
     Raises:
         ValueError: as in `stratified_bootstrap`, and if the tasks differ in number.
@@ -169,7 +188,7 @@ def probability_of_improvement(
     wins = (a > b) + 0.5 * (a == b)
     value = float(wins.mean())
     (runs, tasks), others = ours.shape, theirs.shape[0]
-    if runs < 2 or others < 2:
+    if min(runs, others) < FEWEST:
         return Estimate(value, float("nan"), float("nan"))
     rng = np.random.default_rng(seed)
     samples = []
@@ -206,7 +225,7 @@ def two_level_estimate(
         non_finite: as in `stratified_bootstrap`.
 
     Returns:
-        An `Estimate`. With one meta-seed the interval is over runs alone; with one run as well it is NaN.
+        An `Estimate`. With one meta-seed the interval is over runs alone; with fewer than `FEWEST` runs in all it is NaN.
 
     Raises:
         ValueError: as in `stratified_bootstrap`.
@@ -215,7 +234,7 @@ def two_level_estimate(
     array = _two_levels(scores, non_finite)
     metas, runs, tasks = array.shape
     value = float(statistic(array.reshape(metas * runs, tasks)))
-    if metas * runs < 2:
+    if metas * runs < FEWEST:
         return Estimate(value, float("nan"), float("nan"))
     rng = np.random.default_rng(seed)
     samples = []
@@ -252,7 +271,7 @@ def paired_improvement(
         non_finite: as in `probability_of_improvement`.
 
     Returns:
-        An `Estimate`; its bounds are NaN where there is nothing to resample.
+        An `Estimate`; its bounds are NaN where there are fewer than `FEWEST` pairs to resample.
 
     Raises:
         ValueError: as in `stratified_bootstrap`, and if the shapes don't fit each other.
@@ -275,7 +294,7 @@ def paired_improvement(
     else:
         rows, columns = weights(len(ours)), weights(len(theirs))
         samples = np.einsum("bi,bj,br,ijr->b", rows, columns, runs, wins, optimize=True)
-    if wins.size < 2:
+    if wins.size < FEWEST:
         return Estimate(value, float("nan"), float("nan"))
     return Estimate(value, *_interval(samples, confidence))
 
@@ -312,7 +331,7 @@ def bootstrap_curve(
 
     Returns:
         ``(value, low, high)``, each float64 ``[points]``; NaN where no run (for the bounds: fewer than
-        two runs) has a value.
+        `FEWEST`) has a value.
 
     Raises:
         ValueError: for another shape or settings out of range.

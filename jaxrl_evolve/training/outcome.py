@@ -43,8 +43,8 @@ class TrainResult:
         return self.summary["iqm"]
 
     @property
-    def ci95(self) -> tuple[float, float]:
-        """Bootstrap interval of `iqm`."""
+    def ci95(self) -> tuple[float | None, float | None]:
+        """Bootstrap interval of `iqm`; of one or two runs there is none."""
         return tuple(self.summary["ci95"])
 
 
@@ -101,10 +101,13 @@ def sentence(summary: Mapping[str, Any], out: str) -> str:
     iqm = "none finished" if summary["iqm"] is None else f"{summary['iqm']:.4g}{interval}"
     shares = summary.get("eval_finished", [1.0])  # which earlier versions did not record
     cut = 1.0 - sum(shares) / len(shares)
+    over = f"{'IQM' if low is None else 'IQM and 95 % interval'} over {summary['seeds']} seeds"
+    if few := statistics.caution(summary["seeds"]):
+        over += f"; {few}"
     note = f"; {cut:.0%} of the episodes were cut off at evaluation.max_steps" if cut > 0 else ""
     return (
-        f"{summary['algorithm']} on {summary['env']}: return {iqm} (IQM and 95 % interval over "
-        f"{summary['seeds']} seeds), {summary['env_steps']:,} steps per seed{note}\n"
+        f"{summary['algorithm']} on {summary['env']}: return {iqm} ({over}), "
+        f"{summary['env_steps']:,} steps per seed{note}\n"
         f"{summary['steps_per_second']:,.0f} steps/s for all seeds together, {summary['run_seconds']:.1f} s after "
         f"{summary['compile_seconds']:.1f} s of compiling; results in {out}"
     )

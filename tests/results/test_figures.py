@@ -79,6 +79,20 @@ def test_missing_values_and_single_runs_are_drawn(tmp_path, drawn):
     assert second.get_marker() == "o"  # a lone point would be an invisible line
 
 
+@pytest.mark.parametrize(
+    ("runs", "about"),
+    [
+        (1, "one run"),
+        (2, "IQM, no interval from 2 runs"),
+        (3, "IQM, 95 % interval from 3 runs"),
+        (5, "IQM, 95 % interval"),
+    ],
+)
+def test_few_runs_are_told_on_the_axis(runs, about, tmp_path, drawn):
+    learning_curves([Curve("ppo", STEPS, RETURNS[:runs])], tmp_path / "c.png", ylabel="Return")
+    assert drawn[0].get_supylabel() == f"Return ({about})"
+
+
 def test_long_curves_are_thinned_but_keep_their_ends(tmp_path, drawn):
     steps = np.arange(5000) * 10
     learning_curves([Curve("ppo", steps, np.zeros((2, 5000)))], tmp_path / "c.png")

@@ -138,11 +138,29 @@ def test_probability_of_improvement_resamples_both_sides_of_each_task():
 
 
 def test_probability_of_improvement_extremes_and_single_runs():
-    assert s.probability_of_improvement([2.0, 3.0], [0.0, 1.0]) == (1.0, 1.0, 1.0)
+    assert s.probability_of_improvement([2.0, 3.0, 4.0], [0.0, 1.0, 1.0]) == (1.0, 1.0, 1.0)
     assert s.probability_of_improvement([1.0, 1.0], [1.0, 1.0]).value == 0.5
-    alone = s.probability_of_improvement([2.0], [0.0, 1.0])
-    assert alone.value == 1.0
-    assert np.isnan(alone[1:]).all()
+    for few in ([2.0], [2.0, 3.0]):
+        alone = s.probability_of_improvement(few, [0.0, 1.0, 1.0])
+        assert alone.value == 1.0
+        assert np.isnan(alone[1:]).all()
+
+
+def test_two_runs_have_no_interval_and_few_are_told_to_be_few():
+    for runs in range(1, 7):
+        estimate = s.estimate(np.arange(runs))
+        assert np.isfinite(estimate.value) and np.isfinite(estimate[1:]).all() == (runs >= 3)
+        assert np.isfinite(s.bootstrap_curve(np.arange(runs)[:, None])[1]).all() == (runs >= 3)
+    said = [s.caution(runs) for runs in range(1, 7)]
+    assert said == [
+        "a single seed has no interval",
+        "2 seeds are too few for an interval",
+        "an interval from 3 seeds is too narrow",
+        "an interval from 4 seeds is too narrow",
+        "",
+        "",
+    ]
+    assert s.caution(2, "meta-seed") == "2 meta-seeds are too few for an interval"
 
 
 def test_non_finite_runs_are_named_or_count_as_the_worst():
@@ -233,7 +251,8 @@ def test_one_meta_seed_leaves_the_runs():
     two = s.two_level_estimate(runs[None], resamples=40_000)
     np.testing.assert_allclose(two[1:], s.stratified_bootstrap(runs, resamples=40_000), atol=0.03)
     assert np.isnan(s.two_level_estimate([[1.0]])[1:]).all()
-    assert np.isfinite(s.two_level_estimate([[1.0], [2.0]])[1:]).all()
+    assert np.isnan(s.two_level_estimate([[1.0], [2.0]])[1:]).all()
+    assert np.isfinite(s.two_level_estimate([[1.0], [2.0], [3.0]])[1:]).all()
 
 
 def test_paired_improvement_compares_the_same_run_alone():

@@ -20,6 +20,7 @@ import numpy as np
 from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta.train import check, meta_train
 from jaxrl_evolve.results import statistics
+from jaxrl_evolve.results.fitness import fitness_label, mean_fitness, reachable
 from jaxrl_evolve.results.ranking import Measure, write_ranking
 from jaxrl_evolve.settings.checks import whole
 from jaxrl_evolve.settings.fields import Settings, replace_fields
@@ -184,13 +185,14 @@ def _run(made: MetaPlan, folder: folders.RunFolder, quiet: bool) -> str:
             print(f"jaxrl-evolve: {run.folder}: {outcomes[-1].failure}; the sweep goes on", file=sys.stderr)
     if jax.process_index() != 0:
         return ""
-    optimum = any(_reachable(outcome.summary).any() for outcome in outcomes)
-    scores = [_score(outcome.summary, optimum) for outcome in outcomes]
+    optimum = any(reachable(outcome.summary).any() for outcome in outcomes)
+    scores = [mean_fitness(outcome.summary, optimum) for outcome in outcomes]
     points = [_point(made, i, runs, outcomes, scores) for i in range(len(made.points))]
-    label = "held-out fitness" + (" as a fraction of the optimal return" if optimum else "")
+    label = fitness_label(optimum)
+    few = statistics.caution(made.seeds, "meta-seed")
     title = (
         f"{made.config.objective} on {made.config.env}: {len(points)} points, {made.seeds} meta-seeds each, best "
-        f"first. IQM of {label} with its 95 % interval; points that lost a run come last."
+        f"first. IQM of {label} with its 95 % interval{few and f' ({few})'}; points that lost a run come last."
     )
     measure = Measure("test_fitness", "failed", f"{label.capitalize()} (IQM, 95 % interval)")
     table, best = write_ranking(folder, points, measure, title)
@@ -230,28 +232,8 @@ def _outcome(config: MetaTrainConfig[Any, Any, Any], path: Path, quiet: bool) ->
             if jax.process_count() > 1:  # the others may not have failed, and would wait
                 raise
             return _Outcome({}, str(error).partition("\n")[0])
-    lost = not np.isfinite(_numbers(summary, "test_fitness")).any()
+    lost = not np.isfinite(mean_fitness(summary, optimum=False))
     return _Outcome(summary, "every agent of its last held-out test diverged" if lost else "")
-
-
-def _numbers(summary: Mapping[str, Any], name: str) -> np.ndarray:
-    return np.array(summary.get(name) or (), np.float64)
-
-
-def _reachable(summary: Mapping[str, Any]) -> np.ndarray:
-    """Which held-out tasks have an optimal return that a fraction can be taken of."""
-    return _numbers(summary, "test_optimum") > 0
-
-
-def _score(summary: Mapping[str, Any], optimum: bool) -> float:
-    """Mean held-out fitness of a run; an agent that diverged counts as its worst. NaN where there is none."""
-    fitness = _numbers(summary, "test_fitness")
-    if optimum and fitness.size:
-        reachable = _reachable(summary)
-        fitness = fitness[reachable] / _numbers(summary, "test_optimum")[reachable]
-    if not np.isfinite(fitness).any():
-        return float("nan")
-    return float(statistics.clean(fitness, "worst").mean())
 
 
 def _point(

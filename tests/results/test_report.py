@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxrl_evolve.results import statistics
+from jaxrl_evolve.results import figures, statistics
 from jaxrl_evolve.results.report import ReportError, read_run, report
 from jaxrl_evolve.results.scores import normalise
 
@@ -17,7 +17,12 @@ FAST = {"resamples": 300}
 
 
 def _run(
-    folder: Path, algorithm="ppo", env="CartPole-v1", returns=(500.0, 480.0, 450.0, 500.0), evals=5, **fields
+    folder: Path,
+    algorithm="ppo",
+    env="CartPole-v1",
+    returns=(500.0, 480.0, 450.0, 500.0, 490.0),
+    evals=5,
+    **fields,
 ):
     """Write a run folder as `train` does; ``evals=0`` leaves training returns only."""
     folder.mkdir(parents=True)
@@ -71,18 +76,18 @@ def test_one_run(tmp_path):
     found = report([folder], tmp_path / "out", **FAST)
     (row,) = found.comparison.rows
     assert (row.label, row.run.task, row.run.env_steps) == ("ppo", "CartPole-v1", 5000)
-    returns = [500.0, 480.0, 450.0, 500.0]
+    returns = [500.0, 480.0, 450.0, 500.0, 490.0]
     assert row.iqm.value == pytest.approx(490.0)
     assert row.iqm[1:] == statistics.stratified_bootstrap(returns, resamples=300)
     assert row.normalised.value == pytest.approx(statistics.iqm(normalise("CartPole-v1", returns)))
-    assert row.mean == pytest.approx(482.5)
+    assert row.mean == pytest.approx(484.0)
     names = {path.name for path in found.files}
     assert names == {"report.md", "results.csv", "returns.csv", "final_returns.png", "learning_curves.png"}
     assert names == {path.name for path in (tmp_path / "out").iterdir()}
     assert not found.comparison.aggregates
     assert not found.comparison.improvement
     assert (tmp_path / "out/report.md").read_text() == found.markdown
-    assert "| CartPole-v1 | ppo | 4 | 5,000 | 490.0 |" in found.markdown
+    assert "| CartPole-v1 | ppo | 5 | 5,000 | 490.0 |" in found.markdown
     assert "| 123,456 | 4.50 | 20.0 |" in found.markdown
     assert f"| {folder} | 7 | 0123456789 (changed) | cpu | 0.10.2 |" in found.markdown
     assert found.notes == ()
@@ -163,10 +168,12 @@ def test_seed_counts_may_differ_between_environments(tmp_path):
 
 
 def test_diverged_seeds_count_as_the_worst_and_are_told(tmp_path):
-    found = report([_run(tmp_path / "run", returns=[500.0, None, 400.0, 300.0])], tmp_path / "out", **FAST)
+    found = report(
+        [_run(tmp_path / "run", returns=[500.0, None, 400.0, 300.0, 350.0])], tmp_path / "out", **FAST
+    )
     (row,) = found.comparison.rows
-    assert row.mean == pytest.approx((500 + 300 + 400 + 300) / 4)
-    assert found.notes == ("ppo on CartPole-v1: 1 of 4 seeds diverged and count as the worst of the others.",)
+    assert row.mean == pytest.approx((500 + 300 + 400 + 300 + 350) / 5)
+    assert found.notes == ("ppo on CartPole-v1: 1 of 5 seeds diverged and count as the worst of the others.",)
 
 
 def test_runs_of_one_name_are_told_apart(tmp_path):
@@ -181,12 +188,14 @@ def test_runs_of_one_name_are_told_apart(tmp_path):
         "ppo (sweep/1e-4)",
         "ppo (other/1e-3)",
     ]
-    found = report([tmp_path / "sweep"], tmp_path / "out", labels=["fast", "slow"], **FAST)
+    folders = [tmp_path / "sweep" / "1e-4", tmp_path / "other"]
+    found = report(folders, tmp_path / "out", labels=["fast", "slow"], **FAST)
     assert list(found.comparison.improvement) == [("fast", "slow")]
-    with pytest.raises(ReportError, match="2 runs on CartPole-v1 are labelled 'x'"):
-        report([tmp_path / "sweep"], tmp_path / "out", labels=["x", "x"])
-    with pytest.raises(ReportError, match="1 labels for 2 runs"):
-        report([tmp_path / "sweep"], tmp_path / "out", labels=["x"])
+    found = report([tmp_path / "sweep", *folders[1:]], tmp_path / "out", labels=["x", "y"], **FAST)
+    assert [row.label for row in found.comparison.rows] == ["x (1e-3)", "x (1e-4)", "y"]
+    with pytest.raises(ReportError, match="there are 1 labels for 2 folders; give one for each"):
+        report(folders, tmp_path / "none", labels=["x"])
+    assert not (tmp_path / "none").exists()
 
 
 def test_many_algorithms_are_compared_with_the_first_only(tmp_path):
@@ -230,7 +239,7 @@ def test_a_last_line_cut_short_is_forgiven_but_no_other(tmp_path):
     with pytest.raises(ReportError, match=r"metrics\.jsonl is damaged: line 1"):
         read_run(folder)
     metrics.write_text(whole + '{"env_steps": 6000, "eval_return": [1.0]}\n')
-    with pytest.raises(ReportError, match="line 6: eval_return must have 4 numbers"):
+    with pytest.raises(ReportError, match="line 6: eval_return must have 5 numbers"):
         read_run(folder)
     metrics.unlink()
     assert read_run(folder).curves == {}
@@ -278,23 +287,169 @@ def test_folders_without_results_are_refused(tmp_path):
         report([], tmp_path / "out")
 
 
-def test_other_kinds_of_run_are_left_out_below_and_refused_by_name(tmp_path):
+def _sweep(folder: Path, shapes, seeds=2, part=None, finished=True):
+    """Write a sweep: ``shapes`` are pairs of settings and the returns of each learning rate, None of an unfinished one."""
+    folder.mkdir(parents=True)
+    rates = [1e-3, 3e-4]
+    plan = [
+        {"settings": settings, "points": [{"hp.learning_rate": r} for r in rates]} for settings, _ in shapes
+    ]
+    (folder / "sweep.json").write_text(json.dumps({"kind": "sweep", "config": {}, "shapes": plan}))
+    for i, (_, returns) in enumerate(shapes):
+        if returns is not None:
+            _run(folder / f"shape_{i:03d}", returns=np.ravel(returns).tolist(), seeds=seeds)
+    if finished:
+        (folder / "result.json").write_text("{}")
+    return folder
+
+
+def test_points_of_a_sweep_are_rows_with_their_settings(tmp_path):
     root = tmp_path / "runs"
-    plain = _run(root / "ppo")
-    (plain / "config.json").write_text(json.dumps({"kind": "train", "env": "CartPole-v1"}))
-    for kind, mark, below in (("meta-train", "config.json", "."), ("sweep", "sweep.json", "shape_000")):
-        other = root / kind
-        _run(other / below)
-        (other / mark).write_text(json.dumps({"kind": kind}))
-        (other / "result.json").write_text("{}")
-        with pytest.raises(
-            ReportError, match=f"^{other} holds a (meta-training|sweep), not a training run: "
-        ):
-            report([plain, other], tmp_path / "out")
+    shapes = [
+        ({"num_envs": 4}, [[100.0, 300.0], [500.0, 400.0]]),
+        ({"num_envs": 8}, [[10.0, None], [20.0, 30.0]]),
+    ]
+    _sweep(root / "sweep", shapes)
+    _run(root / "plain", returns=[50.0, 60.0])
     found = report([root], tmp_path / "out", **FAST)
-    assert [row.run.folder for row in found.comparison.rows] == [plain]
-    assert f"{root / 'meta-train'} is left out: it holds a meta-training." in found.notes
-    assert f"{root / 'sweep'} is left out: it holds a sweep." in found.notes
+    rows = found.comparison.rows
+    assert [(row.label, row.iqm.value) for row in rows] == [
+        ("ppo", 55.0),
+        ("ppo num_envs=4, learning_rate=0.0003", 450.0),
+        ("ppo num_envs=4, learning_rate=0.001", 200.0),
+        ("ppo num_envs=8, learning_rate=0.0003", 25.0),
+        ("ppo num_envs=8, learning_rate=0.001", 10.0),
+    ]
+    assert rows[1].run.settings == {"num_envs": 4, "hp.learning_rate": 3e-4}
+    np.testing.assert_allclose(rows[1].run.curves["eval_return"][1][:, -1], [500.0, 400.0])
+    lines = _cells(tmp_path / "out/results.csv")
+    assert [line["settings"] for line in lines][:2] == ["", json.dumps(rows[1].run.settings)]
+    assert "| ppo num_envs=4, learning_rate=0.0003 | 2 | 5,000 | 450.0 | none |" in found.markdown
+    assert lines[0]["steps_per_second"] == "123456.0" and lines[1]["steps_per_second"] == ""
+    assert any("ppo num_envs=8, learning_rate=0.001 on CartPole-v1: 1 of 2" in note for note in found.notes)
+    assert any("is partly luck" in note for note in found.notes)
+    named = report([root / "sweep", root / "plain"], tmp_path / "out", labels=["tuned", "plain"], **FAST)
+    assert [row.label for row in named.comparison.rows][:2] == [
+        "plain",
+        "tuned num_envs=4, learning_rate=0.0003",
+    ]
+
+
+def test_parts_of_a_sweep_are_merged_and_what_is_missing_is_told(tmp_path):
+    root = tmp_path / "sweep"
+    _sweep(root / "part_1_of_3", [({"num_envs": 4}, [[1.0, 2.0], [3.0, 4.0]])])
+    _sweep(
+        root / "part_3_of_3",
+        [({"num_envs": 8}, [[5.0, 6.0], [None, None]]), ({"num_envs": 9}, None)],
+        finished=False,
+    )
+    found = report([root], tmp_path / "out", **FAST)
+    assert [row.iqm.value for row in found.comparison.rows] == [5.5, 3.5, 1.5]
+    assert f"{root} lacks part 2 of 3 of its sweep." in found.notes
+    left_out = root / "part_3_of_3"
+    assert f"{left_out / 'shape_001'} is left out: it has no result.json yet." in found.notes
+    assert f"Point 1 of {left_out / 'shape_000'} is left out: all of its seeds diverged." in found.notes
+    for damage, message in [
+        ('{"shapes": 3}', "sweep.json is damaged: it is no plan of a sweep"),
+        (
+            '{"shapes": [{"settings": {}, "points": [{}, {}, {}]}]}',
+            "has 4 numbers, which 3 points cannot share",
+        ),
+    ]:
+        (root / "part_1_of_3" / "sweep.json").write_text(damage)
+        with pytest.raises(ReportError, match=message):
+            report([root], tmp_path / "none")
+
+
+def test_figures_show_the_best_points_of_a_large_sweep(tmp_path, monkeypatch):
+    shapes = [({"num_envs": n}, [[n, n], [n + 0.5, n + 0.5]]) for n in range(1, 21)]
+    _sweep(tmp_path / "sweep", [*shapes])
+    drawn = {}
+    monkeypatch.setattr(
+        figures, "comparison", lambda found, path, **_: drawn.setdefault(path.name, found) and path
+    )
+    monkeypatch.setattr(
+        figures, "learning_curves", lambda curves, path, **_: drawn.setdefault(path.name, curves) and path
+    )
+    monkeypatch.setattr(figures, "probability_of_improvement", lambda found, path: path)
+    found = report([tmp_path / "sweep"], tmp_path / "out", **FAST)
+    assert len(found.comparison.rows) == 40
+    assert [e.value for e in drawn["final_returns.png"]["CartPole-v1"].values()][::29] == [20.5, 6.0]
+    assert [len(drawn["final_returns.png"]["CartPole-v1"]), len(drawn["learning_curves.png"])] == [30, 10]
+    assert (
+        "Of the 40 points of sweeps on CartPole-v1 the best 30 are drawn; the table has all." in found.notes
+    )
+
+
+META = {"objective": "ta-lpg", "env": "grid/random-small", "generations": 7, "env_steps": 9000}
+
+
+def _meta(folder: Path, **fields):
+    """Write a meta-training of two held-out tasks, the second of which has no optimum to be a fraction of."""
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"kind": "meta-train", "env_options": {"size": 5}}))
+    result = META | {"test_fitness": [3.0, -2.0], "test_optimum": [4.0, 0.0]} | fields
+    (folder / "result.json").write_text(json.dumps(result))
+    return folder
+
+
+def test_meta_trainings_have_a_table_of_their_own(tmp_path):
+    root = tmp_path / "runs"
+    _run(root / "ppo")
+    _meta(root / "meta")
+    _meta(root / "raw", test_optimum=None, objective="lpo")
+    swept = root / "swept"
+    swept.mkdir()
+    (swept / "sweep.json").write_text(
+        json.dumps({"kind": "meta-sweep", "points": [], "config": {"generations": 8}})
+    )
+    points = [
+        {"settings": {"evolution.sigma": s}, "test_fitness": x, "env_steps": 12}
+        for s, x in ((0.1, [0.1, 0.3, None]), (0.3, [0.5, 0.5, 0.6]))
+    ]
+    (swept / "result.json").write_text(json.dumps(META | {"points": points, "measure": "held-out fitness"}))
+    under_way = root / "under_way"
+    _meta(under_way / "seed_3")
+    (under_way / "sweep.json").write_text(json.dumps({"kind": "meta-sweep", "points": [{}], "config": {}}))
+    (root / "test").mkdir()
+    (root / "test" / "config.json").write_text(json.dumps({"kind": "meta-test"}))
+    found = report([root], tmp_path / "out", **FAST)
+    assert [row.run.folder for row in found.comparison.rows] == [root / "ppo"]
+    fraction = "held-out fitness as a fraction of the optimal return"
+    told = [(r.label, r.task, r.iqm.value, r.generations, r.env_steps, r.measure) for r in found.metas]
+    assert told == [
+        ("ta-lpg", "grid/random-small[size=5]", 0.75, 7, 9000, fraction),
+        ("lpo", "grid/random-small[size=5]", 0.5, 7, 9000, "held-out fitness"),
+        ("ta-lpg sigma=0.3", "grid/random-small", pytest.approx(1.6 / 3), 8, 12, "held-out fitness"),
+        ("ta-lpg sigma=0.1", "grid/random-small", pytest.approx(0.5 / 3), 8, 12, "held-out fitness"),
+        ("ta-lpg", "grid/random-small[size=5]", 0.75, 7, 9000, fraction),
+    ]
+    assert (
+        "| grid/random-small | ta-lpg sigma=0.3 | 3 | 8 | 12 | 0.533 | [0.500, 0.600] (too narrow) |"
+        in found.markdown
+    )
+    assert "| ta-lpg | 1 | 7 | 9,000 | 0.750 | none |" in found.markdown
+    assert f"{root / 'test'} is left out: it holds a meta-test." in found.notes
+    assert (
+        "ta-lpg sigma=0.1 on grid/random-small: 1 of 3 meta-trainings were lost and count as the worst of the others."
+        in found.notes
+    )
+    assert "An interval from 3 meta-seeds is too narrow." in found.notes
+    assert [line["folder"] for line in _cells(tmp_path / "out/meta_trainings.csv")] == [
+        str(r.folder) for r in found.metas
+    ]
+    alone = report([root / "meta", root / "test"], tmp_path / "alone", labels=["mine", ""], **FAST)
+    assert {path.name for path in alone.files} == {"report.md", "meta_trainings.csv"}
+    assert [row.label for row in alone.metas] == ["mine"] and "Final returns" not in alone.markdown
+    assert (
+        f"{root / 'test'} holds a meta-test, not a training run: its tables and figures lie in it."
+        in alone.notes
+    )
+    with pytest.raises(ReportError, match=f"^{root / 'test'} holds a meta-test, not a training run: "):
+        report([root / "test"], tmp_path / "none")
+    (root / "meta" / "result.json").write_text(json.dumps(META | {"test_fitness": ["x"]}))
+    with pytest.raises(ReportError, match="test_fitness must be a list of numbers"):
+        report([root], tmp_path / "none")
 
 
 def test_notes_on_single_seeds_and_unequal_training(tmp_path):
@@ -303,9 +458,10 @@ def test_notes_on_single_seeds_and_unequal_training(tmp_path):
         _run(tmp_path / "b", "a2c", returns=[2.0, 3.0], env_steps=9000),
     ]
     found = report(folders, tmp_path / "out", **FAST)
-    assert "ppo on CartPole-v1 has a single seed, so no interval." in found.notes
+    assert "A single seed has no interval: ppo on CartPole-v1." in found.notes
+    assert "2 seeds are too few for an interval: a2c on CartPole-v1." in found.notes
     assert "Training lengths differ on CartPole-v1: ppo 5,000, a2c 9,000 steps per seed." in found.notes
-    assert "| ppo | 1 | 5,000 | 1.00 | – |" in found.markdown
+    assert "| ppo | 1 | 5,000 | 1.00 | none |" in found.markdown
 
 
 def test_the_same_folder_twice_is_one_run(tmp_path):

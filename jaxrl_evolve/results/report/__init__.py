@@ -1,4 +1,4 @@
-"""Reports: finished run folders in, tables and figures that compare them out.
+"""Reports: finished runs, sweeps and meta-trainings in, tables and figures that compare them out.
 
 A run folder holds ``config.json``, ``metrics.jsonl`` and ``result.json`` as `train` leaves them. The
 report trusts ``result.json`` for final returns (one per seed) and recomputes every statistic from them.
@@ -13,10 +13,26 @@ from pathlib import Path
 
 from jaxrl_evolve.results import figures
 from jaxrl_evolve.results.report.compare import Comparison, Row, compare
-from jaxrl_evolve.results.report.runs import ReportError, Run, find_runs, read_run
-from jaxrl_evolve.results.report.text import markdown, results_csv, returns_csv
+from jaxrl_evolve.results.report.find import META_SWEPT, META_TRAINED, SWEPT, Found, find
+from jaxrl_evolve.results.report.meta import MetaRow, meta_notes, read_meta_sweep, read_meta_training
+from jaxrl_evolve.results.report.runs import ReportError, Run, read_run, read_sweep
+from jaxrl_evolve.results.report.text import markdown, meta_csv, results_csv, returns_csv
 
-__all__ = ["Comparison", "Report", "ReportError", "Row", "Run", "compare", "find_runs", "read_run", "report"]
+__all__ = [
+    "Comparison",
+    "Found",
+    "MetaRow",
+    "Report",
+    "ReportError",
+    "Row",
+    "Run",
+    "compare",
+    "find",
+    "read_run",
+    "report",
+]
+
+_DRAWN, _CURVES = 30, 10  # points of sweeps in the figures of one task; the tables have all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,13 +40,15 @@ class Report:
     """What `report` found and wrote.
 
     Attributes:
-        comparison: the numbers.
+        comparison: the numbers of training runs, points of sweeps among them.
+        metas: those of meta-trainings.
         markdown: the text of ``report.md``.
         notes: what a reader must know to read the numbers rightly; also in the text.
         files: everything written.
     """
 
     comparison: Comparison
+    metas: tuple[MetaRow, ...]
     markdown: str
     notes: tuple[str, ...]
     files: tuple[Path, ...]
@@ -44,13 +62,13 @@ def report(
     resamples: int = 10_000,
     seed: int = 0,
 ) -> Report:
-    """Compare finished runs: ``report.md``, ``results.csv``, ``returns.csv`` and figures.
+    """Compare finished runs: ``report.md``, ``results.csv``, ``returns.csv``, ``meta_trainings.csv`` and figures.
 
     Args:
-        folders: run folders, or folders that hold some at any depth (unfinished ones in there are
-            skipped with a note).
+        folders: folders of training runs, of sweeps (each point is a row), of meta-trainings and sweeps of them, or
+            folders that hold some at any depth (unfinished ones in there are skipped with a note).
         out: folder for the report; made if need be, files of an earlier report are replaced.
-        labels: a name for each run found, in order, instead of its algorithm's.
+        labels: a name for each of ``folders``, in order, instead of the algorithm's or the objective's.
         resamples: bootstrap resamples for each interval.
         seed: of the bootstrap.
 
@@ -58,38 +76,83 @@ def report(
         The `Report`.
 
     Raises:
-        ReportError: for a folder without results, a damaged file, labels that clash, or an ``out`` that
-            cannot be written. Nothing is written before all runs are read.
+        ReportError: for a folder without results, a damaged file, labels that are not one for each folder, or an
+            ``out`` that cannot be written. Nothing is written before all runs are read.
     """
-    paths, skipped = find_runs(folders)
-    comparison = compare([read_run(path) for path in paths], labels, resamples=resamples, seed=seed)
+    folders = list(folders)
+    if labels and len(labels) != len(folders):
+        raise ReportError(f"there are {len(labels)} labels for {len(folders)} folders; give one for each")
+    found, skipped = find(folders)
+    runs, metas, about_sweeps = _read(found, labels or [""] * len(folders), resamples, seed)
+    comparison = compare(runs, resamples=resamples, seed=seed)
     out = Path(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        drawn, about_curves = _draw(comparison, out)
-        notes = (*skipped, *comparison.notes, *about_curves)
-        text = markdown(comparison, notes, [path.name for path in drawn], resamples)
-        tables = {
-            "report.md": text,
-            "results.csv": results_csv(comparison.rows),
-            "returns.csv": returns_csv(comparison.rows),
-        }
+        drawn, about_curves = _draw(comparison, out) if runs else ([], [])
+        notes = (*skipped, *about_sweeps, *comparison.notes, *about_curves, *meta_notes(metas))
+        text = markdown(comparison, metas, notes, [path.name for path in drawn], resamples)
+        tables = {"report.md": text}
+        if runs:
+            tables |= {
+                "results.csv": results_csv(comparison.rows),
+                "returns.csv": returns_csv(comparison.rows),
+            }
+        if metas:
+            tables["meta_trainings.csv"] = meta_csv(metas)
         written = [_write(out / name, content) for name, content in tables.items()]
     except OSError as error:
         raise ReportError(f"cannot write the report to {out}: {error.strerror or error}") from None
-    return Report(comparison, text, notes, (*written, *drawn))
+    return Report(comparison, tuple(metas), text, notes, (*written, *drawn))
+
+
+def _read(
+    found: Sequence[Found], names: Sequence[str], resamples: int, seed: int
+) -> tuple[list[Run], list[MetaRow], list[str]]:
+    """Rows of the two tables, and notes on points of sweeps that are missing."""
+    runs, metas, notes = list[Run](), list[MetaRow](), list[str]()
+    options = {"resamples": resamples, "seed": seed}
+    for folder, kind, given in found:
+        name = names[given]
+        if kind == SWEPT:
+            points, about = read_sweep(folder)
+            runs += [dataclasses.replace(point, name=name) for point in points]
+            notes += about
+        elif kind == META_TRAINED:
+            metas.append(read_meta_training(folder, name, options))
+        elif kind == META_SWEPT:
+            metas += read_meta_sweep(folder, name, options)
+        else:
+            runs.append(dataclasses.replace(read_run(folder), name=name))
+    if not runs and not metas:
+        raise ReportError(f"no seed of {found[0].folder} has a finite eval_return; all of them diverged")
+    return runs, metas, notes
+
+
+def _shown(rows: Sequence[Row], most: int) -> tuple[list[Row], list[str]]:
+    """Rows that a figure has room for, and notes on what it leaves out: the worst points of sweeps."""
+    shown, notes = list[Row](), list[str]()
+    for task in dict.fromkeys(row.run.task for row in rows):
+        own = [row for row in rows if row.run.task == task and not row.run.settings]
+        points = [row for row in rows if row.run.task == task and row.run.settings]  # best first
+        room = max(0, most - len(own))
+        shown += own + points[:room]
+        if len(points) > room:
+            notes.append(
+                f"Of the {len(points)} points of sweeps on {task} the best {room} are drawn; the table has all."
+            )
+    return shown, notes
 
 
 def _draw(comparison: Comparison, out: Path) -> tuple[list[Path], list[str]]:
     """Every figure the comparison has numbers for, and notes on learning curves that are missing."""
-    rows = comparison.rows
+    rows, notes = _shown(comparison.rows, _DRAWN)
     tasks = dict.fromkeys(row.run.task for row in rows)
     final = {task: {row.label: row.iqm for row in rows if row.run.task == task} for task in tasks}
     files = [figures.comparison(final, out / "final_returns.png")]
-    notes = []
     evaluated = all(len(row.run.curves.get("eval_return", ((),))[0]) > 1 for row in rows)
     kind = "eval_return" if evaluated else "episode_return"
-    curves = [figures.Curve(r.label, *r.run.curves[kind], r.run.task) for r in rows if kind in r.run.curves]
+    few, _ = _shown(rows, _CURVES)
+    curves = [figures.Curve(r.label, *r.run.curves[kind], r.run.task) for r in few if kind in r.run.curves]
     if curves:
         ylabel = "Evaluation return" if evaluated else "Training return"
         files.append(figures.learning_curves(curves, out / "learning_curves.png", ylabel=ylabel))

@@ -16,14 +16,15 @@ from jaxrl_evolve.results.scores import SCALES
 from jaxrl_evolve.results.statistics import Aggregate, Estimate
 
 _MAX_PAIRS = 15  # beyond these, everything is compared with the first algorithm only
+_LISTED = 5  # names in a note
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One line of the main table: an algorithm on a task.
+    """One line of the main table: an algorithm, or a point of a sweep, on a task.
 
     Attributes:
-        label: the algorithm, made unique where several runs share its name.
+        label: its name, made unique where several runs share one: by a point's settings, else by the folder.
         run: where the numbers come from.
         mean, median: over seeds.
         iqm: over seeds, with its interval.
@@ -43,7 +44,7 @@ class Comparison:
     """Runs compared.
 
     Attributes:
-        rows: one per run, tasks together.
+        rows: one per run, tasks together; points of sweeps after all others, best first.
         aggregates: by label, normalised scores over the tasks that all labels share; empty unless there
             are at least two such tasks.
         improvement: ``{(x, y): P(x > y)}`` over the tasks that both have.
@@ -56,14 +57,11 @@ class Comparison:
     notes: tuple[str, ...]
 
 
-def compare(
-    runs: Sequence[Run], labels: Sequence[str] | None = None, *, resamples: int = 10_000, seed: int = 0
-) -> Comparison:
+def compare(runs: Sequence[Run], *, resamples: int = 10_000, seed: int = 0) -> Comparison:
     """Every statistic of a report, from final returns alone.
 
     Args:
-        runs: at least one.
-        labels: a name for each run instead of its algorithm's.
+        runs: their names are those given to them, or their algorithms'.
         resamples: bootstrap resamples for each interval.
         seed: of the bootstrap.
 
@@ -71,44 +69,42 @@ def compare(
         The `Comparison`.
 
     Raises:
-        ReportError: if the labels are too few or too many, or two runs on one task share one.
+        ReportError: if two runs on one task cannot be told apart.
     """
-    named = _labelled(runs, labels)
+    named = _labelled(runs)
     options = {"resamples": resamples, "seed": seed, "non_finite": "worst"}
     tasks = list(dict.fromkeys(run.task for run in runs))
-    rows = [_row(label, run, options) for task in tasks for label, run in named if run.task == task]
+    rows = []
+    for task in tasks:
+        of_task = [_row(label, run, options) for label, run in named if run.task == task]
+        rows += sorted(of_task, key=lambda row: (1, -row.iqm.value) if row.run.settings else (0, 0.0))
     aggregates, about_aggregates = _aggregates(rows, options)
     improvement, about_improvement = _improvement(rows, options)
     notes = dict.fromkeys([*_notes(rows), *about_aggregates, *about_improvement])
     return Comparison(tuple(rows), aggregates, improvement, tuple(notes))
 
 
-def _labelled(runs: Sequence[Run], labels: Sequence[str] | None) -> list[tuple[str, Run]]:
+def told(settings: Mapping[str, Any]) -> str:
+    """Settings as a label has them: last part of the name, and value."""
+    return ", ".join(f"{name.rpartition('.')[2]}={value}" for name, value in settings.items())
+
+
+def _labelled(runs: Sequence[Run]) -> list[tuple[str, Run]]:
     """A label for each run, unique within its task."""
-    if labels is not None:
-        if len(labels) != len(runs):
-            raise ReportError(f"there are {len(labels)} labels for {len(runs)} runs; give one per run")
-        names = list(labels)
-    else:
-        names = [run.algorithm for run in runs]
-        shared = Counter((run.task, run.algorithm) for run in runs)
-        crowded = {algorithm for (_, algorithm), count in shared.items() if count > 1}
-        paths = [run.folder.absolute().parts for run in runs]
-        for depth in range(1, max(map(len, paths))):  # as much of the path as tells them apart
-            names = [
-                f"{run.algorithm} ({'/'.join(path[-depth:])})" if run.algorithm in crowded else run.algorithm
-                for run, path in zip(runs, paths, strict=True)
-            ]
-            if len({(run.task, name) for run, name in zip(runs, names, strict=True)}) == len(runs):
-                break
-    for (task, name), count in Counter(
-        (run.task, name) for run, name in zip(runs, names, strict=True)
-    ).items():
-        if count > 1:
-            raise ReportError(
-                f"{count} runs on {task} are labelled {name!r}; labels must differ within a task"
-            )
-    return list(zip(names, runs, strict=True))
+    names = [f"{run.name or run.algorithm} {told(run.settings)}".strip() for run in runs]
+    shared = Counter((run.task, name) for run, name in zip(runs, names, strict=True))
+    crowded = {name for (_, name), count in shared.items() if count > 1}
+    if not crowded:
+        return list(zip(names, runs, strict=True))
+    paths = [run.folder.absolute().parts for run in runs]
+    for depth in range(1, max(map(len, paths))):  # as much of the path as tells them apart
+        labels = [
+            f"{name} ({'/'.join(path[-depth:])})" if name in crowded else name
+            for name, path in zip(names, paths, strict=True)
+        ]
+        if len({(run.task, label) for run, label in zip(runs, labels, strict=True)}) == len(runs):
+            return list(zip(labels, runs, strict=True))
+    raise ReportError(f"several points of {runs[0].folder} have the same settings")
 
 
 def _row(label: str, run: Run, options: Mapping[str, Any]) -> Row:
@@ -133,14 +129,27 @@ def _notes(rows: Sequence[Row]) -> list[str]:
                 f"{row.label} on {row.run.task}: {diverged} of {len(row.run.returns)} seeds diverged and count "
                 "as the worst of the others."
             )
-        if len(row.run.returns) < 2:
-            notes.append(f"{row.label} on {row.run.task} has a single seed, so no interval.")
+    few: dict[str, list[str]] = {}
+    for row in rows:
+        if caution := statistics.caution(len(row.run.returns)):
+            few.setdefault(caution, []).append(f"{row.label} on {row.run.task}")
+    notes += [f"{caution[0].upper()}{caution[1:]}: {_listed(of)}." for caution, of in few.items()]
+    if any(row.run.settings for row in rows):
+        notes.append(
+            "The best of a sweep's points is partly luck: before it is reported it must be trained again with other "
+            "seeds."
+        )
     for task in dict.fromkeys(row.run.task for row in rows):
         steps = {row.label: row.run.env_steps for row in rows if row.run.task == task}
         if len(set(steps.values())) > 1:
-            told = ", ".join(f"{label} {count:,}" for label, count in steps.items())
-            notes.append(f"Training lengths differ on {task}: {told} steps per seed.")
+            lengths = _listed([f"{label} {count:,}" for label, count in steps.items()])
+            notes.append(f"Training lengths differ on {task}: {lengths} steps per seed.")
     return notes
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _aggregates(rows: Sequence[Row], options: Mapping[str, Any]) -> tuple[dict[str, Aggregate], list[str]]:

@@ -1,11 +1,11 @@
-"""Run folders read back: what `train` left in ``result.json`` and ``metrics.jsonl``."""
+"""Folders of training runs and of sweeps read back: what `train` left in ``result.json`` and ``metrics.jsonl``."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,6 @@ import numpy as np
 
 from jaxrl_evolve.results.scores import task_name
 from jaxrl_evolve.storage import kinds
-from jaxrl_evolve.storage.folder import FolderError, kind_of
-
-_TRAINED = "train"  # the kind whose returns can be compared
 
 
 class ReportError(ValueError):
@@ -24,7 +21,7 @@ class ReportError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One finished run folder.
+    """One finished run folder, or one point of a sweep.
 
     Attributes:
         folder: where it lies, as given.
@@ -35,6 +32,8 @@ class Run:
         curves: by kind (``"eval_return"``, ``"episode_return"``): steps ``[points]`` and returns
             ``[seeds, points]``, NaN where a seed has no value.
         result: all of ``result.json``.
+        settings: of a point of a sweep, what it was given that others were not.
+        name: what to call it instead of its algorithm.
     """
 
     folder: Path
@@ -44,59 +43,8 @@ class Run:
     env_steps: int
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]]
     result: Mapping[str, Any]
-
-
-def find_runs(folders: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], list[str]]:
-    """Folders of training runs among and below the given ones, each once, and notes on what is left out below.
-
-    Raises:
-        ReportError: for a folder that does not exist, holds another kind of run, has no result, or holds no
-            finished run.
-    """
-    found: list[Path] = []
-    notes: list[str] = []
-    for folder in map(Path, folders):
-        if not folder.is_dir():
-            raise ReportError(f"{folder} is not a folder")
-        if (kind := _kind(folder)) != _TRAINED:
-            raise ReportError(kinds.mismatch(folder, kind, _TRAINED))
-        if (folder / "result.json").exists():
-            found.append(folder)
-        elif (folder / "config.json").exists():
-            raise ReportError(f"{folder} has no result.json: its run has not finished; resume it first")
-        else:
-            below, left_out = _below(folder)
-            if not below:
-                raise ReportError(
-                    f"{folder} holds no finished run: there is no result.json in it or below it"
-                )
-            found += below
-            notes += left_out
-    if not found:
-        raise ReportError("a report needs at least one run folder")
-    return list({path.resolve(): path for path in found}.values()), notes
-
-
-def _below(folder: Path) -> tuple[list[Path], list[str]]:
-    """Finished training runs at any depth, sorted, and notes on the others; what lies in those is theirs."""
-    names = ("result.json", kinds.RUN, kinds.SWEEP)
-    there = sorted({path.parent for name in names for path in folder.rglob(name)})
-    others = {path: kind for path in there if (kind := _kind(path)) != _TRAINED}
-    runs = [path for path in there if path not in others and others.keys().isdisjoint(path.parents)]
-    finished = [path for path in runs if (path / "result.json").exists()]
-    notes = [f"{path} is left out: it has no result.json yet." for path in runs if path not in finished]
-    for path, kind in others.items():
-        if others.keys().isdisjoint(path.parents):
-            notes.append(f"{path} is left out: it holds {kinds.about(kind).what}.")
-    return finished, notes
-
-
-def _kind(folder: Path) -> str:
-    """The kind of run in a folder; what does not say any is taken for a training run, and judged by its result."""
-    try:
-        return kind_of(folder)
-    except FolderError:
-        return _TRAINED
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    name: str = ""
 
 
 def read_run(folder: str | os.PathLike[str]) -> Run:
@@ -106,9 +54,63 @@ def read_run(folder: str | os.PathLike[str]) -> Run:
         ReportError: if ``result.json`` is missing, damaged or lacks a field, or ``metrics.jsonl`` is
             damaged before its last line (a last line cut short by a kill is ignored).
     """
-    folder = Path(folder)
+    return _read(Path(folder), lost=False)
+
+
+def read_sweep(folder: Path) -> tuple[list[Run], list[str]]:
+    """The points of a sweep of which there is a result, and notes on the others.
+
+    Raises:
+        ReportError: a file is damaged, or does not fit the sweep's plan.
+    """
+    plan_path = folder / kinds.SWEEP
+    plan = read_object(plan_path)
+    try:
+        shapes = [(dict(shape["settings"]), [dict(p) for p in shape["points"]]) for shape in plan["shapes"]]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise ReportError(f"{plan_path} is damaged: it is no plan of a sweep") from None
+    runs, notes = list[Run](), list[str]()
+    for i, (settings, points) in enumerate(shapes):
+        path = folder / f"shape_{i:03d}"
+        if not (path / "result.json").exists():
+            over = (folder / "result.json").exists()
+            why = "all of its runs diverged" if over else "it has no result.json yet"
+            notes.append(f"{path} is left out: {why}.")
+            continue
+        for j, point in enumerate(_points(_read(path), [settings | point for point in points])):
+            if np.isfinite(point.returns).any():
+                runs.append(point)
+            else:
+                notes.append(f"Point {j} of {path} is left out: all of its seeds diverged.")
+    return runs, notes
+
+
+def _points(together: Run, settings: list[dict[str, Any]]) -> list[Run]:
+    """The runs of one program, point by point; what they took together is said of none."""
+    total = len(together.returns)
+    seeds, rest = divmod(total, len(settings) or 1)
+    if rest or not seeds:
+        path = together.folder / "result.json"
+        raise ReportError(
+            f"{path}: eval_return has {total} numbers, which {len(settings)} points cannot share"
+        )
+    timings = ("compile_seconds", "run_seconds", "steps_per_second") if len(settings) > 1 else ()
+    result = {name: value for name, value in together.result.items() if name not in timings}
+    found = []
+    for i, own in enumerate(settings):
+        part = slice(i * seeds, (i + 1) * seeds)
+        curves = {kind: (steps, values[part]) for kind, (steps, values) in together.curves.items()}
+        returns = together.returns[part]
+        found.append(
+            dataclasses.replace(together, returns=returns, curves=curves, result=result, settings=own)
+        )
+    return found
+
+
+def _read(folder: Path, lost: bool = True) -> Run:
+    """As `read_run`; where ``lost`` is set all seeds may have diverged."""
     path = folder / "result.json"
-    result = _read_object(path)
+    result = read_object(path)
     for name, kind, what in (
         ("algorithm", str, "a name"),
         ("env", str, "a name"),
@@ -119,10 +121,10 @@ def read_run(folder: str | os.PathLike[str]) -> Run:
             raise ReportError(f"{path} lacks the field {name!r}")
         if not isinstance(result[name], kind):
             raise ReportError(f"{path}: {name} is {result[name]!r}; it must be {what}")
-    returns = _numbers(result["eval_return"])
+    returns = numbers(result["eval_return"])
     if returns is None or returns.size == 0:
         raise ReportError(f"{path}: eval_return must be a list with one number (or null) per seed")
-    if not np.isfinite(returns).any():
+    if not lost and not np.isfinite(returns).any():
         raise ReportError(f"{path}: no seed has a finite eval_return; all of them diverged")
     options = result.get("env_options") or {}
     task = task_name(result["env"], **options)
@@ -130,7 +132,12 @@ def read_run(folder: str | os.PathLike[str]) -> Run:
     return Run(folder, result["algorithm"], task, returns, result["env_steps"], curves, result)
 
 
-def _read_object(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        ReportError: it cannot be read, or holds none.
+    """
     try:
         value = json.loads(path.read_bytes())
     except OSError as error:
@@ -162,7 +169,7 @@ def _read_curves(path: Path, seeds: int) -> dict[str, tuple[np.ndarray, np.ndarr
         for kind, points in found.items():
             if row.get(kind) is None:
                 continue
-            values = _numbers(row[kind])
+            values = numbers(row[kind])
             if values is None or len(values) != seeds:
                 raise ReportError(
                     f"{path} is damaged: line {number}: {kind} must have {seeds} numbers, one per seed"
@@ -175,7 +182,7 @@ def _read_curves(path: Path, seeds: int) -> dict[str, tuple[np.ndarray, np.ndarr
     }
 
 
-def _numbers(values: Any) -> np.ndarray | None:
+def numbers(values: Any) -> np.ndarray | None:
     """A flat list of numbers and nulls as float64, or None if it is something else."""
     if not isinstance(values, list) or not all(v is None or type(v) in (int, float) for v in values):
         return None

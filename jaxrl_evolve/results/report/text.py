@@ -4,50 +4,96 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxrl_evolve.results.report.compare import Comparison, Row
-from jaxrl_evolve.results.report.runs import Run
+from jaxrl_evolve.results.report.meta import MetaRow
 from jaxrl_evolve.results.scores import SCALES
-from jaxrl_evolve.results.statistics import Estimate
+from jaxrl_evolve.results.statistics import ENOUGH, FEWEST, Estimate, caution
 
 
-def markdown(comparison: Comparison, notes: Sequence[str], drawn: Sequence[str], resamples: int) -> str:
+def markdown(
+    comparison: Comparison,
+    metas: Sequence[MetaRow],
+    notes: Sequence[str],
+    drawn: Sequence[str],
+    resamples: int,
+) -> str:
     """The whole report.
 
     Args:
-        comparison: the numbers.
+        comparison: the numbers of training runs.
+        metas: meta-trainings.
         notes: sentences to print.
         drawn: names of the figures that exist beside it.
         resamples: of the bootstrap, to be told.
     """
-    rows, aggregates, improvement = comparison.rows, comparison.aggregates, comparison.improvement
+    rows = comparison.rows
     parts = [
         "# Report",
-        "Final returns are those of `result.json`: whole evaluation episodes after training, one number per "
-        f"seed. Intervals are 95 % percentile bootstrap intervals over seeds ({resamples:,} resamples), "
-        "stratified by environment where several are pooled.",
+        f"Intervals are 95 % percentile bootstrap intervals over seeds ({resamples:,} resamples), stratified by "
+        f"environment where several are pooled. Below {FEWEST} seeds there is none, below {ENOUGH} it is too narrow.",
+    ]
+    if rows:
+        parts += _final_returns(rows)
+    if "learning_curves.png" in drawn:
+        parts += ["## Learning curves", _image("Learning curves", "learning_curves.png")]
+    parts += _across(comparison)
+    if metas:
+        parts += _meta_trainings(metas)
+    if notes:
+        parts += ["## Notes", "\n".join(f"- {note}" for note in notes)]
+    scales = {row.run.task: SCALES[row.run.task] for row in rows if row.run.task in SCALES}
+    if scales:
+        parts += [
+            "## Normalisation",
+            markdown_table(
+                ["Environment", "0", "1", "Reference", "Source"],
+                [
+                    [t, _number(s.random), _number(s.reference), s.meaning, s.source]
+                    for t, s in scales.items()
+                ],
+            ),
+        ]
+    origins = [_origin(row.run.folder, row.run.result) for row in rows]
+    origins += [_origin(row.folder, row.result) for row in metas]
+    parts += [
+        "## Runs",
+        markdown_table(["Folder", "Seed", "Git", "Device", "jax"], dict.fromkeys(map(tuple, origins))),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _final_returns(rows: Sequence[Row]) -> list[str]:
+    timings = ("steps_per_second", "compile_seconds", "run_seconds")
+    return [
         "## Final returns",
+        "Those of `result.json`: whole evaluation episodes after training, one number per seed.",
         markdown_table(
             ["Environment", "Algorithm", "Seeds", "Steps per seed", "IQM", "95 % interval", "Mean", "Median",
              "Normalised IQM", "Steps/s", "Compile s", "Run s"],
             [
                 [
                     row.run.task, row.label, len(row.run.returns), f"{row.run.env_steps:,}",
-                    _number(row.iqm.value), _bounds(row.iqm), _number(row.mean), _number(row.median),
-                    with_bounds(row.normalised),
-                    *(_number(row.run.result.get(f)) for f in ("steps_per_second", "compile_seconds", "run_seconds")),
+                    _number(row.iqm.value), _interval(row.iqm, len(row.run.returns)), _number(row.mean),
+                    _number(row.median), with_bounds(row.normalised),
+                    *(_number(row.run.result.get(f)) for f in timings),
                 ]
                 for row in rows
             ],
         ),
         _image("Final returns", "final_returns.png"),
     ]  # fmt: skip
-    if "learning_curves.png" in drawn:
-        parts += ["## Learning curves", _image("Learning curves", "learning_curves.png")]
+
+
+def _across(comparison: Comparison) -> list[str]:
+    """What is said of several environments, and of pairs of algorithms."""
+    aggregates, improvement, parts = comparison.aggregates, comparison.improvement, list[str]()
     if aggregates:
         one = next(iter(aggregates.values()))
         parts += [
@@ -70,29 +116,28 @@ def markdown(comparison: Comparison, notes: Sequence[str], drawn: Sequence[str],
             ),
             _image("Probability of improvement", "probability_of_improvement.png"),
         ]
-    if notes:
-        parts += ["## Notes", "\n".join(f"- {note}" for note in notes)]
-    scales = {row.run.task: SCALES[row.run.task] for row in rows if row.run.task in SCALES}
-    if scales:
-        parts += [
-            "## Normalisation",
-            markdown_table(
-                ["Environment", "0", "1", "Reference", "Source"],
+    return parts
+
+
+def _meta_trainings(rows: Sequence[MetaRow]) -> list[str]:
+    whole = lambda x: "–" if x is None else f"{x:,}"
+    return [
+        "## Meta-trainings",
+        "Held-out fitness of the last test, one number per meta-seed.",
+        markdown_table(
+            ["Environment", "Objective", "Meta-seeds", "Generations", "Environment steps", "IQM", "95 % interval", "Of"],
+            [
                 [
-                    [t, _number(s.random), _number(s.reference), s.meaning, s.source]
-                    for t, s in scales.items()
-                ],
-            ),
-        ]
-    parts += [
-        "## Runs",
-        markdown_table(["Folder", "Seed", "Git", "Device", "jax"], [_origin(row.run) for row in rows]),
-    ]
-    return "\n\n".join(parts) + "\n"
+                    row.task, row.label, len(row.fitness), whole(row.generations), whole(row.env_steps),
+                    _number(row.iqm.value), _interval(row.iqm, len(row.fitness)), row.measure,
+                ]
+                for row in rows
+            ],
+        ),
+    ]  # fmt: skip
 
 
-def _origin(run: Run) -> list[Any]:
-    result = run.result
+def _origin(folder: Path, result: Mapping[str, Any]) -> list[Any]:
     git, device, versions = (result.get(name) for name in ("git", "device", "versions"))
     if isinstance(git, Mapping):
         git = f"{str(git.get('commit', '–'))[:10]}{' (changed)' if git.get('dirty') else ''}"
@@ -100,7 +145,7 @@ def _origin(run: Run) -> list[Any]:
         device = device.get("kind", device.get("platform"))
     jax = versions.get("jax") if isinstance(versions, Mapping) else None
     return [
-        run.folder,
+        folder,
         *("–" if value is None else value for value in (result.get("seed"), git, device, jax)),
     ]
 
@@ -110,7 +155,7 @@ def results_csv(rows: Sequence[Row]) -> str:
     header = [
         "env", "algorithm", "seeds", "env_steps", "iqm", "iqm_low", "iqm_high", "mean", "median",
         "normalised_iqm", "normalised_low", "normalised_high",
-        "steps_per_second", "compile_seconds", "run_seconds", "folder",
+        "steps_per_second", "compile_seconds", "run_seconds", "folder", "settings",
     ]  # fmt: skip
     lines = []
     for row in rows:
@@ -129,9 +174,35 @@ def results_csv(rows: Sequence[Row]) -> str:
                 *normalised,
                 *timing,
                 row.run.folder,
+                _settings(row.run.settings),
             ]
         )
     return csv_text(header, lines)
+
+
+def meta_csv(rows: Sequence[MetaRow]) -> str:
+    """One line per meta-training, or point of a sweep of them: what their table shows."""
+    header = [
+        "env",
+        "objective",
+        "meta_seeds",
+        "generations",
+        "env_steps",
+        "measure",
+        "iqm",
+        "iqm_low",
+        "iqm_high",
+    ]
+    lines = []
+    for r in rows:
+        facts = [r.task, r.label, len(r.fitness), r.generations, r.env_steps, r.measure]
+        lines.append([*facts, *r.iqm, r.folder, _settings(r.settings)])
+    return csv_text([*header, "folder", "settings"], lines)
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    """Of a point of a sweep, as JSON; empty for a run of its own."""
+    return json.dumps(settings) if settings else ""
 
 
 def returns_csv(rows: Sequence[Row]) -> str:
@@ -176,6 +247,13 @@ def _bounds(estimate: Estimate) -> str:
     if not np.isfinite([estimate.low, estimate.high]).all():
         return "–"
     return f"[{_number(estimate.low)}, {_number(estimate.high)}]"
+
+
+def _interval(estimate: Estimate, runs: int) -> str:
+    """An interval, or that there is none, and whether there are too few runs for it."""
+    if runs < FEWEST:
+        return "none"
+    return f"{_bounds(estimate)}{' (too narrow)' if caution(runs) else ''}"
 
 
 def with_bounds(estimate: Estimate | None) -> str:

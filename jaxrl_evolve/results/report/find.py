@@ -1,0 +1,117 @@
+"""What a report can be made of, among and below the folders that it is given."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxrl_evolve.results.report.runs import ReportError
+from jaxrl_evolve.storage import kinds
+from jaxrl_evolve.storage.folder import FolderError, kind_of
+
+TRAINED, SWEPT, META_TRAINED, META_SWEPT = "train", "sweep", "meta-train", "meta-sweep"
+"""The kinds that a report has rows for."""
+
+_PART = re.compile(r"part_(\d+)_of_(\d+)")
+
+
+class Found(NamedTuple):
+    """A folder with results.
+
+    Attributes:
+        folder: where it lies.
+        kind: one of `TRAINED`, `SWEPT`, `META_TRAINED`, `META_SWEPT`.
+        given: the number of the given folder that it is, or lies below.
+    """
+
+    folder: Path
+    kind: str
+    given: int
+
+
+def find(folders: Iterable[str | os.PathLike[str]]) -> tuple[list[Found], list[str]]:
+    """Folders with results among and below the given ones, each once, and notes on what is left out.
+
+    Raises:
+        ReportError: for a folder that does not exist, or whose run has not finished, or if there are no results at all.
+    """
+    found, notes, useless = list[Found](), list[str](), list[str]()
+    for number, folder in enumerate(map(Path, folders)):
+        if not folder.is_dir():
+            raise ReportError(f"{folder} is not a folder")
+        kind = _kind(folder)
+        if kind is None and not (folder / "result.json").exists():
+            below, left_out = _below(folder, number)
+            if not below:
+                useless.append(f"{folder} holds no finished run: there is no result.json in it or below it")
+            found += below
+            notes += left_out
+        elif kind not in (None, TRAINED, SWEPT, META_TRAINED, META_SWEPT):
+            useless.append(kinds.mismatch(folder, str(kind), TRAINED))
+        elif here := _finished(folder, kind or TRAINED, number):
+            found += here
+        else:
+            word = "sweep" if kind in (SWEPT, META_SWEPT) else "run"
+            raise ReportError(f"{folder} has no result.json: its {word} has not finished; resume it first")
+    if not found:
+        raise ReportError(useless[0] if useless else "a report needs at least one run folder")
+    unique = {item.folder.resolve(): item for item in reversed(found)}
+    kept = [item for item in found if unique.get(item.folder.resolve()) is item]
+    return kept, [*notes, *(f"{text}." for text in useless), *_missing_parts(kept)]
+
+
+def _below(folder: Path, number: int) -> tuple[list[Found], list[str]]:
+    """Everything with results at any depth, sorted, and notes on the rest; what lies in a sweep or another kind of run
+    is theirs.
+    """
+    names = ("result.json", kinds.RUN, kinds.SWEEP)
+    there = {
+        path: _kind(path) or TRAINED for path in sorted({p.parent for n in names for p in folder.rglob(n)})
+    }
+    whole = {path for path, kind in there.items() if kind != TRAINED}
+    found, notes = list[Found](), list[str]()
+    for path, kind in there.items():
+        if not whole.isdisjoint(path.parents):
+            continue
+        if kind not in (TRAINED, SWEPT, META_TRAINED, META_SWEPT):
+            notes.append(f"{path} is left out: it holds {kinds.about(kind).what}.")
+        elif here := _finished(path, kind, number):
+            found += here
+        else:
+            notes.append(f"{path} is left out: it has no result.json yet.")
+    return found, notes
+
+
+def _finished(path: Path, kind: str, number: int) -> list[Found]:
+    """What there is in a folder: itself, or the finished runs of a sweep of meta-trainings that is under way."""
+    if kind == SWEPT:
+        return [Found(path, kind, number)] if any(path.glob("shape_*/result.json")) else []
+    if (path / "result.json").exists():
+        return [Found(path, kind, number)]
+    if kind == META_SWEPT:
+        return [Found(p.parent, META_TRAINED, number) for p in sorted(path.rglob("result.json"))]
+    return []
+
+
+def _missing_parts(found: Iterable[Found]) -> list[str]:
+    """Notes on parts of sweeps that were given to several machines and are not all there."""
+    parts: dict[tuple[Path, int], set[int]] = {}
+    for item in found:
+        if item.kind == SWEPT and (match := _PART.fullmatch(item.folder.name)):
+            parts.setdefault((item.folder.parent, int(match[2])), set()).add(int(match[1]))
+    notes = []
+    for (folder, total), there in parts.items():
+        if missing := sorted(set(range(1, total + 1)) - there):
+            notes.append(f"{folder} lacks part {', '.join(map(str, missing))} of {total} of its sweep.")
+    return notes
+
+
+def _kind(folder: Path) -> str | None:
+    """The kind of run or sweep in a folder; None of one that does not say."""
+    try:
+        return kind_of(folder)
+    except FolderError:
+        return None

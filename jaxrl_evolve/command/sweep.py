@@ -24,6 +24,9 @@ class Space:
     """Hyperparameters and their ranges, drawn uniformly: `--random hp.learning_rate=log:1e-4:1e-2`."""
     samples: int = 8
     """Draws from the random ranges (for each point of the grid)."""
+    part: Annotated[str, tyro.conf.arg(metavar="I/N")] = ""
+    """Train the I-th of N parts of the points, in a folder of its own below --out: with `--part
+    $SLURM_ARRAY_TASK_ID/8`, a job array from 1 to 8 trains the sweep on eight machines. report takes --out."""
 
 
 def _run(arguments: Any) -> str:
@@ -37,6 +40,7 @@ def _run(arguments: Any) -> str:
         grid=space.grid,
         random=space.random,
         samples=space.samples,
+        part=space.part,
         resume=to.resume,
         overwrite=to.overwrite,
         quiet=to.quiet,

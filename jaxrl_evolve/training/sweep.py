@@ -12,6 +12,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ import numpy as np
 
 from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.random import KeyTag
+from jaxrl_evolve.results import statistics
 from jaxrl_evolve.results.ranking import Measure, write_ranking
 from jaxrl_evolve.settings.checks import whole
 from jaxrl_evolve.settings.fields import Settings, field_name, parse_field, replace_fields
@@ -35,6 +37,7 @@ from jaxrl_evolve.training.groups import groups_of
 from jaxrl_evolve.training.interrupts import Diverged, Interrupted, interruption
 from jaxrl_evolve.training.memory import check_memory
 from jaxrl_evolve.training.start import begin
+from jaxrl_evolve.training.parts import of_part, part_folder
 from jaxrl_evolve.training.train import train
 
 _SWEPT = (
@@ -71,10 +74,12 @@ class Plan:
     Attributes:
         config: what all points share.
         shapes: the programs to run, in order.
+        part: which part of it this is, as ``"2/4"``; empty for the whole.
     """
 
     config: TrainConfig[Any, Any]
     shapes: tuple[Shape, ...]
+    part: str = ""
 
 
 def sweep(
@@ -84,6 +89,7 @@ def sweep(
     grid: Sequence[str] = (),
     random: Sequence[str] = (),
     samples: int = 8,
+    part: str = "",
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = True,
@@ -97,6 +103,8 @@ def sweep(
         grid: ``"field=v1,v2"``; nested fields by dots, every combination.
         random: ``"hp.field=low:high"`` or ``"hp.field=log:low:high"``, drawn uniformly (of the logarithm).
         samples: draws from the ranges, the same for every point of the grid.
+        part: ``"2/4"`` trains the second of four parts of the points, in the folder ``part_2_of_4`` of ``out``, which is
+            a sweep of its own. `report` of ``out`` has the points of all parts.
         resume: continue the sweep in ``out``.
         overwrite: delete the sweep in ``out`` first.
         quiet: show no progress.
@@ -111,8 +119,12 @@ def sweep(
         Diverged: no run of any point is left.
     """
     made = plan(config, grid, random, samples)
+    if part:
+        made, out = of_part(made, part), Path(out) / part_folder(part)
     with contextlib.ExitStack() as stack:
         asked = folders.plain(made)
+        if not part:  # as plans were written before there were parts
+            del asked["part"]
         folder = claim_sweep(out, SWEEP, asked, stack, resume=resume, overwrite=overwrite)
         return _run(made, folder, quiet)
 
@@ -132,7 +144,7 @@ def resume_sweep(out: str | os.PathLike[str], quiet: bool = True) -> str:
 def _read(data: Mapping[str, Any]) -> Plan:
     """The plan that ``sweep.json`` holds."""
     shapes = (Shape(settings_from_json(s["settings"]), tuple(s["points"])) for s in data["shapes"])
-    return Plan(TrainConfig.from_json(data["config"]), tuple(shapes))
+    return Plan(TrainConfig.from_json(data["config"]), tuple(shapes), data.get("part", ""))
 
 
 SWEEP = Kind(
@@ -261,9 +273,11 @@ def _run(made: Plan, folder: folders.RunFolder, quiet: bool) -> str:
             seconds[name] += summary.get(name, 0.0)
     if jax.process_index() != 0:
         return ""
+    few = statistics.caution(made.config.seeds)
     title = (
         f"{made.config.algorithm} on {made.config.env}: {len(points)} points, {made.config.seeds} seeds each, best "
-        "first. IQM of the final evaluation with its 95 % interval; points that lost a seed come last."
+        f"first. IQM of the final evaluation with its 95 % interval{few and f' ({few})'}; "
+        "points that lost a seed come last."
     )
     table, best = write_ranking(folder, points, _MEASURE, title)
     result = {

@@ -14,6 +14,7 @@ from jaxrl_evolve.results import statistics
 from jaxrl_evolve.results.report import report
 from jaxrl_evolve.training import train as loops
 from jaxrl_evolve.training.interrupts import Diverged, Interrupted
+from jaxrl_evolve.training.parts import of_part
 from jaxrl_evolve.training.restore import load
 from jaxrl_evolve.training.sweep import plan, resume_sweep, sweep
 from jaxrl_evolve.training.train import train
@@ -71,15 +72,15 @@ def test_results_agree_with_each_other(swept):
     result = result_of(out)
     points = result["points"]
     for point in points:
-        expected = statistics.estimate(point["eval_return"])
-        assert (point["iqm"], *point["ci95"]) == pytest.approx(tuple(expected))
+        assert point["iqm"] == pytest.approx(statistics.iqm(point["eval_return"]))
+        assert point["ci95"] == [None, None]  # of two seeds
         assert point["diverged"] == 0 and point["env_steps"] == 640
     assert result["best"] == max(points, key=lambda point: point["iqm"])
     assert len({point["iqm"] for point in points}) >= 3, "choose other rates: the points do not differ"
     assert {"algorithm", "env", "seeds", "seed", "compile_seconds", "versions", "git", "device"} <= set(
         result
     )
-    assert table == (out / "sweep.md").read_text()
+    assert table == (out / "sweep.md").read_text() and "2 seeds are too few for an interval" in table
     lines = table.splitlines()[4:]
     rates = [float(line.split("|")[2]) for line in lines]
     ranked = sorted(points, key=lambda point: -point["iqm"])
@@ -154,6 +155,52 @@ def test_an_interrupted_sweep_goes_on_as_if_nothing_had_been(swept, tmp_path, mo
     assert sweep(walk.config(seeds=2), out, grid=GRID, resume=True) == swept[1]
     assert len(walk.traces) <= 2  # nothing was trained again
     report([out / "shape_000"], tmp_path / "report", resamples=200)
+
+
+def points_of(made):
+    return [shape.settings | point for shape in made.shapes for point in shape.points]
+
+
+@pytest.mark.parametrize("total", [1, 2, 3, 5, 12])
+def test_parts_share_all_points_out_evenly(total):
+    whole = plan(walk.config(), ["num_envs=4,8", "hp.gamma=0.9,0.99"], ["hp.clip=0.1:0.3"], 3)
+    parts = [of_part(whole, f"{i + 1}/{total}") for i in range(total)]
+    assert [point for part in parts for point in points_of(part)] == points_of(whole)
+    sizes = [len(points_of(part)) for part in parts]
+    assert max(sizes) - min(sizes) <= 1 and all(shape.points for part in parts for shape in part.shapes)
+    assert [len(part.shapes) for part in parts].count(
+        2
+    ) <= 1  # programs are cut at no more borders than there are
+    for part, message in [
+        ("13/13", "the sweep has 12 points; it can have that many parts at most"),
+        *((text, "must be I/N") for text in ("0/3", "4/3", "2", "1/2/3", "a/b", "/", "1/0", "01/2", "-1/2")),
+    ]:
+        with pytest.raises(ValueError, match=f"part is {part!r}.*{message}"):
+            of_part(whole, part)
+
+
+def test_parts_are_sweeps_of_their_own_that_a_report_merges(swept, tmp_path):
+    whole, out = result_of(swept[0])["points"], tmp_path / "grid"
+    for part in ("2/3", "1/3", "3/3"):
+        sweep(walk.config(seeds=2), out, grid=GRID, part=part)
+        if part == "1/3":
+            notes = report([out], tmp_path / "early", resamples=200).notes
+            assert f"{out} lacks part 3 of 3 of its sweep." in notes
+    assert sorted(path.name for path in out.iterdir()) == [f"part_{i}_of_3" for i in (1, 2, 3)]
+    found = [point for i in (1, 2, 3) for point in result_of(out / f"part_{i}_of_3")["points"]]
+    assert [point["settings"] for point in found] == [point["settings"] for point in whole]
+    for point, alike in zip(found, whole, strict=True):
+        np.testing.assert_allclose(point["eval_return"], alike["eval_return"], rtol=1e-4)
+    assert json.loads((out / "part_2_of_3" / "sweep.json").read_text())["part"] == "2/3"
+    assert "part" not in json.loads((swept[0] / "sweep.json").read_text())
+    merged = report([out], tmp_path / "report", resamples=200).comparison.rows
+    by_iqm = sorted(whole, key=lambda point: -point["iqm"])
+    assert [row.run.settings for row in merged] == [point["settings"] for point in by_iqm]
+    before = (out / "part_2_of_3" / "sweep.md").read_text()
+    assert resume_sweep(out / "part_2_of_3") == before
+    assert sweep(walk.config(seeds=2), out, grid=GRID, part="2/3", resume=True) == before
+    with pytest.raises(ValueError, match="part_2_of_3 was started with other settings"):
+        sweep(walk.config(seeds=2), out, grid=[GRID[0], "num_envs=4,8"], part="2/3", resume=True)
 
 
 def test_lost_seeds_are_counted_and_rank_last(tmp_path):

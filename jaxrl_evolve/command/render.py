@@ -13,14 +13,14 @@ from jaxrl_evolve.command.start import start
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Draw an episode of a trained agent as a GIF."""
+    """Draw an episode of a trained agent, or of several side by side, as a GIF or an mp4."""
 
     folder: tyro.conf.Positional[str]
     """Run folder."""
     out: str = ""
-    """File to write; empty for episode.gif in the run folder."""
-    run: int | Literal["best"] = 0
-    """Which run of the folder, counted from 0, or the best of its evaluation."""
+    """File to write, .gif or .mp4 (which needs ffmpeg); empty for episode.gif in the run folder."""
+    run: tuple[int | Literal["best", "all"], ...] = (0,)
+    """Which run of the folder, counted from 0, or the best of its evaluation; several, or all, are a grid."""
     mode: Literal["greedy", "sample"] = "greedy"
     """Take the policy's mode, or sample from it."""
     seed: int = 0
@@ -48,7 +48,7 @@ def _run(arguments: Arguments) -> str:
 
 COMMAND = Command(
     usage="render FOLDER",
-    summary="draw an episode as a GIF",
+    summary="draw an episode as a GIF or an mp4",
     parse=parser(Arguments, "render"),
     run=_run,
 )

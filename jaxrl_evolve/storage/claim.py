@@ -20,7 +20,7 @@ from jaxrl_evolve.storage.folder import FolderError, RunFolder, existing, kind_o
 from jaxrl_evolve.storage.kinds import Kind, with_kind, without_kind
 from jaxrl_evolve.storage.lock import HELD, NAME, Lock
 
-_FIGURES = (".png", ".pdf", ".svg", ".gif")
+_FIGURES = (".png", ".pdf", ".svg", ".gif", ".mp4")
 
 
 def claim(

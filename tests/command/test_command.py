@@ -46,7 +46,8 @@ def test_train_says_what_came_out(tmp_path, capsys):
     assert run(*train_words(tmp_path / "run")) == 0
     said = capsys.readouterr()
     result = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert f"ppo on tiny/Walk: return {result['iqm']:.4g} (IQM" in said.out
+    few = "a single seed has no interval"
+    assert f"ppo on tiny/Walk: return {result['iqm']:.4g} (IQM over 1 seeds; {few}), 640 steps" in said.out
     assert str(tmp_path / "run") in said.out and "640 steps per seed" in said.out
     assert run(*train_words(tmp_path / "quiet"), "--quiet") == 0
     said = capsys.readouterr()
@@ -181,7 +182,8 @@ def test_the_folder_of_another_kind_says_what_it_is(tmp_path, capsys):
     for words, message in [
         (["evaluate", sweep], f"{sweep} holds a sweep, not a training run: its runs lie in folders"),
         (["render", sweep], f"{sweep} holds a sweep, not a training run: its runs lie in folders"),
-        (["report", sweep], f"{sweep} holds a sweep, not a training run: its runs lie in folders"),
+        (["report", sweep], f"{sweep} has no result.json: its sweep has not finished; resume it first"),
+        (["report", unknown], f"{unknown} holds a run of the kind 'meta-trian', not a training run"),
         (["resume", sweep], f"{sweep / 'sweep.json'} is damaged: it is no plan of a sweep"),
         (
             ["resume", unknown],

@@ -1,6 +1,9 @@
 """Episodes as GIFs: every frame of one episode, written whole or not at all."""
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
@@ -10,8 +13,9 @@ import walk
 from PIL import Image, ImageSequence
 
 from jaxrl_envs import make
+from jaxrl_evolve.command.main import main
 from jaxrl_evolve.training.config import TrainConfig
-from jaxrl_evolve.training.render import episode, render
+from jaxrl_evolve.training.render import film, play, render
 from jaxrl_evolve.training.restore import load
 from jaxrl_evolve.training.train import train
 
@@ -35,13 +39,17 @@ def cartpole(tmp_path_factory):
     return out
 
 
+def frames_of(folder, runs, seed):
+    trained = load(folder)
+    env, policies = trained.experiment.env, [trained.policy(run) for run in runs]
+    shown = film(env, play(env, policies, jax.random.key(seed), 1000))
+    return [shown.frame(i) for i in range(shown.count)]
+
+
 def test_a_gif_shows_a_whole_episode(cartpole, tmp_path):
     path = render(cartpole, run=1, seed=3, fps=25)
     assert path == str(cartpole / "episode.gif")
-    trained = load(cartpole)
-    env, learner, *_ = trained.experiment
-    state = jax.tree.map(lambda x: x[1], trained.learner_state)
-    frames = episode(env, learner, state, jax.random.key(3), "greedy", 1000)
+    frames = frames_of(cartpole, [1], 3)
     assert 9 <= len(frames) < 502 and len({frame.shape for frame in frames}) == 1
     with Image.open(path) as image:
         durations = [frame.info["duration"] for frame in ImageSequence.Iterator(image)]
@@ -73,17 +81,98 @@ def test_runs_modes_and_limits(cartpole, tmp_path):
         assert image.n_frames <= 4
 
 
+def test_several_runs_are_a_grid_that_waits_for_the_longest(cartpole, tmp_path):
+    alone = [frames_of(cartpole, [run], 3) for run in (0, 1)]
+    together = frames_of(cartpole, [0, 1, 1], 3)
+    (height, width, _), (rows, columns, _) = alone[0][0].shape, together[0].shape
+    assert (rows, columns) == (2 * height + 2, 2 * width + 2)
+    assert len(together) == max(map(len, alone)) and len(alone[0]) != len(alone[1])
+    for i in (0, 5, len(together) - 1):
+        for run, top, left in ((0, 0, 0), (1, 0, width + 2), (1, height + 2, 0)):
+            shown = together[i][top : top + height, left : left + width]
+            np.testing.assert_array_equal(shown, alone[run][min(i, len(alone[run]) - 1)])
+        assert (together[i][height + 2 :, width + 2 :] == 128).all()
+    assert (
+        main(["render", str(cartpole), "--run", "all", "--seed", "3", "--out", str(tmp_path / "a.gif")]) == 0
+    )
+    with Image.open(tmp_path / "a.gif") as image:
+        assert image.size == (2 * width + 2, height)
+    pair = render(cartpole, tmp_path / "b.gif", run=[0, 1], seed=3)
+    assert Path(pair).read_bytes() == (tmp_path / "a.gif").read_bytes()
+
+
+ENCODER = """#!{python}
+import json, sys
+data = sys.stdin.buffer.read()
+json.dump([sys.argv[1:], len(data), data[-1:].hex()], open(sys.argv[-1], "w"))
+{more}
+"""
+
+
+def test_an_mp4_is_made_by_ffmpeg_if_it_is_there(cartpole, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    words = [
+        "render",
+        str(cartpole),
+        "--out",
+        str(tmp_path / "out" / "a.mp4"),
+        "--fps",
+        "10",
+        "--max-steps",
+        "4",
+    ]
+    assert main(words) == 1
+    assert capsys.readouterr().err == (
+        "jaxrl-evolve: an mp4 needs ffmpeg, which is not there: install it, or pip install 'jaxrl_evolve[video]'; a "
+        ".gif needs nothing\n"
+    )
+    assert not (tmp_path / "out").exists()
+    encoder = tmp_path / "ffmpeg"
+    encoder.write_text(ENCODER.format(python=sys.executable, more=""))
+    encoder.chmod(0o755)
+    assert main(words) == 0
+    arguments, size, _ = json.loads((tmp_path / "out" / "a.mp4").read_text())
+    frame = frames_of(cartpole, [0], 0)[0]
+    assert size == frame.size * (5 + 9)  # five frames, the last of them for a second
+    assert f"{frame.shape[1]}x{frame.shape[0]}" in arguments and "libx264" in arguments
+    encoder.write_text(ENCODER.format(python=sys.executable, more="sys.exit('Unknown encoder libx264')"))
+    assert main(words) == 1
+    assert "ffmpeg could not write the video: Unknown encoder libx264" in capsys.readouterr().err
+    assert os.listdir(tmp_path / "out") == ["a.mp4"]
+
+
+def test_what_ffmpeg_makes_can_be_read_back(cartpole, tmp_path):
+    encoder = pytest.importorskip("imageio_ffmpeg", reason="of the extra `video`").get_ffmpeg_exe()
+    path = render(cartpole, tmp_path / "a.mp4", run=[0, 1, 1], fps=10, max_steps=4)
+    words = [encoder, "-loglevel", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    read = subprocess.run(words, capture_output=True, check=True).stdout
+    frames = frames_of(cartpole, [0, 1, 1], 0)[:5]
+    shown = np.frombuffer(read, np.uint8).reshape(14, *frames[0].shape).astype(int)
+    for seen, drawn in ((shown[0], frames[0]), (shown[-1], frames[4])):
+        assert np.abs(seen - drawn).mean() < 4
+
+
 def test_what_cannot_be_drawn_is_refused(cartpole, tmp_path):
     train(walk.config(), tmp_path / "walk")
     for folder, options, message in [
         (tmp_path / "walk", {}, "the suite of tiny/Walk offers no drawing"),
         (tmp_path / "none", {}, "there is no run folder"),
         (cartpole, {"run": 2}, "run is 2; .* has 2, counted from 0"),
+        (cartpole, {"run": (0, 7)}, "run is 7; .* has 2, counted from 0"),
+        (cartpole, {"run": ("all", 1)}, "'all' must stand alone"),
+        (cartpole, {"run": ()}, "run names 0 runs; it must be from 1 to 64"),
+        (cartpole, {"run": [0] * 65}, "run names 65 runs"),
         (cartpole, {"run": -1}, "run is -1"),
         (cartpole, {"fps": 0}, "fps is 0"),
         (cartpole, {"fps": 100}, "fps is 100"),
         (cartpole, {"max_steps": 0}, "max_steps is 0"),
-        (cartpole, {"out": tmp_path / "a.mp4"}, "must end in .gif"),
+        (
+            cartpole,
+            {"out": tmp_path / "a.mp4", "fps": 121},
+            "fps is 121; in a .mp4 it must lie between 1 and 120",
+        ),
+        (cartpole, {"out": tmp_path / "a.avi"}, "must end in .gif or .mp4"),
     ]:
         with pytest.raises(ValueError, match=message) as caught:
             render(folder, **options)

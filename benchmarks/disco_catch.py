@@ -79,7 +79,7 @@ def table(options: argparse.Namespace, result: TrainResult, rows: list[dict[str,
         caught = [(x + 1.0) / 2.0 for x in row["eval_return"]]  # a ball caught pays 1, one that is lost -1
         e = statistics.estimate(caught, statistics.iqm, non_finite="worst")
         steps = f"{row['env_steps'] // config.steps_per_update:,} | {row['env_steps']:,}"
-        interval = f"[{e.low:.3f}, {e.high:.3f}]" if len(caught) > 1 else ""
+        interval = f"[{e.low:.3f}, {e.high:.3f}]" if len(caught) >= statistics.FEWEST else ""
         lines.append(f"| {steps} | {e.value:.3f} | {interval} | {len(caught)} |")
     agent = config.learner
     lines += [

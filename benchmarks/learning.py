@@ -151,7 +151,7 @@ def run(case: Case, suite: Suite, folder: Path, seeds: int, steps: int, seed: in
     result = train(config, folder, resume=folder.exists(), quiet=False)
     summary = result.summary
     returns = np.asarray(result.eval_return)
-    low, high = result.ci95
+    low, high = (float("nan") if x is None else x for x in result.ci95)
     return {
         "case": case.label,
         "algorithm": config.algorithm,
@@ -192,6 +192,12 @@ def hardware(device: Mapping[str, Any]) -> str:
     return f"{model}, {device['cpu_cores']} cores"
 
 
+def interval(row: Mapping[str, Any]) -> str:
+    """The interval of a row whose numbers are read; of one or two seeds there is none."""
+    low, high = row["ci95_low"], row["ci95_high"]
+    return f"[{low:.4g}, {high:.4g}]" if np.isfinite(low) else "none"
+
+
 def markdown(name: str, suite: Suite, rows: list[dict[str, Any]]) -> str:
     """The table for readers."""
     lines = [
@@ -217,7 +223,7 @@ def markdown(name: str, suite: Suite, rows: list[dict[str, Any]]) -> str:
         speed, wall = float(row["steps_per_second"]), float(row["run_seconds"])
         training = f"{r['train_return']:.4g}" if np.isfinite(r["train_return"]) else "none ended"
         lines.append(
-            f"| {row['case']} | {r['iqm']:.4g} | [{r['ci95_low']:.4g}, {r['ci95_high']:.4g}] | {r['mean']:.4g} "
+            f"| {row['case']} | {r['iqm']:.4g} | {interval(r)} | {r['mean']:.4g} "
             f"| {training} | {row['reference']} | {row['seeds']} | {int(row['env_steps']):,} "
             f"| {speed:,.0f} | {wall:,.0f} s | {row['date']} |"
         )
@@ -267,9 +273,7 @@ def main() -> None:
             writer.writeheader()
             writer.writerows(rows)
         path.with_suffix(".md").write_text(markdown(args.suite, suite, rows), encoding="utf-8")
-        print(
-            f"{case.label}: IQM {row['iqm']:.4g} [{row['ci95_low']:.4g}, {row['ci95_high']:.4g}]", flush=True
-        )
+        print(f"{case.label}: IQM {row['iqm']:.4g} {interval(row)}", flush=True)
 
 
 if __name__ == "__main__":

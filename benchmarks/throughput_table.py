@@ -157,7 +157,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def spread(row: Row | None, digits: int = 0) -> str:
     if row is None or row.value is None:
         return "-"
-    if row.low is None:
+    if row.low is None or row.low != row.low:  # of one or two seeds there is no interval
         return f"{row.value:,.{digits}f}"
     return f"{row.value:,.{digits}f} ({row.low:,.{digits}f} to {row.high:,.{digits}f})"
 

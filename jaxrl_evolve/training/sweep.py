@@ -37,7 +37,7 @@ from jaxrl_evolve.training.groups import groups_of
 from jaxrl_evolve.training.interrupts import Diverged, Interrupted, interruption
 from jaxrl_evolve.training.memory import check_memory
 from jaxrl_evolve.training.start import begin
-from jaxrl_evolve.training.parts import of_part, part_folder
+from jaxrl_evolve.training.sweep_parts import of_part, part_folder
 from jaxrl_evolve.training.train import train
 
 _SWEPT = (

@@ -14,9 +14,9 @@ from jaxrl_evolve.results import statistics
 from jaxrl_evolve.results.report import report
 from jaxrl_evolve.training import train as loops
 from jaxrl_evolve.training.interrupts import Diverged, Interrupted
-from jaxrl_evolve.training.parts import of_part
 from jaxrl_evolve.training.restore import load
 from jaxrl_evolve.training.sweep import plan, resume_sweep, sweep
+from jaxrl_evolve.training.sweep_parts import of_part
 from jaxrl_evolve.training.train import train
 
 GRID = ["hp.learning_rate=1e-7,1e-2", "learner.network.hidden=(8,),(4,4)"]

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from jaxrl_evolve.settings.checks import Above, AtLeast, Between, NotEmpty
     from jaxrl_evolve.training.config import EvaluationConfig, SinkConfig, TrainConfig
     from jaxrl_evolve.training.experiment import Experiment, build
-    from jaxrl_evolve.training.extension import extend
+    from jaxrl_evolve.training.extend import extend
     from jaxrl_evolve.training.interrupts import Diverged, Interrupted
     from jaxrl_evolve.training.outcome import TrainResult
     from jaxrl_evolve.training.restore import Trained, evaluate_folder, load
@@ -217,7 +217,7 @@ _MODULE_OF = {
     "discovered": "objectives.drift.discovered",
     "drift_objective": "objectives.drift.frame",
     "evaluate_folder": "training.restore",
-    "extend": "training.extension",
+    "extend": "training.extend",
     "find_objective": "objectives.kinds",
     "forget_programs": "compilation",
     "gae": "experience.returns",

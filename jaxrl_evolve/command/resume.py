@@ -42,7 +42,7 @@ def _run(arguments: Arguments) -> str:
 
 def _extended(arguments: Arguments, kind: str) -> str:
     from jaxrl_evolve.storage.kinds import about
-    from jaxrl_evolve.training.extension import extend
+    from jaxrl_evolve.training.extend import extend
     from jaxrl_evolve.training.outcome import sentence
 
     if kind != "train":

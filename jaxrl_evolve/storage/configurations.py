@@ -10,7 +10,7 @@ from typing import Any
 from jaxrl_evolve.storage import kinds
 
 HISTORY, FILES = "history", "files"
-"""Facts that a run writes beside its configuration: how it was extended (`training.extension`), and the files of the
+"""Facts that a run writes beside its configuration: how it was extended (`training.extend`), and the files of the
 objectives that a meta-test compares."""
 
 

@@ -12,7 +12,7 @@ from test_resume import interrupt_after
 
 from jaxrl_evolve.command.main import main
 from jaxrl_evolve.training.experiment import build, traced
-from jaxrl_evolve.training.extension import extend
+from jaxrl_evolve.training.extend import extend
 from jaxrl_evolve.training.interrupts import Interrupted
 from jaxrl_evolve.training.restore import load
 from jaxrl_evolve.training.train import train

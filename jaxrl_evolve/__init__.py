@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         TimeFeatures,
     )
     from jaxrl_evolve.runs.axes import RunAxis, device_mesh, over_runs, place
+    from jaxrl_evolve.runs.check import check_learner
     from jaxrl_evolve.runs.chunk import Chunk, Lived, TrainState, make_chunk
     from jaxrl_evolve.runs.evaluation import Episodes, make_evaluation
     from jaxrl_evolve.runs.policy import Policy, make_policy
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from jaxrl_evolve.training.extend import extend
     from jaxrl_evolve.training.interrupts import Diverged, Interrupted
     from jaxrl_evolve.training.outcome import TrainResult
+    from jaxrl_evolve.training.register import register
     from jaxrl_evolve.training.restore import Trained, evaluate_folder, load
     from jaxrl_evolve.training.train import train
     from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
@@ -125,6 +127,7 @@ __all__ = [
     "a2c",
     "actor_critic_objective",
     "build",
+    "check_learner",
     "check_network",
     "device_mesh",
     "discovered",
@@ -148,6 +151,7 @@ __all__ = [
     "place",
     "ppo",
     "ppo_clip",
+    "register",
     "save_objective",
     "train",
     "use_all_cores",
@@ -212,6 +216,7 @@ _MODULE_OF = {
     "a2c": "objectives.a2c",
     "actor_critic_objective": "objectives.actor_critic",
     "build": "training.experiment",
+    "check_learner": "runs.check",
     "check_network": "networks.check",
     "device_mesh": "runs.axes",
     "discovered": "objectives.drift.discovered",
@@ -235,6 +240,7 @@ _MODULE_OF = {
     "place": "runs.axes",
     "ppo": "learners.ppo",
     "ppo_clip": "objectives.ppo",
+    "register": "training.register",
     "save_objective": "objectives",
     "train": "training.train",
     "use_all_cores": "_cpu",

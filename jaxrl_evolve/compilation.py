@@ -23,6 +23,7 @@ KEPT = 16
 """How many programs a process keeps. The one that was used longest ago makes room for a new one."""
 
 _programs: OrderedDict[Hashable, Any] = OrderedDict()
+_done: set[Hashable] = set()
 _lock = threading.Lock()
 
 
@@ -61,6 +62,20 @@ def kept(key: Hashable | None, make: Callable[[], T]) -> T:
     return made
 
 
+def once(key: Hashable | None, check: Callable[[], object]) -> None:
+    """Make a check that passed under this key no second time; one that fails is made again.
+
+    Args:
+        key: all that determines it; None if that is not known, then it is made each time.
+        check: raises if something is wrong.
+    """
+    if key is not None and key in _done:
+        return
+    check()
+    if key is not None:
+        _done.add(key)
+
+
 def forget_programs() -> None:
     """Let go of every program that this process keeps; what comes next compiles anew.
 
@@ -69,6 +84,7 @@ def forget_programs() -> None:
     """
     with _lock:
         _programs.clear()
+        _done.clear()
 
 
 def use_compilation_cache(folder: str | os.PathLike[str] | None = None) -> None:

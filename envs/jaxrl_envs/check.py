@@ -65,6 +65,16 @@ def check_env(env: Env, key: jax.Array | None = None, steps: int = 32, eager: bo
     check.time_limit()
 
 
+def check_types(env: Env) -> None:
+    """The part of `check_env` that needs no numbers: spaces, and the structure, shapes and dtypes of everything that the
+    environment's functions return. Nothing is compiled; training does this first.
+
+    Raises:
+        EnvError: on the first broken rule.
+    """
+    _Check(env, jax.random.key(0)).types()
+
+
 class _Check:
     """The rules, each a method; holds the compiled reset and step they share."""
 
@@ -105,8 +115,8 @@ class _Check:
                     f"params{_path(path)} is {_describe(leaf)}; it must be a strongly typed array"
                 )
         made = self.run("reset(key, params)", jax.eval_shape, env.reset, self.key, env.params)
-        if not isinstance(made, tuple) or len(made) != 2:
-            raise self.fail(f"reset returns {type(made).__name__}; it must be the pair (obs, state)")
+        if type(made) is not tuple or len(made) != 2:
+            raise self.fail(f"reset returns {_kind(made)}; it must be the pair (obs, state)")
         self.strong("the observation from reset", made[0])
         self.strong("the state from reset", made[1])
         self.fits("reset", made[0])
@@ -114,16 +124,20 @@ class _Check:
         arguments = (self.key, made[1], action, env.params)
         out = self.run("step(key, state, action, params)", jax.eval_shape, env.step, *arguments)
         if not isinstance(out, EnvStep):
-            raise self.fail(f"step returns a {type(out).__name__}; it must be an EnvStep")
+            order = ", ".join(EnvStep._fields)
+            raise self.fail(f"step returns {_kind(out)}; it must be an EnvStep({order})")
         for field, dtype in (("reward", "float32"), ("terminated", "bool"), ("truncated", "bool")):
             leaf = getattr(out, field)
             if not hasattr(leaf, "shape") or leaf.shape != () or leaf.dtype != dtype or leaf.weak_type:
                 raise self.fail(f"{field} is {_describe(leaf)}; it must be a strongly typed {dtype} scalar")
         if not isinstance(out.info, Mapping):
-            raise self.fail(f"info is a {type(out.info).__name__}; it must be a mapping")
+            raise self.fail(f"info is {_kind(out.info)}; it must be a mapping")
         self.strong("info", out.info)
         self.fits("step", out.obs)
         self.same_types("the state", made[1], out.state)
+        if env.sample_params is not None:
+            drawn = self.run("sample_params(key)", jax.eval_shape, env.sample_params, self.key)
+            self.same_types("params", env.params, drawn, ("in the environment", "from sample_params"))
 
     def strong(self, what: str, tree: Any) -> None:
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
@@ -133,22 +147,26 @@ class _Check:
     def fits(self, where: str, obs: Any) -> None:
         space = self.env.observation_space
         if not isinstance(obs, jax.ShapeDtypeStruct):
-            raise self.fail(
-                f"the observation from {where} is {jax.tree.structure(obs)}; it must be one array"
-            )
+            raise self.fail(f"the observation from {where} is {_kind(obs)}; it must be one array")
         if obs.shape != space.shape or obs.dtype != space.dtype:
             raise self.fail(
                 f"the observation from {where} is {_describe(obs)}; its space has {space.dtype}{list(space.shape)}"
             )
 
-    def same_types(self, what: str, first: Any, second: Any) -> None:
+    def same_types(
+        self,
+        what: str,
+        first: Any,
+        second: Any,
+        where: tuple[str, str] = ("after reset", "after step"),
+    ) -> None:
         if jax.tree.structure(first) != jax.tree.structure(second):
-            raise self.fail(f"{what} has another structure after step than after reset")
+            raise self.fail(f"{what} has another structure {where[1]} than {where[0]}")
         pairs = zip(jax.tree_util.tree_leaves_with_path(first), jax.tree.leaves(second), strict=True)
         for (path, a), b in pairs:
             if _describe(a) != _describe(b):
                 raise self.fail(
-                    f"{what}{_path(path)} is {_describe(a)} after reset and {_describe(b)} after step"
+                    f"{what}{_path(path)} is {_describe(a)} {where[0]} and {_describe(b)} {where[1]}"
                 )
 
     def purity_and_scan(self) -> None:
@@ -289,6 +307,15 @@ def _describe(x: Any) -> str:
     if not hasattr(x, "dtype"):
         return f"the Python value {x!r}"
     return f"{'weakly typed ' if getattr(x, 'weak_type', False) else ''}{x.dtype}{list(x.shape)}"
+
+
+def _kind(x: Any) -> str:
+    """What a thing is that should have been another: its type, with what it holds."""
+    if isinstance(x, Mapping):
+        return f"a {type(x).__name__} of {', '.join(map(repr, x)) or 'nothing'}"
+    if isinstance(x, tuple | list):
+        return f"a {type(x).__name__} of {len(x)}"
+    return f"the array {_describe(x)}" if hasattr(x, "dtype") else f"a {type(x).__name__}"
 
 
 def _short(space: Space) -> str:

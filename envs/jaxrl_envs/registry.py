@@ -21,6 +21,10 @@ from jaxrl_envs.parameters import check_limits
 ENTRY_POINT_GROUP = "jaxrl_envs"
 
 
+class UnknownEnv(ValueError):
+    """No environment is called so."""
+
+
 class _Suite(NamedTuple):
     module: str  # has NAMES and make(name, **kwargs)
     install: str
@@ -37,12 +41,13 @@ _SUITES = {
 _registered: dict[str, Callable[..., Env]] = {}
 
 
-def register(name: str, factory: Callable[..., Env]) -> None:
+def register(name: str, factory: Callable[..., Env], replace: bool = False) -> None:
     """Make `name` known to `make`.
 
     Args:
         name: a new name; ``"suite/Name"`` groups it under ``available("suite")``.
         factory: ``(**kwargs) -> Env``.
+        replace: whether a name that was registered by call may come to mean another environment.
 
     Raises:
         ValueError: if the name is taken or empty.
@@ -52,7 +57,7 @@ def register(name: str, factory: Callable[..., Env]) -> None:
         raise ValueError(f"an environment's name is a non-empty string, not {name!r}")
     if not callable(factory):
         raise TypeError(f"the factory of {name!r} is {factory!r}; it must be callable")
-    if name in available():
+    if name in available() and not (replace and name in _registered):
         raise ValueError(f"an environment named {name!r} is already registered")
     _registered[name] = factory
 
@@ -99,7 +104,7 @@ def find_factory(name: str) -> Callable[..., Env]:
     """What `make` calls for a name: the same object each time, as long as the name means the same.
 
     Raises:
-        ValueError: for an unknown name.
+        UnknownEnv: for an unknown name, a ValueError.
     """
     if not isinstance(name, str):
         raise ValueError(f"an environment's name is a string, not {name!r}")
@@ -112,7 +117,7 @@ def find_factory(name: str) -> Callable[..., Env]:
     if name in _registered:
         factories.append(lambda: _registered[name])
     if not factories:
-        raise ValueError(
+        raise UnknownEnv(
             f"there is no environment {name!r}{near(name, available()) or '.'} See jaxrl_envs.available()."
         )
     if len(factories) > 1:

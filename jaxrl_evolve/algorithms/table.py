@@ -9,6 +9,7 @@ from jaxrl_evolve.algorithms.dqn import DQN
 from jaxrl_evolve.algorithms.lpg import LPG
 from jaxrl_evolve.algorithms.ppo import PPO
 from jaxrl_evolve.settings import plugins
+from jaxrl_evolve.settings.foreign import Refused, told
 
 BUILTIN_ALGORITHMS: dict[str, Algorithm] = {"ppo": PPO, "a2c": A2C, "lpg": LPG, "disco": DISCO, "dqn": DQN}
 
@@ -17,6 +18,9 @@ def find_algorithm(name: str) -> Algorithm:
     """The algorithm called ``name``, built in or from an installed package.
 
     Raises:
-        ValueError: none is called so; the message gives near matches.
+        ValueError: none is called so (the message gives near matches), or a package offers something that is none.
     """
-    return plugins.find(plugins.ALGORITHMS, name, BUILTIN_ALGORITHMS)
+    found = plugins.find(plugins.ALGORITHMS, name, BUILTIN_ALGORITHMS)
+    if not isinstance(found, Algorithm):
+        raise Refused(f"algorithm {name!r} is {told(found)}; it must be an Algorithm")
+    return found

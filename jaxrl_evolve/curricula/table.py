@@ -9,6 +9,7 @@ from jaxrl_envs.contract import Env
 from jaxrl_evolve.curricula.domain_randomisation import domain_randomisation
 from jaxrl_evolve.runs.tasks import Curriculum
 from jaxrl_evolve.settings import plugins
+from jaxrl_evolve.settings.foreign import called
 
 BUILTIN_CURRICULA: dict[str, Callable[..., Curriculum]] = {"random": domain_randomisation}
 """Functions ``(env, num_envs, **options) -> Curriculum``."""
@@ -28,11 +29,12 @@ def make_curriculum(name: str, env: Env, num_envs: int, options: Mapping[str, An
             cannot choose for this environment.
     """
     factory = plugins.find(plugins.CURRICULA, name, BUILTIN_CURRICULA)
+    saying = (ValueError, TypeError) if options else (ValueError,)
     try:
-        return factory(env, num_envs, **options)
+        return called(
+            f"curriculum {name!r}: its factory", lambda: factory(env, num_envs, **options), saying=saying
+        )
     except TypeError as error:
-        if not options:
-            raise
         raise ValueError(
             f"curriculum_options is {dict(options)}, which {name} does not take: {error}"
         ) from None

@@ -10,18 +10,19 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxrl_envs import make
 from jaxrl_envs.contract import Env
 from jaxrl_envs.vector import VectorEnv, resets_from_name, vectorize
 from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.meta.lifetimes import live_pairs, make_lifetime
 from jaxrl_evolve.objectives import AnyObjective
+from jaxrl_evolve.objectives.families import BUILTIN_FAMILIES
 from jaxrl_evolve.objectives.kinds import find_objective
 from jaxrl_evolve.runs.chunk import make_chunk
 from jaxrl_evolve.training.config import SinkConfig
-from jaxrl_evolve.training.experiment import identity_of, literal, traced
+from jaxrl_evolve.training.experiment import identity_of, traced
 from jaxrl_evolve.training.memory import check_agent
+from jaxrl_evolve.training.parts import check_objective, make_env, make_learner
 from jaxrl_evolve.training.programs import sequential_lanes
 
 if TYPE_CHECKING:
@@ -70,10 +71,14 @@ def build_meta(config: MetaTrainConfig[Any, Any, Any]) -> MetaExperiment:
         ValueError: a name is not known, sizes don't fit, or the objective to start from is another's.
     """
     objective = config.family.make(config.complete_settings())
-    env = make(config.env, **{name: literal(text) for name, text in config.env_options.items()})
+    env = make_env(config.env, config.env_options)
     algorithm = find_algorithm(config.family.algorithm)
     size, length = config.num_envs, config.rollout_length
-    learner = algorithm.make(env, size, length, config.learner, traced(config.hp), objective)
+    name, settings = config.family.algorithm, (config.learner, traced(config.hp))
+    make = lambda objective: make_learner(name, algorithm, (env, size, length, *settings, objective))
+    learner = make(objective)
+    if config.family.kind not in BUILTIN_FAMILIES:
+        check_objective(name, objective, make, env, size, length)
     venv = vectorize(env, size, resets_from_name(config.resets))
     chunk = make_chunk(learner, venv, length)
     check_agent(config, chunk, env)

@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl_envs import make
 from jaxrl_envs.contract import Env
 from jaxrl_evolve.meta_test import drawing, tables
 from jaxrl_evolve.meta_test.agents import Agents, Sizes, build_agents, choose_sizes, parse_overrides
@@ -30,8 +29,9 @@ from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.configurations import FILES
 from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.storage.provenance import provenance
-from jaxrl_evolve.training.experiment import identity_of, literal
+from jaxrl_evolve.training.experiment import identity_of
 from jaxrl_evolve.training.host import Host, open_host
+from jaxrl_evolve.training.parts import literal, make_env
 from jaxrl_evolve.training.programs import sequential_lanes, to_host
 
 
@@ -169,7 +169,7 @@ def build_stages(config: MetaTestConfig, arms: tuple[Arm, ...]) -> tuple[Stage, 
     options = {name: literal(text) for name, text in config.env_options.items()}
     stages = []
     for name in config.envs:
-        env = make(name, **options)
+        env = make_env(name, config.env_options)
         sizes = choose_sizes(config, arms, name)
         agents = tuple(build_agents(config, arm, env, sizes, overrides) for arm in arms)
         stages.append(Stage(name, env, sizes, agents, Normaliser(config.normaliser, name, options)))

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from jaxrl_evolve.clock import Clock, linear_schedule
 from jaxrl_evolve.objectives.objective import Objective, ObjectiveBatch, ObjectiveOutputs, no_parameters
+from jaxrl_evolve.settings.foreign import Refused
 
 Surrogate = Callable[
     [Any, Float[Array, "t n"], Float[Array, "t n"], ObjectiveBatch, Clock], tuple[Array, dict[str, Array]]
@@ -52,6 +53,19 @@ def value_loss(batch: ObjectiveBatch, value: Float[Array, "t n"], clip: Float[Ar
     return 0.5 * jnp.square(error).mean()
 
 
+def check_per_sample(what: str, given: Array, advantage: Array) -> None:
+    """Refuse what is not one number per sample: its mean would be a loss all the same, of something else.
+
+    Raises:
+        ValueError: naming both shapes.
+    """
+    if jnp.shape(given) != advantage.shape:
+        raise Refused(
+            f"{what} gives an array of shape {list(jnp.shape(given))} for samples {list(advantage.shape)}; it must be one "
+            "number per sample"
+        )
+
+
 def actor_critic_objective(
     name: str,
     surrogate: Surrogate,
@@ -70,6 +84,8 @@ def actor_critic_objective(
         init: makes ``eta``.
         normalise_advantage: whether advantages are scaled within the batch.
         clip_value: whether the value loss is clipped by ``hp.clip``.
+
+    The loss raises ValueError, when it is traced, if the surrogate is not one number per sample.
     """
 
     def loss(
@@ -79,6 +95,7 @@ def actor_critic_objective(
         log_ratio = outputs.log_prob - batch.trajectory.policy.log_prob
         advantage = normalised(batch.advantage) if normalise_advantage else batch.advantage
         per_sample, metrics = surrogate(eta, log_ratio, advantage, batch, clock)
+        check_per_sample(f"objective {name!r}: its surrogate", per_sample, advantage)
         policy = per_sample.mean()
         value = value_loss(batch, outputs.value, hp.clip if clip_value else None)
         entropy = outputs.entropy.mean()

@@ -10,10 +10,11 @@ from importlib.resources.abc import Traversable
 from jaxrl_evolve.objectives import stored
 from jaxrl_evolve.objectives.a2c import a2c
 from jaxrl_evolve.objectives.drift.discovered import discovered
-from jaxrl_evolve.objectives.families import families, members
+from jaxrl_evolve.objectives.families import BUILTIN_FAMILIES, families, members
 from jaxrl_evolve.objectives.objective import AnyObjective
 from jaxrl_evolve.objectives.ppo import ppo_clip
 from jaxrl_evolve.settings import plugins
+from jaxrl_evolve.settings.foreign import Refused, called, told
 from jaxrl_evolve.settings.notices import Notice
 
 WRITTEN: dict[str, Callable[[], AnyObjective]] = {"ppo-clip": ppo_clip, "a2c": a2c, "discovered": discovered}
@@ -34,19 +35,28 @@ def find_objective(name: str) -> AnyObjective:
         name: a name, or the path of a stored objective or of the run folder of its meta-training.
 
     Raises:
-        ValueError: none is called so (the message gives near matches), or its file can't be used.
+        ValueError: none is called so (the message gives near matches), its file can't be used, or its factory fails.
     """
     if name in RENAMED and name not in objective_names():
         warnings.warn(f"objective {name!r} is called {RENAMED[name]!r} now", RenamedWarning, stacklevel=2)
         name = RENAMED[name]
     if file := _stored_file(name):
         return stored.load(file).objective()
-    return plugins.find(plugins.OBJECTIVES, name, _known())()
+    made = called(f"objective {name!r}: its factory", plugins.find(plugins.OBJECTIVES, name, _known()))
+    if not isinstance(made, AnyObjective):
+        raise Refused(f"objective {name!r}: its factory gave {told(made)}; it must be an Objective")
+    return made
 
 
 def objective_names() -> list[str]:
     """The names that `find_objective` knows, sorted."""
     return plugins.names(plugins.OBJECTIVES, _known())
+
+
+def is_builtin(name: str) -> bool:
+    """Whether a name is that of one of the library's own objectives, which need no check."""
+    own = {member for family in BUILTIN_FAMILIES.values() for member in family.members}
+    return name in {*own, *WRITTEN, *RENAMED, *stored.shipped()}
 
 
 def objective_checksum(name: str) -> str:

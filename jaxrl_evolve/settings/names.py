@@ -2,8 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+
+class UnknownName(ValueError):
+    """Nothing is called so.
+
+    Attributes:
+        kind: of thing, as `jaxrl_evolve.register` calls it.
+        name: that was asked for.
+    """
+
+    def __init__(self, message: str, kind: str, name: str) -> None:
+        super().__init__(message)
+        self.kind, self.name = kind, name
+
+
+@contextlib.contextmanager
+def names_of_a_run(where: object) -> Iterator[None]:
+    """Names that a stored run was started with: of one that is not known, say what has to be done.
+
+    Args:
+        where: the run's folder.
+
+    Raises:
+        UnknownName: with a sentence on how it becomes known.
+    """
+    try:
+        yield
+    except UnknownName as error:
+        raise UnknownName(
+            f"the run in {where} was started with {error.kind} {error.name!r}, which is not known here: register it "
+            f"first, jaxrl_evolve.register({error.kind!r}, {error.name!r}, …), or install the package that offers it",
+            error.kind,
+            error.name,
+        ) from None
 
 
 def spelled(name: str) -> str:

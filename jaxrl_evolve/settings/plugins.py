@@ -1,4 +1,4 @@
-"""Names that other distributions add: algorithms, objectives, curricula and networks found by entry point."""
+"""Names that others add: algorithms, objectives, curricula and networks, found by entry point or registered by call."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
-from jaxrl_evolve.settings.names import suggestion
+from jaxrl_evolve.settings.foreign import called
+from jaxrl_evolve.settings.names import UnknownName, suggestion
 
 ALGORITHMS = "jaxrl_evolve.algorithms"
 """Entry-point group whose objects are `jaxrl_evolve.Algorithm`."""
@@ -28,21 +29,47 @@ _WHAT = {
 }
 
 
+GROUPS = {
+    "algorithm": ALGORITHMS,
+    "objective": OBJECTIVES,
+    "objective_family": OBJECTIVE_FAMILIES,
+    "curriculum": CURRICULA,
+    "network": NETWORKS,
+}
+"""Groups by what `jaxrl_evolve.register` calls one thing of them."""
+
+_added: dict[str, dict[str, Any]] = {group: {} for group in GROUPS.values()}
+
+
+def add(group: str, name: str, thing: Any) -> None:
+    """Make a name known in this process, or mean another thing than before."""
+    _added[group][name] = thing
+
+
+def added(group: str) -> Mapping[str, Any]:
+    """What was added in this process."""
+    return _added[group]
+
+
 def names(group: str, builtin: Mapping[str, Any]) -> list[str]:
     """Every name that `find` would find, sorted."""
-    return sorted({*builtin, *(point.name for point in entry_points(group=group))})
+    return sorted({*builtin, *_added[group], *(point.name for point in entry_points(group=group))})
 
 
 def find(group: str, name: str, builtin: Mapping[str, Any]) -> Any:
-    """The object called ``name``: a built-in one, or one that an installed distribution offers.
+    """The object called ``name``: a built-in one, one that was added, or one that an installed distribution offers.
 
     Raises:
-        ValueError: nothing is called so; the message gives near matches.
+        UnknownName: nothing is called so (the message gives near matches).
+        ValueError: the other distribution can't be imported.
     """
     if name in builtin:
         return builtin[name]
+    if name in _added[group]:
+        return _added[group][name]
     for point in entry_points(group=group):
         if point.name == name:
-            return point.load()
+            return called(f"{_WHAT[group]} {name!r}: its entry point {point.value}", point.load)
     hint = suggestion(name, names(group, builtin))
-    raise ValueError(f"{_WHAT[group]} is {name!r}, which is not known: {hint}")
+    kind = next(kind for kind, of_kind in GROUPS.items() if of_kind == group)
+    raise UnknownName(f"{_WHAT[group]} is {name!r}, which is not known: {hint}", kind, name)

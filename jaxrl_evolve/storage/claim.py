@@ -19,6 +19,7 @@ from jaxrl_evolve.storage.configurations import HISTORY
 from jaxrl_evolve.storage.folder import FolderError, RunFolder, existing, kind_of
 from jaxrl_evolve.storage.kinds import Kind, with_kind, without_kind
 from jaxrl_evolve.storage.lock import HELD, NAME, Lock
+from jaxrl_evolve.storage.unwritten import nothing_left
 
 _FIGURES = (".png", ".pdf", ".svg", ".gif", ".mp4")
 
@@ -47,8 +48,7 @@ def claim(
     """
     if jax.process_index() != 0:
         return RunFolder(Path(out))
-    folder = create(out, kind, overwrite=overwrite, resume=resume)
-    stack.enter_context(Lock(folder))
+    folder = _locked(out, kind, stack, resume=resume, overwrite=overwrite)
     if folder.config.exists():
         _same_config(without_kind(folders.read_json(folder.config)), config, folder)
     else:
@@ -72,8 +72,7 @@ def claim_sweep(
     """
     if jax.process_index() != 0:
         return RunFolder(Path(out))
-    folder = create(out, kind, overwrite=overwrite, resume=resume)
-    stack.enter_context(Lock(folder))
+    folder = _locked(out, kind, stack, resume=resume, overwrite=overwrite)
     if plan is None:
         return folder
     if not folder.sweep.exists():
@@ -83,6 +82,19 @@ def claim_sweep(
             f"the sweep in {folder.path} was started with other settings: resume it unchanged, or sweep into "
             "another folder"
         )
+    return folder
+
+
+def _locked(
+    out: str | os.PathLike[str], kind: Kind, stack: contextlib.ExitStack, *, resume: bool, overwrite: bool
+) -> RunFolder:
+    """The folder as `create` gives it, locked; what was new goes again with a run that fails before it writes."""
+    path = Path(out)
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    folder = create(out, kind, overwrite=overwrite, resume=resume)
+    stack.enter_context(Lock(folder))
+    # Under the lock: before, what is there may be another process's.
+    stack.enter_context(nothing_left(path, made))
     return folder
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import json
 import warnings
@@ -13,22 +12,23 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxrl_envs import make
 from jaxrl_envs.contract import Env
 from jaxrl_envs.registry import find_factory
-from jaxrl_envs.vector import resets_from_name, vectorize
-from jaxrl_evolve.algorithms.table import find_algorithm
-from jaxrl_evolve.compilation import Same
+from jaxrl_envs.vector import VectorEnv, resets_from_name, vectorize
+from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS, find_algorithm
+from jaxrl_evolve.compilation import Same, once
 from jaxrl_evolve.curricula.table import BUILTIN_CURRICULA, make_curriculum
 from jaxrl_evolve.learners.learner import Learner, Mode
-from jaxrl_evolve.objectives import HorizonWarning
-from jaxrl_evolve.objectives.kinds import find_objective, objective_checksum, objective_source
+from jaxrl_evolve.objectives import AnyObjective, HorizonWarning
+from jaxrl_evolve.objectives.kinds import find_objective, is_builtin, objective_checksum, objective_source
+from jaxrl_evolve.runs.check import check_curriculum, check_learner
 from jaxrl_evolve.runs.chunk import Chunk, make_chunk
 from jaxrl_evolve.runs.evaluation import Episodes, make_evaluation
 from jaxrl_evolve.runs.tasks import Curriculum
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.storage.folder import plain
 from jaxrl_evolve.training.config import TrainConfig
+from jaxrl_evolve.training.parts import check_network, check_objective, literal, make_env, make_learner
 
 
 class Experiment(NamedTuple):
@@ -39,12 +39,14 @@ class Experiment(NamedTuple):
         learner: the algorithm, built for it.
         chunk: functions of one training run.
         curriculum: what chooses tasks, if something does.
+        venv: the slots of one run.
     """
 
     env: Env
     learner: Learner
     chunk: Chunk
-    curriculum: Curriculum | None = None
+    curriculum: Curriculum | None
+    venv: VectorEnv
 
     def evaluation(self, episodes: int, max_steps: int, mode: Mode) -> Callable[[Array, Any, Any], Episodes]:
         """How its agents are evaluated, see `make_evaluation`: on tasks drawn anew if a curriculum chose theirs
@@ -58,7 +60,9 @@ def build(config: TrainConfig[Any, Any]) -> Experiment:
     """Look everything up and check that it fits together; compiles nothing.
 
     Raises:
-        ValueError: a name is not known, or sizes or kinds don't fit each other.
+        ValueError: a name is not known, sizes or kinds don't fit each other, or what another package offers under a
+            name fails, does not give what it must, or is not read by what it was chosen for.
+        ImportError: what an environment needs is not installed.
     """
     algorithm = find_algorithm(config.algorithm)
     if config.objective_sha256 and objective_checksum(config.objective) != config.objective_sha256:
@@ -68,22 +72,47 @@ def build(config: TrainConfig[Any, Any]) -> Experiment:
         )
     objective = find_objective(config.objective) if config.objective else None
     resets = resets_from_name(config.resets)
-    options = {name: literal(text) for name, text in config.env_options.items()}
-    try:
-        env = make(config.env, **options)
-    except TypeError as error:
-        if not options:
-            raise
-        raise ValueError(f"env_options is {options}, which {config.env} does not take: {error}") from None
-    learner = algorithm.make(
-        env, config.num_envs, config.rollout_length, config.learner, traced(config.hp), objective
+    env = make_env(config.env, config.env_options)
+    sizes = (config.num_envs, config.rollout_length)
+    make = lambda objective, settings: make_learner(
+        config.algorithm, algorithm, (env, *sizes, settings, traced(config.hp), objective)
     )
+    learner = make(objective, config.learner)
     curriculum = None
     if config.curriculum:
         choices = {name: literal(text) for name, text in config.curriculum_options.items()}
         curriculum = make_curriculum(config.curriculum, env, config.num_envs, choices)
+    elif config.curriculum_options:
+        raise ValueError(
+            f"curriculum_options is {config.curriculum_options}, but there is no curriculum to take them"
+        )
+    key = identity(config)
+    once(key and ("parts", key), lambda: _check(config, env, learner, objective, curriculum, make))
     venv = vectorize(env, config.num_envs, resets, params_per_slot=curriculum is not None)
-    return Experiment(env, learner, make_chunk(learner, venv, config.rollout_length, curriculum), curriculum)
+    return Experiment(
+        env, learner, make_chunk(learner, venv, config.rollout_length, curriculum), curriculum, venv
+    )
+
+
+def _check(
+    config: TrainConfig[Any, Any],
+    env: Env,
+    learner: Learner,
+    objective: AnyObjective | None,
+    curriculum: Curriculum | None,
+    make: Callable[[AnyObjective | None, Any], Learner],
+) -> None:
+    """Refuse what does not work, or is not read, of an algorithm, an objective or a curriculum of one's own."""
+    sizes = (env, config.num_envs, config.rollout_length)
+    own = config.algorithm not in BUILTIN_ALGORITHMS
+    if objective is not None and (own or not is_builtin(config.objective)):
+        check_objective(config.algorithm, objective, lambda look: make(look, config.learner), *sizes)
+    elif own:
+        check_learner(learner, *sizes)
+    if own:
+        check_network(config.algorithm, config.learner, learner, lambda settings: make(objective, settings))
+    if curriculum is not None and config.curriculum not in BUILTIN_CURRICULA:
+        check_curriculum(config.curriculum, curriculum, learner, *sizes)
 
 
 def identity(config: TrainConfig[Any, Any]) -> Hashable | None:
@@ -158,16 +187,6 @@ def warn_of_horizon(config: TrainConfig[Any, Any]) -> None:
             HorizonWarning,
             stacklevel=2,
         )
-
-
-def literal(text: Any) -> Any:
-    """A Python literal written as text (``3``, ``(16, 16)``, ``True``), else the text itself."""
-    if not isinstance(text, str):
-        return text
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
 
 
 def traced(hp: Any) -> Any:

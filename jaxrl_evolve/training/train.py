@@ -19,6 +19,7 @@ from jaxrl_evolve.runs.axes import mesh_for
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds, sinks
 from jaxrl_evolve.storage.kinds import Kind
+from jaxrl_evolve.training.cause import Causes
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import (
     Experiment,
@@ -132,10 +133,12 @@ class _Loop:
         self.states: list[Any] = []
         self.shardings: Any = None
         self.programs: Programs
+        self.causes: Causes
 
     def prepare(self, experiment: Experiment, step: int | None) -> None:
         """Compile, make or restore the states, open the sinks."""
         c, host = self.config, self.host
+        self.causes = Causes(experiment, c.rollout_length, identity(c))
         mesh = mesh_for(AXIS, self.groups.size)
         # Groups differ in their seeds and hyperparameters, which are arguments: one program serves all.
         self.programs = compile_programs(
@@ -195,7 +198,7 @@ class _Loop:
         }
         if stop.evaluate:
             row["eval_return"] = self.evaluate(1)[0].mean(-1)
-        self._note_divergence()
+        self._note_divergence(metrics)
         host.row(row, steps)
         finite = metrics["episode_return"][np.isfinite(metrics["episode_return"])]
         host.advanced(steps, finite.mean() if finite.size else None)
@@ -227,17 +230,23 @@ class _Loop:
         returns, finished = (np.concatenate(x) for x in zip(*groups, strict=True))
         return returns, finished
 
-    def _note_divergence(self) -> None:
+    def _note_divergence(self, metrics: dict[str, np.ndarray]) -> None:
         diverged = np.concatenate([to_host(state.diverged) for state in self.states])
         seeds = np.concatenate(self.groups.seeds)
         for run in np.flatnonzero((diverged >= 0) & (self.diverged < 0)):
             step = int(diverged[run]) * self.config.steps_per_update
             others = "" if (diverged >= 0).all() else ", the others go on"
+            cause = self._cause(int(run), metrics)
             self.host.say(
-                f"run {run} (seed {seeds[run]}): loss or parameters were not finite after {step:,} steps; the run "
+                f"run {run} (seed {seeds[run]}): loss or parameters were not finite after {step:,} steps{cause}; the run "
                 f"stops there and keeps its last good parameters{others}"
             )
         self.diverged = diverged
+
+    def _cause(self, run: int, metrics: dict[str, np.ndarray] | None = None) -> str:
+        group, place = divmod(run, self.groups.size)
+        state = lambda: jax.tree.map(lambda x: x[place : place + 1], self.states[group])
+        return self.causes.of(run, state, metrics)
 
     def all_diverged(self) -> bool:
         """Whether no run is left."""
@@ -248,7 +257,8 @@ class _Loop:
         first = int(self.diverged.max()) * self.config.steps_per_update
         folder = self.host.folder
         kept = f", whose last good parameters are in {folder.checkpoints}" if folder else ""
-        return f"loss or parameters of all {self.groups.runs} runs were not finite after at most {first:,} steps{kept}"
+        cause = next(filter(None, map(self._cause, range(self.groups.runs))), "")
+        return f"loss or parameters of all {self.groups.runs} runs were not finite after at most {first:,} steps{cause}{kept}"
 
     def save(self) -> None:
         """Write a checkpoint of now, unless that is done."""

@@ -98,7 +98,7 @@ BROKEN = {
         r"from step 0 leaves its space Box from -9.0 to 9.0",
     ),
     "obs nan": (changed(obs=lambda o, k, p: o.obs * jnp.nan), "from step 0 is not finite"),
-    "info list": (changed(info=lambda o, k, p: [o.reward]), "info is a list; it must be a mapping"),
+    "info list": (changed(info=lambda o, k, p: [o.reward]), "info is a list of 1; it must be a mapping"),
     "info weak": (changed(info=lambda o, k, p: {"a": 1}), r"info\['a'\] is weakly typed int32"),
     "weak state": ({"reset": lambda k, p: (jnp.zeros(2, jnp.float32), FRESH)}, r"\['time'\] is weakly typed"),
     "drift": (

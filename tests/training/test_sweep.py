@@ -36,7 +36,7 @@ def swept(tmp_path_factory):
 
 
 def test_each_shape_is_compiled_once(swept):
-    assert swept[2] == 2 * 2  # training and evaluation
+    assert swept[2] == 1 + 2 * 2  # the check of the environment, then training and evaluation
 
 
 def test_points_are_the_runs_they_name(swept):

@@ -85,11 +85,11 @@ def test_it_learns():
 
 
 def test_each_program_is_traced_once_in_a_run(two):
-    # Once for the training program and once for the evaluation, however many rows and evaluations.
-    assert two[2] == 2
+    # Once for the check of its types, the training program and the evaluation, however many rows and evaluations.
+    assert two[2] == 3
     walk.forget()
     train(walk.config(seeds=2, group=1))
-    assert len(walk.traces) == 2
+    assert len(walk.traces) == 3
 
 
 def test_seeds_side_by_side_are_the_seeds_one_by_one(two):
@@ -123,7 +123,7 @@ def test_points_are_runs_of_their_own(two):
     assert one.eval_return == two[0].eval_return
     walk.forget()
     both = train(config, points=[config.hp, other])
-    assert len(walk.traces) == 2
+    assert len(walk.traces) == 3
     states = both.states[0]
     assert_close(jax.tree.map(lambda x: x[:2], states), two[0].states[0])
     assert_close(

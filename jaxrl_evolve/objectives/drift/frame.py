@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxrl_evolve.clock import Clock, linear_schedule
-from jaxrl_evolve.objectives.actor_critic import actor_critic_objective
+from jaxrl_evolve.objectives.actor_critic import actor_critic_objective, check_per_sample
 from jaxrl_evolve.objectives.objective import Objective, ObjectiveBatch, no_parameters
 from jaxrl_evolve.objectives.time_features import NO_TIME, HorizonRange, TimeFeatures
 
@@ -64,6 +64,7 @@ def drift_objective(
         change = jnp.expm1(log_ratio)  # r - 1, exact where it is small
         clip = jnp.asarray(linear_schedule(clock, batch.hp.clip, batch.hp.clip_end), jnp.float32)
         penalty = drift(eta, log_ratio, advantage, clip, time.features(clock))
+        check_per_sample(f"objective {name!r}: its drift", penalty, advantage)
         metrics = {"approx_kl": (change - log_ratio).mean(), "drift": penalty.mean()}
         return penalty - (1.0 + change) * advantage, metrics
 

@@ -1,0 +1,132 @@
+"""The parts of a run that others may have written, by name: made, and refused in one sentence where they do not fit."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+
+from jaxrl_envs.check import check_types
+from jaxrl_envs.contract import Env
+from jaxrl_envs.registry import UnknownEnv, find_factory
+from jaxrl_evolve.algorithms.algorithm import Algorithm
+from jaxrl_evolve.compilation import Same, once
+from jaxrl_evolve.learners.learner import Learner
+from jaxrl_evolve.networks.network import NetworkConfig
+from jaxrl_evolve.objectives import AnyObjective
+from jaxrl_evolve.objectives.check import watched
+from jaxrl_evolve.runs.check import check_learner
+from jaxrl_evolve.settings.foreign import Refused, called, told
+from jaxrl_evolve.settings.names import UnknownName
+
+
+def make_env(name: str, options: Mapping[str, Any]) -> Env:
+    """The environment called ``name``, once it is known to keep the part of the contract that needs no numbers.
+
+    Args:
+        name: its name.
+        options: its own, as values or as text.
+
+    Raises:
+        ValueError: there is none, it does not take the options, its factory fails, or it breaks the contract.
+        ImportError: what it needs is not installed.
+    """
+    choices = {key: literal(text) for key, text in options.items()}
+    saying: tuple[type[Exception], ...] = (ValueError, ImportError)
+    try:
+        factory = called(f"environment {name!r}: its entry point", find_factory, name, saying=saying)
+    except UnknownEnv as error:
+        raise UnknownName(str(error), "env", name) from None
+    make = lambda: factory(**choices)
+    saying = (*saying, TypeError) if choices else saying
+    try:
+        env = called(f"environment {name!r}: its factory", make, saying=saying)
+    except TypeError as error:
+        raise ValueError(f"env_options is {choices}, which {name} does not take: {error}") from None
+    if not isinstance(env, Env):
+        raise Refused(f"environment {name!r}: its factory gave {told(env)}; it must be a jaxrl_envs.Env")
+    once(("environment", Same(factory), repr(choices)), lambda: check_types(env))
+    return env
+
+
+def make_learner(name: str, algorithm: Algorithm, arguments: tuple[Any, ...]) -> Learner:
+    """What the algorithm called ``name`` makes of the arguments of `Algorithm.make`.
+
+    Raises:
+        ValueError: something in them can't be served, or the factory fails.
+    """
+    what = f"algorithm {name!r}: its factory"
+    learner = called(what, lambda: algorithm.make(*arguments), saying=(ValueError,))
+    if not isinstance(learner, Learner):
+        raise Refused(f"{what} gave {told(learner)}; it must be a Learner")
+    return learner
+
+
+def check_objective(
+    algorithm: str,
+    objective: AnyObjective,
+    make: Callable[[AnyObjective], Learner],
+    env: Env,
+    num_envs: int,
+    rollout_length: int,
+) -> None:
+    """Evaluate a learner with its objective abstractly, see `check_learner`.
+
+    Args:
+        algorithm: the algorithm's name.
+        objective: what it is to minimise.
+        make: the learner of an objective.
+        env: that it learns in.
+        num_envs: parallel environments.
+        rollout_length: steps per update.
+
+    Raises:
+        ValueError: one of the two fails or gives what it must not, or the learner does not read the objective.
+    """
+    look, seen = watched(objective)
+    check_learner(make(look), env, num_envs, rollout_length)
+    if not seen:
+        raise ValueError(
+            f"objective is {objective.name!r}, which algorithm {algorithm!r} does not read: leave it out, or take an "
+            "algorithm that minimises one, such as ppo"
+        )
+
+
+def check_network(algorithm: str, settings: Any, learner: Learner, make: Callable[[Any], Learner]) -> None:
+    """Refuse settings of the network that a learner does not read: the run would be recorded as what it is not.
+
+    Args:
+        algorithm: the algorithm's name.
+        settings: its static settings.
+        learner: made with them.
+        make: the learner of other settings.
+
+    Raises:
+        ValueError: a memory or a kind of network is asked for, and there is none of it.
+    """
+    network = getattr(settings, "network", None)
+    if not isinstance(network, NetworkConfig):
+        return
+    unread = f"which algorithm {algorithm!r} does not read"
+    if network.memory != "none" and not jax.tree.leaves(learner.initial_memory(1)):
+        raise ValueError(f"learner.network.memory is {network.memory!r}, {unread}; it must be 'none'")
+    if network.kind == "actor-critic":
+        return
+    try:  # whoever is content with a network that does not exist does not look for it
+        make(dataclasses.replace(settings, network=dataclasses.replace(network, kind="there is none")))
+    except ValueError:
+        return
+    raise ValueError(f"learner.network.kind is {network.kind!r}, {unread}; it must be 'actor-critic'")
+
+
+def literal(text: Any) -> Any:
+    """A Python literal written as text (``3``, ``(16, 16)``, ``True``), else the text itself."""
+    if not isinstance(text, str):
+        return text
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

@@ -1,0 +1,66 @@
+"""Names for what was made in this process, such as in a notebook."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from jaxrl_envs import registry
+from jaxrl_evolve.algorithms.algorithm import Algorithm
+from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS
+from jaxrl_evolve.compilation import forget_programs
+from jaxrl_evolve.curricula.table import BUILTIN_CURRICULA
+from jaxrl_evolve.networks.table import BUILTIN_NETWORKS
+from jaxrl_evolve.objectives.families import BUILTIN_FAMILIES, ObjectiveFamily
+from jaxrl_evolve.objectives.kinds import is_builtin
+from jaxrl_evolve.settings import plugins
+from jaxrl_evolve.settings.foreign import told
+from jaxrl_evolve.settings.names import suggestion
+
+Registered = Literal["env", "objective", "objective_family", "network", "algorithm", "curriculum"]
+"""What a name can be given to."""
+
+
+def register(kind: Registered, name: str, thing: Any) -> None:
+    """Make a name known in this process: configurations, sweeps and run folders hold names, not objects.
+
+    A name may be registered again, and then means the new thing. A stored run can be resumed, loaded and evaluated where
+    the names that it was started with are registered, or offered by an installed package's entry points.
+
+    Args:
+        kind: ``"env"`` (a factory ``(**options) -> Env``), ``"objective"`` (``() -> Objective``), ``"network"`` (a
+            `MakeNetwork`), ``"curriculum"`` (``(env, num_envs, **options) -> Curriculum``), ``"algorithm"`` (an
+            `Algorithm`), or ``"objective_family"`` (an `ObjectiveFamily`, called as its ``kind``).
+        name: what it is to be called.
+        thing: of that kind.
+
+    Raises:
+        ValueError: there is no such kind, the thing is of another, or the name is one of the library's.
+    """
+    groups = plugins.GROUPS
+    if kind not in (allowed := ("env", *groups)):
+        raise ValueError(f"kind is {kind!r}, which is not known: {suggestion(str(kind), allowed)}")
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"name is {name!r}; it must be text")
+    wanted = {"algorithm": Algorithm, "objective_family": ObjectiveFamily}.get(kind)
+    if not (isinstance(thing, wanted) if wanted else callable(thing)):
+        factory = wanted.__name__ if wanted else "function that makes one"
+        raise ValueError(f"{kind} {name!r} is {told(thing)}; it must be a {factory}")
+    if kind == "objective_family" and thing.kind != name:
+        raise ValueError(f"name is {name!r}; it must be the family's kind, {thing.kind!r}")
+    if _is_ours(kind, name):
+        raise ValueError(f"name is {name!r}, which is one of the library's {kind} names; choose another")
+    forget_programs()  # which may close over what the name meant before
+    if kind == "env":
+        registry.register(name, thing, replace=True)
+    else:
+        plugins.add(groups[kind], name, thing)
+
+
+def _is_ours(kind: str, name: str) -> bool:
+    tables = {
+        "algorithm": BUILTIN_ALGORITHMS,
+        "curriculum": BUILTIN_CURRICULA,
+        "network": BUILTIN_NETWORKS,
+        "objective_family": BUILTIN_FAMILIES,
+    }
+    return is_builtin(name) if kind == "objective" else name in tables.get(kind, ())

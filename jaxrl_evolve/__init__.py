@@ -57,6 +57,8 @@ if TYPE_CHECKING:
     from jaxrl_evolve.runs.policy import Policy, make_policy
     from jaxrl_evolve.runs.tasks import Assignment, Curriculum, Openings
     from jaxrl_evolve.settings.checks import Above, AtLeast, Between, NotEmpty
+    from jaxrl_evolve.storage.sinks import Sink
+    from jaxrl_evolve.training.callbacks import Callback, Moment
     from jaxrl_evolve.training.config import EvaluationConfig, SinkConfig, TrainConfig
     from jaxrl_evolve.training.experiment import Experiment, build
     from jaxrl_evolve.training.extend import extend
@@ -76,6 +78,7 @@ __all__ = [
     "Assignment",
     "AtLeast",
     "Between",
+    "Callback",
     "Categorical",
     "Chunk",
     "Clock",
@@ -94,6 +97,7 @@ __all__ = [
     "Learner",
     "Lived",
     "MakeNetwork",
+    "Moment",
     "Network",
     "NetworkConfig",
     "Normal",
@@ -111,6 +115,7 @@ __all__ = [
     "Preset",
     "RuleObjective",
     "RunAxis",
+    "Sink",
     "SinkConfig",
     "Store",
     "StoredObjective",
@@ -166,6 +171,7 @@ _MODULE_OF = {
     "Assignment": "runs.tasks",
     "AtLeast": "settings.checks",
     "Between": "settings.checks",
+    "Callback": "training.callbacks",
     "Categorical": "networks.distributions",
     "Chunk": "runs.chunk",
     "Clock": "clock",
@@ -184,6 +190,7 @@ _MODULE_OF = {
     "Learner": "learners.learner",
     "Lived": "runs.chunk",
     "MakeNetwork": "networks.network",
+    "Moment": "training.callbacks",
     "Network": "networks.network",
     "NetworkConfig": "networks.network",
     "Normal": "networks.distributions",
@@ -201,6 +208,7 @@ _MODULE_OF = {
     "Preset": "algorithms.algorithm",
     "RuleObjective": "objectives.objective",
     "RunAxis": "runs.axes",
+    "Sink": "storage.sinks",
     "SinkConfig": "training.config",
     "Store": "learners.learner",
     "StoredObjective": "objectives.stored",

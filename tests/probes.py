@@ -132,7 +132,8 @@ def script(start: Any, time: Any) -> tuple[Any, Any]:
 def scripted_env() -> Env:
     """Episodes have a random number; length (1 to 5) and manner of ending follow from it.
 
-    Observations are ``[number, time]``, the reward is ``time + action``.
+    Observations are ``[number, time]``, the reward is ``time + action``. Whether the number is even, the time and the
+    number's remainder are told of each episode.
     """
 
     def observe(start: Any, time: Any) -> jax.Array:
@@ -148,7 +149,9 @@ def scripted_env() -> Env:
         terminated, truncated = script(start, time)
         reward = time.astype(jnp.float32) + params * action.astype(jnp.float32)
         state = (start, time + 1)
-        return EnvStep(observe(*state), state, reward, terminated, truncated, {"number": start})
+        info = {"number": start, "even": start % 2 == 0, "facts": jnp.stack([time, start % 7])}
+        return EnvStep(observe(*state), state, reward, terminated, truncated, info)
 
     space = Box(0.0, float(NUMBERS), (2,))
-    return Env("scripted", reset, step, jnp.ones((), jnp.float32), space, Discrete(3))
+    ones, told = jnp.ones((), jnp.float32), ("even", "facts")
+    return Env("scripted", reset, step, ones, space, Discrete(3), metrics=told)

@@ -23,6 +23,7 @@ from jaxrl_envs.spaces import Box, Discrete, Space
 
 _LIMITS = ("max_steps_in_episode", "episode_length", "max_timesteps", "max_steps", "time_limit")
 _BATCH = 2
+_TAKEN = ("return", "length", "finished")
 
 
 class EnvError(ValueError):
@@ -133,6 +134,7 @@ class _Check:
         if not isinstance(out.info, Mapping):
             raise self.fail(f"info is {_kind(out.info)}; it must be a mapping")
         self.strong("info", out.info)
+        self.reported(out.info)
         self.fits("step", out.obs)
         self.same_types("the state", made[1], out.state)
         if env.sample_params is not None:
@@ -143,6 +145,15 @@ class _Check:
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
             if leaf.weak_type:
                 raise self.fail(f"{what}{_path(path)} is {_describe(leaf)}; give it an explicit dtype")
+
+    def reported(self, info: Mapping[str, Any]) -> None:
+        for name in self.env.metrics:
+            leaf: Any = info.get(name)
+            if name in _TAKEN or not hasattr(leaf, "dtype") or leaf.dtype.kind not in "biuf":
+                why = "a name that is taken" if name in _TAKEN else "of which info has no numbers"
+                raise self.fail(
+                    f"metrics names {name!r}, {why}; it must be a number or a flag of info ({', '.join(info)})"
+                )
 
     def fits(self, where: str, obs: Any) -> None:
         space = self.env.observation_space

@@ -55,6 +55,8 @@ class Env:
         sample_params: optional ``key -> params``, another task of the same kind: parameters of the structure,
             shapes and dtypes of ``params``. None where there is one task only.
         optimal_return: optional ``params -> float32``, the highest undiscounted return that can be expected.
+        metrics: names in ``info`` of what is worth reporting of an episode: numbers or flags (or arrays of them) whose
+            value at its last step counts, such as ``success``. ``return``, ``length`` and ``finished`` are taken.
     """
 
     name: str
@@ -66,3 +68,4 @@ class Env:
     render: Callable[[Any, Any], np.ndarray] | None = None
     sample_params: Callable[[jax.Array], Any] | None = None
     optimal_return: Callable[[Any], jax.Array] | None = None
+    metrics: tuple[str, ...] = ()

@@ -62,7 +62,7 @@ class Chunk(NamedTuple):
             length in updates (float32 scalar), ``updates`` how many to make now (int32 scalar, traced: any
             number runs in the same compiled program). Metrics are float32 scalars: means over the updates,
             and ``episode_return``, ``episode_length`` (means over the episodes that ended; NaN if none did),
-            ``episodes``.
+            ``episodes``, and an ``episode_…`` of what `Env.metrics` names, in its shape.
         steps_per_update: environment steps of one update.
     """
 
@@ -256,7 +256,7 @@ def make_chunk(
     def run(
         state: TrainState, hp: Any, eta: Any, env_params: Any, horizon: Array, updates: Array
     ) -> tuple[TrainState, dict[str, Array]]:
-        shapes = jax.eval_shape(one_update, state, hp, eta, env_params, horizon)[1]
+        _, shapes, ended = jax.eval_shape(one_update, state, hp, eta, env_params, horizon)
         zeros = {name: jnp.zeros(x.shape, x.dtype) for name, x in shapes.items()}
 
         def body(_: Array, carry: Any) -> Any:
@@ -264,12 +264,14 @@ def make_chunk(
             state, metrics, ended = one_update(state, hp, eta, env_params, horizon)
             return state, jax.tree.map(jnp.add, sums, metrics), episodes + ended
 
-        state, sums, episodes = jax.lax.fori_loop(0, updates, body, (state, zeros, EpisodeSums.none()))
+        state, sums, episodes = jax.lax.fori_loop(0, updates, body, (state, zeros, EpisodeSums.none(ended)))
         metrics = {name: total / updates for name, total in sums.items()}
         metrics["episodes"] = episodes.episodes
         # 0 / 0 is NaN on purpose: no episode ended, so there is no mean.
         metrics["episode_return"] = episodes.returns / episodes.episodes
         metrics["episode_length"] = episodes.lengths / episodes.episodes
+        for name, total in episodes.info.items():
+            metrics[f"episode_{name}"] = total / episodes.episodes
         return state, metrics
 
     return Chunk(init, run, steps_per_update)

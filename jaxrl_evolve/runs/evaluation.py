@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxrl_envs.contract import Env
 from jaxrl_envs.fusion import computed_once
+from jaxrl_envs.vector import choose
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.runs.tasks import drawn_tasks
 from jaxrl_evolve.settings.names import suggestion
@@ -30,11 +31,13 @@ class Episodes:
         lengths: steps, int32 ``[E]``.
         finished: whether the episode ended within the step limit, bool ``[E]``; else its return is what had
             been collected by then.
+        info: what `Env.metrics` names, at each episode's last step, float32 ``[E, ...]``.
     """
 
     returns: Float[Array, " E"]
     lengths: Int[Array, " E"]
     finished: Bool[Array, " E"]
+    info: dict[str, Float[Array, "E ..."]] = struct.field(default_factory=dict)
 
 
 class _Carry(NamedTuple):
@@ -89,6 +92,7 @@ def make_evaluation(
             jnp.zeros((episodes,), jnp.float32),
             jnp.zeros((episodes,), jnp.int32),
             jnp.zeros((episodes,), bool),
+            _nothing_seen(env, episodes),
         )
         carry = _Carry(jnp.zeros((), jnp.int32), key, obs, state, learner.initial_memory(episodes), fresh)
 
@@ -107,9 +111,20 @@ def make_evaluation(
                 done.returns + jnp.where(live, out.reward, 0.0),
                 done.lengths + live,
                 done.finished | out.terminated | out.truncated,
+                choose(live, {name: out.info[name].astype(jnp.float32) for name in env.metrics}, done.info),
             )
             return _Carry(carry.step + 1, key, out.obs, out.state, memory, seen)
 
         return jax.lax.while_loop(running, step, carry).episodes
 
     return evaluate
+
+
+def _nothing_seen(env: Env, episodes: int) -> dict[str, Array]:
+    """Zeros for what the environment reports of ``episodes`` episodes."""
+    if not env.metrics:
+        return {}
+    key, params = jax.random.key(0), env.params
+    first = lambda key: env.step(key, env.reset(key, params)[1], env.action_space.sample(key), params).info
+    shapes = jax.eval_shape(first, key)
+    return {name: jnp.zeros((episodes, *shapes[name].shape), jnp.float32) for name in env.metrics}

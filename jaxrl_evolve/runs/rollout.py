@@ -20,18 +20,22 @@ from jaxrl_evolve.trajectory import Trajectory
 class EpisodeSums:
     """Sums over the episodes that ended in some stretch of experience; float32 scalars.
 
+    ``info`` has the sums of what `Env.metrics` names, at the last steps of episodes, float32 of its shapes.
+
     Sums of fixed shape instead of lists of episodes: they add up over steps, updates and devices.
     """
 
     episodes: Float[Array, ""]
     returns: Float[Array, ""]
     lengths: Float[Array, ""]
+    info: dict[str, Float[Array, ...]] = struct.field(default_factory=dict)
 
     @classmethod
-    def none(cls) -> EpisodeSums:
-        """No episode has ended."""
+    def none(cls, like: EpisodeSums | None = None) -> EpisodeSums:
+        """No episode has ended; ``like`` tells the shapes of what else is summed."""
         zero = jnp.zeros((), jnp.float32)
-        return cls(zero, zero, zero)
+        others = {} if like is None else like.info
+        return cls(zero, zero, zero, {name: jnp.zeros(x.shape, jnp.float32) for name, x in others.items()})
 
     def __add__(self, other: EpisodeSums) -> EpisodeSums:
         return jax.tree.map(jnp.add, self, other)
@@ -88,7 +92,7 @@ def rollout(
 
     keys = jax.random.split(key, (length, 2))
     (after, memory), trajectory = jax.lax.scan(step, (venv_state, memory), keys)
-    return after, memory, trajectory, _ended_episodes(venv_state, after, trajectory)
+    return after, memory, trajectory, _ended_episodes(venv.env.metrics, venv_state, after, trajectory)
 
 
 def rollout_on_tasks(
@@ -130,7 +134,7 @@ def rollout_on_tasks(
     keys = jax.random.split(key, (length, 2))
     (after, memory, running), seen = jax.lax.scan(step, (venv_state, memory, running), keys)
     trajectory, returns, lengths = seen
-    ended = _ended_episodes(venv_state, after, trajectory)
+    ended = _ended_episodes(venv.env.metrics, venv_state, after, trajectory)
     return after, memory, running, Played(trajectory, ended, returns, lengths)
 
 
@@ -183,7 +187,9 @@ def _numbers(next_obs: Any, terminated: Array) -> Any:
     return jax.tree.map(leaf, next_obs)
 
 
-def _ended_episodes(before: VectorState, after: VectorState, trajectory: Trajectory) -> EpisodeSums:
+def _ended_episodes(
+    metrics: tuple[str, ...], before: VectorState, after: VectorState, trajectory: Trajectory
+) -> EpisodeSums:
     """Sums over the episodes that ended, without a record of each.
 
     What running episodes had collected before, plus what was collected now, less what is still running
@@ -192,4 +198,11 @@ def _ended_episodes(before: VectorState, after: VectorState, trajectory: Traject
     episodes = trajectory.ended.sum(dtype=jnp.float32)
     collected = trajectory.reward.sum() + before.episode_return.sum() - after.episode_return.sum()
     steps = trajectory.reward.size + before.episode_length.sum() - after.episode_length.sum()
-    return EpisodeSums(episodes, jnp.where(episodes > 0, collected, 0.0), steps.astype(jnp.float32))
+    info = {name: _at_ends(trajectory.info[name], trajectory.ended) for name in metrics}
+    return EpisodeSums(episodes, jnp.where(episodes > 0, collected, 0.0), steps.astype(jnp.float32), info)
+
+
+def _at_ends(values: Array, ended: Array) -> Array:
+    """The sum of ``values [T, N, ...]`` over the steps that ended an episode, float32."""
+    over = ended.reshape(ended.shape + (1,) * (values.ndim - ended.ndim))
+    return jnp.where(over, values.astype(jnp.float32), 0.0).sum((0, 1))

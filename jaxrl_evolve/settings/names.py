@@ -25,7 +25,7 @@ def names_of_a_run(where: object) -> Iterator[None]:
     """Names that a stored run was started with: of one that is not known, say what has to be done.
 
     Args:
-        where: the run's folder.
+        where: the run's folder; None leaves the message as it is.
 
     Raises:
         UnknownName: with a sentence on how it becomes known.
@@ -33,12 +33,27 @@ def names_of_a_run(where: object) -> Iterator[None]:
     try:
         yield
     except UnknownName as error:
+        if where is None:
+            raise
         raise UnknownName(
             f"the run in {where} was started with {error.kind} {error.name!r}, which is not known here: register it "
             f"first, jaxrl_evolve.register({error.kind!r}, {error.name!r}, …), or install the package that offers it",
             error.kind,
             error.name,
         ) from None
+
+
+def require_name(kind: str, value: object) -> None:
+    """Refuse an object in the place of its name.
+
+    Raises:
+        ValueError: saying how it gets one.
+    """
+    if not isinstance(value, str):
+        raise ValueError(
+            f"{kind} is a {type(value).__name__}; it must be a name, so that the run can be taken up again: "
+            f"jaxrl_evolve.register({kind!r}, NAME, …) gives it one"
+        )
 
 
 def spelled(name: str) -> str:

@@ -46,6 +46,11 @@ def add(group: str, name: str, thing: Any) -> None:
     _added[group][name] = thing
 
 
+def forget(group: str, name: str) -> None:
+    """Take back what was added."""
+    _added[group].pop(name, None)
+
+
 def added(group: str) -> Mapping[str, Any]:
     """What was added in this process."""
     return _added[group]

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from jaxrl_evolve.files import Unreadable, one_line, parse_json, read_regular, write_whole
+from jaxrl_evolve.settings.names import names_of_a_run
 from jaxrl_evolve.settings.nested import written_fields
 from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.kinds import Kind
@@ -97,7 +98,8 @@ def configuration(path: str | os.PathLike[str], kind: Kind) -> Any:
     """
     mark = existing(path, kind).path / kind.mark
     try:
-        return kind.read(kinds.without_kind(read_json(mark)))
+        with names_of_a_run(path):
+            return kind.read(kinds.without_kind(read_json(mark)))
     except (LookupError, TypeError, AttributeError, ArithmeticError) as error:  # of data of another structure
         what = "plan of a sweep" if kind.mark == kinds.SWEEP else "configuration of a run"
         raise FolderError(f"{mark} is damaged: it is no {what} ({one_line(error)})") from None

@@ -11,6 +11,7 @@ import tyro
 
 from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.settings.checks import check, countable, root_seed, whole
+from jaxrl_evolve.settings.names import require_name
 from jaxrl_evolve.settings.nested import UNWRITTEN_BY_DEFAULT, changed, from_fields
 from jaxrl_evolve.storage.configurations import configuration_data, configuration_json
 
@@ -108,6 +109,8 @@ class TrainConfig(Generic[C, H]):
     """Destinations of metrics."""
 
     def __post_init__(self) -> None:
+        for name in ("algorithm", "env", "objective", "curriculum"):
+            require_name(name, getattr(self, name))
         check(self)
         for name in ("steps", "num_envs", "rollout_length", "seeds", "rows", "checkpoints", "keep"):
             whole(name, getattr(self, name), 1)
@@ -130,6 +133,8 @@ class TrainConfig(Generic[C, H]):
         Raises:
             ValueError: the algorithm or a field is not known, or a value is not allowed.
         """
+        require_name("algorithm", algorithm)
+        require_name("env", env)
         found = find_algorithm(algorithm)
         preset = found.preset(env)
         values: dict[str, Any] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import warnings
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from jaxrl_evolve.runs.chunk import Chunk, make_chunk
 from jaxrl_evolve.runs.evaluation import Episodes, make_evaluation
 from jaxrl_evolve.runs.tasks import Curriculum
 from jaxrl_evolve.settings import plugins
+from jaxrl_evolve.settings.names import names_of_a_run
 from jaxrl_evolve.storage.folder import plain
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.parts import check_network, check_objective, literal, make_env, make_learner
@@ -56,14 +58,23 @@ class Experiment(NamedTuple):
         return make_evaluation(self.env, self.learner, episodes, max_steps, mode, drawn)
 
 
-def build(config: TrainConfig[Any, Any]) -> Experiment:
+def build(config: TrainConfig[Any, Any], stored: str | os.PathLike[str] | None = None) -> Experiment:
     """Look everything up and check that it fits together; compiles nothing.
+
+    Args:
+        config: the configuration.
+        stored: folder of the run that it was started with, if it is an earlier one; for messages.
 
     Raises:
         ValueError: a name is not known, sizes or kinds don't fit each other, or what another package offers under a
             name fails, does not give what it must, or is not read by what it was chosen for.
         ImportError: what an environment needs is not installed.
     """
+    with names_of_a_run(stored):
+        return _build(config)
+
+
+def _build(config: TrainConfig[Any, Any]) -> Experiment:
     algorithm = find_algorithm(config.algorithm)
     if config.objective_sha256 and objective_checksum(config.objective) != config.objective_sha256:
         raise ValueError(

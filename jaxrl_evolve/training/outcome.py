@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxrl_evolve.results import figures, statistics
+from jaxrl_evolve.runs.evaluation import Episodes
 from jaxrl_evolve.storage import sinks
 from jaxrl_evolve.storage.folder import RunFolder
 from jaxrl_evolve.storage.provenance import provenance
@@ -50,8 +51,7 @@ class TrainResult:
 
 def summarise(
     config: TrainConfig[Any, Any],
-    returns: np.ndarray,
-    finished: np.ndarray,
+    seen: Mapping[str, np.ndarray],
     diverged: np.ndarray,
     seconds: Mapping[str, float],
     points: Sequence[Any] | None = None,
@@ -60,13 +60,16 @@ def summarise(
 
     Args:
         config: what was asked for.
-        returns: mean return of each run's final evaluation, ``[runs]``; NaN where it diverged.
-        finished: share of its episodes that ended by themselves, ``[runs]``; the return of one that was cut off after
-            ``evaluation.max_steps`` is what it had collected by then.
+        seen: means over the episodes of each run's final evaluation, ``[runs, ...]``: ``return``, ``finished`` (those that
+            ended by themselves; the return of one that was cut off after ``evaluation.max_steps`` is what it had
+            collected by then), and what `Env.metrics` names.
         diverged: the update at which each run did, or -1, ``[runs]``.
         seconds: ``compile_seconds``, ``run_seconds`` (training alone) and ``eval_seconds``.
         points: hyperparameters of each point of a sweep; runs are ordered point by point.
     """
+    lost = diverged >= 0
+    means = {name: np.where(along(lost, x), np.nan, x) for name, x in seen.items() if name != "finished"}
+    returns = means["return"]
     iqm = estimate_iqm(returns if points is None else returns[:0])
     steps, trained = config.env_steps * returns.size, seconds["run_seconds"]
     return {
@@ -77,7 +80,8 @@ def summarise(
         "seeds": config.seeds,
         "env_steps": config.env_steps,
         "eval_return": returns,
-        "eval_finished": finished,
+        "eval_finished": seen["finished"],
+        **{f"eval_{name}": x for name, x in means.items() if name != "return"},
         "iqm": iqm.value,
         "ci95": [iqm.low, iqm.high],
         **seconds,
@@ -87,6 +91,21 @@ def summarise(
         **({} if points is None else {"points": _of_points(points, returns, config.seeds)}),
         **provenance(),
     }
+
+
+def seen_of(episodes: Episodes) -> dict[str, Any]:
+    """What an evaluation says of its episodes, by name, leaves as there: ``return``, ``finished``, and `Env.metrics`."""
+    return {"return": episodes.returns, "finished": episodes.finished, **episodes.info}
+
+
+def joined(parts: Sequence[Mapping[str, np.ndarray]], axis: int) -> dict[str, np.ndarray]:
+    """Arrays of the same names end to end."""
+    return {name: np.concatenate([part[name] for part in parts], axis) for name in parts[0]}
+
+
+def along(runs: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Flags ``[runs]`` in the shape of ``values [runs, ...]``."""
+    return runs.reshape(runs.shape + (1,) * (values.ndim - 1))
 
 
 def sentence(summary: Mapping[str, Any], out: str) -> str:

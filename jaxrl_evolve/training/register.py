@@ -43,8 +43,8 @@ def register(kind: Registered, name: str, thing: Any) -> None:
         raise ValueError(f"name is {name!r}; it must be text")
     wanted = {"algorithm": Algorithm, "objective_family": ObjectiveFamily}.get(kind)
     if not (isinstance(thing, wanted) if wanted else callable(thing)):
-        factory = wanted.__name__ if wanted else "function that makes one"
-        raise ValueError(f"{kind} {name!r} is {told(thing)}; it must be a {factory}")
+        factory = f"an {wanted.__name__}" if wanted else "a function that makes one"
+        raise ValueError(f"{kind} {name!r} is {told(thing)}; it must be {factory}")
     if kind == "objective_family" and thing.kind != name:
         raise ValueError(f"name is {name!r}; it must be the family's kind, {thing.kind!r}")
     if _is_ours(kind, name):

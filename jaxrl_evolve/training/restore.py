@@ -20,7 +20,7 @@ from jaxrl_evolve.storage import sinks
 from jaxrl_evolve.storage.checkpoint import Checkpoints
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import Experiment, build, identity, traced
-from jaxrl_evolve.training.outcome import diverged_steps, estimate_iqm
+from jaxrl_evolve.training.outcome import along, diverged_steps, estimate_iqm
 from jaxrl_evolve.training.programs import group_shapes
 from jaxrl_evolve.training.train import TRAIN
 
@@ -112,7 +112,7 @@ def load(path: str | os.PathLike[str], step: int | None = None) -> Trained:
             f"`jaxrl-evolve train … --objective {path}`, and give their run folder"
         )
     config, folder = folders.configuration(path, TRAIN), folders.RunFolder(Path(path))
-    experiment = build(config)
+    experiment = build(config, path)
     checkpoints = Checkpoints(folder.checkpoints, {"algorithm": config.algorithm, "env": config.env})
     with checkpoints:
         # Sizes of the groups are the checkpoint's to say: a sweep has more runs than seeds.
@@ -147,7 +147,7 @@ def evaluate_folder(
     Returns:
         ``eval_return`` and ``eval_length`` (mean per run; NaN for a run that diverged, which counts as the worst),
         ``diverged`` (the environment steps after which each such run did), ``finished`` (fraction of episodes that
-        ended by themselves), ``iqm``, ``ci95``, and what was evaluated.
+        ended by themselves), ``iqm``, ``ci95``, an ``eval_…`` of what `Env.metrics` names, and what was evaluated.
 
     Raises:
         ValueError: there is no such folder or checkpoint, it is damaged, or a size is below one.
@@ -163,7 +163,8 @@ def evaluate_folder(
     keys = jax.random.split(random.key(seed), runs)
     outcome = test(keys, trained.learner_state, experiment.env.params)
     lost = trained.diverged >= 0
-    returns = np.where(lost, np.nan, outcome.returns.mean(-1))
+    of_runs = lambda x: np.where(along(lost, np.asarray(x)[:, 0]), np.nan, np.asarray(x).mean(1))
+    returns = of_runs(outcome.returns)
     iqm = estimate_iqm(returns)
     return {
         "algorithm": trained.config.algorithm,
@@ -173,9 +174,10 @@ def evaluate_folder(
         "episodes": episodes,
         "seed": seed,
         "eval_return": returns,
-        "eval_length": np.where(lost, np.nan, outcome.lengths.mean(-1)),
+        "eval_length": of_runs(outcome.lengths),
         "diverged": diverged_steps(trained.config, trained.diverged),
         "finished": float(outcome.finished.mean()),
+        **{f"eval_{name}": of_runs(x) for name, x in outcome.info.items()},
         "iqm": iqm.value,
         "ci95": [iqm.low, iqm.high],
     }

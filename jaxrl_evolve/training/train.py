@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ from jaxrl_evolve.runs.axes import mesh_for
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds, sinks
 from jaxrl_evolve.storage.kinds import Kind
+from jaxrl_evolve.training.callbacks import Callback, Moment, tell, told
 from jaxrl_evolve.training.cause import Causes
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import (
@@ -34,7 +36,7 @@ from jaxrl_evolve.training.history import decisive, history_of
 from jaxrl_evolve.training.host import Host, open_host
 from jaxrl_evolve.training.interrupts import Diverged
 from jaxrl_evolve.training.memory import check_memory
-from jaxrl_evolve.training.outcome import TrainResult, draw_curves, sentence, summarise
+from jaxrl_evolve.training.outcome import TrainResult, draw_curves, joined, seen_of, sentence, summarise
 from jaxrl_evolve.training.programs import AXIS, Programs, compile_programs, group_shapes, to_host
 from jaxrl_evolve.training.schedule import Stop, stops
 from jaxrl_evolve.training.start import Start, begin
@@ -52,6 +54,8 @@ def train(
     quiet: bool = True,
     step: int | None = None,
     points: Sequence[Any] | None = None,
+    callbacks: Sequence[Callback] = (),
+    destinations: Sequence[sinks.Sink] = (),
 ) -> TrainResult:
     """Train every seed of a configuration, side by side.
 
@@ -65,6 +69,9 @@ def train(
             did after it is made anew.
         points: hyperparameter objects to run instead of ``config.hp``, each with every seed (a sweep). Runs
             are ordered point by point.
+        callbacks: functions ``(row, moment)``, told of each row once it is written; see `Moment`. They can change nothing.
+            If one fails, the run ends in order, saved, with its error. Of several processes each tells its own.
+        destinations: sinks of one's own, beside those of ``config.sinks``; they are told like callbacks, and closed.
 
     Raises:
         ValueError: the configuration does not fit, or the folder can't be used.
@@ -72,12 +79,15 @@ def train(
         Diverged: no run is left.
     """
     config = pinned(config)
-    experiment = build(config)
+    stored = out if resume and out is not None and folders.RunFolder(Path(out)).config.exists() else None
+    experiment = build(config, stored)
     config, start = begin(config, experiment, out, resume)
     warn_of_horizon(config)
     groups = groups_of(config, points)
     check_memory(config, experiment, groups)
     with contextlib.ExitStack() as stack:
+        for sink in destinations:
+            stack.callback(sink.close)
         host = open_host(
             stack,
             out,
@@ -102,6 +112,7 @@ def train(
             if loop.all_diverged():  # which a resumed run may be from the start
                 break
             loop.advance(stop)
+            loop.tell(told(callbacks, destinations))
             signal = host.signal()
             if signal and stop.updates < config.updates and not loop.all_diverged():
                 loop.stop_early()
@@ -189,21 +200,22 @@ class _Loop:
                 self._unload(i)
         self.updates = stop.updates
         steps = self.updates * self.config.steps_per_update
-        metrics = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        row: dict[str, Any] = {
-            "env_steps": steps,
-            "updates": self.updates,
-            "seconds": host.seconds["run_seconds"],
-            **metrics,
-        }
+        metrics = joined(parts, 0)
+        row = {"env_steps": steps, "updates": self.updates, "seconds": host.seconds["run_seconds"], **metrics}
         if stop.evaluate:
-            row["eval_return"] = self.evaluate(1)[0].mean(-1)
+            seen = self.evaluate(1)
+            row |= {f"eval_{name}": x.mean(1) for name, x in seen.items() if name != "finished"}
         self._note_divergence(metrics)
         host.row(row, steps)
         finite = metrics["episode_return"][np.isfinite(metrics["episode_return"])]
         host.advanced(steps, finite.mean() if finite.size else None)
         if stop.save:
             self.save()
+
+    def tell(self, callbacks: Sequence[Callback]) -> None:
+        """Tell of the newest row."""
+        moment = Moment(self.config, self.updates, self.diverged, lambda: self.states)
+        tell(callbacks, self.host.rows[-1], moment, self.stop_early)
 
     def _load(self, i: int) -> Any:
         """Group ``i``'s state where the compiled programs expect it."""
@@ -216,19 +228,15 @@ class _Loop:
         if len(self.states) > 1 and jax.default_backend() != "cpu":
             self.states[i] = jax.device_put(self.states[i], jax.local_devices(backend="cpu")[0])
 
-    def evaluate(self, repeats: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns ``[runs, repeats * episodes]`` of the policies as they are now, and which episodes ended by themselves."""
+    def evaluate(self, repeats: int) -> dict[str, np.ndarray]:
+        """Of whole episodes of the policies as they are now, see `seen_of`, leaves ``[runs, repeats * episodes, ...]``."""
         groups = []
         with self.host.timed("eval_seconds"):
             for i, seeds in enumerate(self.groups.seeds):
-                learner_state = self._load(i).learner
-                episodes = [
-                    self.programs.evaluate(learner_state, seeds, self.updates, r) for r in range(repeats)
-                ]
-                seen = [to_host((e.returns, e.finished)) for e in episodes]
-                groups.append([np.concatenate(x, axis=-1) for x in zip(*seen, strict=True)])
-        returns, finished = (np.concatenate(x) for x in zip(*groups, strict=True))
-        return returns, finished
+                learner = self._load(i).learner
+                played = [self.programs.evaluate(learner, seeds, self.updates, r) for r in range(repeats)]
+                groups.append(joined([to_host(seen_of(episodes)) for episodes in played], 1))
+        return joined(groups, 0)
 
     def _note_divergence(self, metrics: dict[str, np.ndarray]) -> None:
         diverged = np.concatenate([to_host(state.diverged) for state in self.states])
@@ -281,9 +289,8 @@ class _Loop:
         """The final evaluation, the result file and the figure."""
         evaluation = self.config.evaluation
         repeats = -(-evaluation.final_episodes // evaluation.episodes)
-        returns, finished = (x[:, : evaluation.final_episodes].mean(-1) for x in self.evaluate(repeats))
-        returns = np.where(self.diverged >= 0, np.nan, returns)
-        summary = summarise(self.config, returns, finished, self.diverged, self.host.seconds, self.points)
+        seen = {name: x[:, : evaluation.final_episodes].mean(1) for name, x in self.evaluate(repeats).items()}
+        summary = summarise(self.config, seen, self.diverged, self.host.seconds, self.points)
         self.host.result(summary)
         self.draw()
         return TrainResult(self.config, folders.plain(summary), self.states, self.host.rows)

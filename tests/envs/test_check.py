@@ -100,6 +100,11 @@ BROKEN = {
     "obs nan": (changed(obs=lambda o, k, p: o.obs * jnp.nan), "from step 0 is not finite"),
     "info list": (changed(info=lambda o, k, p: [o.reward]), "info is a list of 1; it must be a mapping"),
     "info weak": (changed(info=lambda o, k, p: {"a": 1}), r"info\['a'\] is weakly typed int32"),
+    "metrics unknown": (
+        {"metrics": ("won",)},
+        r"metrics names 'won', of which info has no numbers; it must be a number or a flag of info \(twice\)",
+    ),
+    "metrics taken": ({"metrics": ("return",)}, "metrics names 'return', a name that is taken"),
     "weak state": ({"reset": lambda k, p: (jnp.zeros(2, jnp.float32), FRESH)}, r"\['time'\] is weakly typed"),
     "drift": (
         changed(state=lambda o, k, p: {**o.state, "time": o.state["time"].astype(jnp.float32)}),

@@ -60,6 +60,7 @@ def test_achievements_have_one_shape_and_names(classic):
     env, reset, step = classic
     _, state = reset(jax.random.key(0), env.params)
     assert list(step(jax.random.key(0), state, NOOP, env.params).info) == ["achievements"]
+    assert env.metrics == ("achievements",)
     names = achievements(env.name)
     first = names.index("wake_up")
     state = state.replace(achievements=state.achievements.at[first].set(True))

@@ -47,6 +47,8 @@ def test_every_slot_plays_exactly_one_episode(mode: Any):
     assert set(lengths) == {1, 2, 3, 4, 5}
     np.testing.assert_array_equal(out.lengths, lengths)
     assert out.finished.all()
+    np.testing.assert_array_equal(out.info["facts"][:, 0], lengths - 1)  # at the last step, not after it
+    assert out.info["even"].dtype == jnp.float32 and set(np.asarray(out.info["even"])) == {0.0, 1.0}
     by_length = [sum(t + (min(t, 2) if mode == "greedy" else 0) for t in range(n)) for n in range(6)]
     np.testing.assert_array_equal(out.returns, np.asarray(by_length)[lengths])
 
@@ -57,6 +59,7 @@ def test_episodes_longer_than_the_limit_are_cut_and_say_so():
     lengths = _lengths(40, key, env)
     np.testing.assert_array_equal(out.finished, lengths <= 3)
     np.testing.assert_array_equal(out.lengths, np.minimum(lengths, 3))
+    np.testing.assert_array_equal(out.info["facts"][:, 0], np.minimum(lengths, 3) - 1)
 
 
 def test_tasks_are_drawn_apart_from_the_episodes_that_are_played_on_them():

@@ -58,7 +58,8 @@ def test_flags_and_observations_follow_the_script(resets: Any):
         ended = np.asarray(t.ended)
         t = jax.tree.map(np.asarray, t)
         assert t.reward.shape == (LENGTH, N)
-        episodes = returns = lengths = 0
+        episodes = returns = lengths = even = 0
+        facts = np.zeros(2)
         for step in range(LENGTH):
             fresh = []
             for slot in range(N):
@@ -81,6 +82,8 @@ def test_flags_and_observations_follow_the_script(resets: Any):
                 if terminated or truncated:
                     episodes, returns = episodes + 1, returns + collected[slot]
                     lengths += time[slot]
+                    even += number[slot] % 2 == 0
+                    facts += [time[slot] - 1, number[slot] % 7]
                     following = t.obs[step + 1, slot] if step + 1 < LENGTH else np.asarray(state.obs)[slot]
                     number[slot], time[slot], collected[slot] = int(following[0]), 0, 0.0
                     fresh.append(number[slot])
@@ -95,6 +98,7 @@ def test_flags_and_observations_follow_the_script(resets: Any):
             returns,
             lengths,
         )
+        assert float(sums.info["even"]) == even and sums.info["facts"].tolist() == facts.tolist()
         np.testing.assert_array_equal(state.first, time == 0)
         np.testing.assert_array_equal(state.episode_length, time)
         np.testing.assert_array_equal(state.episode_return, collected)

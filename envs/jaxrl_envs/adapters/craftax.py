@@ -88,7 +88,16 @@ def make(name: str, **kwargs: Any) -> Env:
 
     reset, step, obs = stabilise(f"craftax/{name}", environment.reset_env, step, params, action_space)
     space = Box(float(box.low), float(box.high), tuple(int(n) for n in box.shape), obs.dtype.name)
-    return Env(f"craftax/{name}", reset, step, params, space, action_space, _renderer(game))
+    return Env(
+        f"craftax/{name}",
+        reset,
+        step,
+        params,
+        space,
+        action_space,
+        _renderer(game),
+        metrics=("achievements",),
+    )
 
 
 def achievements(name: str) -> list[str]:

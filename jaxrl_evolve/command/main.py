@@ -1,7 +1,8 @@
 """The command ``jaxrl-evolve``: a thin layer over the library, one file per subcommand.
 
 Wrong usage ends with one sentence and exit code 2, a failure with one sentence and exit code 1; an interrupt saves
-first. What takes long to import is imported by whoever needs it, so that help comes at once.
+first. What takes long to import is imported by whoever needs it, so that help comes at once, and a signal during the
+imports ends in one sentence.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from jaxrl_evolve.command.arguments import PROGRAM, asks_for_help
-from jaxrl_evolve.command.commands import find_command, overview
 from jaxrl_evolve.settings.notices import Notice
 from jaxrl_evolve.settings.scalar import describe_only
+from jaxrl_evolve.training.interrupts import EXIT_CODES, own_process
 
 USAGE_ERROR, FAILURE = 2, 1
-_SIGNAL_EXIT = {"SIGINT": 130, "SIGTERM": 143}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code."""
+    """Run the command; returns its exit code. Without arguments it is that of this process, whose signals it handles."""
+    if arguments is None:
+        own_process()
+    from jaxrl_evolve.command.commands import overview
+
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help"):
         print(overview())
@@ -32,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(__version__)
         return 0
+    from jaxrl_evolve.command.arguments import asks_for_help
+
     if arguments is None and (asks_for_help(words) or words[0] == "list"):
         describe_only()  # the process will do nothing else
     code = _main(words)
@@ -46,8 +51,8 @@ def _main(words: list[str]) -> int:
             _run(words)
         _part()
         return 0
-    except KeyboardInterrupt:
-        return _complain("interrupted", _SIGNAL_EXIT["SIGINT"])
+    except KeyboardInterrupt as error:
+        return _complain(str(error) or "interrupted", EXIT_CODES["SIGINT"])
     except SystemExit as exit:  # tyro's: 0 after --help, 2 after wrong usage
         return exit.code if isinstance(exit.code, int) else USAGE_ERROR
     except Exception as error:
@@ -58,6 +63,8 @@ def _main(words: list[str]) -> int:
 
 
 def _run(words: list[str]) -> None:
+    from jaxrl_evolve.command.commands import find_command
+
     command = find_command(words[0])
     said = command.run(command.parse(words[1:]))
     if said:
@@ -76,7 +83,7 @@ def _exit_code(error: Exception) -> int | None:
     if isinstance(error, Diverged | Interrupted):
         _part()  # all processes come to this together
     if isinstance(error, Interrupted):
-        return _SIGNAL_EXIT.get(error.signal, FAILURE)
+        return EXIT_CODES.get(error.signal, FAILURE)
     # A device that gave up, usually for want of memory, is a JaxRuntimeError.
     if isinstance(error, CheckpointError | Diverged | OSError | ImportError | JaxRuntimeError):
         return FAILURE
@@ -99,6 +106,8 @@ def _part() -> None:
 @contextlib.contextmanager
 def _notices_as_sentences() -> Iterator[None]:
     """What the library has to say as one line each, without the place in the code that Python adds."""
+    from jaxrl_evolve.command.arguments import PROGRAM
+
     told = set[str]()
     with warnings.catch_warnings():
         warnings.simplefilter("always", Notice)
@@ -117,5 +126,7 @@ def _notices_as_sentences() -> Iterator[None]:
 
 
 def _complain(error: object, code: int) -> int:
+    from jaxrl_evolve.command.arguments import PROGRAM
+
     print(f"{PROGRAM}: {error}", file=sys.stderr)
     return code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jaxrl_evolve.command.arguments import Devices
+from jaxrl_evolve.training.interrupts import take_signals_back
 
 
 def start(devices: Devices) -> None:
@@ -19,5 +20,6 @@ def start(devices: Devices) -> None:
         from jaxrl_evolve.training import hosts
 
         hosts.join(devices.coordinator, devices.processes, devices.process_id, devices.join_seconds)
+        take_signals_back()
     if devices.cache != "off":
         use_compilation_cache(devices.cache or None)

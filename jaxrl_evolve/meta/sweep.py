@@ -31,7 +31,7 @@ from jaxrl_evolve.storage.checkpoint import CheckpointError
 from jaxrl_evolve.storage.claim import claim_sweep
 from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.storage.provenance import provenance
-from jaxrl_evolve.training.interrupts import Diverged, Interrupted, interruption
+from jaxrl_evolve.training.interrupts import Diverged, Interrupted, interruption, resumable
 from jaxrl_evolve.training.outcome import estimate_iqm
 
 _SHARED = ("objective", "env", "seed", "seeds")
@@ -177,7 +177,8 @@ def _run(made: MetaPlan, folder: folders.RunFolder, quiet: bool) -> str:
     outcomes = []
     for i, run in enumerate(runs):
         try:
-            outcomes.append(_outcome(run.config, folder.path / run.folder, quiet))
+            with resumable(folder.path):
+                outcomes.append(_outcome(run.config, folder.path / run.folder, quiet))
         except Interrupted as error:
             where = f"in {run.folder}, {i + 1} of {len(runs)}"
             raise interruption(error.signal, where, folder.path) from None

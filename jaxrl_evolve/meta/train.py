@@ -23,12 +23,13 @@ from jaxrl_evolve.meta.outcome import MetaTrainResult, draw_fitness, sentence, s
 from jaxrl_evolve.objectives.stored import FILE_NAME, save
 from jaxrl_evolve.runs.axes import mesh_for, place
 from jaxrl_evolve.storage import folder as folders
-from jaxrl_evolve.storage import kinds, sinks
+from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.training.experiment import traced
 from jaxrl_evolve.training.host import Host, open_host
 from jaxrl_evolve.training.interrupts import Diverged
 from jaxrl_evolve.training.programs import to_host
+from jaxrl_evolve.training.resumption import Due
 
 _INDIFFERENT = ("sinks", "keep", "tests", "test_every", "lanes")
 
@@ -50,7 +51,8 @@ def meta_train(
         resume: continue the run in ``out``.
         overwrite: delete the run in ``out`` first.
         quiet: show no progress.
-        step: which checkpoint to resume from, by its number of generations; the newest by default.
+        step: which checkpoint to resume from, by its number of generations; the newest by default. What the run did
+            after it is deleted, and made anew.
 
     Raises:
         ValueError: the configuration does not fit, or the folder can't be used.
@@ -73,6 +75,7 @@ def meta_train(
             seconds=("compile_seconds", "run_seconds"),
             resume=resume,
             overwrite=overwrite,
+            end=config.generations if step is None else None,
         )
         run = _Run(config, programs, test, mesh, host)
         run.prepare(root, step)
@@ -166,13 +169,15 @@ class _Run:
 
     def _take_up(self, step: int | None) -> None:
         """Go on from the run that the folder holds, if there is one, and write there."""
+        self.host.devices = 1 if self.mesh is None else self.mesh.size
         self.state, record = self.host.restore(self.state, step)
+        if step is not None and (folder := self.host.writable):  # it is made anew
+            (folder.path / FILE_NAME).unlink(missing_ok=True)
         if record is not None:
             self.generations, self.env_steps = record["generations"], record["env_steps"]
             self.lost = record.get("lost", False)  # which earlier versions did not record
-        self.host.open_sinks(self.config.sinks, self.env_steps if self.generations else None)
-        if folder := self.host.writable:
-            self.host.rows = sinks.read_jsonl(folder.metrics)
+        due = Due("generation", range(1, self.generations + 1))
+        self.host.open_sinks(self.config.sinks, self.env_steps if self.generations else None, due)
 
     def _laid_out(self, state: Any) -> Any:
         """The state over the mesh's devices, what belongs to single agents split."""

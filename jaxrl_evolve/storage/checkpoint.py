@@ -89,7 +89,13 @@ class Checkpoints:
     ) -> None:
         self.close()
 
-    def save(self, step: int, state: Any, record: Mapping[str, Any] | None = None) -> None:
+    def save(
+        self,
+        step: int,
+        state: Any,
+        record: Mapping[str, Any] | None = None,
+        before: Callable[[], None] | None = None,
+    ) -> None:
         """Write ``state`` and ``record`` as checkpoint ``step``; returns when the arrays are off the device.
 
         Waits for the previous save. Checkpoints of later steps are deleted once this one is written: they
@@ -99,6 +105,8 @@ class Checkpoints:
             step: not negative.
             state: a pytree of arrays (jax, typed PRNG keys, NumPy).
             record: small and JSON-able; floats come back exactly, tuples as lists.
+            before: what must have been done before the checkpoint counts; called on process 0, in the background. What
+                it raises is a failure to write.
 
         Raises:
             CheckpointError: a leaf is not an array, the record is not JSON-able, or writing failed (of
@@ -119,7 +127,7 @@ class Checkpoints:
         except (OSError, ValueError) as error:
             raise _unwritten(step, error) from system_cause(error)
         self._commit = threading.Thread(
-            target=self._finish, args=(step, work, content), name=f"checkpoint {step}"
+            target=self._finish, args=(step, work, content, before), name=f"checkpoint {step}"
         )
         self._commit.start()
         if not self._asynchronous:
@@ -231,13 +239,17 @@ class Checkpoints:
         except CheckpointDamaged as error:
             raise self._with_intact(error, found[-1]) from None
 
-    def _finish(self, step: int, work: Path, content: Mapping[str, Any]) -> None:
+    def _finish(
+        self, step: int, work: Path, content: Mapping[str, Any], before: Callable[[], None] | None
+    ) -> None:
         try:
             self._arrays.wait()
             if jax.process_index() != 0:
                 return
             self._arrays.check(work)
             manifests.write(work, content)
+            if before is not None:
+                before()
             publish(work, self.folder, step)
         except Exception as error:
             self._failure = error

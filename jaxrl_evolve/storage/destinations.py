@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,12 @@ from jaxrl_evolve.storage.sinks import STEP, Sink, SinkError, aggregate, jsonl, 
 
 
 def open_all(
-    folder: RunFolder, chosen: Any, name: str, config: Mapping[str, Any], resume_at: int | None
+    folder: RunFolder,
+    chosen: Any,
+    name: str,
+    config: Mapping[str, Any],
+    resume_at: int | None,
+    rows: Sequence[Mapping[str, Any]] = (),
 ) -> Sink:
     """Every sink of a run.
 
@@ -24,6 +29,7 @@ def open_all(
         name: the run's name in W&B.
         config: shown with it.
         resume_at: keep the rows of an earlier run up to this step; None starts anew.
+        rows: these rows, as ``metrics.jsonl`` has them.
 
     Raises:
         SinkError: one cannot be opened; those opened before it are closed.
@@ -36,7 +42,7 @@ def open_all(
             opened.append(sink)
 
         add(jsonl(folder.metrics, resume_at))
-        add(table(folder.table, resume_at))
+        add(table(folder.table, rows))
         if chosen.tensorboard:
             add(tensorboard(folder.path / "tensorboard", chosen.per_seed, resume_at))
         if chosen.wandb != "off":

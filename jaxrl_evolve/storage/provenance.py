@@ -12,6 +12,8 @@ from typing import Any
 import jax
 
 _DISTRIBUTIONS = ("jax", "jaxlib", "flax", "optax", "gymnax", "brax", "orbax-checkpoint", "jaxrl-evolve")
+_UNITS = ("avx2", "fma", "avx512f", "avx512_vbmi2", "avx512_bf16", "avx512_fp16", "amx_tile")
+"""Parts of x86 processors by which XLA chooses its instructions."""
 
 
 def provenance() -> dict[str, Any]:
@@ -36,6 +38,53 @@ def provenance() -> dict[str, Any]:
         "git": _git_state(Path(__file__)),
         "matmul_precision": precision,
     }
+
+
+def numerics(devices: int) -> dict[str, Any]:
+    """What the bits of a computation depend on beside its program and its data.
+
+    XLA compiles another program for another share of the runs on each device, for other vector units and by other
+    flags, and on CPU splits large products over the cores that it may use.
+
+    Args:
+        devices: over how many the runs are split.
+
+    Returns:
+        What each is here, by name; texts and whole numbers. No paths, host or user names.
+    """
+    device = jax.devices()[0]
+    found = {
+        "platform": device.platform,
+        "device": device.device_kind,
+        "devices": devices,
+        "jax": _version("jax"),
+        "jaxlib": _version("jaxlib"),
+        "XLA flags": _xla_flags(),
+        "matmul precision": jax.config.jax_default_matmul_precision,  # pyright: ignore[reportAttributeAccessIssue]
+    }
+    if device.platform == "cpu":
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        found |= {"cores": cores, "processor": _processor()}
+    return found
+
+
+def _xla_flags() -> str:
+    """The flags that may change what is computed, sorted; not those that say how many devices there are or dump files."""
+    own = os.environ.get("XLA_FLAGS", "").split()
+    return " ".join(sorted(x for x in own if "device_count" not in x and "dump" not in x and "/" not in x))
+
+
+def _processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """The processor's model and its vector units, as far as the system tells."""
+    try:
+        lines = cpuinfo.read_text().partition("\n\n")[0].splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    there = set(facts.get("flags", "").split())
+    return " ".join(
+        [facts.get("model name", platform.machine()), *(unit for unit in _UNITS if unit in there)]
+    )
 
 
 def _version(distribution: str) -> str | None:

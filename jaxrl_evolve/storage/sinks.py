@@ -4,7 +4,8 @@ A row maps names to numbers or to nested lists of them whose first axis is the s
 
     {"env_steps": 4096, "updates": 8, "seconds": 1.5, "episode_return": [20.5, 19.0], "loss": [0.1, 0.2]}
 
-Numbers that are not finite are written as null (JSON), as an empty cell (CSV), or not at all.
+Numbers that are not finite are written as null (JSON), as an empty cell (CSV), or not at all. The lines are the
+record, the table is made from them: after a kill it is brought back to what they say.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxrl_evolve.files import parse_json
-from jaxrl_evolve.storage.folder import plain, write_text
+from jaxrl_evolve.storage.folder import FolderError, plain, write_text
+from jaxrl_evolve.storage.steps import sync_folder
 
 STEP = "env_steps"
 """The column every row has: environment steps per seed. Resuming cuts the files by it."""
@@ -38,10 +40,13 @@ class Sink(NamedTuple):
         write: ``(row, step)``, with ``step`` the environment steps per seed. On return the files have the row
             (TensorBoard and W&B write in threads of their own). Write a step's row before its checkpoint, so that a resumed run lacks none.
         close: to be called once, at the end.
+        sync: returns when the rows that were written are on disk, if that is the record of them. A checkpoint that
+            counts has its rows there, also after a loss of power: so this comes before it, in a thread of its own.
     """
 
     write: Callable[[Mapping[str, Any], int], None]
     close: Callable[[], None]
+    sync: Callable[[], None] = lambda: None
 
 
 NOWHERE = Sink(lambda row, step: None, lambda: None)
@@ -60,7 +65,11 @@ def together(*sinks: Sink) -> Sink:
         for sink in sinks:
             sink.close()
 
-    return Sink(write, close)
+    def sync() -> None:
+        for sink in sinks:
+            sink.sync()
+
+    return Sink(write, close, sync)
 
 
 def jsonl(path: str | os.PathLike[str], resume_at: int | None = None) -> Sink:
@@ -76,6 +85,7 @@ def jsonl(path: str | os.PathLike[str], resume_at: int | None = None) -> Sink:
     """
     path = Path(path)
     file = _open(path, "r+b" if path.exists() else "w+b")
+    sync_folder(path.parent)
     try:
         file.truncate(0 if resume_at is None else _end_of_lines(file, path, resume_at))
     except SinkError:
@@ -88,40 +98,47 @@ def jsonl(path: str | os.PathLike[str], resume_at: int | None = None) -> Sink:
         file.write(line.encode() + b"\n")
         file.flush()
 
-    return Sink(write, file.close)
+    return Sink(write, file.close, lambda: os.fsync(file.fileno()))
 
 
-def read_jsonl(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+def read_jsonl(path: str | os.PathLike[str], resume_at: int = sys.maxsize) -> list[dict[str, Any]]:
     """The rows that `jsonl` wrote, oldest first; a half-written last line is left out.
+
+    Args:
+        path: the file.
+        resume_at: leave later rows out.
 
     Raises:
         SinkError: an earlier row is damaged (its line is named), or the file cannot be read.
     """
     path = Path(path)
     with _open(path, "rb", "read") as file:
-        end = _end_of_lines(file, path, sys.maxsize)
+        end = _end_of_lines(file, path, resume_at)
         file.seek(0)
         return [json.loads(line) for line in file.read(end).splitlines()]
 
 
-def table(path: str | os.PathLike[str], resume_at: int | None = None) -> Sink:
-    """A CSV file with the columns of `per_seed`; takes the arguments of `jsonl`.
+def has_rows(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a file with something in it."""
+    return os.path.exists(path) and os.path.getsize(path) > 0
+
+
+def table(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]] = ()) -> Sink:
+    """A CSV file with the columns of `per_seed`.
 
     The columns are those of the first row, in its order. A column that first appears later is added at
     the right, and the file rewritten in one atomic step.
+
+    Args:
+        path: the file.
+        rows: those to begin with, as `read_jsonl` gives them; what was in the file is gone.
 
     Raises:
         SinkError: an earlier row is damaged (its line is named), or the file cannot be written.
     """
     path = Path(path)
-    columns: list[str] = []
-    if resume_at is not None and path.exists():
-        columns, rows = _read_table(path)
-        kept = [row for row in rows if int(row[STEP]) <= resume_at]
-        _write_table(path, columns, kept)
-        file = _open(path, "ab")
-    else:
-        file = _open(path, "wb")
+    columns = write_table(path, rows)
+    file = _open(path, "ab")
 
     def write(row: Mapping[str, Any], step: int) -> None:
         nonlocal file
@@ -129,14 +146,29 @@ def table(path: str | os.PathLike[str], resume_at: int | None = None) -> Sink:
         new = [name for name in cells if name not in columns]
         if new:
             file.close()
-            _, rows = _read_table(path) if columns else ([], [])
+            _, there = _read_table(path) if columns else ([], [])
             columns.extend(new)
-            _write_table(path, columns, rows)
+            _write_cells(path, columns, there)
             file = _open(path, "ab")
         file.write(_csv_line([cells.get(name) for name in columns]))
         file.flush()
 
     return Sink(write, lambda: file.close())
+
+
+def write_table(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Write the file that `table` leaves after these rows, in one atomic step.
+
+    Returns:
+        Its columns.
+
+    Raises:
+        SinkError: it cannot be written.
+    """
+    cells = [per_seed(row) for row in rows]
+    columns = list(dict.fromkeys(name for row in cells for name in row))
+    _write_cells(Path(path), columns, cells)
+    return columns
 
 
 def per_seed(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -217,9 +249,12 @@ def _read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     return columns, rows
 
 
-def _write_table(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
+def _write_cells(path: Path, columns: list[str], rows: Sequence[Mapping[str, Any]]) -> None:
     lines = [columns, *([row.get(name) for name in columns] for row in rows)] if columns else []
-    write_text(path, b"".join(map(_csv_line, lines)).decode())
+    try:
+        write_text(path, b"".join(map(_csv_line, lines)).decode())
+    except FolderError as error:
+        raise SinkError(str(error)) from None
 
 
 def _csv_line(cells: list[Any]) -> bytes:

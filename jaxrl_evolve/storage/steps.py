@@ -96,10 +96,10 @@ def publish(work: Path, folder: Path, step: int) -> None:
 
     It gets a name of its own each time: an existing checkpoint of this step stays valid until this one is.
     """
-    _sync(work)
+    sync_folder(work)
     taken = [revision for s, revision in entries(folder) if s == step]
     os.rename(work, folder / folder_name(step, max(taken, default=-1) + 1))
-    _sync(folder)
+    sync_folder(folder)
 
 
 def remove(folder: Path, step: int, revision: int) -> None:
@@ -125,7 +125,9 @@ def make_workplace(folder: Path, step: int) -> None:
     Raises:
         OSError: it cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        sync_folder(folder.parent)
     work = workplace(folder, step)
     for leftover in folder.glob("tmp-*"):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -143,7 +145,15 @@ def _listed(folder: Path) -> list[tuple[int, int]]:
     return sorted((int(match[1]), int(match[2] or 0)) for match in matches if match)
 
 
-def _sync(folder: Path) -> None:
+def forget_after(folder: Path, step: int) -> None:
+    """Delete the checkpoints of later steps, the newest first."""
+    for later, revision in reversed(entries(folder)):
+        if later > step:
+            remove(folder, later, revision)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force the names in a folder to disk: without it a file may be there after a crash, and its name not."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -5,7 +5,7 @@ A kind of run says what its state is and how it goes on; for the rest it calls a
     with contextlib.ExitStack() as stack:
         host = open_host(stack, out, KIND, config, identity=…, keep=…, resume=resume, overwrite=overwrite)
         state, record = host.restore(state, step)  # if there is something to take up
-        host.open_sinks(chosen, resume_at)
+        host.open_sinks(chosen, resume_at, due)
         host.show(stack, title, total, unit, done=…, quiet=quiet)
         while host.done < host.total:
             with host.timed("run_seconds"):
@@ -32,13 +32,15 @@ from typing import Any
 import jax
 
 from jaxrl_evolve.storage import folder as folders
-from jaxrl_evolve.storage import sinks
-from jaxrl_evolve.storage.checkpoint import Checkpoints, config_digest
+from jaxrl_evolve.storage import sinks, steps
+from jaxrl_evolve.storage.checkpoint import CheckpointError, Checkpoints, config_digest
 from jaxrl_evolve.storage.claim import claim
 from jaxrl_evolve.storage.destinations import open_all
 from jaxrl_evolve.storage.kinds import Kind
-from jaxrl_evolve.training.interrupts import Interrupted, Interrupts, agreed, interruption
+from jaxrl_evolve.storage.provenance import numerics
+from jaxrl_evolve.training.interrupts import Interrupted, Interrupts, agreed, interruption, resumable
 from jaxrl_evolve.training.progress import TrainingProgress
+from jaxrl_evolve.training.resumption import Due, lost_end, missing_rows, other_bits, warn
 
 
 @dataclasses.dataclass
@@ -52,7 +54,8 @@ class Host:
         resuming: whether a run that is in the folder is to be taken up.
         seconds: what was spent on what, as checkpoints and results tell it.
         checkpoints: None where nothing is saved.
-        rows: the metrics, oldest first.
+        rows: the metrics, oldest first; where another process writes the folder, those of this part of the run.
+        devices: over how many the run is split; to be set before `restore` if it is not one.
         done: how far the run is, in ``unit``.
         total: how far it is to go.
         unit: what is counted.
@@ -66,6 +69,7 @@ class Host:
     seconds: dict[str, float]
     checkpoints: Checkpoints | None = None
     rows: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    devices: int = 1
     done: int = 0
     total: int = 0
     unit: str = "steps"
@@ -87,7 +91,14 @@ class Host:
         self.seconds[name] += time.perf_counter() - began
 
     def restore(self, template: Any, step: int | None = None) -> tuple[Any, dict[str, Any] | None]:
-        """The state and record of a checkpoint, whose seconds are added; of the newest by default.
+        """The state and record of a checkpoint, whose seconds are added.
+
+        With ``step`` the run goes back to it: its result and later checkpoints are deleted at once, so that after a
+        kill nothing is taken up that the rows have not. Says what is not as it was where the checkpoint was made.
+
+        Args:
+            template: as in `Checkpoints.restore`.
+            step: of the checkpoint; the newest by default.
 
         Returns:
             ``(template, None)`` if there is nothing to take up.
@@ -95,30 +106,58 @@ class Host:
         Raises:
             CheckpointError: there is no checkpoint of ``step``, or it is damaged or another run's.
         """
-        if not self.resuming or self.checkpoints is None:
+        if not self.resuming or self.checkpoints is None or self.folder is None:
             return template, None
-        steps = self.checkpoints.steps()
-        if step is None and not steps:
+        there = self.checkpoints.steps()
+        if step is None and not there:
+            if self.writable and sinks.has_rows(self.folder.metrics):
+                warn(f"there is no checkpoint in {self.folder.path}: the run starts anew")
             return template, None
         state, record = self.checkpoints.restore(template, step)
-        self.saved = steps[-1] if step is None else step
+        self.saved = there[-1] if step is None else step
+        if self.writable:
+            if told := other_bits(record.get(_CONDITIONS, {}), numerics(self.devices)):
+                warn(told)
+            if step is not None:
+                self.folder.result.unlink(missing_ok=True)
+                steps.forget_after(self.checkpoints.folder, step)
         for name in self.seconds:
             self.seconds[name] += record[name]
         return state, record
 
-    def open_sinks(self, chosen: Any, resume_at: int | None) -> None:
+    def read_rows(self, resume_at: int | None, due: Due | None = None) -> None:
+        """Take over the rows of an earlier part; say which are missing.
+
+        Args:
+            resume_at: up to this number of environment steps; None takes none.
+            due: the rows that should be there.
+
+        Raises:
+            SinkError: one is damaged.
+        """
+        if self.folder is None or resume_at is None:
+            return
+        metrics = self.folder.metrics
+        self.rows = sinks.read_jsonl(metrics, resume_at) if metrics.exists() else []
+        there = self.checkpoints.steps() if self.checkpoints else []
+        if due and self.writable and (told := missing_rows(self.rows, due, there)):
+            warn(told)
+
+    def open_sinks(self, chosen: Any, resume_at: int | None, due: Due | None = None) -> None:
         """Open every destination of rows.
 
         Args:
             chosen: a `jaxrl_evolve.training.config.SinkConfig`.
-            resume_at: keep the rows of an earlier part up to this number of environment steps; None starts anew.
+            resume_at: as in `read_rows`.
+            due: as there.
 
         Raises:
             SinkError: one cannot be opened.
         """
         if self.writable is not None:
+            self.read_rows(resume_at, due)
             name = " ".join(self.identity[part] for part in self.identity if part != _DIGEST)
-            self._sink = open_all(self.writable, chosen, name, self.config, resume_at)
+            self._sink = open_all(self.writable, chosen, name, self.config, resume_at, self.rows)
 
     def show(
         self,
@@ -153,12 +192,14 @@ class Host:
 
     def row(self, row: Mapping[str, Any], env_steps: int) -> None:
         """Keep a row of metrics and write it."""
-        plain = folders.plain(row)
+        plain = folders.plain({**row, sinks.STEP: int(env_steps)})
         self.rows.append(plain)
         self._sink.write(plain, env_steps)
 
     def save(self, step: int, state: Any, record: Mapping[str, Any]) -> None:
         """Write a checkpoint with the record and the seconds, unless that is done or there is no folder.
+
+        It counts when its rows are on disk as well.
 
         Raises:
             CheckpointError: it, or the one before, could not be written.
@@ -166,7 +207,8 @@ class Host:
         if self.checkpoints is None or self.saved == step:
             return
         self.saved = step
-        self.checkpoints.save(step, state, {**record, **self.seconds})
+        record = {**record, **self.seconds, _CONDITIONS: numerics(self.devices)}
+        self.checkpoints.save(step, state, record, self._sink.sync)
 
     def wait(self) -> None:
         """Return when the last checkpoint is on disk.
@@ -198,18 +240,19 @@ class Host:
             folders.write_json(self.writable.result, summary)
 
     def close(self, failed: bool = False) -> None:
-        """Finish writing; of several processes, a failed one leaves its checkpoint as it is.
+        """Finish writing; the last checkpoint asks for its rows to be on disk.
 
-        Writing one is done together, and the others may have died or not come to it yet.
+        Of several processes, a failed one leaves its checkpoint as it is: writing one is done together, and the others
+        may have died or not come to it yet.
         """
         try:
-            self._sink.close()
-        finally:
             if self.checkpoints is not None and not (failed and jax.process_count() > 1):
                 self.checkpoints.close()
+        finally:
+            self._sink.close()
 
 
-_DIGEST = "config_digest"
+_DIGEST, _CONDITIONS = "config_digest", "conditions"
 
 
 def open_host(
@@ -225,6 +268,7 @@ def open_host(
     seconds: Sequence[str] = ("run_seconds", "compile_seconds"),
     resume: bool = False,
     overwrite: bool = False,
+    end: int | None = None,
 ) -> Host:
     """The host of a run, closed with ``stack``; its folder is locked until then.
 
@@ -240,16 +284,26 @@ def open_host(
         seconds: what times are kept of.
         resume: continue the run in ``out``.
         overwrite: delete the run in ``out`` first.
+        end: step of the checkpoint without which a finished run cannot be continued; None asks for none.
 
     Raises:
         ValueError: the folder can't be used, holds another kind, or its run was started with another configuration.
+        CheckpointError: the run is finished, and its last checkpoint is gone.
     """
     folder = None if out is None else claim(out, kind, config, stack, resume=resume, overwrite=overwrite)
+    if folder is not None:
+        stack.enter_context(resumable(folder.path))
     host = Host(folder, config, dict(identity or {}), resume, dict.fromkeys(seconds, 0.0))
     if folder is not None and identity is not None:
         known = config if decisive is None else decisive
         digest = config_digest({name: value for name, value in known.items() if name not in indifferent})
         host.identity = {**identity, _DIGEST: digest}
         host.checkpoints = Checkpoints(folder.checkpoints, host.identity, keep=keep)
+        if (
+            resume
+            and folder.result.exists()
+            and (told := lost_end(folder.path, host.checkpoints.steps(), end))
+        ):
+            raise CheckpointError(told)
     stack.push(lambda kind, *_: host.close(failed=kind is not None))
     return host

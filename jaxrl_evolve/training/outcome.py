@@ -24,8 +24,7 @@ class TrainResult:
         config: what was asked for.
         summary: the contents of ``result.json``.
         states: training states, one per group of runs, leaves ``[runs of the group, ...]``.
-        rows: the metrics, oldest first (of this process's part of the run, if it was resumed without an
-            output folder).
+        rows: the metrics, oldest first (of a resumed run, where another process writes its folder, of this part).
     """
 
     config: TrainConfig[Any, Any]

@@ -34,7 +34,7 @@ from jaxrl_evolve.storage.provenance import provenance
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import build
 from jaxrl_evolve.training.groups import groups_of
-from jaxrl_evolve.training.interrupts import Diverged, Interrupted, interruption
+from jaxrl_evolve.training.interrupts import Diverged, Interrupted, interruption, resumable
 from jaxrl_evolve.training.memory import check_memory
 from jaxrl_evolve.training.start import begin
 from jaxrl_evolve.training.sweep_parts import of_part, part_folder
@@ -251,7 +251,9 @@ def _run(made: Plan, folder: folders.RunFolder, quiet: bool) -> str:
         path = folder.path / f"shape_{i:03d}"
         started = (path / "config.json").exists()
         try:
-            summary: Mapping[str, Any] = train(config, path, resume=started, quiet=quiet, points=hps).summary
+            with resumable(folder.path):
+                result = train(config, path, resume=started, quiet=quiet, points=hps)
+            summary: Mapping[str, Any] = result.summary
         except Interrupted as error:
             where = f"in {path.name}, {i + 1} of {len(made.shapes)}"
             raise interruption(error.signal, where, folder.path) from None

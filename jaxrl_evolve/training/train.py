@@ -38,6 +38,7 @@ from jaxrl_evolve.training.interrupts import Diverged
 from jaxrl_evolve.training.memory import check_memory
 from jaxrl_evolve.training.outcome import TrainResult, draw_curves, joined, seen_of, sentence, summarise
 from jaxrl_evolve.training.programs import AXIS, Programs, compile_programs, group_shapes, to_host
+from jaxrl_evolve.training.resumption import Due
 from jaxrl_evolve.training.schedule import Stop, stops
 from jaxrl_evolve.training.start import Start, begin
 
@@ -66,7 +67,7 @@ def train(
         overwrite: delete the run in ``out`` first.
         quiet: show no progress.
         step: which checkpoint to resume from, by its number of updates; the newest by default. What the run
-            did after it is made anew.
+            did after it is deleted, and made anew.
         points: hyperparameter objects to run instead of ``config.hp``, each with every seed (a sweep). Runs
             are ordered point by point.
         callbacks: functions ``(row, moment)``, told of each row once it is written; see `Moment`. They can change nothing.
@@ -100,6 +101,7 @@ def train(
             seconds=_SECONDS,
             resume=resume,
             overwrite=overwrite,
+            end=config.updates if step is None else None,
         )
         check_points(host, points)
         loop = _Loop(config, points, groups, host, start)
@@ -108,7 +110,7 @@ def train(
         loop.prepare(experiment, step)
         title, start = f"{config.algorithm} on {config.env}", loop.updates * config.steps_per_update
         host.show(stack, title, config.env_steps, "steps", done=start, seeds=groups.runs, quiet=quiet)
-        for stop in loop.remaining():
+        for stop in [stop for stop in loop.stops if stop.updates > loop.updates]:
             if loop.all_diverged():  # which a resumed run may be from the start
                 break
             loop.advance(stop)
@@ -139,6 +141,7 @@ class _Loop:
         self.groups = groups
         self.host = host
         self.start = start
+        self.stops = stops(config.updates, config.rows, config.evaluation.times, config.checkpoints)
         self.updates = 0
         self.diverged = np.full(groups.runs, -1)
         self.states: list[Any] = []
@@ -151,6 +154,7 @@ class _Loop:
         c, host = self.config, self.host
         self.causes = Causes(experiment, c.rollout_length, identity(c))
         mesh = mesh_for(AXIS, self.groups.size)
+        host.devices = 1 if mesh is None else mesh.size
         # Groups differ in their seeds and hyperparameters, which are arguments: one program serves all.
         self.programs = compile_programs(
             *(experiment, self.groups.hps[0], self.groups.size, c.updates, c.evaluation, c.seed, mesh),
@@ -165,7 +169,7 @@ class _Loop:
             self.updates, self.diverged = record["updates"], np.asarray(record["diverged"])
         elif self.start is not None:
             self.states = [*map(self.start, self.states, self.groups.seeds)]
-        host.open_sinks(c.sinks, self.updates * c.steps_per_update if self.updates else None)
+        host.open_sinks(c.sinks, self.updates * c.steps_per_update if self.updates else None, self._due())
 
     def finished(self, experiment: Experiment) -> TrainResult | None:
         """The result of a run that needs no more work, read back without compiling anything; else None."""
@@ -176,17 +180,16 @@ class _Loop:
             return None
         group = group_shapes(experiment, traced(self.config.hp), self.groups.size, identity(self.config))
         states, _ = checkpoints.restore([group] * len(self.groups.seeds))
-        rows = sinks.read_jsonl(folder.metrics)
+        self.updates = self.config.updates
+        self.host.read_rows(self.config.env_steps, self._due())
+        if self.host.writable:  # a loss of power may have left the table behind
+            sinks.write_table(folder.table, self.host.rows)
         if not folder.curves.exists():
             self.draw()
-        return TrainResult(self.config, folders.read_json(folder.result), states, rows)
+        return TrainResult(self.config, folders.read_json(folder.result), states, self.host.rows)
 
-    def remaining(self) -> list[Stop]:
-        """The stops that are still ahead."""
-        c = self.config
-        return [
-            s for s in stops(c.updates, c.rows, c.evaluation.times, c.checkpoints) if s.updates > self.updates
-        ]
+    def _due(self) -> Due:
+        return Due("updates", [stop.updates for stop in self.stops if stop.updates <= self.updates])
 
     def advance(self, stop: Stop) -> None:
         """Train up to a stop and do what is due there."""

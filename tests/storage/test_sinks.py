@@ -29,6 +29,15 @@ def write(make, path, steps, **options):
     return path.read_bytes()
 
 
+def again(make, path, at):
+    """The file of an earlier run up to a step, and how `write` goes on in it."""
+    if make is sinks.jsonl:
+        return {"resume_at": at}
+    lines = path.with_suffix(".lines")
+    write(sinks.jsonl, lines, STEPS)
+    return {"rows": sinks.read_jsonl(lines, at)}
+
+
 STEPS = range(10, 80, 10)
 FILES = pytest.mark.parametrize("make", [sinks.jsonl, sinks.table])
 
@@ -75,31 +84,30 @@ def test_resuming_leaves_the_file_of_an_uninterrupted_run(tmp_path, make, at, to
     content = write(make, path, STEPS)
     if at < 70:
         path.write_bytes(content[: len(content) - torn])  # killed while the last row was written
-    assert write(make, path, [s for s in STEPS if s > at], resume_at=at) == whole
-    assert write(make, path, STEPS) == whole  # and without resume_at it starts anew
+    assert write(make, path, [s for s in STEPS if s > at], **again(make, path, at)) == whole
+    assert write(make, path, STEPS) == whole  # and without either it starts anew
 
 
-@FILES
-def test_resuming_at_a_step_before_any_row_or_without_a_file(tmp_path, make):
-    whole = write(make, tmp_path / "whole", STEPS)
-    assert write(make, tmp_path / "absent", STEPS, resume_at=20) == whole
+def test_resuming_at_a_step_before_any_row_or_without_a_file(tmp_path):
+    whole = write(sinks.jsonl, tmp_path / "whole", STEPS)
+    assert write(sinks.jsonl, tmp_path / "absent", STEPS, resume_at=20) == whole
     (tmp_path / "empty").touch()
-    assert write(make, tmp_path / "empty", STEPS, resume_at=20) == whole
+    assert write(sinks.jsonl, tmp_path / "empty", STEPS, resume_at=20) == whole
     (tmp_path / "torn").write_bytes(whole[:3])
-    assert write(make, tmp_path / "torn", STEPS, resume_at=20) == whole
+    assert write(sinks.jsonl, tmp_path / "torn", STEPS, resume_at=20) == whole
 
 
-@FILES
-def test_damage_is_refused_by_line_and_left_alone(tmp_path, make):
+def test_damage_is_refused_by_line_and_left_alone(tmp_path):
     path = tmp_path / "m"
-    lines = write(make, path, STEPS).split(b"\n")
+    lines = write(sinks.jsonl, path, STEPS).split(b"\n")
     lines[2] = b"xx" + lines[2]
     path.write_bytes(b"\n".join(lines))
     with pytest.raises(SinkError, match="m is damaged: line 3 is not a row"):
-        make(path, resume_at=70)
+        sinks.jsonl(path, resume_at=70)
     assert path.read_bytes() == b"\n".join(lines)
-    with pytest.raises(SinkError, match="cannot write .*: No such file"):
-        make(tmp_path / "no" / "m")
+    for make in (sinks.jsonl, sinks.table):
+        with pytest.raises(SinkError, match="cannot write .*: No such file"):
+            make(tmp_path / "no" / "m")
 
 
 def test_aggregate_and_per_seed():

@@ -3,17 +3,21 @@
 import dataclasses
 import os
 import random
+import shutil
 import signal
 
 import pytest
 import walk
-from same import assert_equal, assert_same_run
+from same import assert_equal, assert_same_run, rows_of
 
+from jaxrl_evolve.storage import sinks, steps
 from jaxrl_evolve.storage.checkpoint import CheckpointError, Checkpoints
 from jaxrl_evolve.storage.folder import FolderError, RunFolder
 from jaxrl_evolve.storage.lock import Lock
 from jaxrl_evolve.training import train as loops
+from jaxrl_evolve.training.host import Host
 from jaxrl_evolve.training.interrupts import Interrupted
+from jaxrl_evolve.training.resumption import ResumeWarning
 from jaxrl_evolve.training.train import train
 
 
@@ -75,7 +79,8 @@ def test_without_a_checkpoint_it_starts_anew(tmp_path):
     (out / "config.json").write_bytes((tmp_path / "whole" / "config.json").read_bytes())
     (out / "metrics.jsonl").write_text('{"env_steps": 64, "updates": 1}\n{"env_st')
     (out / ".config.json.tmp").touch()
-    train(config, out, resume=True)
+    with pytest.warns(ResumeWarning, match="there is no checkpoint in .*: the run starts anew"):
+        train(config, out, resume=True)
     assert_same_run(out, tmp_path / "whole")
 
 
@@ -94,7 +99,7 @@ def test_a_run_killed_before_its_result_only_lacks_the_result(tmp_path):
     for name in ("result.json", "curves.png"):
         (tmp_path / name).unlink()
     again = train(config, tmp_path, resume=True)
-    assert again.rows == [] and again.eval_return == result.eval_return
+    assert again.rows == result.rows and again.eval_return == result.eval_return
     assert (tmp_path / "result.json").exists() and (tmp_path / "curves.png").exists()
 
 
@@ -103,13 +108,132 @@ def test_what_was_done_after_an_older_checkpoint_is_made_anew(tmp_path):
     expected = train(config, tmp_path / "whole")
     train(config, tmp_path / "back")
     resumed = train(config, tmp_path / "back", resume=True, step=4)
-    assert [row["updates"] for row in resumed.rows] == [5, 6, 7, 8, 9, 10]
+    assert [row["updates"] for row in resumed.rows] == list(range(1, 11))
     assert_equal(resumed.states, expected.states)
     assert_same_run(tmp_path / "back", tmp_path / "whole")
     with Checkpoints(tmp_path / "back" / "checkpoints") as checkpoints:
         assert checkpoints.steps() == list(range(1, 11))
     with pytest.raises(CheckpointError, match="has no checkpoint of step 11"):
         train(config, tmp_path / "back", resume=True, step=11)
+
+
+class Killed(BaseException):
+    """In place of a kill at a certain moment; `test_kills.py` has real ones."""
+
+
+@pytest.mark.parametrize(
+    "moment", ["when the result is gone", "when checkpoints are gone", "when rows are gone"]
+)
+def test_a_kill_after_going_back_is_no_loss(moment, tmp_path, monkeypatch):
+    """Rows after an older checkpoint are cut, so no newer one may be taken up."""
+    config = dataclasses.replace(CONFIGS["plain"], checkpoints=10, keep=10)
+    train(config, tmp_path / "whole")
+    shutil.copytree(tmp_path / "whole", tmp_path / "back")
+    owner, name = {
+        "when the result is gone": (steps, "forget_after"),
+        "when checkpoints are gone": (Host, "open_sinks"),
+        "when rows are gone": (loops._Loop, "advance"),
+    }[moment]
+
+    def killed(*_, **__):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, killed)
+        with pytest.raises(Killed):
+            train(config, tmp_path / "back", resume=True, step=4)
+    assert len(rows_of(tmp_path / "back")) == (4 if moment == "when rows are gone" else 10)
+    resumed = train(config, tmp_path / "back", resume=True)
+    assert [row["updates"] for row in resumed.rows] == list(range(1, 11))
+    assert_same_run(tmp_path / "back", tmp_path / "whole")
+
+
+def delete(path, *numbers):
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for i, line in enumerate(lines, 1) if i not in numbers))
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_missing_rows_are_named_and_the_table_follows_the_lines(finished, tmp_path):
+    config = dataclasses.replace(CONFIGS["plain"], checkpoints=10, keep=10)
+    train(config, tmp_path / "whole")
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    out = RunFolder(tmp_path / "cut")
+    delete(out.metrics, 3, 5)
+    delete(out.table, 5, 9)
+    if not finished:
+        out.result.unlink()
+        for step in (9, 10):
+            shutil.rmtree(out.checkpoints / f"step_{step:09d}")
+    last = 10 if finished else 8
+    said = f"lacks 2 of the {last} rows up to the checkpoint, with updates 3, 5; resume --step 2 makes them anew$"
+    with pytest.warns(ResumeWarning, match=said):
+        result = train(config, out.path, resume=True)
+    assert [row["updates"] for row in result.rows] == [1, 2, 4, 6, 7, 8, 9, 10]
+    sinks.write_table(tmp_path / "expected.csv", sinks.read_jsonl(out.metrics))
+    assert out.table.read_bytes() == (tmp_path / "expected.csv").read_bytes()
+    train(config, out.path, resume=True, step=2)
+    assert_same_run(out.path, tmp_path / "whole")
+    with open(out.table, "a") as table:
+        table.write("torn")
+    train(config, out.path, resume=True)
+    assert_same_run(out.path, tmp_path / "whole")
+    out.metrics.unlink()
+    with pytest.warns(ResumeWarning, match="lacks 10 of the 10 rows .* with updates 1, 2, 3, 4, 5, …$"):
+        assert train(config, out.path, resume=True).rows == []
+
+
+def test_a_finished_run_whose_checkpoints_were_deleted_is_not_trained_anew(tmp_path):
+    config = dataclasses.replace(CONFIGS["plain"], checkpoints=10, keep=10)
+    train(config, tmp_path)
+    before = (tmp_path / "result.json").read_bytes()
+    shutil.rmtree(tmp_path / "checkpoints" / "step_000000010")
+    with pytest.raises(
+        CheckpointError, match=r"the checkpoint of its end \(step 10\) is gone.*; resume --step 9 goes"
+    ):
+        train(config, tmp_path, resume=True)
+    shutil.rmtree(tmp_path / "checkpoints")
+    with pytest.raises(CheckpointError, match="is finished, but .* is gone, .*; --overwrite trains it anew"):
+        train(config, tmp_path, resume=True)
+    assert (tmp_path / "result.json").read_bytes() == before and len(rows_of(tmp_path)) == 10
+
+
+def test_other_bits_are_said(tmp_path, monkeypatch):
+    config = dataclasses.replace(CONFIGS["plain"], keep=9)
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 1)
+        with pytest.raises(Interrupted):
+            train(config, tmp_path)
+    monkeypatch.setattr(loops, "mesh_for", lambda *_: None)
+    said = r"made under other conditions \(devices 2 there, 1 here\): from here on the run is not the uninterrupted one"
+    with pytest.warns(ResumeWarning, match=said):
+        train(config, tmp_path, resume=True)
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        conditions = [checkpoints.manifest(step).record["conditions"] for step in (1, 10)]
+    assert [c["devices"] for c in conditions] == [2, 1]
+    assert {"platform", "jax", "jaxlib", "XLA flags", "cores", "processor"} <= set(conditions[0])
+
+
+def test_a_checkpoint_that_counts_has_its_rows_on_disk(tmp_path, monkeypatch):
+    """Every row that comes before a checkpoint is synced before the rename that makes it count."""
+    synced, counted, fsync, rename = [0], [], os.fsync, os.rename
+    metrics = tmp_path / "run" / "metrics.jsonl"
+
+    def see_sync(descriptor):
+        fsync(descriptor)
+        if os.path.exists(metrics) and os.path.samestat(os.fstat(descriptor), os.stat(metrics)):
+            synced[0] = len(metrics.read_text().splitlines())
+
+    def see_rename(source, target, *options, **more):
+        if os.path.basename(target).startswith("step_"):
+            counted.append((int(os.path.basename(target)[5:]), synced[0]))
+        return rename(source, target, *options, **more)
+
+    monkeypatch.setattr(os, "fsync", see_sync)
+    monkeypatch.setattr(os, "rename", see_rename)
+    train(walk.config(seeds=2, rows=10, checkpoints=5), tmp_path / "run")
+    assert [step for step, _ in counted] == [2, 4, 6, 8, 10]
+    assert all(rows >= step for step, rows in counted)  # of one update each
 
 
 def test_changed_settings_are_refused_by_name(tmp_path):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+import types
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from pathlib import Path
@@ -28,16 +29,23 @@ _lock = threading.Lock()
 
 
 class Same:
-    """An object as part of a key: equal to itself alone. It is held, so that no other can take its address."""
+    """An object as part of a key: equal to itself alone. It is held, so that no other can take its address.
+
+    Methods of one object are one thing, though Python makes them anew each time.
+    """
 
     def __init__(self, thing: Any) -> None:
         self.thing = thing
+        method = isinstance(thing, types.MethodType)
+        self._parts = (thing.__self__, thing.__func__) if method else (thing,)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and self.thing is other.thing
+        if not isinstance(other, Same) or len(self._parts) != len(other._parts):
+            return False
+        return all(a is b for a, b in zip(self._parts, other._parts, strict=True))
 
     def __hash__(self) -> int:
-        return id(self.thing)
+        return hash(tuple(map(id, self._parts)))
 
 
 def kept(key: Hashable | None, make: Callable[[], T]) -> T:

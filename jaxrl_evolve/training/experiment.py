@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import warnings
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +20,8 @@ from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS, find_algorithm
 from jaxrl_evolve.compilation import Same, once
 from jaxrl_evolve.curricula.table import BUILTIN_CURRICULA, make_curriculum
 from jaxrl_evolve.learners.learner import Learner, Mode
+from jaxrl_evolve.networks.network import NetworkConfig
+from jaxrl_evolve.networks.table import BUILTIN_NETWORKS
 from jaxrl_evolve.objectives import AnyObjective, HorizonWarning
 from jaxrl_evolve.objectives.kinds import find_objective, is_builtin, objective_checksum, objective_source
 from jaxrl_evolve.runs.check import check_curriculum, check_learner
@@ -54,8 +56,12 @@ class Experiment(NamedTuple):
         """How its agents are evaluated, see `make_evaluation`: on tasks drawn anew if a curriculum chose theirs
         and the environment draws tasks.
         """
-        drawn = self.curriculum is not None and self.env.sample_params is not None
-        return make_evaluation(self.env, self.learner, episodes, max_steps, mode, drawn)
+        return make_evaluation(self.env, self.learner, episodes, max_steps, mode, self.drawn)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether evaluation draws its tasks."""
+        return self.curriculum is not None and self.env.sample_params is not None
 
 
 def build(config: TrainConfig[Any, Any], stored: str | os.PathLike[str] | None = None) -> Experiment:
@@ -147,8 +153,8 @@ def identity_of(
 ) -> Hashable | None:
     """Settings and what names stand for, as a key of `kept`; None if a setting has no JSON form.
 
-    The environment's factory, the algorithm and the objective's function count by themselves, since a name may come
-    to mean another; a stored objective counts by its checksum.
+    The environment's factory, the algorithm, the networks' factories and the objective's function count by themselves,
+    since a name may come to mean another; a stored objective counts by its checksum.
 
     Args:
         settings: everything else that counts.
@@ -169,7 +175,22 @@ def identity_of(
     if objective:
         stored = sha256 or objective_checksum(objective)
         loss = stored or (objective, Same(objective_source(objective)))
-    return told, env, Same(find_factory(env)), Same(find_algorithm(algorithm)), loss
+    networks = tuple(
+        Same(plugins.find(plugins.NETWORKS, kind, BUILTIN_NETWORKS)) for kind in _networks(settings)
+    )
+    return told, env, Same(find_factory(env)), Same(find_algorithm(algorithm)), networks, loss
+
+
+def _networks(settings: Any) -> Iterator[str]:
+    """The kinds of network in settings, by name."""
+    if isinstance(settings, NetworkConfig):
+        yield settings.kind
+    elif dataclasses.is_dataclass(settings):
+        for field in dataclasses.fields(settings):
+            yield from _networks(getattr(settings, field.name))
+    elif isinstance(settings, tuple | list):
+        for part in settings:
+            yield from _networks(part)
 
 
 def pinned(config: TrainConfig[Any, Any]) -> TrainConfig[Any, Any]:

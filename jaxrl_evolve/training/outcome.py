@@ -54,6 +54,7 @@ def summarise(
     diverged: np.ndarray,
     seconds: Mapping[str, float],
     points: Sequence[Any] | None = None,
+    drawn: bool = False,
 ) -> dict[str, Any]:
     """The contents of ``result.json``.
 
@@ -65,6 +66,7 @@ def summarise(
         diverged: the update at which each run did, or -1, ``[runs]``.
         seconds: ``compile_seconds``, ``run_seconds`` (training alone) and ``eval_seconds``.
         points: hyperparameters of each point of a sweep; runs are ordered point by point.
+        drawn: whether the evaluation drew its tasks, instead of playing the environment's one.
     """
     lost = diverged >= 0
     means = {name: np.where(along(lost, x), np.nan, x) for name, x in seen.items() if name != "finished"}
@@ -75,6 +77,8 @@ def summarise(
         "algorithm": config.algorithm,
         "env": config.env,
         "env_options": dict(config.env_options),
+        **({"curriculum": config.curriculum} if config.curriculum else {}),
+        **({"tasks": "drawn"} if drawn else {}),
         **({"start": config.start, "start_sha256": config.start_sha256} if config.start else {}),
         "seeds": config.seeds,
         "env_steps": config.env_steps,

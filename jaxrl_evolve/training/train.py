@@ -152,6 +152,7 @@ class _Loop:
     def prepare(self, experiment: Experiment, step: int | None) -> None:
         """Compile, make or restore the states, open the sinks."""
         c, host = self.config, self.host
+        self.drawn = experiment.drawn
         self.causes = Causes(experiment, c.rollout_length, identity(c))
         mesh = mesh_for(AXIS, self.groups.size)
         host.devices = 1 if mesh is None else mesh.size
@@ -293,7 +294,7 @@ class _Loop:
         evaluation = self.config.evaluation
         repeats = -(-evaluation.final_episodes // evaluation.episodes)
         seen = {name: x[:, : evaluation.final_episodes].mean(1) for name, x in self.evaluate(repeats).items()}
-        summary = summarise(self.config, seen, self.diverged, self.host.seconds, self.points)
+        summary = summarise(self.config, seen, self.diverged, self.host.seconds, self.points, self.drawn)
         self.host.result(summary)
         self.draw()
         return TrainResult(self.config, folders.plain(summary), self.states, self.host.rows)

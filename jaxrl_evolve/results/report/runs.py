@@ -128,6 +128,8 @@ def _read(folder: Path, lost: bool = True) -> Run:
         raise ReportError(f"{path}: no seed has a finite eval_return; all of them diverged")
     options = result.get("env_options") or {}
     task = task_name(result["env"], **options)
+    if result.get("tasks") == "drawn":  # another task than that of who is evaluated on the environment's own
+        task += ", drawn tasks"
     curves = _read_curves(folder / "metrics.jsonl", len(returns))
     return Run(folder, result["algorithm"], task, returns, result["env_steps"], curves, result)
 

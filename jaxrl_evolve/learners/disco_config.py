@@ -59,6 +59,10 @@ class DiscoAgentConfig:
         check(self, "learner")
         if self.network.memory != "none":
             raise ValueError(f"network.memory is {self.network.memory!r}; disco agents have none")
+        if self.network.shared:
+            raise ValueError(
+                f"network.shared is {self.network.shared}; disco agents have no critic to share a trunk with"
+            )
         if self.network.kind != "actor-critic":
             raise ValueError(
                 f"network.kind is {self.network.kind!r}; disco agents have a network of their own, so it must be "

@@ -62,6 +62,10 @@ class DQNConfig:
         check(self, "learner")
         if self.network.memory != "none":
             raise ValueError(f"network.memory is {self.network.memory!r}; DQN has none")
+        if self.network.shared:
+            raise ValueError(
+                f"network.shared is {self.network.shared}; DQN has no critic to share a trunk with"
+            )
         if self.network.kind != "actor-critic":
             raise ValueError(
                 f"network.kind is {self.network.kind!r}; DQN has a network of its own, so it must be 'actor-critic'"

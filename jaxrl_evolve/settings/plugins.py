@@ -74,7 +74,7 @@ def find(group: str, name: str, builtin: Mapping[str, Any]) -> Any:
         return _added[group][name]
     for point in entry_points(group=group):
         if point.name == name:
-            return called(f"{_WHAT[group]} {name!r}: its entry point {point.value}", point.load)
+            return called(f"{_WHAT[group]} {name!r}: its entry point", point.load)
     hint = suggestion(name, names(group, builtin))
     kind = next(kind for kind, of_kind in GROUPS.items() if of_kind == group)
     raise UnknownName(f"{_WHAT[group]} is {name!r}, which is not known: {hint}", kind, name)

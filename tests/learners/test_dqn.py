@@ -280,6 +280,7 @@ def test_an_update_that_diverges_is_not_taken_over_but_its_rollout_is_kept():
         ({"network": NetworkConfig(kind="mixer")}, "network.kind is 'mixer'; DQN has a network of its own"),
         ({"capacity": 4}, r"capacity is 4; it must be at least batch \(8\) and warm_up \(0\)"),
         ({"network": NetworkConfig(memory="gru")}, "network.memory is 'gru'; DQN has none"),
+        ({"network": NetworkConfig(shared=True)}, "network.shared is True; DQN has no critic to share"),
         ({"network": NetworkConfig(encoder="tabular")}, "DQN has no tables"),
         (
             {"network": NetworkConfig(encoder="minatar")},

@@ -603,6 +603,8 @@ def test_what_does_not_fit_is_refused():
         ppo(env, 4, 4, objective=disco(SMALL))
     with pytest.raises(ValueError, match="network.memory is 'gru'; disco agents have none"):
         DiscoAgentConfig(network=NetworkConfig(memory="gru"))
+    with pytest.raises(ValueError, match="network.shared is True; disco agents have no critic"):
+        DiscoAgentConfig(network=NetworkConfig(shared=True))
     with pytest.raises(ValueError, match="network.kind is 'mine'; disco agents have a network of their own"):
         DiscoAgentConfig(network=NetworkConfig(kind="mine"))
     with pytest.raises(ValueError, match="config.head is 0; it must be a whole number of at least 1"):

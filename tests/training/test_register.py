@@ -18,9 +18,9 @@ from jaxrl_evolve.training.restore import load
 from jaxrl_evolve.training.train import train
 
 
-def plain(scale=1.0):
+def plain():
     def surrogate(eta, log_ratio, advantage, batch, clock):
-        return -scale * jnp.exp(log_ratio) * advantage, {}
+        return -jnp.exp(log_ratio) * advantage, {}
 
     return lambda: actor_critic_objective("plain", surrogate)
 
@@ -66,8 +66,10 @@ def test_a_run_of_registered_parts_is_stored_by_name_and_taken_up(names, tmp_pat
 
 
 def test_a_name_registered_again_means_the_new_thing(names):
-    first = train(names).rows[-1]["policy_loss"]
-    register("objective", "own-objective", plain(-1.0))
+    first, make = train(names).rows[-1]["policy_loss"], BUILTIN_NETWORKS["actor-critic"]
+    register(
+        "network", "own-net", lambda config, *rest: make(dataclasses.replace(config, hidden=(4,)), *rest)
+    )
     assert train(names).rows[-1]["policy_loss"] != first
 
 

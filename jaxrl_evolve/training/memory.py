@@ -14,11 +14,11 @@ import numpy as np
 from jaxrl_envs.contract import Env
 from jaxrl_evolve import random
 from jaxrl_evolve.runs.axes import mesh_for
-from jaxrl_evolve.runs.chunk import Chunk
+from jaxrl_evolve.runs.chunk import Chunk, TrainState
 from jaxrl_evolve.training.config import TrainConfig
-from jaxrl_evolve.training.experiment import Experiment, traced
+from jaxrl_evolve.training.experiment import Experiment, identity, traced
 from jaxrl_evolve.training.groups import Groups
-from jaxrl_evolve.training.programs import AXIS, sequential_lanes
+from jaxrl_evolve.training.programs import AXIS, group_shapes, sequential_lanes
 
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
 
@@ -46,7 +46,10 @@ def check_memory(config: TrainConfig[Any, Any], experiment: Experiment, groups: 
     Raises:
         ValueError: naming the field that asks for most.
     """
-    need = need_of(config, experiment.chunk, experiment.env)
+    # As it is kept for the whole group: nothing is traced twice.
+    shapes = group_shapes(experiment, traced(config.hp), groups.size, identity(config))
+    one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), shapes)
+    need = need_of(config, one, experiment.env)
     mesh = mesh_for(AXIS, groups.size)
     devices = 1 if mesh is None else mesh.size
     if jax.default_backend() == "cpu":  # one memory for all devices, and for the groups that wait
@@ -68,12 +71,12 @@ def check_agent(config: Any, chunk: Chunk, env: Env) -> None:
     Raises:
         ValueError: naming the field that asks for most.
     """
-    _refuse(config, need_of(config, chunk, env), 1, 1, "")
+    one = jax.eval_shape(chunk.init, random.key(0), traced(config.hp), env.params)
+    _refuse(config, need_of(config, one, env), 1, 1, "")
 
 
-def need_of(config: Any, chunk: Chunk, env: Env) -> Need:
-    """What one run needs at least; computes no more than shapes."""
-    state = jax.eval_shape(chunk.init, random.key(0), traced(config.hp), env.params)
+def need_of(config: Any, state: TrainState, env: Env) -> Need:
+    """What one run needs at least, of the shapes of its state."""
     store, action = _bytes(state.store), env.action_space
     each = math.prod(action.shape) * np.dtype(action.dtype).itemsize + 4  # and the reward
     rollout = config.rollout_length * (_bytes(state.envs.obs) + config.num_envs * each)

@@ -1,20 +1,23 @@
 """What a run needs at least, and the sentence where it is more than there is; what fits is never refused."""
 
+import jax
 import pytest
 import walk
 
+from jaxrl_evolve import random
 from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta.experiment import build_meta
 from jaxrl_evolve.training import memory
 from jaxrl_evolve.training.config import TrainConfig
-from jaxrl_evolve.training.experiment import build
+from jaxrl_evolve.training.experiment import build, traced
 from jaxrl_evolve.training.groups import groups_of
 from jaxrl_evolve.training.train import train
 
 
 def need(config):
     experiment = build(config)
-    return memory.need_of(config, experiment.chunk, experiment.env)
+    start = (random.key(0), traced(config.hp), experiment.env.params)
+    return memory.need_of(config, jax.eval_shape(experiment.chunk.init, *start), experiment.env)
 
 
 def test_what_is_counted():

@@ -27,7 +27,8 @@ from jaxrl_evolve.training.train import train
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
-    """A run, and the evaluation of its agents."""
+    """A run, and the evaluation of its agents; nothing is kept of other tests' programs."""
+    walk.forget()
     out = tmp_path_factory.mktemp("runs") / "first"
     config = walk.config(seeds=2)
     train(config, out)

@@ -33,7 +33,7 @@ class Unreadable(ValueError):
 def one_line(text: object) -> str:
     """What someone else's file says, to be told in a sentence: in one line that can be printed anywhere."""
     line = " ".join(str(text).split())
-    return line.encode(errors="backslashreplace").decode()
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
@@ -73,7 +73,9 @@ def read_regular(path: str | os.PathLike[str], most: int = MOST_BYTES) -> bytes:
     if status.st_size > most:
         raise Unreadable(f"it has {status.st_size:,} bytes, more than the {most:,} that are read")
     with open(path, "rb") as file:
-        return file.read(most)
+        return file.read(
+            min(status.st_size + 1, most)
+        )  # a buffer of that size is made, whatever there is to read
 
 
 def parse_json(content: bytes, *, endless: bool = False) -> Any:
@@ -145,7 +147,8 @@ def _members(archive: zipfile.ZipFile, most: int) -> Mapping[str, zipfile.ZipInf
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     with archive.open(member) as packed:
-        file = io.BytesIO(packed.read())  # no more than the size that was added up, and its checksum is right
+        # No more than the size that was added up: a member may hold more than it says. Its checksum is compared here.
+        file = io.BytesIO(packed.read(member.file_size))
     version = np.lib.format.read_magic(file)
     head = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
     shape, by_column, dtype = head(file)
@@ -154,7 +157,7 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
         raise Unreadable(
             f"its array {member.filename.removesuffix('.npy')!r} holds {dtype.name[:20]}, not numbers"
         )
-    if min(shape, default=1) < 0 or math.prod(shape) * dtype.itemsize != len(data):
+    if math.prod(shape) * dtype.itemsize != len(data):
         raise Unreadable(
             f"its array {member.filename.removesuffix('.npy')!r} is not of the size that it says"
         )

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxrl_evolve.files import Unreadable, parse_json, read_regular
+from jaxrl_evolve.files import Unreadable, one_line, parse_json, read_regular
 from jaxrl_evolve.settings.notices import Notice
 
 PROGRAM = "jaxrl_evolve"
@@ -170,20 +170,20 @@ def read(folder: Path) -> Manifest:
         raise CheckpointDamaged(f"{folder} is damaged: the checksum of {FILE_NAME} is wrong")
     try:
         return _decoded(content)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise CheckpointDamaged(f"{folder} is damaged: {FILE_NAME} does not say what it should") from None
 
 
 def _decoded(content: Mapping[str, Any]) -> Manifest:
     """A manifest whose every part has its type; raises what comes of other data."""
     leaves = {
-        name: Leaf(tuple(map(int, leaf["shape"])), str(leaf["dtype"]), leaf["key_impl"])
+        name: Leaf(tuple(map(int, leaf["shape"])), one_line(leaf["dtype"]), leaf["key_impl"])
         for name, leaf in content["leaves"].items()
     }
     files = {name: (int(size), int(checksum)) for name, (size, checksum) in content["files"].items()}
     for name in files:
         # Others may have made it: it is to speak of the files beside it, and of no others.
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        if not name.isprintable() or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise ValueError(name)
     return Manifest(int(content["step"]), {**content["identity"]}, {**content["record"]}, leaves, files)
 
@@ -213,7 +213,7 @@ def check_leaves(folder: Path, manifest: Manifest, template: Mapping[str, Any]) 
             raise CheckpointError(f"{unfit} leaf {name} is missing from it")
     for name in saved:
         if name not in template:
-            raise CheckpointError(f"{unfit} it has a leaf {name} that the run has not")
+            raise CheckpointError(f"{unfit} it has a leaf {one_line(name)} that the run has not")
     for name, leaf in template.items():
         if saved[name].shape != tuple(leaf.shape):
             raise CheckpointError(

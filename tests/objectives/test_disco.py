@@ -620,7 +620,7 @@ def test_what_does_not_fit_is_refused():
     for changes, message in (
         ({"predictions": 1}, "predictions is 1; it must be a whole number of at least 2"),
         ({"width": 2.5}, "width is 2.5"),
-        ({"limit": 0.0}, "limit is 0.0; it must be above 0"),
+        ({"limit": 0.0}, "limit is 0.0; it must be a number above 0"),
     ):
         with pytest.raises(ValueError, match=message):
             DiscoConfig(**changes)

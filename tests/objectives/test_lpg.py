@@ -214,3 +214,18 @@ def test_zero_time_columns_are_the_time_blind_objective():
 def test_bad_sizes_are_refused(changes: Any, message: str):
     with pytest.raises(ValueError, match=message):
         LPGConfig(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"core": "grue"}, "core is 'grue', which is not known: did you mean gru"),
+        ({"start": None}, "start is None"),
+        ({"width": "x"}, "width is 'x'; it must be a whole number of at least 1"),
+        ({"gamma_input": 1}, "gamma_input is 1; it must be True or False"),
+        ({"time": 3}, "time is 3"),
+    ],
+)
+def test_settings_that_are_none_are_refused_by_name(changes: Any, message: str):
+    with pytest.raises(ValueError, match=message):
+        LPGConfig(**changes)

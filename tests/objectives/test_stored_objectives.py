@@ -129,6 +129,13 @@ SETTINGS = json.loads(json.dumps(dataclasses.asdict(CONFIG)))
         ),
         ({"header": {"settings": SETTINGS | {"width": "x"}}}, "width is 'x'"),
         ({"header": {"settings": SETTINGS | {"time": 3}}}, r"settings\.time is 3"),
+        ({"header": {"settings": SETTINGS | {"time": {"kinds": 3}}}}, r"kinds is 3; it must be a tuple"),
+        ({"header": {"settings": SETTINGS | {"start": "zero"}}}, "start is 'zero'.*did you mean zeros"),
+        ({"header": {"settings": SETTINGS | {"width": 10**30}}}, "settings cannot be used|expected"),
+        ({"header": {"horizons": {"least": "5", "most": 6}}}, "least is '5'; it must be a finite number"),
+        ({"header": {"seeds": 5}}, "seeds is 5; it must be a list of whole numbers"),
+        ({"header": {"environments": [1]}}, r"environments is \(1,\); it must be a list of names"),
+        ({"header": {"budget": "much"}}, "budget is 'much'; it must be an object of fields"),
         ({"header": {"horizons": {"least": 5}}}, "horizons.most is missing"),
         (
             {"header": {"settings": SETTINGS | {"width": 32}}},

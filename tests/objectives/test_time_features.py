@@ -157,3 +157,27 @@ def test_a_shuffled_clock_shows_every_fraction_once_in_another_order():
 def test_wrong_ablations_are_refused(arguments: Any, message: str):
     with pytest.raises(ValueError, match=message):
         ClockAblation(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: TimeFeatures(3), "kinds is 3; it must be a tuple"),
+        (lambda: TimeFeatures((["fraction"],)), "time feature is "),
+        (
+            lambda: TimeFeatures(("periodic",), frequencies=("x",)),
+            "frequencies is .'x',.; it must be a tuple",
+        ),
+        (lambda: TimeFeatures(horizons=5), "horizons is 5; it must be"),
+        (lambda: HorizonRange("5", 6), "least is '5'; it must be a finite number"),
+        (lambda: HorizonRange(5, 6, "step"), "unit is 'step', which is not known: .*env_steps"),
+        (
+            lambda: ClockAblation("shuffled", parts=10**12),
+            "ablation.parts is 1000000000000; .* between 2 and",
+        ),
+        (lambda: ClockAblation("frozen", fraction=2.0), "ablation.fraction is 2.0; .* between 0 and 1"),
+    ],
+)
+def test_settings_of_another_type_are_refused_by_name(make: Any, message: str):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -1,16 +1,20 @@
 """Taking a folder: what is refused, what is deleted, who holds the lock, and what a run must agree with."""
 
 import contextlib
+import errno
 import json
 import os
+import platform
 import subprocess
 import sys
 import textwrap
+import types
 
 import pytest
 
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds
+from jaxrl_evolve.storage import lock as locks
 from jaxrl_evolve.storage.claim import claim, claim_sweep, create
 from jaxrl_evolve.storage.folder import FolderError
 from jaxrl_evolve.storage.kinds import Kind
@@ -119,6 +123,99 @@ def test_one_process_per_folder_and_a_dead_one_binds_nobody(tmp_path):
         with pytest.raises(FolderError, match="another process"), Lock(run):
             pass
     with Lock(run):
+        pass
+
+
+LINKS = ("config.json", "metrics.jsonl", "metrics.csv", "result.json", "curves.png", ".lock")
+LINKS += (".config.json.tmp", "checkpoints", "checkpoints/step_000000002", "checkpoints/tmp-step_000000002")
+LINKS += ("tensorboard", "wandb")
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_a_symbolic_link_inside_a_run_is_refused_and_what_it_points_to_kept(tmp_path, name):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "data").write_text('{"algorithm": "ppo"}')
+    run = a_run(tmp_path / "run")
+    place = run.path / name
+    if name == "checkpoints":
+        (place / "step_000000001").rmdir()
+        place.rmdir()
+    place.unlink(missing_ok=True) if not place.is_dir() else None
+    place.symlink_to(outside if "." not in name else outside / "data")
+    if name == ".config.json.tmp":  # what a killed process left is no file of the run: it is not followed
+        folders.write_json(run.config, {"algorithm": "a2c"})
+        assert folders.read_json(run.config) == {"algorithm": "a2c"} and not run.config.is_symlink()
+    else:
+        with pytest.raises(FolderError, match=rf"{name}.* is a symbolic link") as caught:
+            take(run.path, {"algorithm": "ppo"}, resume=True)
+        assert "\n" not in str(caught.value)
+    assert (outside / "data").read_text() == '{"algorithm": "ppo"}' and os.listdir(outside) == ["data"]
+
+
+def test_the_run_folder_may_be_a_link_and_foreign_links_may_lie_in_it(tmp_path):
+    run = a_run(tmp_path / "run")
+    (run.path / "notes").symlink_to(tmp_path)
+    (tmp_path / "link").symlink_to(run.path)
+    assert take(tmp_path / "link", {"algorithm": "ppo"}, resume=True).path == tmp_path / "link"
+
+
+@pytest.fixture
+def without_locks(monkeypatch):
+    """A file system that has none."""
+
+    def flock(descriptor, how):
+        raise OSError(without.number, os.strerror(without.number))
+
+    without = types.SimpleNamespace(number=errno.ENOLCK)
+    monkeypatch.setattr(locks.fcntl, "flock", flock)
+    return without
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_locks_lets_one_process_train(tmp_path, without_locks, number):
+    without_locks.number = number
+    run, held = a_run(tmp_path), tmp_path / locks.HELD
+    with Lock(run):
+        with (
+            pytest.raises(FolderError, match=rf"another process \({os.getpid()}\) is training into"),
+            Lock(run),
+        ):
+            pass
+        assert held.exists()
+    assert not held.exists()
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    held.write_text(f"{dead.pid} {platform.node()}\n")  # killed here
+    with Lock(run):
+        assert held.read_text().startswith(f"{os.getpid()} ")
+    held.write_text("1 another-machine\n")
+    with (
+        pytest.raises(
+            FolderError,
+            match=rf"process 1 on another-machine .* delete {held} .this file system has no locks",
+        ),
+        Lock(run),
+    ):
+        pass
+    held.write_text("")  # killed between two steps
+    with (
+        pytest.raises(FolderError, match="^another process is training .* if it has ended, delete"),
+        Lock(run),
+    ):
+        pass
+    create(tmp_path / "new", KIND)
+    (tmp_path / "new" / locks.HELD).touch()
+    assert create(tmp_path / "new", KIND).path.is_dir()  # a lock is nothing to lose
+
+
+def test_another_fault_of_locking_is_told_as_it_is(tmp_path, without_locks):
+    lock = Lock(a_run(tmp_path))
+    without_locks.number = errno.EIO
+    with pytest.raises(FolderError, match="cannot lock output folder .*: Input/output error"), lock:
+        pass
+    without_locks.number = errno.EWOULDBLOCK
+    with pytest.raises(FolderError, match="another process"), lock:
         pass
 
 

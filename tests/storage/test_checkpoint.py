@@ -4,10 +4,12 @@ import json
 import multiprocessing
 import os
 import random
+import resource
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -20,9 +22,12 @@ import pytest
 from flax import struct
 from xla import flags
 
+from jaxrl_evolve.storage import alias, causes, checkpoint, steps
 from jaxrl_evolve.storage import manifest as manifests
 from jaxrl_evolve.storage.checkpoint import CheckpointError, Checkpoints, config_digest
+from jaxrl_evolve.storage.manifest import RetentionWarning
 
+READING_SECONDS = float(os.environ.get("READING_SECONDS", "2"))
 IDENTITY = {"algorithm": "ppo", "env": "CartPole-v1", "config_digest": config_digest({"steps": 10})}
 
 
@@ -280,6 +285,96 @@ def test_a_failed_save_is_reported_and_leaves_the_last_one(tmp_path, monkeypatch
         assert sorted(os.listdir(tmp_path)) == ["step_000000001", "step_000000003"]
 
 
+ODD = ["a[1]", "st*r", "q?", "back\\slash", "{b}", "gs:", "new\nline", "\udcff", "ü"]
+
+
+def test_any_name_of_a_folder_will_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "links"))
+    (tmp_path / "links").mkdir()
+    folder = tmp_path.joinpath("run", *ODD)
+    with Checkpoints(folder) as checkpoints:
+        checkpoints.save(1, TEMPLATE)
+        checkpoints.save(2, toy_state(), {"step": 2})
+        state, record = checkpoints.restore(toy_state(1))
+        assert record == {"step": 2}
+        assert_same(state, toy_state())
+        assert len(os.listdir(tmp_path / "links")) == 1
+    assert os.listdir(tmp_path / "links") == []
+    assert sorted(os.listdir(folder)) == ["step_000000001", "step_000000002"]
+    with Checkpoints(tmp_path / "plain-name_1.0") as checkpoints:
+        checkpoints.save(1, TEMPLATE)
+        checkpoints.wait()
+        assert os.listdir(tmp_path / "links") == []
+
+
+def test_what_orbax_does_not_write_is_no_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        alias.Aliases, "of", lambda _, folder: folder
+    )  # orbax loses what is below such a name
+    with Checkpoints(tmp_path / "a[1]") as checkpoints:
+        checkpoints.save(1, TEMPLATE)
+        with pytest.raises(
+            CheckpointError, match="checkpoint step 1 could not be written: .*cannot be found"
+        ):
+            checkpoints.wait()
+        assert checkpoints.steps() == []
+
+
+def test_what_cannot_be_deleted_is_told_once_and_ends_nothing(tmp_path, monkeypatch):
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(39, "Directory not empty")
+
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        checkpoints.save(1, jnp.int32(1))
+        checkpoints.wait()
+        with monkeypatch.context() as patch:
+            patch.setattr(steps, "remove", refuse)
+            patch.setattr(checkpoint, "remove", refuse)
+            checkpoints.save(2, jnp.int32(2))
+            with pytest.warns(
+                RetentionWarning, match=f"older checkpoints in {tmp_path} .*: Directory not empty"
+            ):
+                checkpoints.wait()
+            checkpoints.save(3, jnp.int32(3))
+            checkpoints.wait()
+            assert checkpoints.steps() == [1, 2, 3]
+        # A file that another process has open stays in a folder that is off the list; so does what a killed writer left.
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "rmtree", lambda path, ignore_errors=False: ignore_errors or refuse())
+            (tmp_path / "tmp-step_000000004").mkdir()
+            checkpoints.save(4, jnp.int32(4))
+            checkpoints.wait()
+            assert checkpoints.steps() == [4]
+        checkpoints.save(5, jnp.int32(5))
+        assert checkpoints.restore(jnp.int32(0))[0] == 5
+    assert os.listdir(tmp_path) == ["step_000000005"]
+
+
+def test_a_full_disk_is_told_in_one_sentence(tmp_path, capfd, caplog):
+    state = {str(i): np.random.default_rng(i).normal(size=20_000) for i in range(8)}
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, jnp.int32(1))
+        checkpoints.wait()
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, hard))
+        try:
+            checkpoints.save(2, state)
+            with pytest.raises(CheckpointError) as caught:
+                checkpoints.wait()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert str(caught.value) == "checkpoint step 2 could not be written: File too large"
+        assert str(caught.value.__cause__) == "[Errno 27] File too large"  # not the way through orbax
+        assert checkpoints.steps() == [1]
+        checkpoints.save(3, state)
+        checkpoints.wait()
+    assert capfd.readouterr().err == "" and not caplog.records
+    full = ValueError(f'RESOURCE_EXHAUSTED: {"x" * 300}: No space left on device [spec="…"]')
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        raise causes.system_cause(full)
+    assert caught.value.errno == 28
+
+
 def counted(step: int) -> Any:
     """The state of the run below after ``step`` updates, in closed form."""
     key = jax.random.fold_in(jax.random.key(5), step)
@@ -287,8 +382,8 @@ def counted(step: int) -> Any:
     return {"n": jnp.int32(step), "key": key, "noise": [jnp.asarray(row) for row in noise]}
 
 
-def save_for_ever(folder: str, started: Any, at_once: bool) -> None:
-    checkpoints = Checkpoints(folder, keep=2)
+def save_for_ever(folder: str, started: Any, at_once: bool, keep: int = 2) -> None:
+    checkpoints = Checkpoints(folder, keep=keep)
     step = 0
     if checkpoints.steps():
         state, record = checkpoints.restore(counted(0))
@@ -327,6 +422,34 @@ def test_twenty_kills(tmp_path):
             reached.append(max(checkpoints.steps(), default=0))
     assert reached == sorted(reached) and len(set(reached)) > 10
     assert interrupted > 5  # kills that hit a save half way
+
+
+def test_a_reader_beside_a_writer_sees_whole_checkpoints(tmp_path):
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["orbax.checkpoint", "jaxrl_evolve.storage.checkpoint", __name__])
+    started = context.Event()
+    child = context.Process(target=save_for_ever, args=(str(tmp_path), started, False, 1))
+    child.start()
+    try:
+        assert started.wait(60)
+        reached, end = [], time.monotonic() + READING_SECONDS
+        while time.monotonic() < end or len(set(reached)) < 5:
+            with Checkpoints(tmp_path) as checkpoints:
+                state, record = checkpoints.restore(counted(0))
+                assert_same(state, counted(record["step"]))
+                assert checkpoints.manifest().record["step"] >= record["step"]
+                reached.append(record["step"])
+                for step in checkpoints.steps():
+                    try:
+                        checkpoints.verify(step)
+                    except (
+                        CheckpointError
+                    ) as error:  # its writer deleted it: it is not there, and not damaged
+                        assert "has no checkpoint of step" in str(error)  # noqa: PT017
+    finally:
+        child.kill()
+        child.join()
+    assert reached == sorted(reached)
 
 
 TWO_PROCESSES = """
@@ -369,7 +492,7 @@ def test_two_processes_write_one_checkpoint(tmp_path):
     command = [sys.executable, "-c", textwrap.dedent(TWO_PROCESSES)]
     processes = [
         subprocess.Popen(
-            [*command, str(i), str(port), str(tmp_path)],
+            [*command, str(i), str(port), str(tmp_path / "a[1]*")],
             env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -386,5 +509,5 @@ def test_two_processes_write_one_checkpoint(tmp_path):
             process.kill()
     keys = jax.random.split(jax.random.key(3), 8)
     expected = {"keys": keys, "x": jax.vmap(jax.random.normal)(keys), "n": jnp.int32(3)}
-    with Checkpoints(tmp_path) as checkpoints:
+    with Checkpoints(tmp_path / "a[1]*") as checkpoints:
         assert_same(checkpoints.restore(expected)[0], expected)

@@ -73,9 +73,8 @@ def read_regular(path: str | os.PathLike[str], most: int = MOST_BYTES) -> bytes:
     if status.st_size > most:
         raise Unreadable(f"it has {status.st_size:,} bytes, more than the {most:,} that are read")
     with open(path, "rb") as file:
-        return file.read(
-            min(status.st_size + 1, most)
-        )  # a buffer of that size is made, whatever there is to read
+        # A buffer of the size that is asked for is made, whatever there is to read.
+        return file.read(min(status.st_size + 1, most))
 
 
 def parse_json(content: bytes, *, endless: bool = False) -> Any:

@@ -10,6 +10,17 @@ from jaxrl_envs.adapters.gymnax import from_gymnax
 from jaxrl_envs.contract import Env, EnvStep
 from jaxrl_envs.registry import available, make, register
 from jaxrl_envs.spaces import Box, Discrete, Space
+from jaxrl_envs.stable import stabilise
+from jaxrl_envs.wrappers import (
+    clip_rewards,
+    flatten_actions,
+    flatten_observations,
+    frame_stack,
+    rescale_actions,
+    scale_rewards,
+    sticky_actions,
+    time_limit,
+)
 
 if TYPE_CHECKING:
     from jaxrl_envs.check import EnvError, check_env
@@ -23,10 +34,19 @@ __all__ = [
     "Space",
     "available",
     "check_env",
+    "clip_rewards",
+    "flatten_actions",
+    "flatten_observations",
+    "frame_stack",
     "from_brax",
     "from_gymnax",
     "make",
     "register",
+    "rescale_actions",
+    "scale_rewards",
+    "stabilise",
+    "sticky_actions",
+    "time_limit",
 ]
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import dataclasses
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -19,11 +18,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl_envs.contract import Env, EnvStep
+from jaxrl_envs.endings import (
+    Played,
+    back_at_start,
+    clock_falls_back,
+    drawn_anew,
+    find_limit,
+    limit_as_termination,
+    limit_moves,
+)
 from jaxrl_envs.spaces import Box, Discrete, Space
+from jaxrl_envs.trees import close, equal, stack
 
-_LIMITS = ("max_steps_in_episode", "episode_length", "max_timesteps", "max_steps", "time_limit")
 _BATCH = 2
 _TAKEN = ("return", "length", "finished")
+_HELD = 16  # from this step on the action stays: many tasks end soon under one, and late under changing ones
 
 
 class EnvError(ValueError):
@@ -108,6 +117,10 @@ class _Check:
             ("observation_space", env.observation_space),
             ("action_space", env.action_space),
         ):
+            inside = jax.tree.leaves(space)
+            if not isinstance(space, Box | Discrete) and all(isinstance(x, Box | Discrete) for x in inside):
+                what = field.partition("_")[0]
+                raise self.fail(f"{field} is a nesting of spaces; see flatten_{what}s of jaxrl_envs")
             if not isinstance(space, Box | Discrete):
                 raise self.fail(f"{field} is {space!r}; it must be a jaxrl_envs Box or Discrete")
         for path, leaf in jax.tree_util.tree_leaves_with_path(env.params):
@@ -201,9 +214,11 @@ class _Check:
     def random_steps(self, steps: int, eager: bool) -> None:
         """Values along random play: ranges, determinism, no reset inside step, one trace."""
         first = self.play(self.key, steps)
-        if not _equal(first, self.play(self.key, min(steps, 8))):
+        results = lambda played: [(p.state, p.out) for p in played]
+        if not equal(results(first), results(self.play(self.key, min(steps, 8)))):
             raise self.fail("the same key gives different results; draw all randomness from the key")
-        if _equal(first, self.play(jax.random.fold_in(self.key, 1), steps, actions=self.key)):
+        other = self.play(jax.random.fold_in(self.key, 1), steps, actions=self.key)
+        if equal(results(first), results(other)):
             warnings.warn(
                 f"{self.env.name}: two different keys give the same episode; is it meant to be deterministic?",
                 stacklevel=3,
@@ -212,31 +227,34 @@ class _Check:
             raise self.fail(
                 f"step was traced {self.traces} times; types or Python values change between calls"
             )
-        self.counters(first)
+        self.endings(first)
         if eager:
             obs, state = self.run("reset without jit", self.env.reset, self.key, self.params)
-            if not _close((obs, state), self.reset(self.key, self.params)):
+            if not close((obs, state), self.reset(self.key, self.params)):
                 raise self.fail("reset gives other results without jit")
             arguments = (self.key, state, self.env.action_space.sample(self.key), self.params)
-            if not _close(self.run("step without jit", self.env.step, *arguments), self.step(*arguments)):
+            if not close(self.run("step without jit", self.env.step, *arguments), self.step(*arguments)):
                 raise self.fail("step gives other results without jit")
 
-    def play(self, key: jax.Array, steps: int, actions: jax.Array | None = None) -> list[Any]:
-        """(state before, what step returned) for random steps, validated; a new episode after each end."""
+    def play(self, key: jax.Array, steps: int, actions: jax.Array | None = None) -> list[Played]:
+        """Random steps, validated; a new episode after each end."""
         env, played = self.env, []
         actions = key if actions is None else actions
         obs, state = self.run("reset", self.reset, key, self.params)
         self.inside("reset", obs)
+        start = obs
         for t in range(steps):
-            action = env.action_space.sample(jax.random.fold_in(actions, t))
-            out = self.run("step", self.step, jax.random.fold_in(key, t), state, action, self.params)
+            key_step = jax.random.fold_in(key, t)
+            action = env.action_space.sample(jax.random.fold_in(actions, min(t, _HELD)))
+            out = self.run("step", self.step, key_step, state, action, self.params)
             self.inside(f"step {t}", out.obs)
             if not np.isfinite(out.reward):
                 raise self.fail(f"the reward of step {t} is {float(out.reward)}")
-            played.append((state, out))
-            state = out.state
+            played.append(Played(start, obs, state, key_step, action, out))
+            obs, state = out.obs, out.state
             if out.terminated or out.truncated:
-                state = self.reset(jax.random.fold_in(key, t), self.params)[1]
+                obs, state = self.reset(key_step, self.params)
+                start = obs
         return played
 
     def inside(self, where: str, obs: Any) -> None:
@@ -248,53 +266,49 @@ class _Check:
                 f"the observation from {where} leaves its space {_short(space)}: it spans {x.min()} to {x.max()}"
             )
 
-    def counters(self, played: list[Any]) -> None:
-        """A counter in the state that runs on every step must not fall back when an episode ends."""
-        pairs = [(_numbers(state), _numbers(out.state), out) for state, out in played]
-        running = [p for p in pairs if not (p[2].terminated or p[2].truncated)]
-        fresh = _numbers(self.reset(self.key, self.params)[1])
-        if not running:
-            return
-        clocks = [i for i in fresh if all(b[i] == a[i] + 1 for a, b, _ in running)]
-        for _, after, out in pairs:
-            if out.terminated or out.truncated:
-                for i in clocks:
-                    if after[i] == fresh[i]:
-                        raise self.fail(
-                            "step resets the environment when an episode ends; return the last state"
-                        )
+    def endings(self, played: list[Played]) -> None:
+        """No step resets the environment, and no time limit is told as a termination, as far as steps show it."""
+        resets = [self.reset(jax.random.fold_in(self.key, i), self.params)[1] for i in range(2)]
+        again = lambda p: self.step(jax.random.fold_in(p.key, 1), p.state, p.action, self.params)
+        message = (
+            limit_as_termination(played)
+            or clock_falls_back(played, resets[0])
+            or back_at_start(played)
+            or drawn_anew(played, again, (resets[0], resets[1]))
+        )
+        if message:
+            raise self.fail(message)
 
     def batches(self) -> None:
         """One vmap over keys, states, actions and parameters gives what a loop gives."""
         keys = jax.random.split(self.key, _BATCH)
         many = jax.tree.map(lambda x: jnp.stack([x] * _BATCH), self.params)
         loop = [self.reset(k, self.params) for k in keys]
-        if not _close(_stack(loop), self.run("vmap of reset", jax.jit(jax.vmap(self.env.reset)), keys, many)):
+        if not close(stack(loop), self.run("vmap of reset", jax.jit(jax.vmap(self.env.reset)), keys, many)):
             raise self.fail("reset gives other results under vmap")
         actions = jax.vmap(self.env.action_space.sample)(keys)
         states = [state for _, state in loop]
         one = [self.step(k, s, a, self.params) for k, s, a in zip(keys, states, actions, strict=True)]
         step = jax.jit(jax.vmap(self.env.step))
-        batch = self.run("vmap of step", step, keys, _stack(states), actions, many)
-        if not _close(_stack(one), batch):
+        batch = self.run("vmap of step", step, keys, stack(states), actions, many)
+        if not close(stack(one), batch):
             raise self.fail("step gives other results under vmap")
 
     def time_limit(self) -> None:
-        """A reached limit is truncation, lasts, and leaves `terminated` alone."""
-        limit = next((f for f in _LIMITS if hasattr(self.params, f)), None)
-        if limit is None:
+        """A reached limit is truncation, lasts, and leaves `terminated` and the successor alone."""
+        found = find_limit(self.params)
+        if found is None:
             return
-        value = getattr(self.params, limit)
-        if getattr(value, "shape", None) != () or not dataclasses.is_dataclass(self.params):
-            return
-        short = dataclasses.replace(self.params, **{limit: jnp.asarray(3, value.dtype)})  # type: ignore[type-var]
-        state = free = self.reset(self.key, self.params)[1]
+        limit, value, put = found
+        short = put(jnp.asarray(3, value.dtype))
+        start = before = free_before = self.reset(self.key, self.params)
+        resets = (start, self.reset(jax.random.fold_in(self.key, 1), self.params))
         cut = False
         for t in range(4):
             key = jax.random.fold_in(self.key, t)
             action = self.env.action_space.sample(key)
-            out = self.step(key, state, action, short)
-            unlimited = self.step(key, free, action, self.params)
+            out = self.step(key, before[1], action, short)
+            unlimited = self.step(key, free_before[1], action, self.params)
             if bool(out.terminated) != bool(unlimited.terminated):
                 raise self.fail(f"reaching {limit} changes terminated; the limit belongs in truncated alone")
             if cut and not out.truncated:
@@ -302,10 +316,15 @@ class _Check:
                     f"truncated is unset again one step after {limit} was reached: step resets the environment, "
                     "or it compares the time with == instead of >="
                 )
+            after, free = (out.obs, out.state), (unlimited.obs, unlimited.state)
+            if out.truncated and not cut and limit_moves(after, free, (before, free_before), resets):
+                raise self.fail(
+                    f"reaching {limit} changes the successor: step resets the environment; return the last state"
+                )
             cut = cut or bool(out.truncated)
             if out.terminated:
                 return
-            state, free = out.state, unlimited.state
+            before, free_before = after, free
         if not cut:
             raise self.fail(f"{limit} = 3 was passed and truncated is still unset")
 
@@ -341,36 +360,6 @@ def _inside(space: Space, x: np.ndarray) -> bool:
     low, high = space.bound("low"), space.bound("high")
     room = 1e-5 * np.maximum(1.0, np.abs(x))  # float32 rounding at the edge is no offence
     return bool(((x >= low - room) & (x <= high + room)).all())
-
-
-def _host(x: Any) -> np.ndarray:
-    return np.asarray(jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x)
-
-
-def _numbers(state: Any) -> dict[int, float]:
-    """Scalar leaves of a state by position."""
-    leaves = [_host(x) for x in jax.tree.leaves(state)]
-    return {i: float(x) for i, x in enumerate(leaves) if x.shape == () and x.dtype != bool}
-
-
-def _stack(trees: list[Any]) -> Any:
-    return jax.tree.map(lambda *xs: jnp.stack(xs), *trees)
-
-
-def _equal(first: Any, second: Any) -> bool:
-    """Bitwise, over the length of the shorter list."""
-    pairs = zip(first[: len(second)], second[: len(first)], strict=True)
-    return all(
-        np.array_equal(_host(a), _host(b), equal_nan=True)
-        for x, y in pairs
-        for a, b in zip(jax.tree.leaves(x), jax.tree.leaves(y), strict=True)
-    )
-
-
-def _close(first: Any, second: Any) -> bool:
-    """Equal to within what differently fused float32 arithmetic may change."""
-    pairs = zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)
-    return all(np.allclose(_host(a), _host(b), rtol=1e-3, atol=1e-3, equal_nan=True) for a, b in pairs)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -28,7 +28,8 @@ class EnvStep(NamedTuple):
         terminated: bool scalar, the task itself ended; the value of the successor is zero.
         truncated: bool scalar, a time or step limit cut the episode; the successor still has value.
             Both may be set in one step: then the episode terminated.
-        info: fixed-shape facts about the transition (same keys every step), e.g. achievements.
+        info: fixed-shape facts about the transition (same keys every step), e.g. achievements. If there is an
+            ``"env_reward"``, float32, episodes are reported by it, and ``reward`` is only learned from.
     """
 
     obs: Any
@@ -37,6 +38,19 @@ class EnvStep(NamedTuple):
     terminated: jax.Array
     truncated: jax.Array
     info: Mapping[str, Any]
+
+
+ENV_REWARD = "env_reward"
+"""The name in ``info`` of the environment's own reward, where the reward to learn from is another."""
+
+
+def own_reward(seen: Any) -> jax.Array:
+    """The rewards that the returns of episodes are summed from: ``info["env_reward"]`` where it is there, else ``reward``.
+
+    Args:
+        seen: an `EnvStep`, or any record of steps with both fields.
+    """
+    return seen.info.get(ENV_REWARD, seen.reward)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,8 +63,9 @@ class Env:
         step: ``(key, state, action, params) -> EnvStep``; never resets.
         params: default parameters, a pytree of strongly typed arrays. They are traced data: vmap over
             them, sweep them, generate them.
-        observation_space: of one observation.
-        action_space: of one action.
+        observation_space: of one observation. Spaces may be nested in dictionaries, tuples or other pytrees if
+            observations are; `flatten_observations` makes one array of them, which is what learners and `check_env` take.
+        action_space: of one action; likewise, see `flatten_actions`.
         render: optional host-side ``(state, params) -> uint8 [H, W, 3]``.
         sample_params: optional ``key -> params``, another task of the same kind: parameters of the structure,
             shapes and dtypes of ``params``. None where there is one task only.

@@ -21,4 +21,5 @@ def reject_unknown(name: str, kwargs: Iterable[str], known: Iterable[str]) -> No
     for word in kwargs:
         if word not in known:
             takes = ", ".join(known) if known else "no keywords"
-            raise ValueError(f"{name} has no option {word!r}{near(word, known) or '.'} It takes {takes}.")
+            close = near(word, [*known, "wrappers"])  # which `make` itself takes
+            raise ValueError(f"{name} has no option {word!r}{close or '.'} It takes {takes}.")

@@ -11,7 +11,8 @@ from jax.core import Tracer
 
 from jaxrl_envs.stable import strong
 
-_LIMITS = ("max_steps_in_episode", "max_steps", "max_timesteps", "episode_length")
+LIMITS = ("max_steps_in_episode", "episode_length", "max_timesteps", "max_steps", "time_limit")
+"""What the suites call the number of steps after which an episode is cut off."""
 
 
 def check_limits(name: str, params: Any) -> None:
@@ -26,7 +27,7 @@ def check_limits(name: str, params: Any) -> None:
     """
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         field = jax.tree_util.keystr(path[-1:], simple=True)
-        if field in _LIMITS and not isinstance(leaf, Tracer) and np.any(np.asarray(leaf) < 1):
+        if field in LIMITS and not isinstance(leaf, Tracer) and np.any(np.asarray(leaf) < 1):
             raise ValueError(f"{name}: {field} is {np.asarray(leaf).tolist()}; it must be at least 1")
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from jaxrl_envs.contract import Env
 from jaxrl_envs.keywords import near
 from jaxrl_envs.parameters import check_limits
+from jaxrl_envs.wrappers.named import wrapped
 
 ENTRY_POINT_GROUP = "jaxrl_envs"
 
@@ -81,23 +82,34 @@ def available(suite: str | None = None) -> list[str]:
     return names[suite]
 
 
-def make(name: str, **kwargs: Any) -> Env:
+def make(name: str, wrappers: Any = "", **kwargs: Any) -> Env:
     """The environment called `name`.
 
     Args:
         name: e.g. ``"CartPole-v1"``, ``"brax/ant"``, ``"craftax/Craftax-Classic-Symbolic-v1"``,
             ``"grid/dense"``; see `available`.
+        wrappers: text, what to put around it, the innermost first, e.g. ``"sticky_actions:0.1+frame_stack:4"``; see
+            `jaxrl_envs.wrappers`.
         **kwargs: the suite's options; an unknown one is refused.
 
     Raises:
-        ValueError: for an unknown name or option, or a time limit below one step.
+        ValueError: for an unknown name, option or wrapper, or a time limit below one step.
         ImportError: if the suite is not installed.
     """
     env = find_factory(name)(**kwargs)
     if not isinstance(env, Env):
         raise TypeError(f"the factory of {name!r} returned a {type(env).__name__}, not a jaxrl_envs.Env")
+    return finished(name, env, wrappers)
+
+
+def finished(name: str, env: Env, wrappers: Any = "") -> Env:
+    """What a factory has made, with the wrappers that are asked for around it.
+
+    Raises:
+        ValueError: a time limit is below one step, or a wrapper is not known or does not fit.
+    """
     check_limits(name, env.params)
-    return env
+    return env if wrappers == "" else wrapped(env, wrappers)
 
 
 def find_factory(name: str) -> Callable[..., Env]:

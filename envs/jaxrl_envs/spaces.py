@@ -101,3 +101,9 @@ class Box:
 
 
 Space = Discrete | Box
+
+
+def bound_of(values: Any) -> float | tuple[float, ...]:
+    """An array of bounds as `Box` takes it: one number where all are equal, else a flat tuple in C order."""
+    flat = [float(x) for x in np.asarray(values, np.float64).reshape(-1)]
+    return flat[0] if flat and len(set(flat)) == 1 else tuple(flat)

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrl_envs.contract import Env
+from jaxrl_envs.contract import Env, own_reward
 from jaxrl_envs.fusion import computed_once
 
 
@@ -78,7 +78,7 @@ class VectorState(NamedTuple):
         env: environment states, leaves ``[N, ...]``.
         obs: what the agent sees now, leaves ``[N, ...]``.
         first: bool ``[N]``, this observation starts an episode.
-        episode_return: float32 ``[N]``, undiscounted reward so far in the running episode.
+        episode_return: float32 ``[N]``, undiscounted reward so far in the running episode (see `own_reward`).
         episode_length: int32 ``[N]``, steps so far in the running episode.
         pool: a `Pool`, or ``()`` for the policies that store nothing.
     """
@@ -242,7 +242,7 @@ def _step(
     ended = out.terminated | out.truncated
     starts = _starts(slots, keys_reset, ended, state.pool, params if next_params is None else next_params)
     obs, env_state = choose(ended, starts, (out.obs, out.state))
-    episode_return = state.episode_return + out.reward
+    episode_return = state.episode_return + own_reward(out)
     episode_length = state.episode_length + 1
     carried = VectorState(
         env=env_state,

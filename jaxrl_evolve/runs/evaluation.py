@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxrl_envs.contract import Env
+from jaxrl_envs.contract import Env, own_reward
 from jaxrl_envs.fusion import computed_once
 from jaxrl_envs.vector import choose
 from jaxrl_evolve.learners.learner import Learner, Mode
@@ -108,7 +108,7 @@ def make_evaluation(
             done = carry.episodes
             live = ~done.finished
             seen = Episodes(
-                done.returns + jnp.where(live, out.reward, 0.0),
+                done.returns + jnp.where(live, own_reward(out), 0.0),
                 done.lengths + live,
                 done.finished | out.terminated | out.truncated,
                 choose(live, {name: out.info[name].astype(jnp.float32) for name in env.metrics}, done.info),

@@ -11,7 +11,7 @@ import jax
 
 from jaxrl_envs.check import check_types
 from jaxrl_envs.contract import Env
-from jaxrl_envs.registry import UnknownEnv, find_factory
+from jaxrl_envs.registry import UnknownEnv, find_factory, finished
 from jaxrl_evolve.algorithms.algorithm import Algorithm
 from jaxrl_evolve.compilation import Same, once
 from jaxrl_evolve.learners.learner import Learner
@@ -40,6 +40,7 @@ def make_env(name: str, options: Mapping[str, Any]) -> Env:
         factory = called(f"environment {name!r}: its entry point", find_factory, name, saying=saying)
     except UnknownEnv as error:
         raise UnknownName(str(error), "env", name) from None
+    wrappers = choices.pop("wrappers", "")
     make = lambda: factory(**choices)
     saying = (*saying, TypeError) if choices else saying
     try:
@@ -49,7 +50,7 @@ def make_env(name: str, options: Mapping[str, Any]) -> Env:
     if not isinstance(env, Env):
         raise Refused(f"environment {name!r}: its factory gave {told(env)}; it must be a jaxrl_envs.Env")
     once(("environment", Same(factory), repr(choices)), lambda: check_types(env))
-    return env
+    return finished(name, env, wrappers)
 
 
 def make_learner(name: str, algorithm: Algorithm, arguments: tuple[Any, ...]) -> Learner:

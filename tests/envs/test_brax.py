@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl_envs import available, check_env, from_brax, make
+from jaxrl_envs import Box, available, check_env, from_brax, make
 
 pytest.importorskip("brax")
 
@@ -109,6 +109,87 @@ def test_a_termination_within_a_repeat_is_kept():
     assert out.obs == 3
     assert out.info["steps"] == 3
     assert start.brax.metrics["steps"] == 0  # eager calls too leave their input alone
+
+
+class Around:
+    """A wrapper of somebody's: it forwards, and leaves ``info`` in the first state."""
+
+    def __init__(self, env, info=None):
+        self.env, self.info, self.action_size = env, info or {}, env.action_size
+
+    def reset(self, rng):
+        return self.env.reset(rng).replace(info=self.info)
+
+    def step(self, state, action):
+        return self.env.step(state, 2 * action)
+
+
+def test_wrapped_environments_are_refused():
+    from brax.envs.wrappers import training
+
+    class Named(training.EpisodeWrapper):
+        pass
+
+    bare = Countdown()
+    many = Countdown()
+    many.reset = lambda rng: jax.vmap(bare.reset)(jax.random.split(rng, 2))
+    for environment, told in (
+        (
+            training.AutoResetWrapper(bare),
+            "AutoResetWrapper, which resets inside step; from_brax takes the bare",
+        ),
+        (Around(training.EpisodeWrapper(bare, 5, 1)), "EpisodeWrapper, which turns a time limit into done"),
+        (Named(bare, 5, 1), "Named, which turns a time limit into done"),
+        (training.VmapWrapper(bare), "VmapWrapper, which steps a batch"),
+        (
+            Around(bare, {"first_obs": jnp.zeros(1)}),
+            "has 'first_obs' in its state's info: .* resets inside step",
+        ),
+        (many, r"done has shape \(2,\)"),
+    ):
+        with pytest.raises(ValueError, match=f"^mine.*{told}") as raised:
+            from_brax(environment, "mine")
+        assert "\n" not in str(raised.value)
+    with pytest.raises(TypeError, match="object has no reset; from_brax takes a brax Env"):
+        from_brax(object(), "mine")
+
+
+@dataclasses.dataclass
+class Echo:
+    """Observes, as a dictionary, what its actuators were told."""
+
+    action_size: int = 2
+
+    def reset(self, rng):
+        from brax.envs.base import State
+
+        return State(None, {"told": jnp.zeros(2)}, jnp.zeros(()), jnp.zeros(()))
+
+    def step(self, state, action):
+        return state.replace(obs={"told": action})
+
+
+def told(env, action):
+    _, state = env.reset(jax.random.key(0), env.params)
+    return (
+        env.step(jax.random.key(0), state, jnp.asarray(action, jnp.float32), env.params).obs["told"].tolist()
+    )
+
+
+def test_the_range_of_actions_can_be_said_and_holds():
+    env = from_brax(Echo(), "Echo")
+    assert env.observation_space == {"told": Box(-float("inf"), float("inf"), (2,))}
+    assert told(env, [-3.0, 0.5]) == [-1.0, 0.5]
+    wide = from_brax(Echo(), "Echo", action_range=(-2, (4.0, 0.25)))
+    assert wide.action_space == Box(-2.0, (4.0, 0.25), (2,))
+    assert told(wide, [-3.0, 0.5]) == [-2.0, 0.25]
+    assert told(wide, [3.0, 0.0]) == [3.0, 0.0]
+    assert told(from_brax(Around(Echo()), "Echo"), [0.5, 5.0])[:1] == [
+        1.0
+    ]  # a wrapper that only doubles actions
+    for wrong in ((1.0, -1.0), (0.0, (1.0, 2.0, 3.0)), (float("nan"), 1.0), ("a", "b")):
+        with pytest.raises(ValueError, match="^Echo: action_range is "):
+            from_brax(Echo(), "Echo", action_range=wrong)
 
 
 def test_an_unsupported_backend_is_one_sentence():

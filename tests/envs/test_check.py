@@ -132,6 +132,13 @@ BROKEN = {
         changed(terminated=lambda o, k, p: o.terminated | o.truncated),
         "the limit belongs in truncated alone",
     ),
+    "limit told": (
+        changed(
+            terminated=lambda o, k, p: o.terminated | (o.state["time"] > 5),
+            info=lambda o, k, p: {"TimeLimit.truncated": o.state["time"] > 5},
+        ),
+        r"terminated is set where info\['TimeLimit.truncated'\] says that a time limit cut the episode",
+    ),
     "equality": (
         changed(truncated=lambda o, k, p: o.state["time"] == p.max_steps_in_episode),
         "== instead of >=",
@@ -169,8 +176,65 @@ def test_self_resets_are_found_without_a_termination():
     def endless(key, state, action, params):
         return self_resetting(key, {**state, "x": 0.1 * state["x"]}, action, params)
 
-    with pytest.raises(EnvError, match="step resets the environment, or it compares"):
-        check_env(dataclasses.replace(WALK, step=endless), steps=8)
+    with pytest.raises(EnvError, match="reaching max_steps_in_episode changes the successor: step resets"):
+        check_env(dataclasses.replace(WALK, step=endless), steps=8, eager=False)
+
+
+def bare_walk(chance, resets=None):
+    """A walk without a counter or a limit, whose step has chance in it or not, and may reset: to the stored start or anew."""
+
+    def begin(key, params):
+        x = jax.random.uniform(key, (2,), jnp.float32)
+        return x, {"x": x, "start": x}
+
+    def go(key, state, action, params):
+        x = state["x"] + 0.4 * (action - 0.3) + chance * jax.random.normal(key, (2,), jnp.float32)
+        terminated = jnp.abs(x[0]) > 1.0
+        after = {"x": x, "start": state["start"]}
+        if resets == "stored":
+            after["x"] = jnp.where(terminated, state["start"], x)
+        elif resets == "anew":
+            after = jax.tree.map(lambda a, b: jnp.where(terminated, a, b), begin(key, params)[1], after)
+        return EnvStep(after["x"], after, x[0], terminated, jnp.zeros((), bool), {})
+
+    return dataclasses.replace(WALK, reset=begin, step=go, params=())
+
+
+@pytest.mark.parametrize(("chance", "resets"), [(0.01, "stored"), (0.0, "stored"), (0.0, "anew")])
+def test_self_resets_are_found_where_no_counter_tells(chance, resets):
+    with pytest.raises(EnvError, match="step resets the environment when an episode ends"):
+        check_env(bare_walk(chance, resets), eager=False)
+
+
+@pytest.mark.filterwarnings("ignore:.*two different keys give the same episode")
+def test_what_only_looks_like_a_reset_passes():
+    check_env(bare_walk(0.01), eager=False)
+    check_env(bare_walk(0.0), eager=False)
+
+    def lap(key, state, action, params):  # round a board of five cells, and at home where it set out
+        place = (state + 2) % 5
+        home = place == 0
+        return EnvStep(place[None].astype(jnp.float32), place, jnp.float32(0), home, jnp.zeros((), bool), {})
+
+    begin = lambda key, params: (jnp.zeros(1, jnp.float32), jnp.zeros((), jnp.int32))
+    space = Box(0.0, 4.0, (1,))
+    check_env(
+        dataclasses.replace(WALK, reset=begin, step=lap, params=(), observation_space=space), eager=False
+    )
+
+
+def test_a_limit_within_a_limit_is_found():
+    def merged(key, state, action, params):
+        out = step(key, state, action, params.env)
+        return out._replace(terminated=out.terminated | out.truncated)
+
+    @struct.dataclass
+    class Around:
+        env: Params
+
+    inside = dataclasses.replace(WALK, reset=lambda k, p: reset(k, p.env), step=merged, params=Around(PARAMS))
+    with pytest.raises(EnvError, match="the limit belongs in truncated alone"):
+        check_env(inside, steps=8, eager=False)
 
 
 def test_two_keys_alike_warn():

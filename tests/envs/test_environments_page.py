@@ -11,7 +11,8 @@ def test_python_blocks_run(monkeypatch):
 
     monkeypatch.setattr(registry, "_registered", {})
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 5
+    names = {"__name__": "environments_page"}
     for block in blocks:
-        exec(compile(block, str(PAGE), "exec"), {"__name__": "environments_page"})
+        exec(compile(block, str(PAGE), "exec"), names)
     assert registry.available("mine") == ["mine/Line-v0"]

@@ -10,7 +10,7 @@ import numpy as np
 import probes
 import pytest
 
-from jaxrl_envs import Box, Discrete, Env, EnvStep
+from jaxrl_envs import Box, Discrete, Env, EnvStep, scale_rewards
 from jaxrl_evolve import random
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.learners.ppo import PPOConfig, ppo
@@ -51,6 +51,16 @@ def test_every_slot_plays_exactly_one_episode(mode: Any):
     assert out.info["even"].dtype == jnp.float32 and set(np.asarray(out.info["even"])) == {0.0, 1.0}
     by_length = [sum(t + (min(t, 2) if mode == "greedy" else 0) for t in range(n)) for n in range(6)]
     np.testing.assert_array_equal(out.returns, np.asarray(by_length)[lengths])
+
+
+def test_returns_are_the_environments_own_where_rewards_are_changed():
+    inner = probes.scripted_env()
+    plain, scaled = (
+        make_evaluation(env, counter(), 10, 9)(jax.random.key(8), (), env.params)
+        for env in (inner, scale_rewards(inner, 0.5))
+    )
+    assert np.asarray(plain.returns).any()
+    np.testing.assert_array_equal(plain.returns, scaled.returns)
 
 
 def test_episodes_longer_than_the_limit_are_cut_and_say_so():

@@ -10,6 +10,7 @@ import numpy as np
 import probes
 import pytest
 
+from jaxrl_envs import scale_rewards
 from jaxrl_envs.vector import FullResets, OptimisticResets, PoolResets, vectorize
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.runs.rollout import rollout
@@ -117,3 +118,17 @@ def test_rollouts_depend_on_nothing_but_their_key():
     one, same, other = collect(jax.random.key(1)), collect(jax.random.key(1)), collect(jax.random.key(2))
     jax.tree.map(np.testing.assert_array_equal, one, same)
     assert (np.asarray(one.obs) != np.asarray(other.obs)).any()
+
+
+def test_returns_are_the_environments_own_where_rewards_are_changed():
+    inner, learner = probes.scripted_env(), clockwork()
+    seen = []
+    for env in (inner, scale_rewards(inner, 0.5)):
+        venv = vectorize(env, N)
+        state = venv.reset(jax.random.key(0), env.params)
+        start = learner.initial_memory(N)
+        seen.append(rollout(jax.random.key(1), learner, jnp.int32(0), venv, state, start, env.params, 8)[2:])
+    (plain, sums), (scaled, sums_of_scaled) = seen
+    np.testing.assert_array_equal(scaled.reward, 0.5 * plain.reward)
+    assert float(sums.returns) > 0
+    jax.tree.map(np.testing.assert_array_equal, sums, sums_of_scaled)

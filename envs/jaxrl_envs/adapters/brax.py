@@ -2,8 +2,8 @@
 
 Brax's own wrappers merge the time limit into ``done``, restart every episode from one cached first
 state, and change dictionaries in place. None of them is used: this adapter counts the steps itself,
-keeps the physics' flag as `terminated`, and resets afresh. Actions are clipped to [-1, 1] here,
-because brax's physics does not clip them.
+keeps the physics' flag as `terminated`, and resets afresh; an environment that comes wrapped is refused.
+Actions are clipped to their range here, because brax's physics does not clip them all.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from jaxrl_envs.adapters.brax_wrapped import refuse_wrapped
 from jaxrl_envs.contract import Env, EnvStep
 from jaxrl_envs.drawing import bodies
 from jaxrl_envs.keywords import reject_unknown
-from jaxrl_envs.spaces import Box
+from jaxrl_envs.spaces import Box, bound_of
 from jaxrl_envs.stable import cast, stabilise
 
 NAMES = (
@@ -105,9 +106,34 @@ def make(
             raise ValueError(f"brax/{name} cannot be made with backend {backend!r}: {error}") from error
 
 
-def from_brax(environment: Any, name: str, episode_length: int = 1000, action_repeat: int = 1) -> Env:
-    """Adapt a bare (unwrapped) brax ``Env``, one of brax's or your own; arguments as in `make`."""
-    action_space = Box(-1.0, 1.0, (int(environment.action_size),))
+def from_brax(
+    environment: Any,
+    name: str,
+    episode_length: int = 1000,
+    action_repeat: int = 1,
+    action_range: tuple[Any, Any] = (-1.0, 1.0),
+) -> Env:
+    """Adapt a bare (unwrapped) brax ``Env``, one of brax's or your own.
+
+    Args:
+        environment: has ``reset(key)``, ``step(state, action)`` and ``action_size``. A wrapper of your own around it is
+            welcome as long as it neither resets, nor ends episodes by a time limit, nor batches.
+        name: of the environment.
+        episode_length: default of the time limit, in brax steps.
+        action_repeat: brax steps per environment step; their rewards are summed up to a termination.
+        action_range: the lowest and the highest action that ``environment.step`` takes, each a number or one per element.
+            They are the bounds of ``action_space``, to which actions are clipped; `rescale_actions` maps them instead.
+
+    Returns:
+        The environment. Where ``environment`` observes a dictionary, so does it: see `flatten_observations`.
+
+    Raises:
+        TypeError: if it is no brax environment.
+        ValueError: if it is wrapped in what the adapter does itself, or if an option does not fit.
+    """
+    refuse_wrapped(environment, name)
+    action_space = _action_space(name, int(environment.action_size), action_range)
+    low, high = action_space.bound("low"), action_space.bound("high")
     params = BraxParams(jnp.asarray(episode_length, jnp.int32))
 
     def reset(key: jax.Array, params: BraxParams) -> tuple[Any, BraxState]:
@@ -115,7 +141,7 @@ def from_brax(environment: Any, name: str, episode_length: int = 1000, action_re
         return state.obs, BraxState(state, jnp.asarray(0, jnp.int32))
 
     def step(key: jax.Array, state: BraxState, action: Any, params: BraxParams) -> EnvStep:
-        action = jnp.clip(jnp.asarray(action, jnp.float32).reshape(action_space.shape), -1.0, 1.0)
+        action = jnp.clip(jnp.asarray(action, jnp.float32).reshape(action_space.shape), low, high)
         after, reward = _repeat(environment, state.brax, action, action_repeat)
         time = state.time + action_repeat
         return EnvStep(
@@ -128,10 +154,20 @@ def from_brax(environment: Any, name: str, episode_length: int = 1000, action_re
         )
 
     reset, step, obs = stabilise(name, reset, step, params, action_space)
-    if not isinstance(obs, jax.ShapeDtypeStruct):
-        raise ValueError(f"{name} returns a dictionary as observation; it must be one array")
-    space = Box(-float("inf"), float("inf"), obs.shape, obs.dtype.name)
+    space = jax.tree.map(lambda x: Box(-float("inf"), float("inf"), x.shape, x.dtype.name), obs)
     return Env(name, reset, step, params, space, action_space, _renderer(environment, name))
+
+
+def _action_space(name: str, size: int, action_range: tuple[Any, Any]) -> Box:
+    if not isinstance(action_range, tuple | list) or len(action_range) != 2:
+        raise ValueError(f"{name}: action_range is {action_range!r}; it must be the pair (low, high)")
+    ends = [np.asarray(end) for end in action_range]
+    fits = all(end.dtype.kind in "iuf" and end.shape in ((), (size,)) for end in ends)
+    if not fits or not np.all(ends[0] < ends[1]):  # NaN is below nothing
+        raise ValueError(
+            f"{name}: action_range is {action_range!r}; low must be below high, each a number or {size} of them"
+        )
+    return Box(bound_of(ends[0]), bound_of(ends[1]), (size,))
 
 
 # Seen from above instead of from the side: world units across, and whether the window follows.

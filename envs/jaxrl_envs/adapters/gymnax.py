@@ -21,7 +21,7 @@ from jaxrl_envs.contract import Env, EnvStep
 from jaxrl_envs.drawing import CLASSIC_CONTROL, board, maze
 from jaxrl_envs.keywords import reject_unknown
 from jaxrl_envs.parameters import like_default, strong_params
-from jaxrl_envs.spaces import Box, Discrete, Space
+from jaxrl_envs.spaces import Box, Discrete, Space, bound_of
 from jaxrl_envs.stable import stabilise
 
 NAMES = (
@@ -116,7 +116,7 @@ def from_gymnax(
             are closed over and appear as None in ``Env.params``.
 
     Raises:
-        TypeError: if the object is not a gymnax 1.x environment.
+        TypeError: if the object is not a gymnax 1.x environment, or is in one of gymnax's wrappers.
         ValueError: for spaces other than Box and Discrete, a parameter that is no number, or reset and
             step that disagree in structure or shape.
     """
@@ -125,6 +125,12 @@ def from_gymnax(
             raise TypeError(
                 f"{type(environment).__name__} has no {method}; from_gymnax takes a gymnax >= 1.0 Environment"
             )
+    # Its `step_env` is that of the environment inside: what the wrapper does would be left out in silence.
+    if any(kind.__name__ == "GymnaxWrapper" for kind in type(environment).__mro__):
+        raise TypeError(
+            f"{environment.name} is in gymnax's {type(environment).__name__}, whose step is not called here; "
+            "from_gymnax takes the bare environment, see jaxrl_envs.wrappers for its like"
+        )
     name = str(environment.name if name is None else name)
     given = environment.default_params if params is None else params
     held = {field: getattr(given, field) for field in static}
@@ -203,9 +209,7 @@ def space_from_gymnax(space: Any, what: str) -> Space:
 
 def _bound(value: Any, shape: tuple[int, ...]) -> float | tuple[float, ...]:
     array = np.broadcast_to(np.asarray(value, np.float64), shape).reshape(-1)
-    array = np.where(np.abs(array) >= np.finfo(np.float32).max, np.copysign(np.inf, array), array)
-    values = [float(x) for x in array]
-    return values[0] if values and len(set(values)) == 1 else tuple(values)
+    return bound_of(np.where(np.abs(array) >= np.finfo(np.float32).max, np.copysign(np.inf, array), array))
 
 
 def _with_obs_dtype(reset: Any, step: Any, dtype: np.dtype) -> tuple[Any, Any]:

@@ -1,0 +1,25 @@
+"""Wrappers: pure functions from one environment to another, ``Env -> Env``.
+
+They compose, batch and vmap like any environment; what they add to the parameters is traced data, and what they carry
+is in the state, so a reset begins it anew. A wrapper that has parameters of its own holds those of the environment
+inside as ``params.env``.
+"""
+
+from jaxrl_envs.wrappers.actions import flatten_actions, rescale_actions, sticky_actions
+from jaxrl_envs.wrappers.limits import time_limit
+from jaxrl_envs.wrappers.named import WRAPPERS, wrapped
+from jaxrl_envs.wrappers.observations import flatten_observations, frame_stack
+from jaxrl_envs.wrappers.rewards import clip_rewards, scale_rewards
+
+__all__ = [
+    "WRAPPERS",
+    "clip_rewards",
+    "flatten_actions",
+    "flatten_observations",
+    "frame_stack",
+    "rescale_actions",
+    "scale_rewards",
+    "sticky_actions",
+    "time_limit",
+    "wrapped",
+]

@@ -1,0 +1,88 @@
+"""What every wrapper has to do besides its own: pass on what the environment inside knows of its state and parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl_envs.contract import Env, EnvStep
+
+
+def around(
+    env: Env,
+    reset: Callable[[jax.Array, Any], tuple[Any, Any]],
+    step: Callable[[jax.Array, Any, Any, Any], EnvStep],
+    *,
+    stateful: bool = False,
+    params: Callable[[Any], Any] | None = None,
+    **changes: Any,
+) -> Env:
+    """``env`` with other functions.
+
+    Args:
+        env: the environment inside.
+        reset: as in `Env`, of the whole.
+        step: likewise.
+        stateful: whether the new state holds that of ``env`` as ``state.env`` (else it is the same).
+        params: makes the new parameters, which hold those of ``env`` as ``params.env``; None if they are the same.
+        **changes: other fields of the `Env`.
+    """
+    inner_state = (lambda state: state.env) if stateful else (lambda state: state)
+    inner = (lambda p: p) if params is None else (lambda p: p.env)
+    made: dict[str, Any] = {"reset": reset, "step": step}
+    render, draw, best = env.render, env.sample_params, env.optimal_return
+    if render is not None:
+        made["render"] = lambda state, p: render(inner_state(state), inner(p))
+    if params is not None:
+        made["params"] = params(env.params)
+        if draw is not None:
+            made["sample_params"] = lambda key: params(draw(key))
+        if best is not None:
+            made["optimal_return"] = lambda p: best(p.env)
+    return dataclasses.replace(env, **made | changes)
+
+
+def number(env: Env, what: str, value: Any, low: float = -np.inf, high: float = np.inf) -> jax.Array:
+    """``value`` as a float32 scalar.
+
+    Raises:
+        ValueError: unless it is a finite number from ``low`` to ``high``.
+    """
+    kind = np.asarray(value).dtype.kind
+    if (
+        kind not in "iuf"
+        or np.shape(value)
+        or not abs(value) <= np.finfo(np.float32).max
+        or not low <= value <= high
+    ):
+        allowed = "a finite number" if np.isinf(low) else f"a number from {low:g} to {high:g}"
+        raise ValueError(f"{env.name}: {what} is {value!r}; it must be {allowed}")
+    return jnp.asarray(value, jnp.float32)
+
+
+def interval(env: Env, low: Any, high: Any) -> tuple[jax.Array, jax.Array]:
+    """Both as float32 scalars.
+
+    Raises:
+        ValueError: unless they are finite numbers, ``low`` below ``high``.
+    """
+    ends = number(env, "low", low), number(env, "high", high)
+    if not ends[0] < ends[1]:
+        raise ValueError(f"{env.name}: low is {low!r}; it must be below high, which is {high!r}")
+    return ends
+
+
+def count(env: Env, what: str, value: Any) -> int:
+    """``value`` itself.
+
+    Raises:
+        ValueError: unless it is a whole number of at least 1 that int32 holds.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 2**31:
+        raise ValueError(f"{env.name}: {what} is {value!r}; it must be a whole number of at least 1")
+    return value

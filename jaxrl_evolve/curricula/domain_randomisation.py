@@ -1,4 +1,4 @@
-"""Domain randomisation (Tobin et al. 2017, arXiv 1703.06907): every episode on a task drawn anew."""
+"""Domain randomisation (Tobin et al. 2017, arXiv 1703.06907): a task drawn anew for every slot and rollout."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +40,7 @@ def render(
         run: which run of the folder, from 0, or ``"best"`` (see `Trained.policy`); several, or ``"all"``, are a grid, row by
             row. All play with the same randomness, and one that has ended shows its last frame until all have.
         mode: ``"greedy"`` or ``"sample"``.
-        seed: root of the episode's randomness.
+        seed: root of the episode's randomness, and of its task where evaluation draws tasks.
         max_steps: steps after which the episode is cut off.
         fps: frames per second.
 
@@ -61,7 +62,11 @@ def render(
     policies = [trained.policy(number, mode) for number in _numbers(trained, run)]
     if env.render is None:
         raise ValueError(f"the suite of {env.name} offers no drawing of it, so an episode cannot be shown")
-    write(film(env, play(env, policies, random.key(seed), max_steps)), target, fps)
+    key = random.key(seed)
+    if trained.experiment.drawn and env.sample_params is not None:  # as in evaluation
+        key, key_task = jax.random.split(key)
+        env = dataclasses.replace(env, params=env.sample_params(key_task))
+    write(film(env, play(env, policies, key, max_steps)), target, fps)
     return str(target)
 
 

@@ -183,8 +183,9 @@ def test_what_from_gymnax_refuses():
         from_gymnax(Corridor())
     with pytest.raises(TypeError, match=r"has no reset_env; from_gymnax takes a gymnax >= 1\.0 Environment"):
         from_gymnax(object())
+    purerl = pytest.importorskip("gymnax.wrappers.purerl")
     with pytest.raises(TypeError, match="in gymnax's StickyActionWrapper, whose step is not called here"):
-        from_gymnax(gymnax.wrappers.StickyActionWrapper(Corridor(), 0.5))
+        from_gymnax(purerl.StickyActionWrapper(Corridor(), 0.5))
 
     class Nested(Corridor):
         def observation_space(self, params):

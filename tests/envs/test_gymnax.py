@@ -197,3 +197,20 @@ def test_what_from_gymnax_refuses():
         from_gymnax(Nested(), static=("width",))
     with pytest.raises(ValueError, match=r"parameter \.width is 'wide'; parameters are numbers"):
         from_gymnax(Corridor(), CorridorParams(width="wide"))
+
+
+@pytest.mark.parametrize("limit", [-3, 0])
+def test_a_time_limit_below_one_step_is_refused(limit):
+    message = f"max_steps_in_episode is {limit}; it must be at least 1"
+    with pytest.raises(ValueError, match=message):
+        make("CartPole-v1", max_steps_in_episode=limit)
+    environment, params = gymnax.make("CartPole-v1")
+    with pytest.raises(ValueError, match=message):
+        from_gymnax(environment, dataclasses.replace(params, max_steps_in_episode=limit))
+
+
+def test_whole_numbers_may_be_written_with_an_exponent():
+    limit = make("CartPole-v1", max_steps_in_episode=1e3).params.max_steps_in_episode
+    assert limit == 1000 and limit.dtype == jnp.int32
+    with pytest.raises(ValueError, match="max_steps_in_episode is 1.5; it must be int32"):
+        make("CartPole-v1", max_steps_in_episode=1.5)

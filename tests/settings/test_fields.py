@@ -81,7 +81,7 @@ def test_hyphens_mean_underscores_at_every_entrance():
             "there is no field 'hiden': did you mean learner.network.hidden",
         ),
         (
-            lambda: TrainConfig.from_json({"algorithm": "ppo", "learner": {"network": {"hidden": 8}}}),
+            lambda: TrainConfig.from_json({"algorithm": "ppo", "learner": {"network": {"hidden": [8]}}}),
             "env is missing",
         ),
         (

@@ -75,7 +75,7 @@ def meta_train(
             seconds=("compile_seconds", "run_seconds"),
             resume=resume,
             overwrite=overwrite,
-            end=config.generations if step is None else None,
+            end=None if step is not None else lambda made: made["generations"],
         )
         run = _Run(config, programs, test, mesh, host)
         run.prepare(root, step)

@@ -26,21 +26,21 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import sinks, steps
-from jaxrl_evolve.storage.checkpoint import CheckpointError, Checkpoints, config_digest
+from jaxrl_evolve.storage.checkpoint import Checkpoints, config_digest
 from jaxrl_evolve.storage.claim import claim
 from jaxrl_evolve.storage.destinations import open_all
 from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.storage.provenance import numerics
 from jaxrl_evolve.training.interrupts import Interrupted, Interrupts, agreed, interruption, resumable
 from jaxrl_evolve.training.progress import TrainingProgress
-from jaxrl_evolve.training.resumption import Due, lost_end, missing_rows, other_bits, warn
+from jaxrl_evolve.training.resumption import Due, check_end, other_bits, rows_until, warn
 
 
 @dataclasses.dataclass
@@ -116,8 +116,7 @@ class Host:
         state, record = self.checkpoints.restore(template, step)
         self.saved = there[-1] if step is None else step
         if self.writable:
-            if told := other_bits(record.get(_CONDITIONS, {}), numerics(self.devices)):
-                warn(told)
+            warn(other_bits(record.get(_CONDITIONS, {}), numerics(self.devices)))
             if step is not None:
                 self.folder.result.unlink(missing_ok=True)
                 steps.forget_after(self.checkpoints.folder, step)
@@ -135,13 +134,9 @@ class Host:
         Raises:
             SinkError: one is damaged.
         """
-        if self.folder is None or resume_at is None:
-            return
-        metrics = self.folder.metrics
-        self.rows = sinks.read_jsonl(metrics, resume_at) if metrics.exists() else []
-        there = self.checkpoints.steps() if self.checkpoints else []
-        if due and self.writable and (told := missing_rows(self.rows, due, there)):
-            warn(told)
+        if self.folder is not None and resume_at is not None:
+            there = self.checkpoints.steps() if self.checkpoints else []
+            self.rows = rows_until(self.folder.metrics, resume_at, due if self.writable else None, there)
 
     def open_sinks(self, chosen: Any, resume_at: int | None, due: Due | None = None) -> None:
         """Open every destination of rows.
@@ -268,7 +263,7 @@ def open_host(
     seconds: Sequence[str] = ("run_seconds", "compile_seconds"),
     resume: bool = False,
     overwrite: bool = False,
-    end: int | None = None,
+    end: Callable[[Mapping[str, Any]], int] | None = None,
 ) -> Host:
     """The host of a run, closed with ``stack``; its folder is locked until then.
 
@@ -284,7 +279,7 @@ def open_host(
         seconds: what times are kept of.
         resume: continue the run in ``out``.
         overwrite: delete the run in ``out`` first.
-        end: step of the checkpoint without which a finished run cannot be continued; None asks for none.
+        end: as in `check_end`; None asks for no checkpoint.
 
     Raises:
         ValueError: the folder can't be used, holds another kind, or its run was started with another configuration.
@@ -299,11 +294,7 @@ def open_host(
         digest = config_digest({name: value for name, value in known.items() if name not in indifferent})
         host.identity = {**identity, _DIGEST: digest}
         host.checkpoints = Checkpoints(folder.checkpoints, host.identity, keep=keep)
-        if (
-            resume
-            and folder.result.exists()
-            and (told := lost_end(folder.path, host.checkpoints.steps(), end))
-        ):
-            raise CheckpointError(told)
+        if resume and end is not None:
+            check_end(folder, host.checkpoints.steps(), end)
     stack.push(lambda kind, *_: host.close(failed=kind is not None))
     return host

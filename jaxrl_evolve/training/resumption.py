@@ -1,13 +1,16 @@
-"""What a resumed run cannot promise, in words. Light to import."""
+"""What a resumed run takes up beside its state, and in words what it cannot promise."""
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxrl_evolve.settings.notices import Notice
+from jaxrl_evolve.storage import sinks
+from jaxrl_evolve.storage.folder import RunFolder, read_json
+from jaxrl_evolve.storage.manifest import CheckpointError
 
 _SHOWN = 5
 
@@ -29,8 +32,9 @@ class Due(NamedTuple):
 
 
 def warn(text: str) -> None:
-    """Say what is not as it would have been."""
-    warnings.warn(text, ResumeWarning, stacklevel=3)
+    """Say what is not as it would have been, if anything."""
+    if text:
+        warnings.warn(text, ResumeWarning, stacklevel=3)
 
 
 def other_bits(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
@@ -53,21 +57,49 @@ def other_bits(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     )
 
 
-def lost_end(out: str | os.PathLike[str], steps: Sequence[int], end: int | None) -> str:
-    """A sentence if the checkpoint of a finished run's end is gone, or nothing.
+def check_end(folder: RunFolder, steps: Sequence[int], end: Callable[[Mapping[str, Any]], int]) -> None:
+    """Refuse to train a finished run anew because its checkpoints were deleted.
 
     Args:
-        out: its folder.
+        folder: of the run.
         steps: of the checkpoints that are there.
-        end: of the last one; None if that is not known.
+        end: from the contents of ``result.json``, the step of the checkpoint that it was made from.
+
+    Raises:
+        CheckpointError: the run has a result, and neither the checkpoint of its end nor a later one, as a run has that
+            was given more steps.
     """
-    if end is None or end in steps:
-        return ""
-    cure = f"resume --step {steps[-1]} goes on from an earlier one" if steps else "--overwrite trains it anew"
-    return (
-        f"the run in {os.fspath(out)} is finished, but the checkpoint of its end (step {end}) is gone, so there is "
-        f"nothing to resume; {cure}"
-    )
+    if not folder.result.exists():
+        return
+    last = end(read_json(folder.result))
+    if last > max(steps, default=-1):
+        cure = (
+            f"resume --step {steps[-1]} goes on from an earlier one"
+            if steps
+            else "--overwrite trains it anew"
+        )
+        raise CheckpointError(
+            f"the run in {folder.path} is finished, but the checkpoint of its end (step {last}) is gone, so there "
+            f"is nothing to resume; {cure}"
+        )
+
+
+def rows_until(path: Path, resume_at: int, due: Due | None, steps: Sequence[int]) -> list[dict[str, Any]]:
+    """The rows of an earlier part of a run, oldest first; warns of those that are missing.
+
+    Args:
+        path: the file that has them.
+        resume_at: up to this number of environment steps.
+        due: those that should be there; None warns of none.
+        steps: of the checkpoints.
+
+    Raises:
+        SinkError: one is damaged.
+    """
+    rows = sinks.read_jsonl(path, resume_at) if path.exists() else []
+    if due:
+        warn(missing_rows(rows, due, steps))
+    return rows
 
 
 def missing_rows(rows: Sequence[Mapping[str, Any]], due: Due, steps: Sequence[int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -17,6 +18,21 @@ class Stop(NamedTuple):
     updates: int
     evaluate: bool
     save: bool
+
+
+def rows_due(ends: Sequence[int], rows: int, updates: int) -> list[int]:
+    """The updates that have a row when so many are made.
+
+    Args:
+        ends: updates of the whole run; of one that was given more, those that it was to have before, too, rising.
+        rows: as in `stops`.
+        updates: made.
+    """
+    due: list[int] = []
+    for end in ends:
+        begun = due[-1] if due else 0
+        due += [stop.updates for stop in stops(end, rows, 1, 1) if stop.updates > begun]
+    return [number for number in due if number <= updates]
 
 
 def stops(updates: int, rows: int, evaluations: int, checkpoints: int) -> list[Stop]:

@@ -39,7 +39,7 @@ from jaxrl_evolve.training.memory import check_memory
 from jaxrl_evolve.training.outcome import TrainResult, draw_curves, joined, seen_of, sentence, summarise
 from jaxrl_evolve.training.programs import AXIS, Programs, compile_programs, group_shapes, to_host
 from jaxrl_evolve.training.resumption import Due
-from jaxrl_evolve.training.schedule import Stop, stops
+from jaxrl_evolve.training.schedule import Stop, rows_due, stops
 from jaxrl_evolve.training.start import Start, begin
 
 _INDIFFERENT = ("sinks", "keep", "rows", "checkpoints", "evaluation", "start_sha256")
@@ -101,7 +101,7 @@ def train(
             seconds=_SECONDS,
             resume=resume,
             overwrite=overwrite,
-            end=config.updates if step is None else None,
+            end=None if step is not None else lambda made: made["env_steps"] // config.steps_per_update,
         )
         check_points(host, points)
         loop = _Loop(config, points, groups, host, start)
@@ -190,7 +190,8 @@ class _Loop:
         return TrainResult(self.config, folders.read_json(folder.result), states, self.host.rows)
 
     def _due(self) -> Due:
-        return Due("updates", [stop.updates for stop in self.stops if stop.updates <= self.updates])
+        earlier = [part["updates"] for part in history_of(self.host.folder and self.host.folder.path)]
+        return Due("updates", rows_due([*earlier, self.config.updates], self.config.rows, self.updates))
 
     def advance(self, stop: Stop) -> None:
         """Train up to a stop and do what is due there."""

@@ -18,6 +18,7 @@ from jaxrl_evolve.training import train as loops
 from jaxrl_evolve.training.host import Host
 from jaxrl_evolve.training.interrupts import Interrupted
 from jaxrl_evolve.training.resumption import ResumeWarning
+from jaxrl_evolve.training.schedule import rows_due
 from jaxrl_evolve.training.train import train
 
 
@@ -280,3 +281,9 @@ def test_one_process_trains_into_a_folder(tmp_path):
             with pytest.raises(FolderError, match=f"another process .{os.getpid()}. is training into"):
                 train(config, tmp_path, **options)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_rows_that_are_due():
+    assert rows_due([10], rows=5, updates=6) == [2, 4, 6]
+    assert rows_due([10, 25], rows=5, updates=22) == [2, 4, 6, 8, 10, 15, 20]  # it was given more steps
+    assert rows_due([10], rows=5, updates=0) == []

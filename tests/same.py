@@ -38,12 +38,16 @@ def rows_of(out):
     ]
 
 
-def assert_same_run(out, expected):
-    """Two finished run folders with the same states, metrics and results."""
+def assert_same_run(out, expected, count="updates"):
+    """Two finished run folders with the same metrics and results; ``count`` is a column that rises."""
     assert rows_of(out) == rows_of(expected)
-    assert [row["updates"] for row in rows_of(out)] == sorted({row["updates"] for row in rows_of(out)})
+    assert [row[count] for row in rows_of(out)] == sorted({row[count] for row in rows_of(out)})
     results = [json.loads((folder / "result.json").read_text()) for folder in (out, expected)]
-    for name in ("eval_return", "iqm", "ci95", "env_steps", "diverged"):
+    names = {"eval_return", "iqm", "ci95", "env_steps", "diverged", "fitness", "test_fitness"} & results[
+        1
+    ].keys()
+    assert len(names) >= 3
+    for name in names:
         assert results[0][name] == results[1][name]
     tables = [(folder / "metrics.csv").read_text().splitlines() for folder in (out, expected)]
     drop = tables[0][0].split(",").index("seconds")

@@ -2,87 +2,93 @@
 
 import multiprocessing
 import random
+import shutil
+import signal
+import tempfile
 import time
+from pathlib import Path
 
+import mortal
+import numpy as np
 import pytest
-import walk
-from same import assert_equal, assert_same_run
+from same import assert_same_run
 
-from jaxrl_evolve.storage.checkpoint import Checkpoints
-from jaxrl_evolve.training import train as loops
-from jaxrl_evolve.training.config import EvaluationConfig
-from jaxrl_evolve.training.train import train
+from jaxrl_evolve.storage.sinks import read_jsonl
+from jaxrl_evolve.storage.steps import entries
 
 
-def config_of(updates):
-    """Every update is a row, and a checkpoint."""
-    return walk.config(
-        updates=updates,
-        seeds=2,
-        rows=updates,
-        checkpoints=updates,
-        learner={
-            "minibatches": 2,
-            "epochs": 1,
-            "normalise_observations": True,
-            "normalise_returns": True,
-            "network": {"hidden": (8,)},
-        },
-        resets="pool:6:2",
-        evaluation=EvaluationConfig(times=updates // 5, episodes=2, final_episodes=4, max_steps=20),
-    )
+@pytest.fixture
+def folder():
+    """In memory where that can be had: a kill does not ask what is on disk."""
+    memory = Path("/dev/shm")
+    path = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
+    yield path
+    shutil.rmtree(path)
 
 
-def train_in_child(out, rows, updates):
-    """Train on, counting the rows of this process in ``rows``."""
-    real = loops._Loop.advance
+class Life:
+    """A process that trains; it may end itself at a moment of its own."""
 
-    def advance(self, *arguments):
-        real(self, *arguments)
-        rows.value += 1
+    def __init__(self, kind, out, shared, step=None, moment=0):
+        # Children are forked with all modules imported and no backend started.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["orbax.checkpoint", "matplotlib.backends.backend_agg", "mortal"])
+        self.moments, self.rows = (context.Value("i", 0, lock=False) for _ in range(2))
+        self.child = context.Process(
+            target=mortal.live, args=(kind, out, shared, step, moment, self.moments, self.rows)
+        )
+        self.child.start()
 
-    loops._Loop.advance = advance
-    train(config_of(updates), out, resume=True)
+    def end(self):
+        self.child.join()
+        return self.child.exitcode
 
 
-@pytest.mark.timeout(900)  # half a minute alone on a machine, minutes on a busy one
-@pytest.mark.parametrize(("times", "updates"), [(5, 25), pytest.param(20, 70, marks=pytest.mark.slow)])
-def test_killed_at_random_moments(times, updates, tmp_path):
-    # Children are forked with all modules imported and no backend started (importing gymnax starts one), and
-    # find their programs in the compilation cache: a restart costs a second.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["orbax.checkpoint", "matplotlib.backends.backend_agg", __name__])
+def steps_of(out):
+    return sorted({step for step, _ in entries(out / "checkpoints")})
 
-    def start(out):
-        rows = context.Value("i", 0, lock=False)
-        child = context.Process(target=train_in_child, args=(out, rows, updates))
-        child.start()
-        return child, rows
 
-    child, _ = start(tmp_path / "whole")
-    child.join()
-    assert child.exitcode == 0
-    moment, out, reached, kills = random.Random(0), tmp_path / "killed", [], 0
-    while True:
-        child, rows = start(out)
-        if kills >= times:
-            child.join()
+def assert_rows_are_there(kind, out):
+    """A checkpoint that counts has its rows."""
+    made = [row[mortal.COUNT[kind]] for row in read_jsonl(out / "metrics.jsonl")] if steps_of(out) else []
+    assert made[: max(steps_of(out), default=0)] == list(range(1, max(steps_of(out), default=0) + 1))
+
+
+@pytest.mark.timeout(1800)  # half a minute alone on a machine, minutes on a busy one
+@pytest.mark.parametrize("kind", mortal.COUNT)
+@pytest.mark.parametrize("times", [9, pytest.param(70, marks=pytest.mark.slow)])
+def test_killed_at_random_moments(times, kind, folder):
+    """While it starts, in the middle of a write, between two of them, while it computes; also after going back."""
+    whole = Life(kind, folder / "whole", folder)
+    assert whole.end() == 0
+    moment, out = random.Random(kind), folder / "killed"
+    in_a_row = whole.moments.value // mortal.LENGTH
+    kills, went_back, reached = 0, 0, set()
+    for _ in range(5 * times):
+        if kills == times:
             break
-        # Every fifth is killed while it starts; the others in some row, or in what follows it. Each row saves, and
-        # a save waits for the one before it: from the second row on there is progress.
-        until = 0 if kills % 5 == 4 else moment.randint(2, 4)
-        while until and rows.value < until and child.is_alive():
-            time.sleep(0.001)
-        time.sleep(moment.uniform(0.0, 0.02) if until else moment.uniform(0.0, 1.5))
-        child.kill()
-        child.join()
-        kills += 1
-        if (out / "checkpoints").is_dir():
-            with Checkpoints(out / "checkpoints") as checkpoints:
-                reached += checkpoints.steps()[-1:]
-    assert child.exitcode == 0 and kills == times
-    # Progress is never lost, and most kills came in the middle of the run.
-    assert reached == sorted(reached) and len(set(reached)) >= 0.6 * times and reached[-1] < updates
-    assert_same_run(out, tmp_path / "whole")
-    finished = [train(config_of(updates), folder, resume=True) for folder in (out, tmp_path / "whole")]
-    assert_equal(finished[0].states, finished[1].states)
+        there = steps_of(out)
+        finished = (out / "result.json").exists()
+        back = there and (finished or moment.random() < 0.25)
+        step = moment.choice(there[:-1] or there) if back else None
+        timed = kills % 4 == 3  # by the clock, wherever it is then; the others at a call
+        life = Life(kind, out, folder, step, 0 if timed else moment.randint(1, 4 * in_a_row))
+        if timed:
+            until = moment.randint(0, 2)
+            while life.rows.value < until and life.child.is_alive():
+                time.sleep(0.001)
+            time.sleep(moment.uniform(0.0, 0.05) if until else moment.uniform(0.0, 0.5))
+            life.child.kill()
+        code = life.end()
+        assert code in (0, -signal.SIGKILL)
+        kills += code != 0
+        went_back += bool(code and back)
+        assert_rows_are_there(kind, out)
+        reached |= set(steps_of(out))
+    assert kills == times and went_back >= times // 9 and len(reached) >= mortal.LENGTH // 2
+    assert Life(kind, out, folder).end() == 0
+    assert_same_run(out, folder / "whole", mortal.COUNT[kind])
+    found, expected = (np.load(folder / f"{name}.npz") for name in ("killed", "whole"))
+    assert found.files == expected.files
+    for name in expected.files:
+        np.testing.assert_array_equal(found[name], expected[name])

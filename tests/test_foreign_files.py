@@ -28,6 +28,7 @@ from jaxrl_evolve.objectives.disco import DiscoConfig, disco
 from jaxrl_evolve.objectives.disco.published import load_disco_weights
 from jaxrl_evolve.objectives.drift.lpo import lpo
 from jaxrl_evolve.objectives.time_features import HorizonRange
+from jaxrl_evolve.results.report.runs import ReportError, read_run
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import manifest as manifests
 from jaxrl_evolve.storage import sinks
@@ -406,29 +407,41 @@ def test_a_damaged_configuration_is_one_or_refused(tmp_path: Path):
     assert parse_json(b"[" * 100 + b"]" * 100) and parse_json(b'"' + b"[" * 200 + b'"') == "[" * 200
 
 
+ROWS = [{"env_steps": 10 * i, "eval_return": [0.5, None], "seconds": 1.5} for i in range(1, 6)]
+RESULT = {
+    "algorithm": "ppo",
+    "env": "tiny/Walk",
+    "env_options": {"n": 3},
+    "env_steps": 50,
+    "eval_return": [1.0, 2.0],
+}
+
+
 def fuzz_rows(path: Path, count: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    rows = [{"env_steps": 10 * i, "loss": [0.5, None], "seconds": 1.5} for i in range(1, 6)]
-    sink = sinks.together(sinks.jsonl(path / "a.jsonl"), sinks.table(path / "a.csv"))
-    for row in rows:
+    file, result = path / "metrics.jsonl", path / "result.json"
+    sink = sinks.jsonl(file)
+    for row in ROWS:
         sink.write(row, row["env_steps"])
     sink.close()
-    contents = {name: (path / name).read_bytes() for name in ("a.jsonl", "a.csv")}
-    for _ in range(count):
-        for name, content in contents.items():
-            (path / name).write_bytes(damaged(rng, content))
-        refused(lambda: sinks.read_jsonl(path / "a.jsonl"), sinks.SinkError)
-        refused(lambda: sinks.jsonl(path / "a.jsonl", 30).close(), sinks.SinkError)
-        refused(lambda: sinks.table(path / "a.csv", 30).close(), sinks.SinkError)
+    content, cases = file.read_bytes(), [(place, value) for place in places(RESULT) for value in VALUES]
+    for i in range(count):
+        file.write_bytes(damaged(rng, content))
+        forged = json.dumps(replaced(RESULT, *cases[int(rng.integers(len(cases)))])).encode()
+        result.write_bytes(forged if i % 2 else damaged(rng, json.dumps(RESULT).encode()))
+        refused(lambda: sinks.table(path / "a.csv", sinks.read_jsonl(file)).close(), sinks.SinkError)
+        refused(lambda: read_run(path), ReportError)
+        refused(lambda: sinks.jsonl(file, 30).close(), sinks.SinkError)
 
 
 def test_damaged_rows_are_read_or_refused(tmp_path: Path):
     fuzz_rows(tmp_path, 60, 0)
+    file = tmp_path / "metrics.jsonl"
+    (tmp_path / "result.json").write_text(json.dumps(RESULT))
     for step in ('"x"', "[1]", "null", "1e999", "[" * 5_000, '{"a":1}'):
-        (tmp_path / "a.jsonl").write_text(f'{{"env_steps": {step}}}\n{{"env_steps": 2}}\n')
-        assert refused(lambda: sinks.read_jsonl(tmp_path / "a.jsonl"), sinks.SinkError), step
-    (tmp_path / "a.csv").write_text("env_steps,x\n1," + "9" * 200_000 + "\n")
-    assert refused(lambda: sinks.table(tmp_path / "a.csv", 5), sinks.SinkError)
+        file.write_text(f'{{"env_steps": {step}}}\n{{"env_steps": 2}}\n')
+        assert refused(lambda: sinks.read_jsonl(file), sinks.SinkError), step
+        assert refused(lambda: read_run(tmp_path), ReportError), step
 
 
 # Checkpoints.

@@ -7,7 +7,6 @@ that is never listed. So a process may be killed at any moment: what is listed i
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import warnings
@@ -275,17 +274,7 @@ class Checkpoints:
             raise failures[0]
 
     def _best(self, steps: list[int]) -> int | None:
-        best, best_value = None, -math.inf
-        if self._keep_best is None:
-            return None
-        for step in steps:
-            try:
-                value = manifests.read(self.path(step)).record.get(self._keep_best)
-            except CheckpointError:
-                continue
-            if isinstance(value, (int, float)) and value >= best_value:
-                best, best_value = step, value
-        return best
+        return None if self._keep_best is None else folders.best(self.path, steps, self._keep_best)
 
     def _with_intact(self, error: CheckpointError, damaged: Path) -> CheckpointError:
         for step in reversed(self.steps()):

@@ -5,15 +5,16 @@ What is listed is whole: a checkpoint comes into being, and goes, by one rename.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from jaxrl_evolve.storage.manifest import PROGRAM, CheckpointError
+from jaxrl_evolve.storage.manifest import PROGRAM, CheckpointError, read
 
 _T = TypeVar("_T")
 _READINGS = 100
@@ -55,24 +56,43 @@ def newest(folder: Path) -> Path:
     raise CheckpointError(f"{folder} has no checkpoint of {PROGRAM}: it holds {holds}")
 
 
-def settled(find: Callable[[], Path], read: Callable[[Path], _T]) -> _T:
-    """What ``read`` makes of a checkpoint that is still there when it has been read.
+def best(place: Callable[[int], Path], steps: Iterable[int], name: str) -> int | None:
+    """The step whose record has the largest number of a name (the later of equals); None if none has one.
+
+    Args:
+        place: the folder of a step's checkpoint; raises CheckpointError if there is none.
+        steps: to choose from, in rising order.
+        name: in the record.
+    """
+    found, most = None, -math.inf
+    for step in steps:
+        try:
+            value = read(place(step)).record.get(name)
+        except CheckpointError:
+            continue
+        if isinstance(value, (int, float)) and value >= most:
+            found, most = step, value
+    return found
+
+
+def settled(find: Callable[[], Path], look: Callable[[Path], _T]) -> _T:
+    """What ``look`` makes of a checkpoint that is still there when it has been read.
 
     A process that trains into the folder may delete it meanwhile. What is missing then is no damage: the checkpoint is
     looked for anew, and whoever wants the newest finds another.
 
     Args:
         find: the folder of the checkpoint, as it is at that time.
-        read: what to do with it.
+        look: what to do with it.
 
     Raises:
-        CheckpointError: of ``find``, or of ``read`` for a checkpoint that is there, or there is none for long enough.
+        CheckpointError: of ``find``, or of ``look`` for a checkpoint that is there, or there is none for long enough.
     """
     for _ in range(_READINGS):
         path = find()
         before = _state(path)
         try:
-            found = read(path)
+            found = look(path)
         except CheckpointError:
             if before is not None and _state(path) == before:
                 raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxrl_evolve.files import Unreadable, parse_json, read_regular
 from jaxrl_evolve.results.scores import task_name
 from jaxrl_evolve.storage import kinds
 
@@ -127,6 +127,8 @@ def _read(folder: Path, lost: bool = True) -> Run:
     if not lost and not np.isfinite(returns).any():
         raise ReportError(f"{path}: no seed has a finite eval_return; all of them diverged")
     options = result.get("env_options") or {}
+    if not isinstance(options, dict):
+        raise ReportError(f"{path}: env_options is {options!r}; it must be an object of options")
     task = task_name(result["env"], **options)
     if result.get("tasks") == "drawn":  # another task than that of who is evaluated on the environment's own
         task += ", drawn tasks"
@@ -141,10 +143,10 @@ def read_object(path: Path) -> dict[str, Any]:
         ReportError: it cannot be read, or holds none.
     """
     try:
-        value = json.loads(path.read_bytes())
+        value = parse_json(read_regular(path))
     except OSError as error:
         raise ReportError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError as error:
+    except Unreadable as error:
         raise ReportError(f"{path} is damaged: {error}") from None
     if not isinstance(value, dict):
         raise ReportError(f"{path} is damaged: it holds no JSON object")
@@ -164,9 +166,9 @@ def _read_curves(path: Path, seeds: int) -> dict[str, tuple[np.ndarray, np.ndarr
         if not line.strip() or not line.endswith(b"\n"):
             continue  # a last line without its end was cut off while being written
         try:
-            row = json.loads(line)
-            step = int(row["env_steps"])
-        except (ValueError, TypeError, KeyError):
+            row = parse_json(line)
+            step = int(np.int64(row["env_steps"]))
+        except (ValueError, TypeError, KeyError, OverflowError):
             raise ReportError(f"{path} is damaged: line {number} is no JSON object with env_steps") from None
         for kind, points in found.items():
             if row.get(kind) is None:
@@ -188,4 +190,7 @@ def numbers(values: Any) -> np.ndarray | None:
     """A flat list of numbers and nulls as float64, or None if it is something else."""
     if not isinstance(values, list) or not all(v is None or type(v) in (int, float) for v in values):
         return None
-    return np.array([np.nan if v is None else v for v in values], np.float64)
+    try:
+        return np.array([np.nan if v is None else v for v in values], np.float64)
+    except OverflowError:  # JSON has whole numbers of any size
+        return None

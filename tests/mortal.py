@@ -15,6 +15,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import walk
 from same import host
@@ -171,6 +172,8 @@ def live(kind: str, out: Path, shared: Path, step: int | None, moment: int, mome
         rows: gets the number of rows that this process has made.
     """
     os.environ["XLA_FLAGS"] = flags(1)  # a program that was stored is loaded onto all devices
+    # What comes from the cache on disk cannot be stored again.
+    jax.config.update("jax_enable_compilation_cache", False)
     warnings.filterwarnings("error", "metrics.jsonl lacks|the checkpoint was made", ResumeWarning)
     _load_programs(shared)
     loop = meta._Run if kind == "meta" else training._Loop

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, cast
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from jaxrl_envs.spaces import Box, Discrete, Space
@@ -102,13 +103,16 @@ def _head(config: NetworkConfig, action_space: Space) -> tuple[int, bool]:
     match action_space:
         case Discrete(n):
             return n, False
-        case Box(shape=(size,)):
+        case Box(shape=(size,)) if np.issubdtype(action_space.dtype, np.floating):
             if config.distribution == "tanh_normal" and not action_space.bounded:
                 raise ValueError(
                     "distribution is 'tanh_normal' but the action space is unbounded; use 'normal'"
                 )
             return size, True
-    raise ValueError(f"action_space is {action_space}; allowed are Discrete and Box with one dimension")
+    raise ValueError(
+        f"action_space is {action_space}; allowed are Discrete and a Box of floats with one dimension "
+        "(jaxrl_envs.flatten_actions makes a Discrete of whole numbers)"
+    )
 
 
 def _initial_memory(parts: _Parts, num_envs: int) -> Any:

@@ -9,7 +9,7 @@ from xla import flags
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-TINY = {"JAXRL_NOTEBOOK_STEPS": "4096", "JAXRL_NOTEBOOK_SEEDS": "2"}
+TINY = {"JAXRL_NOTEBOOK_STEPS": "4096", "JAXRL_NOTEBOOK_SEEDS": "3"}
 
 
 def test_there_are_notebooks():

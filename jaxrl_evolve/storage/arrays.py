@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -154,8 +155,14 @@ def _storable(leaf: Any) -> jax.Array | np.ndarray:
 def _stored_as(leaf: Any) -> tuple[tuple[int, ...], str]:
     """Shape and dtype of the array that a leaf is stored as."""
     if is_key(leaf):
-        leaf = jax.eval_shape(jax.random.key_data, leaf)
+        words = _data_of_key(leaf.dtype)
+        return (*leaf.shape, *words.shape), str(words.dtype)
     return tuple(leaf.shape), str(leaf.dtype)
+
+
+@functools.cache
+def _data_of_key(kind: Any) -> jax.ShapeDtypeStruct:
+    return jax.eval_shape(jax.random.key_data, jax.ShapeDtypeStruct((), kind))
 
 
 def _restore_arguments(leaf: Any) -> Any:

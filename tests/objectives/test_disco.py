@@ -607,7 +607,7 @@ def test_what_does_not_fit_is_refused():
         DiscoAgentConfig(network=NetworkConfig(shared=True))
     with pytest.raises(ValueError, match="network.kind is 'mine'; disco agents have a network of their own"):
         DiscoAgentConfig(network=NetworkConfig(kind="mine"))
-    with pytest.raises(ValueError, match="config.head is 0; it must be a whole number of at least 1"):
+    with pytest.raises(ValueError, match="learner.head is 0; it must be a whole number of at least 1"):
         disco_agent(env, 4, 4, DiscoAgentConfig(head=0), objective=disco(SMALL))
     with pytest.raises(ValueError, match="hp.target_decay is 1.5; it must be a number between 0 and 1"):
         disco_agent(env, 4, 4, hp=DiscoHyperparameters(target_decay=1.5), objective=disco(SMALL))

@@ -71,6 +71,15 @@ def _two_by_two(root: Path) -> Path:
     return root
 
 
+def test_runs_that_were_evaluated_on_drawn_tasks_are_on_a_task_of_their_own(tmp_path):
+    _run(tmp_path / "fixed", env="grid/random-small")
+    _run(tmp_path / "drawn", env="grid/random-small", curriculum="random", tasks="drawn")
+
+    tasks = {read_run(tmp_path / name).task for name in ("fixed", "drawn")}
+
+    assert tasks == {"grid/random-small", "grid/random-small, drawn tasks"}
+
+
 def test_one_run(tmp_path):
     folder = _run(tmp_path / "cartpole")
     found = report([folder], tmp_path / "out", **FAST)

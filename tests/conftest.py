@@ -22,7 +22,11 @@ os.environ["XLA_FLAGS"] = flags(8, os.environ.get("XLA_FLAGS", ""))
 
 from jaxtyping import install_import_hook  # noqa: E402
 
-install_import_hook(["jaxrl_evolve", "jaxrl_envs"], "typecheck.check")
+# Annotations are checked once: cells of a CI matrix that differ in versions only leave it to one of them.
+if os.environ.get("TYPE_CHECKS", "on") != "off":
+    install_import_hook(["jaxrl_evolve", "jaxrl_envs"], "typecheck.check")
+
+import pytest  # noqa: E402
 
 import jaxrl_evolve  # noqa: E402, F401  (sets the CPU scheduler before any test starts a backend)
 
@@ -38,3 +42,14 @@ LONGEST = (
 def pytest_collection_modifyitems(items):
     place = {TESTS / name: i for i, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Two seeds of a small run that has ended, for tests that only read them: the result and the folder."""
+    import walk
+
+    from jaxrl_evolve.training.train import train
+
+    out = tmp_path_factory.mktemp("finished") / "walk"
+    return train(walk.config(seeds=2), out), out

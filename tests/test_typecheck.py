@@ -1,5 +1,7 @@
 """The import hook that checks jaxtyping annotations is on in this test run, and stays out of pytrees' way."""
 
+import os
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -13,6 +15,7 @@ def trajectory(key: jax.Array) -> Trajectory:
     return Trajectory(x, x, x, flag, flag, flag, x, PolicyOutput(x, x))
 
 
+@pytest.mark.skipif(os.environ.get("TYPE_CHECKS") == "off", reason="TYPE_CHECKS is off")
 def test_wrong_types_and_shapes_are_caught():
     with pytest.raises(TypeCheckError):
         linear_schedule(Clock.at(0, 1), "fast", 0.0)  # pyright: ignore[reportArgumentType]

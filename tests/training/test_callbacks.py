@@ -16,13 +16,7 @@ from jaxrl_evolve.training.restore import evaluate_folder
 from jaxrl_evolve.training.train import train
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    out = tmp_path_factory.mktemp("runs") / "alone"
-    return train(walk.config(seeds=2), out), out
-
-
-def test_callbacks_see_every_row_and_change_no_bit(alone, tmp_path):
+def test_callbacks_see_every_row_and_change_no_bit(finished, tmp_path):
     rows, moments, written, closed = [], [], [], []
 
     def spoil(row, moment):
@@ -35,8 +29,8 @@ def test_callbacks_see_every_row_and_change_no_bit(alone, tmp_path):
 
     sink = Sink(lambda row, steps: written.append((row, steps)), lambda: closed.append(True))
     result = train(walk.config(seeds=2), tmp_path / "run", callbacks=[spoil], destinations=[sink])
-    assert_same_run(tmp_path / "run", alone[1])
-    assert_equal(result.states, alone[0].states)
+    assert_same_run(tmp_path / "run", finished[1])
+    assert_equal(result.states, finished[0].states)
     assert (
         rows == [row for row, _ in written] == result.rows == read_jsonl(tmp_path / "run" / "metrics.jsonl")
     )
@@ -49,7 +43,7 @@ def test_callbacks_see_every_row_and_change_no_bit(alone, tmp_path):
 
 
 @pytest.mark.parametrize("group", [0, 1])
-def test_a_callback_that_fails_ends_the_run_in_order(alone, tmp_path, group):
+def test_a_callback_that_fails_ends_the_run_in_order(finished, tmp_path, group):
     out, closed = tmp_path / "run", []
 
     def stop(row, moment):
@@ -67,7 +61,7 @@ def test_a_callback_that_fails_ends_the_run_in_order(alone, tmp_path, group):
     train(config, out, resume=True, callbacks=[lambda row, moment: told.append(moment.updates)])
     assert told == [6, 8, 10]
     if not group:
-        assert_same_run(out, alone[1])
+        assert_same_run(out, finished[1])
 
 
 def test_a_moment_that_is_over_says_so():

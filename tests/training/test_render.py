@@ -153,10 +153,9 @@ def test_what_ffmpeg_makes_can_be_read_back(cartpole, tmp_path):
         assert np.abs(seen - drawn).mean() < 4
 
 
-def test_what_cannot_be_drawn_is_refused(cartpole, tmp_path):
-    train(walk.config(), tmp_path / "walk")
+def test_what_cannot_be_drawn_is_refused(cartpole, finished, tmp_path):
     for folder, options, message in [
-        (tmp_path / "walk", {}, "the suite of tiny/Walk offers no drawing"),
+        (finished[1], {}, "the suite of tiny/Walk offers no drawing"),
         (tmp_path / "none", {}, "there is no run folder"),
         (cartpole, {"run": 2}, "run is 2; .* has 2, counted from 0"),
         (cartpole, {"run": (0, 7)}, "run is 7; .* has 2, counted from 0"),

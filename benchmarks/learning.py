@@ -91,9 +91,10 @@ SUITES: dict[str, Suite] = {
             Case("Seaquest-MinAtar", reference="none"),
         ),
         steps=10_000_000,
-        seeds=4,
+        seeds=5,
         evaluation=EvaluationConfig(times=10, episodes=64, final_episodes=128, max_steps=2_500),
-        remarks="The references are for older gymnax versions. With 4 seeds the intervals are rough.",
+        remarks="The references are returns of training, to be read beside `training`, and for older gymnax versions. With 5 "
+        "seeds the intervals are rough.",
     ),
     "brax": Suite(
         (

@@ -40,7 +40,9 @@ class Trajectory:
         obs: observations (a pytree).
         action: int32 for discrete, float32 ``[T, N, A]`` for continuous actions.
         reward: float32.
-        terminated, truncated, first: bool.
+        terminated: bool; the task ended with this step.
+        truncated: bool; a time limit cut the episode after this step.
+        first: bool; an episode starts with this observation.
         next_obs: like ``obs``.
         policy: what the acting policy said.
         task: index or parameters of the level, arm or specification; ``()`` if there is only one.

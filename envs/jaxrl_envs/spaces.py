@@ -101,6 +101,7 @@ class Box:
 
 
 Space = Discrete | Box
+"""What actions and observations are drawn from."""
 
 
 def bound_of(values: Any) -> float | tuple[float, ...]:

@@ -97,7 +97,8 @@ class DecayingMoments:
     """Exponentially decaying mean and variance of a stream of numbers, unbiased from the first batch on.
 
     Attributes:
-        first, second: decaying means of the numbers and of their squares, from zero; float32 scalars.
+        first: decaying mean of the numbers, from zero; float32 scalar.
+        second: decaying mean of their squares, from zero; float32 scalar.
         unseen: weight that zero still has in them, float32 scalar.
     """
 

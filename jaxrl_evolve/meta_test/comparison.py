@@ -33,7 +33,8 @@ class Row:
         horizon: in updates, or `ALL`.
         score: IQM of the finished agents' scores.
         average: IQM of the mean scores over whole lives, None where some life ended no episode.
-        meta_seeds, seeds: how many there are; agent seeds as far as they count.
+        meta_seeds: how many there are.
+        seeds: how many agent seeds there are, as far as they count.
         diverged: lives that did.
         beyond: whether the objective was not trained at this horizon.
     """
@@ -55,7 +56,8 @@ class Improvement:
 
     Attributes:
         env: environment, or `ALL`.
-        x, y: labels.
+        x: label of the one arm.
+        y: label of the other.
         horizon: in updates; `ALL`; or ``trained`` and ``beyond``, horizons that ``x`` was and was not trained at.
         probability: of ``x`` beating ``y``.
     """

@@ -244,6 +244,7 @@ class TanhNormal:
 
 
 Distribution = Categorical | Normal | TanhNormal
+"""What a policy says of its action; leaves lead with the batch."""
 
 
 def _exponentials(columns: list[Array]) -> tuple[Array, list[Array]]:

@@ -38,8 +38,12 @@ class Aggregate:
     """The four aggregates of one algorithm, with intervals.
 
     Attributes:
-        mean, median, iqm, optimality_gap: see the functions of these names.
-        runs, tasks: what they were computed over.
+        mean: over runs and tasks.
+        median: of the tasks' means.
+        iqm: over runs and tasks.
+        optimality_gap: over runs and tasks.
+        runs: how many runs of each task there are.
+        tasks: how many tasks there are.
     """
 
     mean: Estimate

@@ -27,7 +27,10 @@ class RunAxis:
     Attributes:
         name: what the axis counts, e.g. ``"seed"``; shared with a mesh axis if it is to be sharded.
         size: number of runs along it.
-        hp, eta, env_params, horizon: whether this argument differs along the axis too.
+        hp: whether hyperparameters differ along the axis too.
+        eta: whether parameters of the objective do.
+        env_params: whether parameters of the environment do.
+        horizon: whether the training horizon does.
         lanes: how many runs of one device are vmapped, the others following one after another in the same
             program; 0 is all. Accelerators want all. On a CPU core a run of some size fills the core, and
             more of them at a time only spill its cache.

@@ -59,7 +59,12 @@ class BraxParams:
 
 @struct.dataclass
 class BraxState:
-    """Attributes: brax: brax's own ``State``; time: int32, physics steps since reset."""
+    """State of a brax environment.
+
+    Attributes:
+        brax: brax's own ``State``.
+        time: int32, physics steps since reset.
+    """
 
     brax: Any
     time: jax.Array

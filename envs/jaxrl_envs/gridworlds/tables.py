@@ -168,6 +168,7 @@ LEVELS: dict[str, HandMade] = {
     ),
     "rand-very-dense": HandMade(11, 11, (5, 5), (Object(1.0, 0.0, 1.0),), 2000, _RANDOM),
 }
+"""Levels made by hand, by name."""
 
 _ALL = Family((10, 10), (4, 10), (1, 5), 15, (20, 750), (1_000, 1_000))
 _MAZE = Family((13, 13), (13, 13), (3, 3), 0, (25, 50), (2_500, 2_500), reward=(0.0, 1.0))
@@ -182,3 +183,4 @@ FAMILIES: dict[str, Family] = {
     "vrandlife": _ALL._replace(lifetime=(10, 250)),
     "mazes": _MAZE._replace(layouts=tuple(LAYOUTS)),
 } | {f"maze-{name}": _MAZE._replace(layouts=(name,)) for name in LAYOUTS}
+"""Families that levels are drawn from, by name."""

@@ -19,7 +19,12 @@ _MOST = 2**16  # a policy has a logit for each
 
 @struct.dataclass
 class StickyParams:
-    """Attributes: env: the environment's own; probability: float32."""
+    """Parameters of sticky actions.
+
+    Attributes:
+        env: the environment's own.
+        probability: float32.
+    """
 
     env: Any
     probability: jax.Array
@@ -27,7 +32,13 @@ class StickyParams:
 
 @struct.dataclass
 class StickyState:
-    """Attributes: env: the environment's own; action: what was done last; begun: bool, whether something was."""
+    """State of sticky actions.
+
+    Attributes:
+        env: the environment's own.
+        action: what was done last.
+        begun: bool, whether something was.
+    """
 
     env: Any
     action: Any

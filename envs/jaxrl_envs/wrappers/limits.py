@@ -14,7 +14,12 @@ from jaxrl_envs.wrappers.around import around, count
 
 @struct.dataclass
 class TimeLimitParams:
-    """Attributes: env: the environment's own; max_steps_in_episode: int32, steps until truncation."""
+    """Parameters of a time limit.
+
+    Attributes:
+        env: the environment's own.
+        max_steps_in_episode: int32, steps until truncation.
+    """
 
     env: Any
     max_steps_in_episode: jax.Array
@@ -22,7 +27,12 @@ class TimeLimitParams:
 
 @struct.dataclass
 class TimeLimitState:
-    """Attributes: env: the environment's own; time: int32, steps since reset."""
+    """State of a time limit.
+
+    Attributes:
+        env: the environment's own.
+        time: int32, steps since reset.
+    """
 
     env: Any
     time: jax.Array

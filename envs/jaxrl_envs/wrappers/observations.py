@@ -16,7 +16,12 @@ from jaxrl_envs.wrappers.around import around, count
 
 @struct.dataclass
 class FrameStackState:
-    """Attributes: env: the environment's own; frames: the stack, which is the observation too."""
+    """State of a frame stack.
+
+    Attributes:
+        env: the environment's own.
+        frames: the stack, which is the observation too.
+    """
 
     env: Any
     frames: jax.Array

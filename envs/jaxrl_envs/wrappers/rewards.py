@@ -18,7 +18,12 @@ from jaxrl_envs.wrappers.around import around, interval, number
 
 @struct.dataclass
 class ScaleParams:
-    """Attributes: env: the environment's own; scale: float32."""
+    """Parameters of scaled rewards.
+
+    Attributes:
+        env: the environment's own.
+        scale: float32.
+    """
 
     env: Any
     scale: jax.Array
@@ -26,7 +31,13 @@ class ScaleParams:
 
 @struct.dataclass
 class ClipParams:
-    """Attributes: env: the environment's own; low, high: float32."""
+    """Parameters of clipped rewards.
+
+    Attributes:
+        env: the environment's own.
+        low: float32.
+        high: float32.
+    """
 
     env: Any
     low: jax.Array

@@ -44,8 +44,10 @@ class DiscoBatch:
 
     Attributes:
         trajectory: the recorded steps; ``policy.distribution`` is the `Categorical` that acted.
-        now, after: by the agent's network, of the observations and of their true successors.
-        slow_now, slow_after: the same by the target network.
+        now: by the agent's network, of the observations.
+        after: by the agent's network, of their true successors.
+        slow_now: of the observations, by the target network.
+        slow_after: of their true successors, by the target network.
     """
 
     trajectory: Trajectory
@@ -60,7 +62,8 @@ class Assessment:
     """Values and advantages of a rollout; constants to whoever differentiates.
 
     Attributes:
-        value, next_value: of the agent's network.
+        value: of the observations, by the agent's network.
+        next_value: of their true successors, by the agent's network.
         q: action values of the target network.
         q_target: Retrace targets of the taken actions.
         advantage: of the taken actions, by ``q_target``.
@@ -84,8 +87,10 @@ class RuleInputs:
             successor's, advantage, normalised advantage; probability of the action by the target network.
         policies: of every action, its probability by agent, actor and target network.
         values: of every action, its value, advantage, normalised advantage, and whether it was taken.
-        policy, next_policy: of the agent, at the observation and at its successor.
-        y, z: probabilities by the agent at observation and successor, then by the target network.
+        policy: of the agent, at the observation.
+        next_policy: of the agent, at its successor.
+        y: probabilities by the agent at observation and successor, then by the target network.
+        z: the same for ``z``.
         action: that was taken.
     """
 

@@ -27,7 +27,8 @@ class CoreState:
     """State of an LSTM.
 
     Attributes:
-        cell, hidden: float32 ``[..., width]``.
+        cell: float32 ``[..., width]``.
+        hidden: float32 ``[..., width]``.
     """
 
     cell: Float[Array, "*B w"]
@@ -43,7 +44,9 @@ class Answers(NamedTuple):
     """What the rule's networks say of a rollout.
 
     Attributes:
-        policy, y, z: logits of the targets.
+        policy: logits of its targets.
+        y: logits of its targets.
+        z: logits of its targets.
         lifetime: state of the core that steps once per update, after this one.
         gate: what the other core was multiplied by.
     """

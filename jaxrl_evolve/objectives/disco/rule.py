@@ -53,7 +53,8 @@ class DiscoTargets(NamedTuple):
 
     Attributes:
         policy: ``pi_hat``, logits ``[T, N, A]``.
-        y, z: logits of the targets of ``y`` and of ``z`` of the taken action.
+        y: logits of the targets of ``y``.
+        z: logits of the targets of ``z`` of the taken action.
         next_policy: logits of the agent's policy at the true successor.
         q: Retrace targets of the taken actions, on their own scale.
     """

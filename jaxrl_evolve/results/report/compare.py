@@ -26,7 +26,8 @@ class Row:
     Attributes:
         label: its name, made unique where several runs share one: by a point's settings, else by the folder.
         run: where the numbers come from.
-        mean, median: over seeds.
+        mean: over seeds.
+        median: over seeds.
         iqm: over seeds, with its interval.
         normalised: IQM of normalised scores with its interval, None without constants for the task.
     """

@@ -29,7 +29,8 @@ class Level:
     `families.sample_level`: ``free_cells`` and ``num_free`` follow from ``walls``, and objects are placed by them.
 
     Attributes:
-        height, width: int32, the level's own size; it lies in the upper left corner of the arrays.
+        height: int32, the level's own; it lies in the upper left corner of the arrays.
+        width: int32, the level's own.
         walls: bool ``[H, W]``, true outside the level's own size too.
         free_cells: int32 ``[H * W]``, the cells without a wall, in order, then the others.
         num_free: int32, how many there are.

@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from jaxrl_evolve.objectives import load_objective, save_objective
     from jaxrl_evolve.objectives.a2c import a2c
     from jaxrl_evolve.objectives.actor_critic import actor_critic_objective
-    from jaxrl_evolve.objectives.drift.discovered import DiscoveredConfig, discovered
+    from jaxrl_evolve.objectives.drift.config import DiscoveredConfig, LPOConfig
+    from jaxrl_evolve.objectives.drift.discovered import discovered
     from jaxrl_evolve.objectives.drift.frame import drift_objective
-    from jaxrl_evolve.objectives.drift.lpo import LPOConfig, lpo
+    from jaxrl_evolve.objectives.drift.lpo import lpo
     from jaxrl_evolve.objectives.families import ObjectiveFamily
     from jaxrl_evolve.objectives.kinds import find_objective
     from jaxrl_evolve.objectives.objective import (
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     )
     from jaxrl_evolve.objectives.ppo import ppo_clip
     from jaxrl_evolve.objectives.stored import StoredObjective
-    from jaxrl_evolve.objectives.time_features import (
+    from jaxrl_evolve.objectives.time_config import (
         ClockAblation,
         HorizonRange,
         HorizonWarning,
@@ -175,18 +176,18 @@ _MODULE_OF = {
     "Categorical": "networks.distributions",
     "Chunk": "runs.chunk",
     "Clock": "clock",
-    "ClockAblation": "objectives.time_features",
+    "ClockAblation": "objectives.time_config",
     "Curriculum": "runs.tasks",
-    "DiscoveredConfig": "objectives.drift.discovered",
+    "DiscoveredConfig": "objectives.drift.config",
     "Distribution": "networks.distributions",
     "Diverged": "training.interrupts",
     "Episodes": "runs.evaluation",
     "EvaluationConfig": "training.config",
     "Experiment": "training.experiment",
-    "HorizonRange": "objectives.time_features",
-    "HorizonWarning": "objectives.time_features",
+    "HorizonRange": "objectives.time_config",
+    "HorizonWarning": "objectives.time_config",
     "Interrupted": "training.interrupts",
-    "LPOConfig": "objectives.drift.lpo",
+    "LPOConfig": "objectives.drift.config",
     "Learner": "learners.learner",
     "Lived": "runs.chunk",
     "MakeNetwork": "networks.network",
@@ -214,7 +215,7 @@ _MODULE_OF = {
     "StoredObjective": "objectives.stored",
     "TanhNormal": "networks.distributions",
     "TargetObjective": "objectives.objective",
-    "TimeFeatures": "objectives.time_features",
+    "TimeFeatures": "objectives.time_config",
     "TrainConfig": "training.config",
     "TrainResult": "training.outcome",
     "TrainState": "runs.chunk",

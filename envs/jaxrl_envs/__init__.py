@@ -1,29 +1,54 @@
 """JAX environments behind one contract: adapters, registry, reset policies and a contract check.
 
-Importing this package imports no environment suite; `make` imports the one it is asked for.
+Importing this package imports no environment suite; `make` imports the one it is asked for. Names are imported on first
+use, so that environments are listed without jax.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from jaxrl_envs.adapters.brax import from_brax
-from jaxrl_envs.adapters.gymnax import from_gymnax
-from jaxrl_envs.contract import Env, EnvStep
-from jaxrl_envs.registry import available, make, register
-from jaxrl_envs.spaces import Box, Discrete, Space
-from jaxrl_envs.stable import stabilise
-from jaxrl_envs.wrappers import (
-    clip_rewards,
-    flatten_actions,
-    flatten_observations,
-    frame_stack,
-    rescale_actions,
-    scale_rewards,
-    sticky_actions,
-    time_limit,
-)
-
 if TYPE_CHECKING:
+    from jaxrl_envs.adapters.brax import from_brax
+    from jaxrl_envs.adapters.gymnax import from_gymnax
     from jaxrl_envs.check import EnvError, check_env
+    from jaxrl_envs.contract import Env, EnvStep
+    from jaxrl_envs.registry import available, make, register
+    from jaxrl_envs.spaces import Box, Discrete, Space
+    from jaxrl_envs.stable import stabilise
+    from jaxrl_envs.wrappers import (
+        clip_rewards,
+        flatten_actions,
+        flatten_observations,
+        frame_stack,
+        rescale_actions,
+        scale_rewards,
+        sticky_actions,
+        time_limit,
+    )
+
+_MODULE_OF = {
+    "Box": "spaces",
+    "Discrete": "spaces",
+    "Env": "contract",
+    "EnvError": "check",
+    "EnvStep": "contract",
+    "Space": "spaces",
+    "available": "registry",
+    "check_env": "check",
+    "clip_rewards": "wrappers",
+    "flatten_actions": "wrappers",
+    "flatten_observations": "wrappers",
+    "frame_stack": "wrappers",
+    "from_brax": "adapters.brax",
+    "from_gymnax": "adapters.gymnax",
+    "make": "registry",
+    "register": "registry",
+    "rescale_actions": "wrappers",
+    "scale_rewards": "wrappers",
+    "stabilise": "stable",
+    "sticky_actions": "wrappers",
+    "time_limit": "wrappers",
+}
 
 __all__ = [
     "Box",
@@ -51,9 +76,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded on demand, so that `python -m jaxrl_envs.check` does not find itself already imported.
-    if name in ("EnvError", "check_env"):
-        from jaxrl_envs.check import EnvError, check_env
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
 
-        return {"EnvError": EnvError, "check_env": check_env}[name]
-    raise AttributeError(f"module 'jaxrl_envs' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULE_OF})

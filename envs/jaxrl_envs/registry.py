@@ -12,12 +12,13 @@ import functools
 import importlib
 import importlib.metadata
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jaxrl_envs.contract import Env
+from jaxrl_envs import names as known
 from jaxrl_envs.keywords import near
-from jaxrl_envs.parameters import check_limits
-from jaxrl_envs.wrappers.named import wrapped
+
+if TYPE_CHECKING:
+    from jaxrl_envs.contract import Env
 
 ENTRY_POINT_GROUP = "jaxrl_envs"
 
@@ -27,17 +28,18 @@ class UnknownEnv(ValueError):
 
 
 class _Suite(NamedTuple):
-    module: str  # has NAMES and make(name, **kwargs)
+    module: str  # has make(name, **kwargs)
     install: str
     prefix: str  # of the registry names
+    names: tuple[str, ...]
 
 
 _SUITES = {
-    "gymnax": _Suite("jaxrl_envs.adapters.gymnax", "gymnax six", ""),
-    "brax": _Suite("jaxrl_envs.adapters.brax", "brax", "brax/"),
-    "craftax": _Suite("jaxrl_envs.adapters.craftax", "jaxrl_evolve[craftax]", "craftax/"),
-    "grid": _Suite("jaxrl_envs.gridworlds", "gymnax six", "grid/"),
-    "chain": _Suite("jaxrl_envs.gridworlds.chains", "gymnax six", "chain/"),
+    "gymnax": _Suite("jaxrl_envs.adapters.gymnax", "gymnax six", "", known.GYMNAX),
+    "brax": _Suite("jaxrl_envs.adapters.brax", "brax", "brax/", known.BRAX),
+    "craftax": _Suite("jaxrl_envs.adapters.craftax", "jaxrl_evolve[craftax]", "craftax/", known.CRAFTAX),
+    "grid": _Suite("jaxrl_envs.gridworlds", "gymnax six", "grid/", known.GRID),
+    "chain": _Suite("jaxrl_envs.gridworlds.chains", "gymnax six", "chain/", known.CHAIN),
 }
 _registered: dict[str, Callable[..., Env]] = {}
 
@@ -71,7 +73,7 @@ def available(suite: str | None = None) -> list[str]:
     Raises:
         ValueError: for an unknown suite.
     """
-    names = {key: [s.prefix + n for n in _names(s)] for key, s in _SUITES.items()}
+    names = {key: [s.prefix + n for n in s.names] for key, s in _SUITES.items()}
     for name in [*_registered, *(point.name for point in _entry_points())]:
         if not any(name in group for group in names.values()):
             names.setdefault(name.split("/")[0] if "/" in name else "other", []).append(name)
@@ -96,6 +98,8 @@ def make(name: str, wrappers: Any = "", **kwargs: Any) -> Env:
         ValueError: for an unknown name, option or wrapper, or a time limit below one step.
         ImportError: if the suite is not installed.
     """
+    from jaxrl_envs.contract import Env  # not above: names are listed without jax
+
     env = find_factory(name)(**kwargs)
     if not isinstance(env, Env):
         raise TypeError(f"the factory of {name!r} returned a {type(env).__name__}, not a jaxrl_envs.Env")
@@ -108,6 +112,9 @@ def finished(name: str, env: Env, wrappers: Any = "") -> Env:
     Raises:
         ValueError: a time limit is below one step, or a wrapper is not known or does not fit.
     """
+    from jaxrl_envs.parameters import check_limits
+    from jaxrl_envs.wrappers.named import wrapped
+
     check_limits(name, env.params)
     return env if wrappers == "" else wrapped(env, wrappers)
 
@@ -124,7 +131,7 @@ def find_factory(name: str) -> Callable[..., Env]:
     for key, suite in _SUITES.items():
         for prefix in dict.fromkeys((suite.prefix, f"{key}/")):
             short = name.removeprefix(prefix)
-            if name.startswith(prefix) and short in _names(suite):
+            if name.startswith(prefix) and short in suite.names:
                 factories.append(functools.partial(_from_suite, suite, short))
     if name in _registered:
         factories.append(lambda: _registered[name])
@@ -137,10 +144,6 @@ def find_factory(name: str) -> Callable[..., Env]:
             f"{name!r} is registered {len(factories)} times; an entry point took a name already in use"
         )
     return factories[0]()
-
-
-def _names(suite: _Suite) -> tuple[str, ...]:
-    return importlib.import_module(suite.module).NAMES
 
 
 @functools.cache

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset, later
+from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
 from jaxrl_evolve.algorithms.ppo import ppo_preset
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
+from jaxrl_evolve.settings.later import later
 
 
 def a2c_preset(env: str) -> Preset:
@@ -17,7 +18,7 @@ def a2c_preset(env: str) -> Preset:
 
 
 A2C = Algorithm(
-    later("a2c", "a2c_agent"),
+    later("learners.a2c", "a2c_agent"),
     PPOConfig,
     PPOHyperparameters,
     a2c_preset,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
@@ -58,17 +57,3 @@ class Algorithm(NamedTuple):
     preset: Callable[[str], Any]
     summary: str
     unread: tuple[str, ...] = ()
-
-
-def later(module: str, name: str) -> Callable[..., Learner]:
-    """A learner's factory that is imported when it is first called: settings are described without it.
-
-    Args:
-        module: below `jaxrl_evolve.learners`.
-        name: of the factory.
-    """
-
-    def make(*arguments: Any, **named: Any) -> Any:
-        return getattr(import_module(f"jaxrl_evolve.learners.{module}"), name)(*arguments, **named)
-
-    return make

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from jaxrl_evolve.algorithms.algorithm import NETWORK_OF_ITS_OWN, Algorithm, Preset, later
+from jaxrl_evolve.algorithms.algorithm import NETWORK_OF_ITS_OWN, Algorithm, Preset
 from jaxrl_evolve.algorithms.ppo import ppo_preset
 from jaxrl_evolve.learners.disco_config import DiscoAgentConfig, DiscoHyperparameters
+from jaxrl_evolve.settings.later import later
 
 
 def disco_preset(env: str) -> Preset:
@@ -18,7 +19,7 @@ def disco_preset(env: str) -> Preset:
 
 
 DISCO = Algorithm(
-    later("disco", "disco_agent"),
+    later("learners.disco", "disco_agent"),
     DiscoAgentConfig,
     DiscoHyperparameters,
     disco_preset,

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import fnmatch
 
-from jaxrl_evolve.algorithms.algorithm import NETWORK_OF_ITS_OWN, Algorithm, Preset, later
+from jaxrl_evolve.algorithms.algorithm import NETWORK_OF_ITS_OWN, Algorithm, Preset
 from jaxrl_evolve.learners.dqn_config import DQNConfig, DQNHyperparameters
 from jaxrl_evolve.networks.config import NetworkConfig
+from jaxrl_evolve.settings.later import later
 
 _CLASSIC = Preset(
     16,
@@ -51,7 +52,7 @@ def dqn_preset(env: str) -> Preset:
 
 
 DQN = Algorithm(
-    later("dqn", "dqn"),
+    later("learners.dqn", "dqn"),
     DQNConfig,
     DQNHyperparameters,
     dqn_preset,

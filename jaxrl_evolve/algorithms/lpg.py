@@ -5,9 +5,10 @@ from __future__ import annotations
 import fnmatch
 from dataclasses import replace
 
-from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset, later
+from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
 from jaxrl_evolve.networks.config import NetworkConfig
+from jaxrl_evolve.settings.later import later
 
 _LPG_TABLE = PPOConfig(epochs=1, minibatches=1, optimiser="sgd", network=NetworkConfig(encoder="tabular"))
 _LPG_NETWORK = PPOConfig(epochs=1, minibatches=1, network=NetworkConfig(activation="relu"))
@@ -37,7 +38,7 @@ def lpg_preset(env: str) -> Preset:
 
 
 LPG = Algorithm(
-    later("lpg", "lpg_agent"),
+    later("learners.lpg", "lpg_agent"),
     PPOConfig,
     PPOHyperparameters,
     lpg_preset,

@@ -10,9 +10,10 @@ from __future__ import annotations
 import fnmatch
 from dataclasses import replace
 
-from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset, later
+from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
 from jaxrl_evolve.networks.config import NetworkConfig
+from jaxrl_evolve.settings.later import later
 
 _CLASSIC = Preset()
 # The tasks that are hard at a constant scale of rewards and observations. Tuned here over learning rate, gamma
@@ -100,7 +101,7 @@ def ppo_preset(env: str) -> Preset:
 
 
 PPO = Algorithm(
-    later("ppo", "ppo"),
+    later("learners.ppo", "ppo"),
     PPOConfig,
     PPOHyperparameters,
     ppo_preset,

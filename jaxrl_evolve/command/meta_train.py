@@ -65,8 +65,8 @@ def parse_meta_settings(command: str, words: list[str], *extra: tuple[str, Any, 
 
 def _renamed(words: list[str]) -> list[str]:
     """Words with today's names of fields that the command once called otherwise than Python does."""
-    from jaxrl_evolve.curricula.level_buffer import BufferConfig
-    from jaxrl_evolve.meta.evolution import EvolutionConfig
+    from jaxrl_evolve.curricula.buffer_config import BufferConfig
+    from jaxrl_evolve.meta.evolution_config import EvolutionConfig
 
     of = {f"--{field.name}": "--evolution." for field in dataclasses.fields(EvolutionConfig)}
     of |= {f"--levels.{field.name}": "--levels.buffer." for field in dataclasses.fields(BufferConfig)}

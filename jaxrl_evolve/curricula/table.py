@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jaxrl_envs.contract import Env
-from jaxrl_evolve.curricula.domain_randomisation import domain_randomisation
-from jaxrl_evolve.runs.tasks import Curriculum
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.foreign import called
+from jaxrl_evolve.settings.later import later
 
-BUILTIN_CURRICULA: dict[str, Callable[..., Curriculum]] = {"random": domain_randomisation}
+if TYPE_CHECKING:
+    from jaxrl_envs.contract import Env
+    from jaxrl_evolve.runs.tasks import Curriculum
+
+BUILTIN_CURRICULA: dict[str, Callable[..., Curriculum]] = {
+    "random": later("curricula.domain_randomisation", "domain_randomisation")
+}
 """Functions ``(env, num_envs, **options) -> Curriculum``."""
 
 

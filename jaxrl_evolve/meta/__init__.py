@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jaxrl_evolve.meta.config import MetaTrainConfig
-    from jaxrl_evolve.meta.evolution import EvolutionConfig
+    from jaxrl_evolve.meta.evolution_config import EvolutionConfig
+    from jaxrl_evolve.meta.fitness_config import FitnessConfig
     from jaxrl_evolve.meta.gradient_config import GradientConfig
-    from jaxrl_evolve.meta.horizons import HorizonConfig
-    from jaxrl_evolve.meta.lifetimes import FitnessConfig
+    from jaxrl_evolve.meta.horizon_config import HorizonConfig
     from jaxrl_evolve.meta.outcome import MetaTrainResult
     from jaxrl_evolve.meta.persistent_config import PersistentConfig
     from jaxrl_evolve.meta.sweep import meta_sweep
     from jaxrl_evolve.meta.train import meta_train
 
 _MODULE_OF = {
-    "EvolutionConfig": "evolution",
-    "FitnessConfig": "lifetimes",
+    "EvolutionConfig": "evolution_config",
+    "FitnessConfig": "fitness_config",
     "GradientConfig": "gradient_config",
-    "HorizonConfig": "horizons",
+    "HorizonConfig": "horizon_config",
     "MetaTrainConfig": "config",
     "MetaTrainResult": "outcome",
     "PersistentConfig": "persistent_config",

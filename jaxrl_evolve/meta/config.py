@@ -12,14 +12,14 @@ import tyro
 
 from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.meta.estimators import ESTIMATORS, Estimator, EstimatorName
-from jaxrl_evolve.meta.evolution import EvolutionConfig
+from jaxrl_evolve.meta.evolution_config import EvolutionConfig
+from jaxrl_evolve.meta.fitness_config import FitnessConfig
 from jaxrl_evolve.meta.gradient_config import GradientConfig
 from jaxrl_evolve.meta.groove_config import LevelsConfig
-from jaxrl_evolve.meta.horizons import HorizonConfig
-from jaxrl_evolve.meta.lifetimes import FitnessConfig
+from jaxrl_evolve.meta.horizon_config import HorizonConfig
 from jaxrl_evolve.meta.persistent_config import PersistentConfig
 from jaxrl_evolve.objectives.families import ObjectiveFamily, find_family, time_of
-from jaxrl_evolve.objectives.time_features import HorizonRange
+from jaxrl_evolve.objectives.time_config import HorizonRange
 from jaxrl_evolve.settings.checks import check, countable, root_seed, whole
 from jaxrl_evolve.settings.nested import changed, from_fields, update
 from jaxrl_evolve.storage.configurations import configuration_data, configuration_json

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from jax.sharding import Mesh
-
-from jaxrl_evolve.meta.experiment import MetaExperiment, MetaPrograms
-from jaxrl_evolve.meta.generation import evolution_programs
-from jaxrl_evolve.meta.gradient import gradient_programs
-from jaxrl_evolve.meta.persistent import persistent_programs
+from jaxrl_evolve.settings.later import later
 
 if TYPE_CHECKING:
+    from jax.sharding import Mesh
+
     from jaxrl_evolve.meta.config import MetaTrainConfig
+    from jaxrl_evolve.meta.experiment import MetaExperiment, MetaPrograms
 
 EstimatorName = Literal["es", "meta-gradient", "pes"]
 
@@ -50,7 +48,7 @@ class Estimator(NamedTuple):
 ESTIMATORS: dict[str, Estimator] = {
     "es": Estimator(
         "es",
-        evolution_programs,
+        later("meta.generation", "evolution_programs"),
         agents=lambda config: config.evolution.pairs,
         members=2,
         shares="pairs (half the population)",
@@ -61,7 +59,7 @@ ESTIMATORS: dict[str, Estimator] = {
     ),
     "meta-gradient": Estimator(
         "meta-gradient",
-        gradient_programs,
+        later("meta.gradient", "gradient_programs"),
         agents=lambda config: config.gradient.lifetimes,
         members=1,
         shares="gradient.lifetimes",
@@ -73,7 +71,7 @@ ESTIMATORS: dict[str, Estimator] = {
     ),
     "pes": Estimator(
         "pes",
-        persistent_programs,
+        later("meta.persistent", "persistent_programs"),
         agents=lambda config: config.evolution.pairs,
         members=2,
         shares="pairs (half the population)",

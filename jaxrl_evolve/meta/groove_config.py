@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, Literal
 
-from jaxrl_evolve.curricula.level_buffer import BufferConfig
+from jaxrl_evolve.curricula.buffer_config import BufferConfig
 from jaxrl_evolve.settings.checks import AtLeast, Between, whole
 
 

@@ -8,9 +8,8 @@ optimiser, environments, counters and metrics.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,33 +19,12 @@ from jaxtyping import Array, Float, Int
 from jaxrl_envs.contract import Env
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.meta.evolution import member
+from jaxrl_evolve.meta.fitness_config import FitnessConfig
 from jaxrl_evolve.runs.chunk import Chunk, TrainState
 from jaxrl_evolve.runs.evaluation import make_evaluation
-from jaxrl_evolve.settings.checks import AtLeast
 
 PAIRS = "pair"
 """Name of the axis of pairs, and of the mesh axis it is split over."""
-
-
-@dataclasses.dataclass(frozen=True)
-class FitnessConfig:
-    """What a life is worth."""
-
-    episodes: Annotated[int, AtLeast(1)] = 64
-    """Episodes that the finished agent is evaluated on, sampling its policy."""
-    max_steps: Annotated[int, AtLeast(1)] = 1_000
-    """Steps after which an evaluation episode is cut off, for environments without a limit."""
-    average: float = 0.0
-    """Weight of the mean return of the episodes of the whole life; the rest is the final evaluation's.
-    The final return alone rewards no early learning."""
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.average <= 1.0:
-            raise ValueError(f"fitness.average is {self.average}; it must lie between 0 and 1")
-
-    def mix(self, final: Array, along: Array) -> Array:
-        """The final evaluation's return and that of episodes on the way there, as weighted."""
-        return (1.0 - self.average) * final + self.average * along
 
 
 class Lives(NamedTuple):

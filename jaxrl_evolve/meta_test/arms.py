@@ -21,7 +21,7 @@ from jaxrl_evolve.objectives import AnyObjective, RuleObjective, TargetObjective
 from jaxrl_evolve.objectives.families import ObjectiveFamily, time_of
 from jaxrl_evolve.objectives.kinds import find_objective, objective_checksum
 from jaxrl_evolve.objectives.stored import FILE_NAME, StoredObjective, load, shipped
-from jaxrl_evolve.objectives.time_features import ClockAblation, HorizonRange
+from jaxrl_evolve.objectives.time_config import ClockAblation, HorizonRange
 
 _CLOCKS = {
     "frozen": {"frozen": ClockAblation("frozen")},

@@ -14,7 +14,8 @@ from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.meta_test.arms import Arm
 from jaxrl_evolve.meta_test.comparison import ALL, Comparison
 from jaxrl_evolve.meta_test.outcome import Outcome
-from jaxrl_evolve.objectives.drift.lpo import LPOConfig, lpo_drift
+from jaxrl_evolve.objectives.drift.config import LPOConfig
+from jaxrl_evolve.objectives.drift.lpo import lpo_drift
 from jaxrl_evolve.results.figures import add_legend, label_bottom, panels_figure, styles_of
 
 _NAMES = {

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from jaxrl_envs.spaces import Space
-from jaxrl_evolve.networks.actor_critic import make_actor_critic
-from jaxrl_evolve.networks.check import check_network
-from jaxrl_evolve.networks.network import MakeNetwork, Network, NetworkConfig
-from jaxrl_evolve.networks.tabular import make_table
+from typing import TYPE_CHECKING
+
+from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.checks import check
+
+if TYPE_CHECKING:
+    from jaxrl_envs.spaces import Space
+    from jaxrl_evolve.networks.network import MakeNetwork, Network
 
 
 def make_network(
@@ -35,6 +37,8 @@ def make_network(
     if make is None and config.kind in BUILTIN_NETWORKS:
         return BUILTIN_NETWORKS[config.kind](config, observation_space, action_space, predictions)
     chosen: MakeNetwork = make or plugins.find(plugins.NETWORKS, config.kind, BUILTIN_NETWORKS)
+    from jaxrl_evolve.networks.check import check_network  # not above: names are listed without jax
+
     network = chosen(config, observation_space, action_space, predictions)
     check_network(network, observation_space, action_space, predictions)
     return network
@@ -49,6 +53,9 @@ def _actor_critic(
     config: NetworkConfig, observation_space: Space, action_space: Space, predictions: int
 ) -> Network:
     """A table in the place of a network is one of its encoders."""
+    from jaxrl_evolve.networks.actor_critic import make_actor_critic
+    from jaxrl_evolve.networks.tabular import make_table
+
     if config.encoder == "tabular":
         return make_table(observation_space, action_space, predictions)
     return make_actor_critic(config, observation_space, action_space, predictions)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jaxrl_evolve.objectives.disco import TA_DISCO, DiscoConfig, disco
-from jaxrl_evolve.objectives.drift.lpo import TA_LPO, LPOConfig, lpo
-from jaxrl_evolve.objectives.lpg import TA_LPG, LPGConfig, lpg
-from jaxrl_evolve.objectives.objective import AnyObjective
-from jaxrl_evolve.objectives.time_features import NO_TIME, HorizonRange, TimeFeatures
+from jaxrl_evolve.objectives.disco.config import TA_DISCO, DiscoConfig
+from jaxrl_evolve.objectives.drift.config import TA_LPO, LPOConfig
+from jaxrl_evolve.objectives.lpg_config import TA_LPG, LPGConfig
+from jaxrl_evolve.objectives.time_config import NO_TIME, HorizonRange, TimeFeatures
 from jaxrl_evolve.settings import plugins
+from jaxrl_evolve.settings.later import later
 from jaxrl_evolve.settings.names import suggestion
+
+if TYPE_CHECKING:
+    from jaxrl_evolve.objectives.objective import AnyObjective
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -60,7 +63,7 @@ BUILTIN_FAMILIES: dict[str, ObjectiveFamily] = {
     "lpg": ObjectiveFamily(
         "lpg",
         LPGConfig,
-        lpg,
+        later("objectives.lpg", "lpg"),
         algorithm="lpg",
         members={"lpg": LPGConfig(), "ta-lpg": TA_LPG},
         trained={"ta-lpg": LPGConfig(time=_AWARE)},
@@ -69,7 +72,7 @@ BUILTIN_FAMILIES: dict[str, ObjectiveFamily] = {
     "lpo": ObjectiveFamily(
         "lpo",
         LPOConfig,
-        lpo,
+        later("objectives.drift.lpo", "lpo"),
         algorithm="ppo",
         members={"lpo": LPOConfig(), "ta-lpo": TA_LPO},
         evolution=_DRIFT,
@@ -80,7 +83,7 @@ BUILTIN_FAMILIES: dict[str, ObjectiveFamily] = {
     "disco": ObjectiveFamily(
         "disco",
         DiscoConfig,
-        disco,
+        later("objectives.disco.rule", "disco"),
         algorithm="disco",
         members={"disco": DiscoConfig(), "ta-disco": TA_DISCO},
         trained={"ta-disco": DiscoConfig(time=_AWARE)},

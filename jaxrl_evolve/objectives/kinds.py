@@ -6,22 +6,30 @@ import os
 import warnings
 from collections.abc import Callable
 from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING
 
-from jaxrl_evolve.objectives import stored
-from jaxrl_evolve.objectives.a2c import a2c
-from jaxrl_evolve.objectives.drift.discovered import discovered
 from jaxrl_evolve.objectives.families import BUILTIN_FAMILIES, families, members
-from jaxrl_evolve.objectives.objective import AnyObjective
-from jaxrl_evolve.objectives.ppo import ppo_clip
+from jaxrl_evolve.objectives.library import shipped
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.foreign import Refused, called, told
+from jaxrl_evolve.settings.later import later
 from jaxrl_evolve.settings.notices import Notice
 
-WRITTEN: dict[str, Callable[[], AnyObjective]] = {"ppo-clip": ppo_clip, "a2c": a2c, "discovered": discovered}
+if TYPE_CHECKING:
+    from jaxrl_evolve.objectives.objective import AnyObjective
+
+WRITTEN: dict[str, Callable[[], AnyObjective]] = {
+    "ppo-clip": later("objectives.ppo", "ppo_clip"),
+    "a2c": later("objectives.a2c", "a2c"),
+    "discovered": later("objectives.drift.discovered", "discovered"),
+}
 """Objectives without parameters."""
 
 RENAMED = {"dpo": "discovered"}
 """Old names, which work for one release."""
+
+_load = later("objectives.stored", "load")
+_checksum = later("objectives.stored", "checksum")
 
 
 class RenamedWarning(Notice, DeprecationWarning):
@@ -41,7 +49,9 @@ def find_objective(name: str) -> AnyObjective:
         warnings.warn(f"objective {name!r} is called {RENAMED[name]!r} now", RenamedWarning, stacklevel=2)
         name = RENAMED[name]
     if file := _stored_file(name):
-        return stored.load(file).objective()
+        return _load(file).objective()
+    from jaxrl_evolve.objectives.objective import AnyObjective
+
     made = called(f"objective {name!r}: its factory", plugins.find(plugins.OBJECTIVES, name, _known()))
     if not isinstance(made, AnyObjective):
         raise Refused(f"objective {name!r}: its factory gave {told(made)}; it must be an Objective")
@@ -56,7 +66,7 @@ def objective_names() -> list[str]:
 def is_builtin(name: str) -> bool:
     """Whether a name is that of one of the library's own objectives, which need no check."""
     own = {member for family in BUILTIN_FAMILIES.values() for member in family.members}
-    return name in {*own, *WRITTEN, *RENAMED, *stored.shipped()}
+    return name in {*own, *WRITTEN, *RENAMED, *shipped()}
 
 
 def objective_checksum(name: str) -> str:
@@ -66,7 +76,7 @@ def objective_checksum(name: str) -> str:
         ValueError: there is no such file.
     """
     file = _stored_file(name)
-    return stored.checksum(file) if file else ""
+    return _checksum(file) if file else ""
 
 
 def objective_source(name: str) -> object:
@@ -83,15 +93,13 @@ def objective_source(name: str) -> object:
 
 def _known() -> dict[str, Callable[[], AnyObjective]]:
     """Factories by name; a shipped objective takes the place of an untrained one."""
-    of_file = {
-        name: lambda file=file: stored.load(file).objective() for name, file in stored.shipped().items()
-    }
+    of_file = {name: lambda file=file: _load(file).objective() for name, file in shipped().items()}
     return {**members(), **WRITTEN, **of_file}
 
 
 def _stored_file(name: str) -> str | Traversable | None:
     """Where the objective is stored, if ``name`` is that of a shipped one or a path; names come first."""
-    if name in (files := stored.shipped()):
+    if name in (files := shipped()):
         return files[name]
     if name in RENAMED or name in objective_names():
         return None

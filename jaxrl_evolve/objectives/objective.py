@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.networks.distributions import Distribution
-from jaxrl_evolve.objectives.time_features import HorizonRange
+from jaxrl_evolve.objectives.time_config import HorizonRange
 from jaxrl_evolve.trajectory import Trajectory
 
 

@@ -12,7 +12,6 @@ import io
 import json
 import os
 from collections.abc import Mapping
-from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -23,16 +22,26 @@ import numpy as np
 
 from jaxrl_evolve.files import Unreadable, one_line, parse_json, parse_npz, read_regular, write_whole
 from jaxrl_evolve.objectives.families import ObjectiveFamily, families, find_kind
+from jaxrl_evolve.objectives.library import shipped
 from jaxrl_evolve.objectives.objective import AnyObjective
-from jaxrl_evolve.objectives.time_features import HorizonRange
+from jaxrl_evolve.objectives.time_config import HorizonRange
 from jaxrl_evolve.settings.names import suggestion
 from jaxrl_evolve.settings.nested import from_fields, tuples
+
+__all__ = [
+    "FILE_NAME",
+    "FORMAT",
+    "StoredObjective",
+    "StoredObjectiveError",
+    "checksum",
+    "load",
+    "save",
+    "shipped",
+]
 
 FORMAT = 1
 FILE_NAME = "objective.npz"
 """Name of the stored objective in the run folder of a meta-training."""
-SHIPPED: Traversable = resources.files("jaxrl_evolve") / "objectives" / "shipped"
-"""Folder of the objectives that come with the library."""
 
 _PROGRAM = "jaxrl_evolve objective"
 _HEADER, _LEAF = "header", "eta/"
@@ -211,14 +220,6 @@ def checksum(path: str | os.PathLike[str] | Traversable) -> str:
         StoredObjectiveError: there is none.
     """
     return hashlib.sha256(_content(path)[0]).hexdigest()
-
-
-def shipped() -> dict[str, Traversable]:
-    """The files that come with the library, by name."""
-    if not SHIPPED.is_dir():
-        return {}
-    files = [file for file in SHIPPED.iterdir() if file.name.endswith(".npz")]
-    return {file.name.removesuffix(".npz"): file for file in sorted(files, key=lambda file: file.name)}
 
 
 def _content(path: str | os.PathLike[str] | Traversable) -> tuple[bytes, str]:

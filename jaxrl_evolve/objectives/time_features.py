@@ -1,189 +1,80 @@
-"""What a learned objective is told of time: functions of the clock, chosen and scaled by settings.
-
-The settings are data, so the questions "does it use the clock?" and "which part of it?" are two
-configurations of one objective. Time-aware learned objectives read ``n / N`` and ``log N`` (Jackson et al.
-2024, arXiv 2402.05828); raw counts would saturate a network trained on short horizons.
-"""
+"""What a learned objective is told of time: functions of the clock, as the settings in `time_config` say."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import replace
-from typing import Annotated, Literal, get_args
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from jaxrl_evolve.clock import Clock
-from jaxrl_evolve.settings.checks import Above, AtLeast, Between, check
-from jaxrl_evolve.settings.names import suggestion
-from jaxrl_evolve.settings.notices import Notice
+from jaxrl_evolve.objectives.time_config import (
+    NO_TIME,
+    OF_THE_LENGTH,
+    ClockAblation,
+    HorizonRange,
+    HorizonWarning,
+    TimeFeatures,
+    TimeKind,
+    TimeUnit,
+)
 
-TimeKind = Literal["fraction", "remaining", "log_horizon", "periodic"]
-TimeUnit = Literal["env_steps", "updates"]
-_OF_THE_LENGTH = ("remaining", "log_horizon")
+__all__ = [
+    "NO_TIME",
+    "ClockAblation",
+    "HorizonRange",
+    "HorizonWarning",
+    "TimeFeatures",
+    "TimeKind",
+    "TimeUnit",
+    "features",
+    "shown",
+]
 
 
-def _one_of(what: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{what} is {value!r}, which is not known: {suggestion(str(value), allowed)}")
+def shown(ablation: ClockAblation, clock: Clock) -> Clock:
+    """`ClockAblation.apply`."""
+    if ablation.kind == "frozen":
+        return replace(clock, step=ablation.fraction * clock.horizon)
+    if ablation.kind == "wrong":
+        return replace(clock, horizon=ablation.factor * clock.horizon)
+    if ablation.kind == "shuffled":
+        order = np.random.default_rng(ablation.seed).permutation(ablation.parts).astype(np.int32)
+        place = clock.fraction * ablation.parts
+        part = jnp.minimum(place.astype(jnp.int32), ablation.parts - 1)
+        moved = (jnp.asarray(order)[part] + (place - part)) / ablation.parts
+        return replace(clock, step=moved * clock.horizon)
+    return clock
 
 
-class HorizonWarning(Notice, UserWarning):
-    """A learned objective is used at a horizon that it was not trained for."""
-
-
-@dataclasses.dataclass(frozen=True)
-class HorizonRange:
-    """The horizons that an objective is trained at: from ``least`` to ``most``, both included."""
-
-    least: float
-    """Shortest horizon."""
-    most: float
-    """Longest horizon."""
-    unit: TimeUnit = "env_steps"
-    """What is counted, as in `Clock.unit`."""
-
-    def __post_init__(self) -> None:
-        check(self)
-        if not 0 < self.least <= self.most < math.inf:
+def features(time: TimeFeatures, clock: Clock) -> Float[Array, " F"]:
+    """`TimeFeatures.features`."""
+    if not time.kinds:
+        return jnp.zeros((0,), jnp.float32)
+    least, most = 1.0, 1.0
+    if time.horizons is not None and set(time.kinds) & set(OF_THE_LENGTH):
+        least, most = time.horizons.least, time.horizons.most
+        if clock.unit != time.horizons.unit:
             raise ValueError(
-                f"horizons are {self.least} to {self.most}; the least must be above 0 and at most the most"
+                f"the clock counts {clock.unit}, but the objective's time features are scaled for horizons "
+                f"of {time.horizons}: give the range in {clock.unit}"
             )
-
-    def __contains__(self, horizon: float) -> bool:
-        return self.least <= horizon <= self.most
-
-    def __str__(self) -> str:
-        amounts = f"{self.least:,.10g}" + (f" to {self.most:,.10g}" if self.most > self.least else "")
-        return f"{amounts} {self.unit.replace('_', ' ')}"
-
-
-@dataclasses.dataclass(frozen=True)
-class ClockAblation:
-    """Which clock the features are computed from: the true one, or one that is wrong in a known way.
-
-    Schedules of the learner and of the objective's coefficients keep the true clock.
-    """
-
-    kind: Literal["true", "frozen", "shuffled", "wrong"] = "true"
-    """'frozen' at a fraction of the horizon; 'shuffled': all fractions occur, in another order; 'wrong': the
-    horizon is multiplied by a factor."""
-    fraction: Annotated[float, Between(0.0, 1.0)] = 0.5
-    """Where a frozen clock stands, from 0 to 1."""
-    factor: Annotated[float, Above(0.0)] = 4.0
-    """What a wrong clock multiplies the horizon by."""
-    seed: Annotated[int, AtLeast(0)] = 0
-    """Which order a shuffled clock has."""
-    parts: Annotated[int, Between(2, 1_000_000)] = 256
-    """Equal parts of the horizon that a shuffled clock permutes."""
-
-    def __post_init__(self) -> None:
-        check(self, "ablation")
-
-    def apply(self, clock: Clock) -> Clock:
-        """The clock that this ablation shows instead of ``clock``; a pure function of it.
-
-        A shuffled clock is a bijection of the fractions, so that over a whole run an objective reads the
-        same times as ever, at the wrong moments.
-        """
-        if self.kind == "frozen":
-            return replace(clock, step=self.fraction * clock.horizon)
-        if self.kind == "wrong":
-            return replace(clock, horizon=self.factor * clock.horizon)
-        if self.kind == "shuffled":
-            order = np.random.default_rng(self.seed).permutation(self.parts).astype(np.int32)
-            place = clock.fraction * self.parts
-            part = jnp.minimum(place.astype(jnp.int32), self.parts - 1)
-            moved = (jnp.asarray(order)[part] + (place - part)) / self.parts
-            return replace(clock, step=moved * clock.horizon)
-        return clock
-
-
-@dataclasses.dataclass(frozen=True)
-class TimeFeatures:
-    """Which functions of the clock an objective reads, in which order.
-
-    With ``n`` the clock's step, ``N`` its horizon, and ``least`` and ``most`` the range's ends:
-
-    - ``fraction``: ``n / N`` in [0, 1], of any horizon.
-    - ``remaining``: ``(N - n) / most``, clamped to [0, 1].
-    - ``log_horizon``: ``log N``, with ``N`` clamped to the range, scaled so that the range's ends are -1 and 1
-      (0 where they are equal).
-    - ``periodic``: ``sin`` and ``cos`` of ``2 pi f n / N`` for every frequency ``f``.
-
-    So every feature lies in [-1, 1] at any horizon, however far outside the range.
-    """
-
-    kinds: tuple[TimeKind, ...] = ()
-    """Features, in order; none of them is an objective that does not know the time."""
-    horizons: HorizonRange | None = None
-    """Range that scales 'remaining' and 'log_horizon'; these two need it, and refuse clocks of another unit."""
-    frequencies: tuple[float, ...] = (1.0,)
-    """Periods per horizon of 'periodic'."""
-    ablation: ClockAblation = ClockAblation()
-    """A wrong clock to read, for experiments."""
-
-    def __post_init__(self) -> None:
-        if isinstance(self.kinds, tuple):
-            for kind in self.kinds:
-                _one_of("time feature", kind, get_args(TimeKind))
-        check(self)
-        if len(set(self.kinds)) < len(self.kinds):
-            raise ValueError(f"time features are {', '.join(self.kinds)}; each can be there once only")
-        needy = [kind for kind in self.kinds if kind in _OF_THE_LENGTH]
-        if needy and self.horizons is None:
-            raise ValueError(f"time feature {needy[0]!r} needs the range of horizons to be trained at")
-        if "periodic" in self.kinds and not self.frequencies:
-            raise ValueError("time feature 'periodic' needs at least one frequency")
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """A name for every number, e.g. ``("fraction", "sin 1", "cos 1")``."""
-        waves = tuple(f"{wave} {f:g}" for f in self.frequencies for wave in ("sin", "cos"))
-        return tuple(name for kind in self.kinds for name in (waves if kind == "periodic" else (kind,)))
-
-    @property
-    def size(self) -> int:
-        """How many numbers there are."""
-        return len(self.names)
-
-    def features(self, clock: Clock) -> Float[Array, " F"]:
-        """The features now, float32 ``[size]``.
-
-        Raises:
-            ValueError: a feature reads the horizon's length and the clock has another unit than the range.
-        """
-        if not self.kinds:
-            return jnp.zeros((0,), jnp.float32)
-        least, most = 1.0, 1.0
-        if self.horizons is not None and set(self.kinds) & set(_OF_THE_LENGTH):
-            least, most = self.horizons.least, self.horizons.most
-            if clock.unit != self.horizons.unit:
-                raise ValueError(
-                    f"the clock counts {clock.unit}, but the objective's time features are scaled for horizons "
-                    f"of {self.horizons}: give the range in {clock.unit}"
-                )
-        clock = self.ablation.apply(clock)
-        numbers: list[Array] = []
-        for kind in self.kinds:
-            if kind == "fraction":
-                numbers.append(clock.fraction)
-            elif kind == "remaining":
-                numbers.append(jnp.minimum(clock.remaining / most, 1.0))
-            elif kind == "log_horizon":
-                middle = 0.5 * (math.log(most) + math.log(least))
-                half = 0.5 * (math.log(most) - math.log(least))
-                scaled = (jnp.log(jnp.maximum(clock.horizon, least)) - middle) / (half or 1.0)
-                numbers.append(jnp.clip(scaled, -1.0, 1.0) if half else jnp.zeros_like(scaled))
-            else:
-                for frequency in self.frequencies:
-                    angle = 2.0 * math.pi * frequency * clock.fraction
-                    numbers += [jnp.sin(angle), jnp.cos(angle)]
-        return jnp.stack(numbers).astype(jnp.float32)
-
-
-NO_TIME = TimeFeatures()
-"""No feature: an objective that does not know the time."""
+    clock = shown(time.ablation, clock)
+    numbers: list[Array] = []
+    for kind in time.kinds:
+        if kind == "fraction":
+            numbers.append(clock.fraction)
+        elif kind == "remaining":
+            numbers.append(jnp.minimum(clock.remaining / most, 1.0))
+        elif kind == "log_horizon":
+            middle = 0.5 * (math.log(most) + math.log(least))
+            half = 0.5 * (math.log(most) - math.log(least))
+            scaled = (jnp.log(jnp.maximum(clock.horizon, least)) - middle) / (half or 1.0)
+            numbers.append(jnp.clip(scaled, -1.0, 1.0) if half else jnp.zeros_like(scaled))
+        else:
+            for frequency in time.frequencies:
+                angle = 2.0 * math.pi * frequency * clock.fraction
+                numbers += [jnp.sin(angle), jnp.cos(angle)]
+    return jnp.stack(numbers).astype(jnp.float32)

@@ -138,12 +138,13 @@ def test_help_comes_at_once():
 @pytest.mark.parametrize(
     "words",
     [
-        # Settings of learned objectives lie beside their functions, which need jax.
-        *(f"{name} --help" for name in COMMANDS if name not in ("meta-train", "meta-sweep")),
+        *(f"{name} --help" for name in COMMANDS),
         "train a2c --help",
         "train disco --help",
         "sweep dqn --help",
-        "list algorithms",
+        "meta-train lpo --help",
+        "meta-train disco --env grid/dense --estimator meta-gradient --help",
+        "list",
     ],
 )
 def test_settings_are_described_without_jax(words):

@@ -37,7 +37,9 @@ def install(monkeypatch, *points):
 
 
 def test_names_are_those_of_the_suites():
-    from jaxrl_envs.adapters import brax, gymnax
+    from jaxrl_envs import gridworlds, names
+    from jaxrl_envs.adapters import brax, craftax, gymnax
+    from jaxrl_envs.gridworlds import chains
 
     gymnax_names = pytest.importorskip("gymnax").registration._BUILTIN_ENV_IDS
     assert sorted(available("gymnax")) == sorted(gymnax_names)
@@ -45,6 +47,11 @@ def test_names_are_those_of_the_suites():
         from brax import envs
     assert sorted(available("brax")) == sorted(f"brax/{name}" for name in envs._envs)
     assert len(gymnax.NAMES) == len(set(gymnax.NAMES))
+    assert (names.GRID, names.CHAIN) == (
+        gridworlds.NAMES,
+        chains.NAMES,
+    )  # listed without the tables of levels
+    assert names.CRAFTAX == craftax.NAMES
     suites = ("gymnax", "brax", "craftax", "grid", "chain")
     assert available() == [name for suite in suites for name in available(suite)]
 

@@ -34,7 +34,7 @@ from jaxrl_evolve.objectives import (
     random_eta,
     zero_eta,
 )
-from jaxrl_evolve.objectives.drift.lpo import TA_LPO
+from jaxrl_evolve.objectives.drift.config import TA_LPO
 from jaxrl_evolve.runs.chunk import make_chunk
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 

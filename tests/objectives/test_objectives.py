@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from typing import Any
 
 import jax
@@ -11,11 +12,13 @@ import numpy as np
 import pytest
 from probes import probe_env
 
+from jaxrl_evolve import objectives
 from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters
 from jaxrl_evolve.networks.distributions import Categorical
 from jaxrl_evolve.objectives import (
+    AnyObjective,
     Objective,
     ObjectiveBatch,
     ObjectiveOutputs,
@@ -224,6 +227,17 @@ def test_objectives_have_names_and_no_parameters():
         assert objective.init(jax.random.key(0)) == ()
     with pytest.raises(ValueError, match="ppo-clip"):
         find_objective("ppo_clip")
+
+
+def test_names_of_the_package_are_functions_though_modules_bear_them_too():
+    for name in ("a2c", "disco", "lpg"):
+        assert isinstance(getattr(objectives, name)(), AnyObjective)
+        module = sys.modules[f"jaxrl_evolve.objectives.{name}"]
+        setattr(objectives, name, module)  # as importing the module does
+        assert getattr(objectives, name) is getattr(module, name)
+    assert all(hasattr(objectives, name) for name in objectives.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'lgp'"):
+        _ = objectives.lgp
 
 
 def test_an_objective_says_by_its_type_who_can_use_it():

@@ -25,6 +25,7 @@ from jaxrl_evolve.objectives import (
     LPOConfig,
     StoredObjective,
     TimeFeatures,
+    library,
     load_objective,
     lpo_drift,
     random_eta,
@@ -32,7 +33,7 @@ from jaxrl_evolve.objectives import (
     stored,
     zero_eta,
 )
-from jaxrl_evolve.objectives.drift.lpo import TA_LPO
+from jaxrl_evolve.objectives.drift.config import TA_LPO
 from jaxrl_evolve.objectives.kinds import find_objective, objective_checksum, objective_names
 from jaxrl_evolve.training.experiment import warn_of_horizon
 from jaxrl_evolve.training.sweep import sweep
@@ -216,14 +217,14 @@ def test_what_does_not_fit_is_not_stored(tmp_path: Path):
 def shipped(tmp_path: Path, monkeypatch: Any) -> Path:
     folder = tmp_path / "shipped"
     folder.mkdir()
-    monkeypatch.setattr(stored, "SHIPPED", folder)
+    monkeypatch.setattr(library, "SHIPPED", folder)
     save_objective(folder / "ta-lpo.npz", an_objective())
     save_objective(folder / "lpo-walk.npz", an_objective(1, LPOConfig(width=16)))
     return folder
 
 
 def test_the_folder_of_shipped_objectives_is_in_the_package():
-    assert stored.SHIPPED.is_dir()
+    assert library.SHIPPED.is_dir()
     for name in stored.shipped():
         assert find_objective(name).horizons is not None
 
@@ -243,7 +244,7 @@ def test_shipped_objectives_are_known_by_name(shipped: Path, capsys: Any):
 
 
 def test_without_shipped_ones_learned_objectives_start_as_ppo(monkeypatch: Any, tmp_path: Path):
-    monkeypatch.setattr(stored, "SHIPPED", tmp_path / "none")
+    monkeypatch.setattr(library, "SHIPPED", tmp_path / "none")
     for name, config in (("lpo", LPOConfig()), ("ta-lpo", TA_LPO)):
         objective = find_objective(name)
         assert objective.name == name and objective.horizons is None

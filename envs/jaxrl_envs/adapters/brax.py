@@ -29,20 +29,6 @@ from jaxrl_envs.keywords import reject_unknown
 from jaxrl_envs.spaces import Box, bound_of
 from jaxrl_envs.stable import cast, stabilise
 
-NAMES = (
-    "ant",
-    "fast",
-    "halfcheetah",
-    "hopper",
-    "humanoid",
-    "humanoidstandup",
-    "inverted_pendulum",
-    "inverted_double_pendulum",
-    "pusher",
-    "reacher",
-    "swimmer",
-    "walker2d",
-)
 BACKENDS = ("generalized", "spring", "positional", "mjx")
 
 

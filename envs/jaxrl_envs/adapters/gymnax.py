@@ -20,39 +20,10 @@ import numpy as np
 from jaxrl_envs.contract import Env, EnvStep
 from jaxrl_envs.drawing import CLASSIC_CONTROL, board, maze
 from jaxrl_envs.keywords import reject_unknown
+from jaxrl_envs.names import GYMNAX as NAMES
 from jaxrl_envs.parameters import like_default, strong_params
 from jaxrl_envs.spaces import Box, Discrete, Space, bound_of
 from jaxrl_envs.stable import stabilise
-
-NAMES = (
-    "CartPole-v1",
-    "Pendulum-v1",
-    "Acrobot-v1",
-    "MountainCar-v0",
-    "MountainCarContinuous-v0",
-    "Asterix-MinAtar",
-    "Breakout-MinAtar",
-    "Freeway-MinAtar",
-    "Seaquest-MinAtar",
-    "SpaceInvaders-MinAtar",
-    "Catch-bsuite",
-    "DeepSea-bsuite",
-    "MemoryChain-bsuite",
-    "UmbrellaChain-bsuite",
-    "DiscountingChain-bsuite",
-    "MNISTBandit-bsuite",
-    "SimpleBandit-bsuite",
-    "FourRooms-misc",
-    "MetaMaze-misc",
-    "PointRobot-misc",
-    "BernoulliBandit-misc",
-    "GaussianBandit-misc",
-    "Reacher-misc",
-    "Swimmer-misc",
-    "Pong-misc",
-    "FrozenLake-misc",
-)
-"""gymnax 1.0.1's registered names; ``MNISTBandit-bsuite`` downloads its data when made."""
 
 _INF = float("inf")
 # Bounds of observations that leave the box gymnax declares, as (low, high) from (environment, params).

@@ -1,9 +1,30 @@
-"""Disco: a whole update rule, discovered by meta-learning, and its clock-conditioned form."""
+"""Disco: a whole update rule, discovered by meta-learning, and its clock-conditioned form.
 
-from jaxrl_evolve.objectives.disco.config import TA_DISCO, DiscoConfig
-from jaxrl_evolve.objectives.disco.inputs import AgentOutputs, DiscoBatch
-from jaxrl_evolve.objectives.disco.published import convert, load_disco_weights
-from jaxrl_evolve.objectives.disco.rule import DiscoRule, DiscoTargets, RuleState, disco, disco_with_time
+Names are imported on first use: settings are described without what learns by them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxrl_evolve.objectives.disco.config import TA_DISCO, DiscoConfig
+    from jaxrl_evolve.objectives.disco.inputs import AgentOutputs, DiscoBatch
+    from jaxrl_evolve.objectives.disco.published import convert, load_disco_weights
+    from jaxrl_evolve.objectives.disco.rule import DiscoRule, DiscoTargets, RuleState, disco, disco_with_time
+
+_MODULE_OF = {
+    "TA_DISCO": "config",
+    "AgentOutputs": "inputs",
+    "DiscoBatch": "inputs",
+    "DiscoConfig": "config",
+    "DiscoRule": "rule",
+    "DiscoTargets": "rule",
+    "RuleState": "rule",
+    "convert": "published",
+    "disco": "rule",
+    "disco_with_time": "rule",
+    "load_disco_weights": "published",
+}
 
 __all__ = [
     "TA_DISCO",
@@ -18,3 +39,9 @@ __all__ = [
     "disco_with_time",
     "load_disco_weights",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

@@ -6,7 +6,7 @@ import tyro
 from tyro.conf import Positional
 
 from jaxrl_evolve.objectives.disco.published import convert
-from jaxrl_evolve.objectives.time_features import NO_TIME, TimeFeatures
+from jaxrl_evolve.objectives.time_config import NO_TIME, TimeFeatures
 
 
 def main(weights: Positional[str], out: Positional[str], clock: bool = False) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, Any
 
-from jaxrl_evolve.objectives.time_features import NO_TIME, TimeFeatures
+from jaxrl_evolve.objectives.time_config import NO_TIME, TimeFeatures
 from jaxrl_evolve.settings.checks import Above, AtLeast, check
 
 INPUTS = 27

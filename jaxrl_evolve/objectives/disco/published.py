@@ -17,7 +17,7 @@ import numpy as np
 from jaxrl_evolve.files import Unreadable, one_line, parse_npz, read_regular
 from jaxrl_evolve.objectives.disco.config import DiscoConfig
 from jaxrl_evolve.objectives.disco.rule import disco, disco_with_time
-from jaxrl_evolve.objectives.time_features import NO_TIME, TimeFeatures
+from jaxrl_evolve.objectives.time_config import NO_TIME, TimeFeatures
 from jaxrl_evolve.settings.names import suggestion
 
 _LIFE = "lstm/~/meta_lstm/~unroll/"

@@ -30,7 +30,7 @@ from jaxrl_evolve.objectives.disco.inputs import AgentOutputs, DiscoBatch, asses
 from jaxrl_evolve.objectives.disco.network import CoreState, RuleNetwork, empty_inputs
 from jaxrl_evolve.objectives.disco.values import signed_hyperbolic, two_hot
 from jaxrl_evolve.objectives.objective import RuleObjective
-from jaxrl_evolve.objectives.time_features import TimeFeatures
+from jaxrl_evolve.objectives.time_config import TimeFeatures
 
 _GATE_TIME = "gate_time"
 

@@ -4,32 +4,15 @@ evolved drift networks had in common.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxrl_evolve.objectives.drift.config import DiscoveredConfig
 from jaxrl_evolve.objectives.drift.frame import Drift, drift_objective
 from jaxrl_evolve.objectives.objective import Objective
-from jaxrl_evolve.settings.checks import check
-
-
-@dataclasses.dataclass(frozen=True)
-class DiscoveredConfig:
-    """Settings of discovered policy optimisation."""
-
-    alpha: float = 2.0
-    """Width of the free region where the advantage is positive."""
-    beta: float = 0.6
-    """Width of the free region where the advantage is negative."""
-
-    def __post_init__(self) -> None:
-        check(self)
-        for name in ("alpha", "beta"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
 
 
 def discovered_drift(config: DiscoveredConfig | None = None) -> Drift:

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from jaxrl_evolve.clock import Clock, linear_schedule
 from jaxrl_evolve.objectives.actor_critic import actor_critic_objective, check_per_sample
 from jaxrl_evolve.objectives.objective import Objective, ObjectiveBatch, no_parameters
-from jaxrl_evolve.objectives.time_features import NO_TIME, HorizonRange, TimeFeatures
+from jaxrl_evolve.objectives.time_config import NO_TIME, HorizonRange, TimeFeatures
 
 Drift = Callable[[Any, Array, Array, Array, Array], Array]
 """``(eta, log_ratio, advantage, clip, time) -> D``: ``log_ratio``, ``advantage`` and ``D`` have one shape,

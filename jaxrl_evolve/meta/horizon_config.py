@@ -1,0 +1,43 @@
+"""Settings of where an agent's lifetime comes from."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+
+@dataclasses.dataclass(frozen=True)
+class HorizonConfig:
+    """Lifetimes of meta-training, in updates."""
+
+    kind: Literal["fixed", "uniform", "log_uniform", "inverse_budget", "curriculum"] = "log_uniform"
+    """How a lifetime is drawn: always ``high``; uniformly, or uniformly in its logarithm, between ``low`` and
+    ``high``; one of ``choices`` with probability inverse to its length, so that every choice costs as much
+    experience in total (DiscoRL); or log-uniformly up to a bound that grows from ``low`` to ``high`` in
+    the course of meta-training."""
+    low: int = 10
+    """Shortest lifetime."""
+    high: int = 250
+    """Longest lifetime."""
+    choices: tuple[int, ...] = (25, 50, 100, 200)
+    """Lifetimes of 'inverse_budget'."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.low <= self.high:
+            raise ValueError(
+                f"horizons.low is {self.low} and horizons.high {self.high}; 1 <= low <= high must hold"
+            )
+        if self.kind == "inverse_budget" and (not self.choices or min(self.choices) < 1):
+            raise ValueError(
+                f"horizons.choices is {self.choices}; 'inverse_budget' needs lifetimes of at least 1"
+            )
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """Shortest and longest lifetime that can be drawn."""
+        match self.kind:
+            case "fixed":
+                return self.high, self.high
+            case "inverse_budget":
+                return min(self.choices), max(self.choices)
+        return self.low, self.high

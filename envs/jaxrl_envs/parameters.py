@@ -15,6 +15,15 @@ LIMITS = ("max_steps_in_episode", "episode_length", "max_timesteps", "max_steps"
 """What the suites call the number of steps after which an episode is cut off."""
 
 
+def limits(params: Any) -> list[tuple[str, Any]]:
+    """Time limits among parameters, those of wrapped environments too: their names and values."""
+    named = (
+        (jax.tree_util.keystr(path[-1:], simple=True), leaf)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+    )
+    return [(field, leaf) for field, leaf in named if field in LIMITS]
+
+
 def check_limits(name: str, params: Any) -> None:
     """Refuse a time limit after less than one step, which ends every episode at once.
 
@@ -25,9 +34,8 @@ def check_limits(name: str, params: Any) -> None:
     Raises:
         ValueError: naming the parameter.
     """
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        field = jax.tree_util.keystr(path[-1:], simple=True)
-        if field in LIMITS and not isinstance(leaf, Tracer) and np.any(np.asarray(leaf) < 1):
+    for field, leaf in limits(params):
+        if not isinstance(leaf, Tracer) and np.any(np.asarray(leaf) < 1):
             raise ValueError(f"{name}: {field} is {np.asarray(leaf).tolist()}; it must be at least 1")
 
 

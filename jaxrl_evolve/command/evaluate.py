@@ -26,8 +26,9 @@ class Arguments:
     """Root of the episodes' randomness."""
     step: int = -1
     """Checkpoint, by its number of updates; -1 for the newest."""
-    max_steps: int = 10_000
-    """Steps after which an episode is cut off."""
+    max_steps: int | None = None
+    """Steps after which an episode is cut off; None for the environment's own limit, and 10,000 where it has none or a
+    shorter one."""
     devices: Annotated[Devices, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Devices)
 
 

@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxrl_envs.contract import Env, own_reward
 from jaxrl_envs.fusion import computed_once
+from jaxrl_envs.parameters import limits
 from jaxrl_envs.vector import choose
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.runs.tasks import drawn_tasks
@@ -40,6 +41,27 @@ class Episodes:
     info: dict[str, Float[Array, "E ..."]] = struct.field(default_factory=dict)
 
 
+MOST_STEPS = 10_000
+"""Steps after which an episode is cut off where the environment has no longer limit of its own."""
+
+
+def longest(env_params: Any) -> Int[Array, ""]:
+    """Steps that an episode may take: the environment's own limit, the largest of several, and at least `MOST_STEPS`.
+
+    So no episode that its environment ends is cut off; what ends them at a limit of fewer steps is the environment. A
+    limit that int32 cannot count, or only just, is none.
+
+    Args:
+        env_params: parameters of one task, or of many.
+    """
+    most = jnp.int32(MOST_STEPS)
+    for _, limit in limits(env_params):
+        limit = jnp.asarray(limit)
+        told = jnp.where(limit < 2.0**31 - 256, limit, 0)  # float32 has no number between this one and 2^31
+        most = jnp.maximum(most, jnp.max(told).astype(jnp.int32))
+    return most
+
+
 class _Carry(NamedTuple):
     step: Array
     key: Array
@@ -57,7 +79,12 @@ def check_mode(mode: str) -> None:
 
 
 def make_evaluation(
-    env: Env, learner: Learner, episodes: int, max_steps: int, mode: Mode = "greedy", drawn: bool = False
+    env: Env,
+    learner: Learner,
+    episodes: int,
+    max_steps: int | None = None,
+    mode: Mode = "greedy",
+    drawn: bool = False,
 ) -> Callable[[Array, Any, Any], Episodes]:
     """A compilable ``(key, learner_state, env_params) -> Episodes``.
 
@@ -65,7 +92,7 @@ def make_evaluation(
         env: the environment to evaluate in.
         learner: whose ``act`` chooses.
         episodes: ``E``, played side by side.
-        max_steps: at most this many steps an episode; a guard for environments without a limit.
+        max_steps: at most this many steps an episode; None for as many as the parameters allow, see `longest`.
         mode: ``"greedy"`` or ``"sample"``.
         drawn: whether each episode is played on a task of its own, drawn by the environment, instead of on
             ``env_params``.
@@ -76,7 +103,7 @@ def make_evaluation(
     if drawn and env.sample_params is None:
         raise ValueError(f"drawn is True, but {env.name} is one task only; it must be False")
     check_mode(mode)
-    if episodes < 1 or max_steps < 1:
+    if episodes < 1 or (max_steps is not None and max_steps < 1):
         raise ValueError(f"episodes is {episodes} and max_steps {max_steps}; both must be at least 1")
 
     def evaluate(key: Array, learner_state: Any, env_params: Any) -> Episodes:
@@ -96,8 +123,10 @@ def make_evaluation(
         )
         carry = _Carry(jnp.zeros((), jnp.int32), key, obs, state, learner.initial_memory(episodes), fresh)
 
+        most = longest(env_params) if max_steps is None else max_steps
+
         def running(carry: _Carry) -> Array:
-            return (carry.step < max_steps) & ~carry.episodes.finished.all()
+            return (carry.step < most) & ~carry.episodes.finished.all()
 
         def step(carry: _Carry) -> _Carry:
             key, key_act, key_step = jax.random.split(carry.key, 3)

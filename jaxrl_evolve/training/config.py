@@ -29,8 +29,9 @@ class EvaluationConfig:
     """Whole episodes per seed and evaluation during training."""
     final_episodes: int = 128
     """Whole episodes per seed in the final evaluation, which is the reported one."""
-    max_steps: int = 10_000
-    """Steps after which an evaluation episode is cut off, for environments without a limit."""
+    max_steps: int | None = None
+    """Steps after which an evaluation episode is cut off; None for the environment's own limit, and 10,000 where it has
+    none or a shorter one."""
     mode: Literal["greedy", "sample"] = "greedy"
     """Take the policy's mode, or sample from it."""
 
@@ -118,7 +119,9 @@ class TrainConfig(Generic[C, H]):
         root_seed("seed", self.seed)
         countable(self.num_envs, self.rollout_length, self.steps)
         for name in ("times", "episodes", "final_episodes", "max_steps"):
-            whole(f"evaluation.{name}", getattr(self.evaluation, name), 1)
+            value = getattr(self.evaluation, name)
+            if (name, value) != ("max_steps", None):
+                whole(f"evaluation.{name}", value, 1)
 
     @classmethod
     def preset(cls, algorithm: str, env: str, **changes: Any) -> TrainConfig[Any, Any]:

@@ -26,7 +26,7 @@ from jaxrl_evolve.objectives import AnyObjective, HorizonWarning
 from jaxrl_evolve.objectives.kinds import find_objective, is_builtin, objective_checksum, objective_source
 from jaxrl_evolve.runs.check import check_curriculum, check_learner
 from jaxrl_evolve.runs.chunk import Chunk, make_chunk
-from jaxrl_evolve.runs.evaluation import Episodes, make_evaluation
+from jaxrl_evolve.runs.evaluation import Episodes, longest, make_evaluation
 from jaxrl_evolve.runs.tasks import Curriculum
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.names import names_of_a_run
@@ -52,7 +52,9 @@ class Experiment(NamedTuple):
     curriculum: Curriculum | None
     venv: VectorEnv
 
-    def evaluation(self, episodes: int, max_steps: int, mode: Mode) -> Callable[[Array, Any, Any], Episodes]:
+    def evaluation(
+        self, episodes: int, max_steps: int | None, mode: Mode
+    ) -> Callable[[Array, Any, Any], Episodes]:
         """How its agents are evaluated, see `make_evaluation`: on tasks drawn anew if a curriculum chose theirs
         and the environment draws tasks.
         """
@@ -202,6 +204,17 @@ def pinned(config: TrainConfig[Any, Any]) -> TrainConfig[Any, Any]:
     if not config.objective or config.objective_sha256:
         return config
     return dataclasses.replace(config, objective_sha256=objective_checksum(config.objective))
+
+
+def limited(config: TrainConfig[Any, Any], experiment: Experiment) -> TrainConfig[Any, Any]:
+    """The configuration with the number of steps after which evaluation episodes are cut off, unless it has one.
+
+    Where tasks are drawn it stays None: each has a limit of its own.
+    """
+    if config.evaluation.max_steps is not None or experiment.drawn:
+        return config
+    most = int(longest(experiment.env.params))
+    return dataclasses.replace(config, evaluation=dataclasses.replace(config.evaluation, max_steps=most))
 
 
 def warn_of_horizon(config: TrainConfig[Any, Any]) -> None:

@@ -132,7 +132,7 @@ def evaluate_folder(
     mode: Mode = "greedy",
     seed: int = 0,
     step: int | None = None,
-    max_steps: int = 10_000,
+    max_steps: int | None = None,
 ) -> dict[str, Any]:
     """Evaluate the agents of a run folder anew.
 
@@ -142,7 +142,8 @@ def evaluate_folder(
         mode: ``"greedy"`` or ``"sample"``.
         seed: root of the episodes' randomness.
         step: which checkpoint, by its number of updates; the newest by default.
-        max_steps: steps after which an episode is cut off.
+        max_steps: steps after which an episode is cut off; None for the environment's own limit, and 10,000 where it
+            has none or a shorter one.
 
     Returns:
         ``eval_return`` and ``eval_length`` (mean per run; NaN for a run that diverged, which counts as the worst),

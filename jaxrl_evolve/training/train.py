@@ -27,6 +27,7 @@ from jaxrl_evolve.training.experiment import (
     Experiment,
     build,
     identity,
+    limited,
     pinned,
     traced,
     warn_of_horizon,
@@ -82,7 +83,7 @@ def train(
     config = pinned(config)
     stored = out if resume and out is not None and folders.RunFolder(Path(out)).config.exists() else None
     experiment = build(config, stored)
-    config, start = begin(config, experiment, out, resume)
+    config, start = begin(limited(config, experiment), experiment, out, resume)
     warn_of_horizon(config)
     groups = groups_of(config, points)
     check_memory(config, experiment, groups)

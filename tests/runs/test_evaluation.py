@@ -15,7 +15,7 @@ from jaxrl_evolve import random
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.learners.ppo import PPOConfig, ppo
 from jaxrl_evolve.networks.network import NetworkConfig
-from jaxrl_evolve.runs.evaluation import make_evaluation
+from jaxrl_evolve.runs.evaluation import MOST_STEPS, longest, make_evaluation
 from jaxrl_evolve.trajectory import PolicyOutput
 
 
@@ -85,6 +85,42 @@ def test_tasks_are_drawn_apart_from_the_episodes_that_are_played_on_them():
     env = Env("place", reset, step, jnp.float32(0), *spaces, sample_params=jax.random.uniform)
     out = jax.jit(make_evaluation(env, counter(), 6, 2, drawn=True))(random.key(3), (), env.params)
     np.testing.assert_array_equal(out.returns, np.zeros(6))
+
+
+def timed(limit: Any, sample_params: Any = None) -> Env:
+    """An environment that does nothing but end at its limit, if it has one by a name that is known."""
+
+    def step(key: Any, state: Any, action: Any, params: Any) -> EnvStep:
+        over = state + 1 >= params.get("max_steps_in_episode", jnp.inf)
+        return EnvStep(jnp.zeros(1), state + 1, jnp.float32(1), jnp.bool_(False), over, {})
+
+    start = lambda key, params: (jnp.zeros(1), jnp.zeros((), jnp.int32))
+    params = {} if limit is None else {"max_steps_in_episode": limit}
+    return Env("timed", start, step, params, Box(0.0, 1.0, (1,)), Discrete(3), sample_params=sample_params)
+
+
+@pytest.mark.parametrize(
+    ("limit", "length"),
+    [
+        (jnp.int32(10_007), 10_007),
+        (jnp.float32(30), 30),
+        (jnp.int32(2**31 - 1), MOST_STEPS),
+        (None, MOST_STEPS),
+    ],
+)
+def test_an_episode_may_last_as_long_as_its_environment_lets_it(limit: Any, length: int):
+    env = timed(limit)
+    out = jax.jit(make_evaluation(env, counter(), 2))(random.key(3), (), env.params)
+    assert np.asarray(out.lengths).tolist() == np.asarray(out.returns).tolist() == [length] * 2
+    assert out.finished.all() == (limit is not None and limit < 2**31 - 1)
+    assert longest(env.params) == max(length, MOST_STEPS)
+
+
+def test_tasks_that_are_drawn_last_as_long_as_each_may():
+    draw = lambda key: {"max_steps_in_episode": jax.random.randint(key, (), 1, 20_000, jnp.int32)}
+    env = timed(jnp.int32(5), draw)
+    out = jax.jit(make_evaluation(env, counter(), 8, drawn=True))(random.key(3), (), env.params)
+    assert out.finished.all() and len(set(out.lengths.tolist())) == 8 and out.lengths.max() > MOST_STEPS
 
 
 def test_greedy_evaluation_needs_no_luck_and_sampling_does():

@@ -10,11 +10,12 @@ import pytest
 import walk
 from same import assert_close, assert_equal, host
 
+from jaxrl_evolve import EvaluationConfig, TrainConfig
 from jaxrl_evolve.runs.axes import mesh_for
 from jaxrl_evolve.storage import destinations, sinks
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage.checkpoint import Checkpoints
-from jaxrl_evolve.training.experiment import build, traced
+from jaxrl_evolve.training.experiment import build, limited, traced
 from jaxrl_evolve.training.interrupts import Diverged
 from jaxrl_evolve.training.outcome import sentence
 from jaxrl_evolve.training.programs import AXIS, compile_programs
@@ -234,6 +235,39 @@ def test_stops_are_even_and_the_last_does_all(updates, rows, evaluations, checkp
         assert len(due) == min(times, len(found))
         spaces = np.diff([-1, *due])
         assert spaces.max() - spaces.min() <= 1
+
+
+def test_evaluations_take_the_environments_own_limit_and_record_it(monkeypatch):
+    asked = TrainConfig.preset(
+        "ppo",
+        "CartPole-v1",
+        steps=8,
+        num_envs=4,
+        rollout_length=2,
+        rows=1,
+        learner={"minibatches": 1, "epochs": 1, "network": {"hidden": (4,)}},
+        evaluation=EvaluationConfig(times=1, episodes=1, final_episodes=1),
+        env_options={"max_steps_in_episode": "12345"},
+    )
+    experiment = build(asked)
+    assert limited(asked, experiment).evaluation.max_steps == 12_345
+    given = dataclasses.replace(asked, evaluation=dataclasses.replace(asked.evaluation, max_steps=7))
+    assert limited(given, experiment) is given and TrainConfig.from_json(given.to_json()) == given
+    assert TrainConfig.from_json(asked.to_json()) == asked
+    written = []
+
+    def open_host(stack, out, kind, data, **settings):
+        written.append(data)
+        raise InterruptedError
+
+    monkeypatch.setattr("jaxrl_evolve.training.train.open_host", open_host)
+    with pytest.raises(InterruptedError):
+        train(asked)
+    assert written[0]["evaluation"]["max_steps"] == 12_345
+    with pytest.raises(
+        ValueError, match=r"evaluation\.max_steps is 0; it must be a whole number of at least 1"
+    ):
+        walk.config(evaluation={"max_steps": 0})
 
 
 def test_a_result_says_which_episodes_were_cut_off(two):

@@ -28,9 +28,14 @@ from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.training.experiment import traced
 from jaxrl_evolve.training.host import Host, open_host
 from jaxrl_evolve.training.interrupts import Diverged
+from jaxrl_evolve.training.marks import marked
 from jaxrl_evolve.training.programs import to_host
 from jaxrl_evolve.training.resumption import Due
 
+_MARKS = ("fitness_by_horizon", "regret", "buffer_horizon")
+"""Metrics that are NaN of what there is none of: lives of such horizons, levels with a score."""
+_UNKNOWN = ("2",)
+"""Where a test, see `make_test`, has the optimum, NaN if it is not known."""
 _INDIFFERENT = ("sinks", "keep", "tests", "test_every", "lanes")
 
 
@@ -164,8 +169,8 @@ class _Run:
                     jax.jit(self.test),
                 ),
             )
-            self._generation = generation.lower(self.state, self.hp).compile()
-            self._test = test.lower(self.state.eta, *whole).compile()
+            self._generation = marked(generation.lower(self.state, self.hp).compile(), _MARKS)
+            self._test = marked(test.lower(self.state.eta, *whole).compile(), _UNKNOWN)
 
     def _take_up(self, step: int | None) -> None:
         """Go on from the run that the folder holds, if there is one, and write there."""

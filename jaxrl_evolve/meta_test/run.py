@@ -31,6 +31,7 @@ from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.storage.provenance import provenance
 from jaxrl_evolve.training.experiment import identity_of
 from jaxrl_evolve.training.host import Host, open_host
+from jaxrl_evolve.training.marks import marked
 from jaxrl_evolve.training.parts import literal, make_env
 from jaxrl_evolve.training.programs import sequential_lanes, to_host
 
@@ -214,7 +215,7 @@ def test_arm(
     steps = stage.sizes.num_envs * stage.sizes.rollout_length
     if lanes < 0:
         lanes = sequential_lanes(steps) if jax.default_backend() == "cpu" else 0
-    program = compile_lives(
+    compiled = compile_lives(
         agents,
         stage.env,
         stage.sizes.rollout_length,
@@ -224,6 +225,7 @@ def test_arm(
         lanes,
         _identity(config, stage, agents),
     )
+    program = marked(compiled, ("average", "schedules"))
 
     def live(tasks: Tasks, hps: list[Any], horizon: int) -> Life:
         # Accelerators want all candidates side by side; a CPU runs them one by one in the reported lives' program.

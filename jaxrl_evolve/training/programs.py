@@ -19,6 +19,7 @@ from jaxrl_evolve.runs.chunk import TrainState
 from jaxrl_evolve.runs.evaluation import Episodes
 from jaxrl_evolve.training.config import EvaluationConfig
 from jaxrl_evolve.training.experiment import Experiment
+from jaxrl_evolve.training.marks import marked
 
 AXIS = "run"
 """Name of the one axis of runs, and of the mesh axis it may be split over."""
@@ -117,7 +118,7 @@ def compile_programs(
         init=lambda seeds, hp: compiled_init(
             root, put(seeds.astype(np.uint32), True), put(hp, own_hp), env_params
         ),
-        advance=lambda state, hp, updates: compiled_run(
+        advance=lambda state, hp, updates: marked(compiled_run)(
             state, put(hp, own_hp), eta, env_params, total, put(np.int32(updates), False)
         ),
         evaluate=lambda learner_state, seeds, updates, repeat: compiled_test(

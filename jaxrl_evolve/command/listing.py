@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Literal
 
 import tyro
@@ -25,7 +26,15 @@ def _algorithms() -> list[str]:
     from jaxrl_evolve.settings import plugins
 
     names = plugins.names(plugins.ALGORITHMS, BUILTIN_ALGORITHMS)
-    return [f"{name:18} {find_algorithm(name).summary}" for name in names]
+    return [f"{name:18} {_told(lambda name=name: find_algorithm(name).summary)}" for name in names]
+
+
+def _told(summary: Callable[[], str]) -> str:
+    """A summary, or why there is none: a package that is broken keeps nobody from seeing the others."""
+    try:
+        return summary()
+    except ValueError as error:
+        return f"(cannot be used: {error})"
 
 
 def _objectives() -> list[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
 from jaxrl_evolve.settings.foreign import called
 from jaxrl_evolve.settings.names import UnknownName, suggestion
+from jaxrl_evolve.settings.notices import Notice
 
 ALGORITHMS = "jaxrl_evolve.algorithms"
 """Entry-point group whose objects are `jaxrl_evolve.Algorithm`."""
@@ -69,6 +72,13 @@ def find(group: str, name: str, builtin: Mapping[str, Any]) -> Any:
         ValueError: the other distribution can't be imported.
     """
     if name in builtin:
+        if distribution := _shadowed(group).get(name):
+            warnings.warn(
+                f"{_WHAT[group]} {name!r} is the library's; the one that {distribution} offers by that name cannot be "
+                "reached and needs another",
+                Notice,
+                stacklevel=2,
+            )
         return builtin[name]
     if name in _added[group]:
         return _added[group][name]
@@ -78,3 +88,9 @@ def find(group: str, name: str, builtin: Mapping[str, Any]) -> Any:
     hint = suggestion(name, names(group, builtin))
     kind = next(kind for kind, of_kind in GROUPS.items() if of_kind == group)
     raise UnknownName(f"{_WHAT[group]} is {name!r}, which is not known: {hint}", kind, name)
+
+
+@functools.cache
+def _shadowed(group: str) -> Mapping[str, str]:
+    """The names that installed distributions offer, with theirs; looked up once, since built-in names are asked for often."""
+    return {point.name: point.dist.name if point.dist else "a package" for point in entry_points(group=group)}

@@ -224,7 +224,7 @@ class Checkpoints:
             manifests.check_identity(path, manifest, self._identity)
             manifests.check_leaves(path, manifest, named)
             manifests.check_files(path, manifest)
-            return self._arrays.restore(path, named, manifest.leaves), dict(manifest.record)
+            return self._arrays.restore(path, named, manifest.leaves), manifests.Record(manifest.record)
 
         leaves, record = self._settled(step, read)
         return jax.tree.unflatten(jax.tree.structure(template), leaves), record

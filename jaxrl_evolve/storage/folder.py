@@ -24,6 +24,10 @@ class FolderError(ValueError):
     """A run folder cannot be made, read or written; the message names what is wrong."""
 
 
+class Unwritable(FolderError, OSError):
+    """A file cannot be written: nobody's usage is wrong, the disk is full or the like."""
+
+
 @dataclasses.dataclass(frozen=True)
 class RunFolder:
     """Where a run keeps its files.
@@ -175,7 +179,7 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     try:
         write_whole(path, content)
     except OSError as error:
-        raise FolderError(f"cannot write {path}: {error.strerror}") from None
+        raise Unwritable(f"cannot write {path}: {error.strerror}") from None
 
 
 def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -88,8 +88,13 @@ def name_of(data: Mapping[str, Any], mark: str) -> str:
     Args:
         data: what the file holds.
         mark: the file's name, `RUN` or `SWEEP`.
+
+    Raises:
+        ValueError: what is said of the kind is no text.
     """
-    if isinstance(name := data.get(FIELD), str):
+    if FIELD in data:
+        if not isinstance(name := data[FIELD], str):
+            raise ValueError(f"{FIELD} in {mark} is {name!r}; it must be text, such as 'train'")
         return name
     # Folders from before kinds were written down are known by the fields that one kind alone has.
     if mark == SWEEP:

@@ -52,6 +52,13 @@ class Leaf(NamedTuple):
     key_impl: str | None
 
 
+class Record(dict[str, Any]):
+    """What a host saved with its state. A fact that it should have and has not is told as damage."""
+
+    def __missing__(self, name: str) -> Any:
+        raise CheckpointDamaged(f"the checkpoint is damaged: its record has no {name!r}")
+
+
 @dataclasses.dataclass(frozen=True)
 class Manifest:
     """What a checkpoint says of itself.
@@ -185,7 +192,7 @@ def _decoded(content: Mapping[str, Any]) -> Manifest:
         # Others may have made it: it is to speak of the files beside it, and of no others.
         if not name.isprintable() or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise ValueError(name)
-    return Manifest(int(content["step"]), {**content["identity"]}, {**content["record"]}, leaves, files)
+    return Manifest(int(content["step"]), {**content["identity"]}, Record(content["record"]), leaves, files)
 
 
 def check_identity(folder: Path, manifest: Manifest, expected: Mapping[str, Any]) -> None:

@@ -33,6 +33,10 @@ class SinkError(ValueError):
     """A sink cannot be opened; the message names what is wrong."""
 
 
+class SinkUnwritable(SinkError, OSError):
+    """Metrics cannot be written, or read again: the disk is full or the like."""
+
+
 class Sink(NamedTuple):
     """One destination.
 
@@ -211,7 +215,7 @@ def _open(path: Path, mode: str, what: str = "write") -> Any:
     try:
         return open(path, mode)
     except OSError as error:
-        raise SinkError(f"cannot {what} {path}: {error.strerror}") from None
+        raise SinkUnwritable(f"cannot {what} {path}: {error.strerror}") from None
 
 
 def _end_of_lines(file: Any, path: Path, resume_at: int) -> int:
@@ -254,7 +258,7 @@ def _write_cells(path: Path, columns: list[str], rows: Sequence[Mapping[str, Any
     try:
         write_text(path, b"".join(map(_csv_line, lines)).decode())
     except FolderError as error:
-        raise SinkError(str(error)) from None
+        raise SinkUnwritable(str(error)) from None
 
 
 def _csv_line(cells: list[Any]) -> bytes:

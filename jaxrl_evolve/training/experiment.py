@@ -20,6 +20,7 @@ from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS, find_algorithm
 from jaxrl_evolve.compilation import Same, once
 from jaxrl_evolve.curricula.table import BUILTIN_CURRICULA, make_curriculum
 from jaxrl_evolve.learners.learner import Learner, Mode
+from jaxrl_evolve.learners.ppo_config import PPOConfig
 from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.networks.table import BUILTIN_NETWORKS
 from jaxrl_evolve.objectives import AnyObjective, HorizonWarning
@@ -30,6 +31,7 @@ from jaxrl_evolve.runs.evaluation import Episodes, longest, make_evaluation
 from jaxrl_evolve.runs.tasks import Curriculum
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.names import names_of_a_run
+from jaxrl_evolve.settings.notices import Notice
 from jaxrl_evolve.storage.folder import plain
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.parts import check_network, check_objective, literal, make_env, make_learner
@@ -215,6 +217,25 @@ def limited(config: TrainConfig[Any, Any], experiment: Experiment) -> TrainConfi
         return config
     most = int(longest(experiment.env.params))
     return dataclasses.replace(config, evaluation=dataclasses.replace(config.evaluation, max_steps=most))
+
+
+def warn_of_unread(config: TrainConfig[Any, Any]) -> None:
+    """Tell (`Notice`) of settings that were changed and that only the algorithm's own objective reads."""
+    if not config.objective or not isinstance(config.learner, PPOConfig):
+        return
+    usual, unread = (
+        find_algorithm(config.algorithm).preset(config.env).config,
+        ("normalise_advantage", "clip_value"),
+    )
+    for name in unread:
+        value = getattr(config.learner, name)
+        if value != getattr(usual, name):
+            warnings.warn(
+                f"learner.{name} is {value}, which objective {config.objective!r} does not read: "
+                f"only {config.algorithm}'s own does",
+                Notice,
+                stacklevel=3,
+            )
 
 
 def warn_of_horizon(config: TrainConfig[Any, Any]) -> None:

@@ -21,6 +21,7 @@ from jaxrl_evolve.objectives.check import watched
 from jaxrl_evolve.runs.check import check_learner
 from jaxrl_evolve.settings.foreign import Refused, called, told
 from jaxrl_evolve.settings.names import UnknownName
+from jaxrl_evolve.storage.folder import plain
 
 
 def make_env(name: str, options: Mapping[str, Any]) -> Env:
@@ -34,6 +35,10 @@ def make_env(name: str, options: Mapping[str, Any]) -> Env:
         ValueError: there is none, it does not take the options, its factory fails, or it breaks the contract.
         ImportError: what it needs is not installed.
     """
+    try:
+        plain(options)
+    except TypeError as error:
+        raise ValueError(f"env_options is {dict(options)}, which a run cannot record: {error}") from None
     choices = {key: literal(text) for key, text in options.items()}
     saying: tuple[type[Exception], ...] = (ValueError, ImportError)
     try:

@@ -31,6 +31,7 @@ from jaxrl_evolve.training.experiment import (
     pinned,
     traced,
     warn_of_horizon,
+    warn_of_unread,
 )
 from jaxrl_evolve.training.groups import Groups, check_points, groups_of
 from jaxrl_evolve.training.history import decisive, history_of
@@ -85,6 +86,7 @@ def train(
     experiment = build(config, stored)
     config, start = begin(limited(config, experiment), experiment, out, resume)
     warn_of_horizon(config)
+    warn_of_unread(config)
     groups = groups_of(config, points)
     check_memory(config, experiment, groups)
     with contextlib.ExitStack() as stack:

@@ -25,7 +25,7 @@ from xla import flags
 from jaxrl_evolve.storage import alias, causes, checkpoint, steps
 from jaxrl_evolve.storage import manifest as manifests
 from jaxrl_evolve.storage.checkpoint import CheckpointError, Checkpoints, config_digest
-from jaxrl_evolve.storage.manifest import RetentionWarning
+from jaxrl_evolve.storage.manifest import CheckpointDamaged, RetentionWarning
 
 READING_SECONDS = float(os.environ.get("READING_SECONDS", "2"))
 IDENTITY = {"algorithm": "ppo", "env": "CartPole-v1", "config_digest": config_digest({"steps": 10})}
@@ -81,6 +81,8 @@ def test_round_trip_is_exact(tmp_path):
         found, found_record = checkpoints.restore(toy_state(1))
         assert_same(found, state)
         assert found_record == record
+        with pytest.raises(CheckpointDamaged, match="its record has no 'diverged'"):  # whoever made it
+            _ = found_record["diverged"]
         draw = jax.vmap(jax.random.normal)
         np.testing.assert_array_equal(draw(found[0].key), draw(state[0].key))
         abstract = jax.eval_shape(lambda: toy_state()[:3])  # a template without data

@@ -41,8 +41,9 @@ def test_a_failed_write_keeps_the_old_content(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(FolderError, match="result.json: No space left on device"):
+    with pytest.raises(FolderError, match="^cannot write .*result.json: No space left on device$") as caught:
         folder.write_json(path, {"iqm": 2})
+    assert isinstance(caught.value, OSError)  # a failure, no wrong usage
     assert folder.read_json(path) == {"iqm": 1}
 
 
@@ -98,6 +99,13 @@ def test_folders_from_before_kinds_were_written_are_known_by_their_fields(name, 
     with pytest.raises(FolderError, match=f"^{tmp_path} holds {kinds.ABOUT[name].what}, not a ") as caught:
         folder.existing(tmp_path, wanted)
     assert "{" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [3, None, ["train"]])
+def test_a_kind_that_is_no_text_is_refused(kind, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"kind": kind, "algorithm": "ppo"}))
+    with pytest.raises(ValueError, match="kind in config.json is .*; it must be text"):
+        folder.kind_of(tmp_path)
 
 
 def test_what_was_asked_for_is_read_as_the_kind_says(tmp_path):

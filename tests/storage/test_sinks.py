@@ -106,7 +106,7 @@ def test_damage_is_refused_by_line_and_left_alone(tmp_path):
         sinks.jsonl(path, resume_at=70)
     assert path.read_bytes() == b"\n".join(lines)
     for make in (sinks.jsonl, sinks.table):
-        with pytest.raises(SinkError, match="cannot write .*: No such file"):
+        with pytest.raises(sinks.SinkUnwritable, match="cannot write .*: No such file"):
             make(tmp_path / "no" / "m")
 
 

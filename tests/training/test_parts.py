@@ -1,13 +1,14 @@
 """Environments, algorithms and objectives of one's own that do not fit are refused in one sentence, before a folder is made."""
 
 import dataclasses
+import warnings
 
 import jax.numpy as jnp
 import pytest
 import walk
 
 from jaxrl_envs.contract import EnvStep
-from jaxrl_evolve import register
+from jaxrl_evolve import TrainConfig, register
 from jaxrl_evolve.algorithms.ppo import PPO
 from jaxrl_evolve.curricula.domain_randomisation import domain_randomisation
 from jaxrl_evolve.learners.ppo import ppo
@@ -17,11 +18,13 @@ from jaxrl_evolve.objectives.drift.frame import drift_objective
 from jaxrl_evolve.objectives.kinds import find_objective
 from jaxrl_evolve.objectives.lpg import lpg
 from jaxrl_evolve.objectives.objective import no_parameters
+from jaxrl_evolve.settings.notices import Notice
 from jaxrl_evolve.storage.folder import FolderError
 from jaxrl_evolve.storage.sinks import read_jsonl
 from jaxrl_evolve.training import train as training
-from jaxrl_evolve.training.experiment import build
+from jaxrl_evolve.training.experiment import build, warn_of_unread
 from jaxrl_evolve.training.interrupts import Diverged
+from jaxrl_evolve.training.parts import make_env
 from jaxrl_evolve.training.train import train
 
 SOUND = walk.make()
@@ -231,6 +234,27 @@ def test_a_broken_curriculum_is_refused(fault, tmp_path):
     if not callable(changes):
         register("curriculum", "own", domain_randomisation)
         build(dataclasses.replace(walk.config(updates=1), curriculum="own", env="own tasks"))
+
+
+def test_options_that_no_file_can_hold_are_refused():
+    with pytest.raises(
+        ValueError, match="env_options is {'nan_rate': .*}, which a run cannot record: .*no JSON form"
+    ):
+        make_env(walk.NAME, {"nan_rate": object()})
+
+
+def test_settings_that_only_the_algorithms_own_objective_reads_are_told():
+    usual = TrainConfig.preset("ppo", "CartPole-v1", objective="lpo")
+    changed = TrainConfig.preset("ppo", "CartPole-v1", objective="lpo", learner={"clip_value": False})
+    with pytest.warns(
+        Notice, match="learner.clip_value is False, which objective 'lpo' does not read"
+    ) as told:
+        warn_of_unread(changed)
+    assert len(told) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_unread(usual)
+        warn_of_unread(dataclasses.replace(changed, objective=""))
 
 
 def test_options_of_no_curriculum_are_refused(tmp_path):

@@ -11,6 +11,7 @@ from jaxrl_evolve.meta_test.comparison import ALL, Comparison, Improvement, Row
 from jaxrl_evolve.meta_test.config import MetaTestConfig
 from jaxrl_evolve.meta_test.outcome import Outcome
 from jaxrl_evolve.results.report.text import csv_text, markdown_table, with_bounds
+from jaxrl_evolve.results.statistics import caution
 
 
 def markdown(
@@ -25,6 +26,8 @@ def markdown(
         f"({config.resamples:,} resamples). Horizons are in updates; * marks those that an objective was not trained "
         "at.",
     ]
+    if few := _few(config, comparison):
+        parts.append(few)
     for env in dict.fromkeys(row.env for row in comparison.rows):
         parts += [f"## {_title(env, comparison)}", _scores([r for r in comparison.rows if r.env == env])]
     if comparison.improvements:
@@ -38,6 +41,14 @@ def markdown(
     if comparison.notes:
         parts += ["## Notes", "\n".join(f"- {note}" for note in comparison.notes)]
     return "\n\n".join(parts) + "\n"
+
+
+def _few(config: MetaTestConfig, comparison: Comparison) -> str:
+    """What must be said of intervals from few seeds, as a sentence; an arm of one objective has no meta-seeds to differ."""
+    meta_seeds = sorted({row.meta_seeds for row in comparison.rows if row.meta_seeds > 1})
+    told = [caution(config.seeds, "agent seed"), *(caution(n, "meta-seed") for n in meta_seeds)]
+    said = "; ".join(filter(None, told))
+    return f"Intervals are rough: {said}." if said else ""
 
 
 def _env(env: str) -> str:

@@ -182,6 +182,8 @@ def test_the_folder_and_its_tables(tested: Any):
     assert configuration(out, run.META_TEST) == result.config
     lines = (out / "meta_test.csv").read_text().splitlines()
     assert len(lines) == 1 + 7 * 3  # 7 arms at 2 horizons and at both together
+    few = "an interval from 3 agent seeds is too narrow; 2 meta-seeds are too few for an interval"
+    assert f"Intervals are rough: {few}." in result.markdown.splitlines()
     (row,) = [line for line in result.markdown.splitlines() if line.startswith("| aware |")]
     cells = row.split(" | ")
     assert [cell.rstrip(" |").endswith("*") for cell in cells[2:]] == [False, True, False]

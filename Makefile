@@ -1,15 +1,17 @@
 # Every target works from a bare clone: it makes .venv and installs what it needs first.
 # PYTHON chooses the interpreter that .venv is made with; otherwise the first supported one is taken.
+# NEXT is the interpreter of `make test-next`, the newest that is supported.
 # WORKERS is the number of processes that share the tests out; "auto" is one for every core.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(firstword $(foreach p,python3 python3.12 python3.11 python3.13,$(shell $(p) -c '$(SUPPORTED)' 2>/dev/null && echo $(p))) python3)
+NEXT ?= python3.13
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt
 
 .NOTPARALLEL:
-.PHONY: demo test lint types docs bench clean
+.PHONY: demo test test-next test-flags lint types docs bench clean
 
 demo: $(VENV)/.core
 	$(BIN)/jaxrl-evolve train ppo --env CartPole-v1 --steps 250_000 --seeds 8 --out runs/cartpole --overwrite
@@ -17,6 +19,16 @@ demo: $(VENV)/.core
 
 test: lint types
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+# The same beside .venv, with the versions locked for Python 3.13: constraints.txt has other ones of jax for 3.11.
+test-next:
+	@$(NEXT) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || \
+		{ echo 'Python 3.13 is needed, and $(NEXT) is not one: make test-next NEXT=path/to/python3.13' >&2; exit 1; }
+	$(MAKE) test VENV=.venv-next PYTHON=$(NEXT)
+
+# The tests with the XLA flags of users, where they compile for speed: far longer. See tests/xla.py.
+test-flags: $(VENV)/.dev
+	TEST_XLA_FLAGS=users $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --timeout 3600
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -32,7 +44,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/throughput.py
 
 clean:
-	rm -rf $(VENV) .jax_cache .pytest_cache .ruff_cache build dist site
+	rm -rf $(VENV) .venv-next .jax_cache .pytest_cache .ruff_cache build dist site
 
 $(BIN)/python:
 	@$(PYTHON) -c '$(SUPPORTED)' || \

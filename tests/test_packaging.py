@@ -2,6 +2,7 @@
 
 import ast
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -27,6 +28,23 @@ def python(code: str, **environment: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize("interpreter", ["no-such-python", sys.executable])
+def test_the_suite_is_repeated_on_the_newest_python_or_that_is_said_to_be_missing(interpreter: str):
+    """In a folder of its own, with the locked versions; what make would do, without doing it."""
+    command = ["make", "-C", str(ROOT), "test-next", f"NEXT={interpreter}"]
+    newest = interpreter == sys.executable and sys.version_info[:2] == (3, 13)
+    done = subprocess.run([*command, *(["-n"] if newest else [])], capture_output=True, text=True, timeout=60)
+    if newest:
+        assert f"{interpreter} -m venv .venv-next" in done.stdout
+        assert ".venv-next/bin/python -m pytest" in done.stdout and ".venv/" not in done.stdout
+    else:
+        assert done.returncode == 2
+        assert done.stderr.startswith(
+            f"Python 3.13 is needed, and {interpreter} is not one: make test-next NEXT="
+        )
 
 
 def test_every_public_name_resolves():

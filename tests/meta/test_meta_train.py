@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
 from compiled import counted
+from same import assert_same_run, rows_of
 from tiny import TINY, tiny
 
 from jaxrl_evolve.command.main import main
@@ -91,6 +93,36 @@ def test_resumed_is_uninterrupted(run: Any, tmp_path: Any, monkeypatch: Any):
     clocks = ("seconds",)
     strip = lambda row: {k: v for k, v in row.items() if k not in clocks}
     assert [strip(json.loads(line)) for line in lines] == [strip(row) for row in result.rows]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_going_back_makes_the_rest_anew_bit_for_bit(killed: bool, run: Any, tmp_path: Any, monkeypatch: Any):
+    """By the command; also where that is killed when later rows are gone, and the run then resumed as it is."""
+    _, whole = run
+    back, made = tmp_path / "back", []
+    shutil.copytree(whole, back)
+    words, again = ["resume", str(back), "--quiet"], ["--step", "3"]
+    advance = module._Run.advance
+
+    def one(self: Any) -> None:
+        if killed and not made:
+            made.append("killed")
+            raise KeyboardInterrupt
+        advance(self)
+        made.append(self.generations)
+
+    monkeypatch.setattr(module._Run, "advance", one)
+    with counted() as counts:
+        if killed:
+            assert main([*words, *again]) == 130
+            assert len(rows_of(back)) == 3
+            assert not {"result.json", "objective.npz"} & {path.name for path in back.iterdir()}
+        assert main(words if killed else [*words, *again]) == 0
+    assert counts["compiled"] == 0
+    assert made == (["killed", 4] if killed else [4])
+    assert_same_run(back, whole, "generation")
+    for name, leaf in load_objective(whole).eta.items():
+        np.testing.assert_array_equal(load_objective(back).eta[name], leaf)
 
 
 def test_another_seed_compiles_nothing_and_is_the_same_as_compiled_anew(run: Any):

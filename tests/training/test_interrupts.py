@@ -73,9 +73,14 @@ def test_outside_the_main_thread_it_does_nothing():
 
 
 COMPUTING = """
-    import contextlib, hashlib, sys
-    from jaxrl_evolve.training.interrupts import Interrupts, own_process, resumable
+    import contextlib, ctypes, hashlib, signal, sys
+    from jaxrl_evolve.training.interrupts import Interrupts, own_process, resumable, take_signals_back
     own_process()
+    if sys.argv[1] == "taken":
+        ignore = ctypes.c_void_p(1)  # below Python, which still believes that it handles them
+        for number in (signal.SIGINT, signal.SIGTERM):
+            ctypes.CDLL(None).signal(int(number), ignore)
+        take_signals_back()
     with contextlib.ExitStack() as stack:
         stack.enter_context(resumable("runs/a"))
         stack.enter_context(resumable("runs/a/shape_000"))
@@ -139,6 +144,8 @@ def signalled(script, words, *numbers):
         ("training", (signal.SIGINT, signal.SIGINT), 130, "SIGINT again"),
         ("training", (signal.SIGTERM, signal.SIGTERM), 143, "SIGTERM again"),
         ("before", (signal.SIGTERM,), 143, "SIGTERM"),
+        ("taken", (signal.SIGINT,), 130, "SIGINT"),
+        ("taken", (signal.SIGTERM,), 143, "SIGTERM"),
     ],
 )
 def test_a_process_of_the_command_ends_at_once(where, numbers, code, said):

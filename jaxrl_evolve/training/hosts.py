@@ -73,11 +73,11 @@ def join(coordinator: str, processes: int, process_id: int, seconds: float = JOI
         ValueError: the address or the numbers don't fit, or this machine's name has no address.
         OSError: not all processes have come in time, or the port can't be used.
     """
-    _check_own_name()
     patience = max(1, int(seconds))
     # It would take SIGTERM for itself, and nobody here asks it whether one came.
     jax.config.update("jax_enable_preemption_service", False)
     if coordinator == "auto":
+        _check_own_name()
         jax.distributed.initialize(
             initialization_timeout=patience, heartbeat_timeout_seconds=HEARTBEAT_SECONDS
         )
@@ -94,6 +94,7 @@ def join(coordinator: str, processes: int, process_id: int, seconds: float = JOI
             f"processes is {processes} and process_id {process_id}; with a coordinator there is at least 1 "
             "process, and ids run from 0"
         )
+    _check_own_name()
     if processes > 1:
         address = (host.strip("[]"), int(port))
         _meet(_listener(address[1]) if process_id == 0 else address, _TOKEN, processes, process_id, seconds)

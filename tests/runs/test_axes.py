@@ -1,16 +1,13 @@
 """Axes of runs: vmapped, in lanes, sharded over devices and processes, always the same numbers."""
 
 import json
-import os
-import socket
-import subprocess
 import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from xla import flags
+from processes import address, ended, needs_an_address, starting
 
 from jaxrl_evolve import random
 from jaxrl_evolve.runs.axes import RunAxis, device_mesh, mesh_for, over_runs, place
@@ -113,11 +110,12 @@ def test_the_mesh_takes_as_many_devices_as_divide_the_runs():
     assert mesh_for("run", 16).size == 8
 
 
-def test_two_processes_get_the_numbers_of_one(tmp_path):
+start = pytest.fixture(starting)
+
+
+@needs_an_address
+def test_two_processes_get_the_numbers_of_one(tmp_path, start):
     """`jax.distributed` on the loopback device, through the command, checkpoint and all."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
     command = [sys.executable, "-m", "jaxrl_evolve", "train", "ppo", "--env", "CartPole-v1", "--seeds", "4"]
     command += ["--steps", "256", "--num-envs", "4", "--rollout-length", "16", "--rows", "2", "--quiet"]
     command += [
@@ -129,20 +127,13 @@ def test_two_processes_get_the_numbers_of_one(tmp_path):
         "30",
     ]
 
-    def start(out, devices, *more):
-        return subprocess.Popen(
-            [*command, "--out", str(tmp_path / out), *more],
-            env={**os.environ, "XLA_FLAGS": flags(devices)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    def run(out, devices, *more):
+        return start([*command, "--out", str(tmp_path / out), *more], devices)
 
-    cluster = ["--coordinator", address, "--processes", "2", "--process-id"]
-    processes = [start("two", 2, *cluster, "0"), start("two", 2, *cluster, "1"), start("one", 4)]
-    for process in processes:
-        output, _ = process.communicate(timeout=240)
-        assert process.returncode == 0, output
+    cluster = ["--coordinator", address(), "--processes", "2", "--process-id"]
+    for process in [run("two", 2, *cluster, "0"), run("two", 2, *cluster, "1"), run("one", 4)]:
+        code, output = ended(process, 240)
+        assert code == 0, output
     one, two = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("one", "two"))
     assert two["device"]["processes"] == 2
     assert two["eval_return"] == one["eval_return"]

@@ -6,8 +6,6 @@ import os
 import random
 import resource
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
 import textwrap
@@ -20,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import struct
-from xla import flags
+from processes import address, ended, needs_an_address, starting
 
 from jaxrl_evolve.storage import alias, causes, checkpoint, steps
 from jaxrl_evolve.storage import manifest as manifests
@@ -457,8 +455,9 @@ def test_a_reader_beside_a_writer_sees_whole_checkpoints(tmp_path):
 TWO_PROCESSES = """
     import sys
     import jax
-    index, port, folder = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-    jax.distributed.initialize(f"127.0.0.1:{port}", 2, index)
+    jax.config.update("jax_platforms", "cpu")
+    coordinator, folder, index = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    jax.distributed.initialize(coordinator, 2, index)
     import numpy as np
     from jax.sharding import NamedSharding, PartitionSpec as P
     from jaxrl_evolve.storage.checkpoint import Checkpoints
@@ -486,29 +485,16 @@ TWO_PROCESSES = """
 """
 
 
-def test_two_processes_write_one_checkpoint(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    env = os.environ | {"XLA_FLAGS": flags(2), "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-c", textwrap.dedent(TWO_PROCESSES)]
-    processes = [
-        subprocess.Popen(
-            [*command, str(i), str(port), str(tmp_path / "a[1]*")],
-            env=env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for i in range(2)
-    ]
-    try:
-        for process in processes:
-            out, err = process.communicate(timeout=120)
-            assert out.splitlines()[-1:] == ["same"], err
-    finally:
-        for process in processes:
-            process.kill()
+start = pytest.fixture(starting)
+
+
+@needs_an_address
+def test_two_processes_write_one_checkpoint(tmp_path, start):
+    command = [sys.executable, "-c", textwrap.dedent(TWO_PROCESSES), address(), str(tmp_path / "a[1]*")]
+    processes = [start([*command, str(i)], 2) for i in range(2)]
+    for process in processes:
+        code, output = ended(process, 120)
+        assert code == 0 and "same" in output.splitlines(), output
     keys = jax.random.split(jax.random.key(3), 8)
     expected = {"keys": keys, "x": jax.vmap(jax.random.normal)(keys), "n": jnp.int32(3)}
     with Checkpoints(tmp_path / "a[1]*") as checkpoints:

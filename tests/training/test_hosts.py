@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
-import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
+from processes import Process, Start, address, ended, needs_an_address, starting
 from tiny import tiny
-from xla import flags
 
 from jaxrl_evolve.meta.lifetimes import PAIRS
 from jaxrl_evolve.meta.train import check, idle_devices
@@ -46,42 +43,10 @@ WORDS = """meta-train ta-lpg --env chain/delayed-short --generations 12 --popula
     --gradient.inner-updates 2 --persistent.window 2 --sigma 3 --quiet"""
 
 
-def address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+start = pytest.fixture(starting)
 
 
-@pytest.fixture
-def start() -> Iterator[Any]:
-    """Starts processes of so many devices each; none outlives the test."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(command: list[str], devices: int = 1) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            command,
-            env={**os.environ, "XLA_FLAGS": flags(devices)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-
-
-def ended(process: subprocess.Popen[str], seconds: float) -> tuple[int, str]:
-    """Exit code and output of a process that must end by itself, without what Gloo says when it starts."""
-    output, _ = process.communicate(timeout=seconds)
-    lines = [line for line in output.splitlines(keepends=True) if not line.startswith("[Gloo]")]
-    return process.returncode, "".join(lines)
-
-
+@needs_an_address
 @pytest.mark.parametrize(
     ("how", "victim", "count"),
     [
@@ -93,7 +58,7 @@ def ended(process: subprocess.Popen[str], seconds: float) -> tuple[int, str]:
         pytest.param("failed", 3, 4, marks=pytest.mark.slow),
     ],
 )
-def test_processes_end_together(how: str, victim: int, count: int, start: Any):
+def test_processes_end_together(how: str, victim: int, count: int, start: Start):
     """A death is noticed at once, and a farewell is none."""
     where = address()
     script = textwrap.dedent(WAITING)
@@ -104,7 +69,7 @@ def test_processes_end_together(how: str, victim: int, count: int, start: Any):
         assert "joined\n" in iter(process.stdout.readline, "")
     gone, left = processes[victim], [p for i, p in enumerate(processes) if i != victim]
 
-    def tell(process: subprocess.Popen[str], word: str) -> None:
+    def tell(process: Process, word: str) -> None:
         assert process.stdin is not None
         process.stdin.write(word + "\n")
         process.stdin.flush()
@@ -191,17 +156,18 @@ def rows(out: Any) -> list[dict[str, Any]]:
     return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
 
 
+@needs_an_address
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("estimator", ["es", "meta-gradient", "pes"])
 def test_a_process_is_killed_and_the_run_resumes_to_the_numbers_of_one_process(
-    estimator: str, tmp_path: Any, start: Any
+    estimator: str, tmp_path: Any, start: Start
 ):
     command = [sys.executable, "-m", "jaxrl_evolve"]
     words = [*WORDS.split(), "--estimator", estimator, "--out"]
     alone = start([*command, *words, str(tmp_path / "one")], devices=2)
 
-    def pair(*words: str) -> list[subprocess.Popen[str]]:
+    def pair(*words: str) -> list[Process]:
         cluster = ["--coordinator", address(), "--processes", "2", "--process-id"]
         return [start([*command, *words, *cluster, str(i)]) for i in range(2)]
 

@@ -119,6 +119,9 @@ def test_all_end_soon_and_with_one_sentence_each(cell: Cell, tmp_path: Path, sta
         assert its_code == (code if together else 1), its_said
         assert re.search(f"(^|\n){sentence}", its_said), its_said
         assert its_said.count("jaxrl-evolve: ") == 1, its_said
-        # When the first process dies, jax may be quicker to notice, and says so before we do.
+        # When the first process ends, jax may be quicker to notice, and says so before we do; of more than two,
+        # the first ends after the victim.
         assert "Traceback" not in its_said
-        assert its_said.count("\n") == 1 or (cell.victim == "first" and sentence == LOST), its_said
+        assert its_said.count("\n") == 1 or (
+            sentence == LOST and (cell.victim == "first" or cell.count > 2)
+        ), its_said

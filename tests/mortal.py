@@ -24,6 +24,7 @@ from xla import flags
 
 from jaxrl_evolve.meta import train as meta
 from jaxrl_evolve.meta.config import MetaTrainConfig
+from jaxrl_evolve.training import loop as loops
 from jaxrl_evolve.training import programs
 from jaxrl_evolve.training import train as training
 from jaxrl_evolve.training.config import EvaluationConfig
@@ -176,7 +177,7 @@ def live(kind: str, out: Path, shared: Path, step: int | None, moment: int, mome
     jax.config.update("jax_enable_compilation_cache", False)
     warnings.filterwarnings("error", "metrics.jsonl lacks|the checkpoint was made", ResumeWarning)
     _load_programs(shared)
-    loop = meta._Run if kind == "meta" else training._Loop
+    loop = meta._Run if kind == "meta" else loops.Loop
     advance = loop.advance
 
     def counted(self: Any, *arguments: Any) -> None:

@@ -14,7 +14,7 @@ from jaxrl_evolve.storage import sinks, steps
 from jaxrl_evolve.storage.checkpoint import CheckpointError, Checkpoints
 from jaxrl_evolve.storage.folder import FolderError, RunFolder
 from jaxrl_evolve.storage.lock import Lock
-from jaxrl_evolve.training import train as loops
+from jaxrl_evolve.training import loop as loops
 from jaxrl_evolve.training.host import Host
 from jaxrl_evolve.training.interrupts import Interrupted
 from jaxrl_evolve.training.resumption import ResumeWarning
@@ -24,7 +24,7 @@ from jaxrl_evolve.training.train import train
 
 def interrupt_after(monkeypatch, rows, number=signal.SIGTERM):
     """Send this process a signal in its ``rows``-th row from now."""
-    real, seen = loops._Loop.advance, []
+    real, seen = loops.Loop.advance, []
 
     def advance(self, *arguments):
         seen.append(1)
@@ -32,7 +32,7 @@ def interrupt_after(monkeypatch, rows, number=signal.SIGTERM):
             os.kill(os.getpid(), number)
         real(self, *arguments)
 
-    monkeypatch.setattr(loops._Loop, "advance", advance)
+    monkeypatch.setattr(loops.Loop, "advance", advance)
 
 
 RICH = {
@@ -133,7 +133,7 @@ def test_a_kill_after_going_back_is_no_loss(moment, tmp_path, monkeypatch):
     owner, name = {
         "when the result is gone": (steps, "forget_after"),
         "when checkpoints are gone": (Host, "open_sinks"),
-        "when rows are gone": (loops._Loop, "advance"),
+        "when rows are gone": (loops.Loop, "advance"),
     }[moment]
 
     def killed(*_, **__):

@@ -12,7 +12,7 @@ from same import assert_close, host
 
 from jaxrl_evolve.results import statistics
 from jaxrl_evolve.results.report import report
-from jaxrl_evolve.training import train as loops
+from jaxrl_evolve.training import loop as loops
 from jaxrl_evolve.training.interrupts import Diverged, Interrupted
 from jaxrl_evolve.training.restore import load
 from jaxrl_evolve.training.sweep import plan, resume_sweep, sweep
@@ -128,7 +128,7 @@ def test_random_draws_are_written_down_and_depend_on_the_seed_alone():
 
 def test_an_interrupted_sweep_goes_on_as_if_nothing_had_been(swept, tmp_path, monkeypatch):
     whole, out = result_of(swept[0]), tmp_path / "cut"
-    real, calls = loops._Loop.advance, []
+    real, calls = loops.Loop.advance, []
 
     def advance(self, *arguments):
         calls.append(1)
@@ -137,7 +137,7 @@ def test_an_interrupted_sweep_goes_on_as_if_nothing_had_been(swept, tmp_path, mo
         real(self, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loops._Loop, "advance", advance)
+        patch.setattr(loops.Loop, "advance", advance)
         with pytest.raises(Interrupted, match=f"SIGINT in shape_001, 2 of 2; continue with: .* resume {out}"):
             sweep(walk.config(seeds=2), out, grid=GRID)
     assert not (out / "result.json").exists()

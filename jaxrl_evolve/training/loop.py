@@ -1,0 +1,204 @@
+"""The host loop: chunks between stops, and at each stop what a person or a restart will need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxrl_evolve.runs.axes import mesh_for
+from jaxrl_evolve.storage import folder as folders
+from jaxrl_evolve.storage import sinks
+from jaxrl_evolve.training.callbacks import Callback, Moment, tell
+from jaxrl_evolve.training.cause import Causes
+from jaxrl_evolve.training.config import TrainConfig
+from jaxrl_evolve.training.experiment import Experiment, identity, traced
+from jaxrl_evolve.training.groups import Groups
+from jaxrl_evolve.training.history import history_of
+from jaxrl_evolve.training.host import Host
+from jaxrl_evolve.training.outcome import TrainResult, draw_curves, joined, seen_of, summarise
+from jaxrl_evolve.training.programs import AXIS, Programs, compile_programs, group_shapes, to_host
+from jaxrl_evolve.training.resumption import Due
+from jaxrl_evolve.training.schedule import Stop, rows_due, stops
+from jaxrl_evolve.training.start import Start
+
+
+class Loop:
+    """Groups of runs and what has become of them; `train` is its only user.
+
+    Its own state is one number, the updates made; everything else is in the training states.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig[Any, Any],
+        points: Sequence[Any] | None,
+        groups: Groups,
+        host: Host,
+        start: Start | None = None,
+    ) -> None:
+        self.config = config
+        self.points = points
+        self.groups = groups
+        self.host = host
+        self.start = start
+        self.stops = stops(config.updates, config.rows, config.evaluation.times, config.checkpoints)
+        self.updates = 0
+        self.diverged = np.full(groups.runs, -1)
+        self.states: list[Any] = []
+        self.shardings: Any = None
+        self.programs: Programs
+        self.causes: Causes
+
+    def prepare(self, experiment: Experiment, step: int | None) -> None:
+        """Compile, make or restore the states, open the sinks."""
+        c, host = self.config, self.host
+        self.drawn = experiment.drawn
+        self.causes = Causes(experiment, c.rollout_length, identity(c))
+        mesh = mesh_for(AXIS, self.groups.size)
+        host.devices = 1 if mesh is None else mesh.size
+        # Groups differ in their seeds and hyperparameters, which are arguments: one program serves all.
+        self.programs = compile_programs(
+            *(experiment, self.groups.hps[0], self.groups.size, c.updates, c.evaluation, c.seed, mesh),
+            identity(c),
+        )
+        host.seconds["compile_seconds"] += self.programs.compile_seconds
+        each = zip(self.groups.seeds, self.groups.hps, strict=True)
+        self.states = [self.programs.init(seeds, hp) for seeds, hp in each]
+        self.shardings = jax.tree.map(lambda x: x.sharding, self.states[0])
+        self.states, record = host.restore(self.states, step)
+        if record is not None:
+            self.updates, self.diverged = record["updates"], np.asarray(record["diverged"])
+        elif self.start is not None:
+            self.states = [*map(self.start, self.states, self.groups.seeds)]
+        host.open_sinks(c.sinks, self.updates * c.steps_per_update if self.updates else None, self._due())
+
+    def finished(self, experiment: Experiment) -> TrainResult | None:
+        """The result of a run that needs no more work, read back without compiling anything; else None."""
+        folder, checkpoints = self.host.folder, self.host.checkpoints
+        if folder is None or checkpoints is None or not folder.result.exists():
+            return None
+        if checkpoints.steps()[-1:] != [self.config.updates]:
+            return None
+        group = group_shapes(experiment, traced(self.config.hp), self.groups.size, identity(self.config))
+        states, _ = checkpoints.restore([group] * len(self.groups.seeds))
+        self.updates = self.config.updates
+        self.host.read_rows(self.config.env_steps, self._due())
+        if self.host.writable:  # a loss of power may have left the table behind
+            sinks.write_table(folder.table, self.host.rows)
+        if not folder.curves.exists():
+            self.draw()
+        return TrainResult(self.config, folders.read_json(folder.result), states, self.host.rows)
+
+    def _due(self) -> Due:
+        earlier = [part["updates"] for part in history_of(self.host.folder and self.host.folder.path)]
+        return Due("updates", rows_due([*earlier, self.config.updates], self.config.rows, self.updates))
+
+    def advance(self, stop: Stop) -> None:
+        """Train up to a stop and do what is due there."""
+        host, parts = self.host, []
+        with host.timed("run_seconds"):
+            for i, hp in enumerate(self.groups.hps):
+                self.states[i], metrics = self.programs.advance(
+                    self._load(i), hp, stop.updates - self.updates
+                )
+                parts.append(to_host(metrics))
+                self._unload(i)
+        self.updates = stop.updates
+        steps = self.updates * self.config.steps_per_update
+        metrics = joined(parts, 0)
+        row = {"env_steps": steps, "updates": self.updates, "seconds": host.seconds["run_seconds"], **metrics}
+        if stop.evaluate:
+            seen = self.evaluate(1)
+            row |= {f"eval_{name}": x.mean(1) for name, x in seen.items() if name != "finished"}
+        self._note_divergence(metrics)
+        host.row(row, steps)
+        finite = metrics["episode_return"][np.isfinite(metrics["episode_return"])]
+        host.advanced(steps, finite.mean() if finite.size else None)
+        if stop.save:
+            self.save()
+
+    def tell(self, callbacks: Sequence[Callback]) -> None:
+        """Tell of the newest row."""
+        moment = Moment(self.config, self.updates, self.diverged, lambda: self.states)
+        tell(callbacks, self.host.rows[-1], moment, self.stop_early)
+
+    def _load(self, i: int) -> Any:
+        """Group ``i``'s state where the compiled programs expect it."""
+        if len(self.states) > 1:
+            self.states[i] = jax.tree.map(jax.device_put, self.states[i], self.shardings)
+        return self.states[i]
+
+    def _unload(self, i: int) -> None:
+        """With several groups, only the one at work occupies the accelerator."""
+        if len(self.states) > 1 and jax.default_backend() != "cpu":
+            self.states[i] = jax.device_put(self.states[i], jax.local_devices(backend="cpu")[0])
+
+    def evaluate(self, repeats: int) -> dict[str, np.ndarray]:
+        """Of whole episodes of the policies as they are now, see `seen_of`, leaves ``[runs, repeats * episodes, ...]``."""
+        groups = []
+        with self.host.timed("eval_seconds"):
+            for i, seeds in enumerate(self.groups.seeds):
+                learner = self._load(i).learner
+                played = [self.programs.evaluate(learner, seeds, self.updates, r) for r in range(repeats)]
+                groups.append(joined([to_host(seen_of(episodes)) for episodes in played], 1))
+        return joined(groups, 0)
+
+    def _note_divergence(self, metrics: dict[str, np.ndarray]) -> None:
+        diverged = np.concatenate([to_host(state.diverged) for state in self.states])
+        seeds = np.concatenate(self.groups.seeds)
+        for run in np.flatnonzero((diverged >= 0) & (self.diverged < 0)):
+            step = int(diverged[run]) * self.config.steps_per_update
+            others = "" if (diverged >= 0).all() else ", the others go on"
+            cause = self._cause(int(run), metrics)
+            self.host.say(
+                f"run {run} (seed {seeds[run]}): loss or parameters were not finite after {step:,} steps{cause}; the run "
+                f"stops there and keeps its last good parameters{others}"
+            )
+        self.diverged = diverged
+
+    def _cause(self, run: int, metrics: dict[str, np.ndarray] | None = None) -> str:
+        group, place = divmod(run, self.groups.size)
+        state = lambda: jax.tree.map(lambda x: x[place : place + 1], self.states[group])
+        return self.causes.of(run, state, metrics)
+
+    def all_diverged(self) -> bool:
+        """Whether no run is left."""
+        return bool((self.diverged >= 0).all())
+
+    def divergence_message(self) -> str:
+        """What went wrong, for an error."""
+        first = int(self.diverged.max()) * self.config.steps_per_update
+        folder = self.host.folder
+        kept = f", whose last good parameters are in {folder.checkpoints}" if folder else ""
+        cause = next(filter(None, map(self._cause, range(self.groups.runs))), "")
+        return f"loss or parameters of all {self.groups.runs} runs were not finite after at most {first:,} steps{cause}{kept}"
+
+    def save(self) -> None:
+        """Write a checkpoint of now, unless that is done."""
+        self.host.save(
+            self.updates, self.states, {"updates": self.updates, "diverged": self.diverged.tolist()}
+        )
+
+    def stop_early(self) -> None:
+        """Save what there is, and draw it."""
+        self.save()
+        self.host.wait()
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw what has been learned so far."""
+        if folder := self.host.writable:
+            draw_curves(self.config, folder, self.points)
+
+    def finish(self) -> TrainResult:
+        """The final evaluation, the result file and the figure."""
+        evaluation = self.config.evaluation
+        repeats = -(-evaluation.final_episodes // evaluation.episodes)
+        seen = {name: x[:, : evaluation.final_episodes].mean(1) for name, x in self.evaluate(repeats).items()}
+        summary = summarise(self.config, seen, self.diverged, self.host.seconds, self.points, self.drawn)
+        self.host.result(summary)
+        self.draw()
+        return TrainResult(self.config, folders.plain(summary), self.states, self.host.rows)

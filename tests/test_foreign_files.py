@@ -27,7 +27,7 @@ from jaxrl_evolve.objectives import LPGConfig, LPOConfig, StoredObjective, TimeF
 from jaxrl_evolve.objectives.disco import DiscoConfig, disco
 from jaxrl_evolve.objectives.disco.published import load_disco_weights
 from jaxrl_evolve.objectives.drift.lpo import lpo
-from jaxrl_evolve.objectives.time_features import HorizonRange
+from jaxrl_evolve.objectives.time_config import HorizonRange
 from jaxrl_evolve.results.report.runs import ReportError, read_run
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import manifest as manifests

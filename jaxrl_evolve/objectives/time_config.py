@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from jaxrl_evolve.clock import Clock
 
 TimeKind = Literal["fraction", "remaining", "log_horizon", "periodic"]
+"""A feature of the clock."""
 TimeUnit = Literal["env_steps", "updates"]
+"""What horizons are counted in."""
 OF_THE_LENGTH = ("remaining", "log_horizon")
 """Features that read the horizon's length."""
 _shown = later("objectives.time_features", "shown")

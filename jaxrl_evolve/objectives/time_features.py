@@ -11,27 +11,10 @@ from jaxtyping import Array, Float
 
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.objectives.time_config import (
-    NO_TIME,
     OF_THE_LENGTH,
     ClockAblation,
-    HorizonRange,
-    HorizonWarning,
     TimeFeatures,
-    TimeKind,
-    TimeUnit,
 )
-
-__all__ = [
-    "NO_TIME",
-    "ClockAblation",
-    "HorizonRange",
-    "HorizonWarning",
-    "TimeFeatures",
-    "TimeKind",
-    "TimeUnit",
-    "features",
-    "shown",
-]
 
 
 def shown(ablation: ClockAblation, clock: Clock) -> Clock:

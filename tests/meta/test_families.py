@@ -11,7 +11,7 @@ from jaxrl_evolve.meta.evolution import EvolutionConfig
 from jaxrl_evolve.meta.horizons import HorizonConfig
 from jaxrl_evolve.objectives.families import BUILTIN_FAMILIES, families, find_family, members
 from jaxrl_evolve.objectives.kinds import objective_names
-from jaxrl_evolve.objectives.time_features import HorizonRange
+from jaxrl_evolve.objectives.time_config import HorizonRange
 from jaxrl_evolve.settings import plugins
 
 ENV = "grid/random-small"

@@ -20,7 +20,7 @@ from jaxrl_evolve.meta.experiment import build_meta
 from jaxrl_evolve.meta.gradient import gradient_programs
 from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.objectives.lpg import LPGConfig, init_parameters, lpg
-from jaxrl_evolve.objectives.time_features import HorizonRange, TimeFeatures
+from jaxrl_evolve.objectives.time_config import HorizonRange, TimeFeatures
 from jaxrl_evolve.runs.chunk import make_chunk, make_update
 from jaxrl_evolve.runs.rollout import rollout
 from jaxrl_evolve.training.experiment import traced

@@ -22,7 +22,7 @@ from jaxrl_evolve.meta.experiment import build_meta, identity
 from jaxrl_evolve.meta.train import META_TRAIN, meta_train
 from jaxrl_evolve.objectives import load_objective
 from jaxrl_evolve.objectives.families import members
-from jaxrl_evolve.objectives.time_features import HorizonRange
+from jaxrl_evolve.objectives.time_config import HorizonRange
 from jaxrl_evolve.storage.folder import configuration, plain
 
 

@@ -15,7 +15,7 @@ from jaxrl_evolve.learners.ppo import PPOHyperparameters
 from jaxrl_evolve.networks.distributions import Categorical
 from jaxrl_evolve.objectives import ObjectiveBatch, ObjectiveOutputs
 from jaxrl_evolve.objectives.lpg import LPGConfig, init_parameters, lpg, lpg_with_time
-from jaxrl_evolve.objectives.time_features import HorizonRange, TimeFeatures
+from jaxrl_evolve.objectives.time_config import HorizonRange, TimeFeatures
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 
 CLOCK = Clock.at(300.0, 1000.0)

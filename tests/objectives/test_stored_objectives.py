@@ -225,12 +225,12 @@ def shipped(tmp_path: Path, monkeypatch: Any) -> Path:
 
 def test_the_folder_of_shipped_objectives_is_in_the_package():
     assert library.SHIPPED.is_dir()
-    for name in stored.shipped():
+    for name in library.shipped():
         assert find_objective(name).horizons is not None
 
 
 def test_shipped_objectives_are_known_by_name(shipped: Path, capsys: Any):
-    assert list(stored.shipped()) == ["lpo-walk", "ta-lpo"]
+    assert list(library.shipped()) == ["lpo-walk", "ta-lpo"]
     assert {"ppo-clip", "a2c", "discovered", "lpo", "ta-lpo", "lpo-walk"} <= set(objective_names())
     assert find_objective("ta-lpo").init(jax.random.key(0))["time"].any()  # instead of the built-in zeros
     assert find_objective("lpo-walk").name == "lpo"

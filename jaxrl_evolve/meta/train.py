@@ -22,6 +22,7 @@ from jaxrl_evolve.meta.lifetimes import PAIRS
 from jaxrl_evolve.meta.outcome import MetaTrainResult, draw_fitness, sentence, stored_objective, summarise
 from jaxrl_evolve.objectives.stored import FILE_NAME, save
 from jaxrl_evolve.runs.axes import mesh_for, place
+from jaxrl_evolve.runs.evaluation import warn_of_cut
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.kinds import Kind
@@ -65,6 +66,7 @@ def meta_train(
         Diverged: every agent of a generation diverged.
     """
     experiment, mesh, programs = check(config)
+    warn_of_cut("fitness.max_steps", config.fitness.max_steps, experiment.env)
     root = random.key(config.seed)
     # Its root is an argument, so that meta-seeds share a compiled program.
     test = lambda eta, hp, root: make_test(config, experiment, root)(eta, hp)

@@ -24,6 +24,7 @@ from jaxrl_evolve.meta_test.outcome import Outcome, load, result_path, save
 from jaxrl_evolve.meta_test.tasks import Normaliser, Tasks, draw_tasks
 from jaxrl_evolve.meta_test.tuning import Tuning, choose, untuned
 from jaxrl_evolve.objectives import HorizonWarning
+from jaxrl_evolve.runs.evaluation import warn_of_cut
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.configurations import FILES
@@ -95,6 +96,8 @@ def meta_test(
     arms = find_arms(config)
     stages = build_stages(config, arms)
     warn_of_horizons(config, arms, stages)
+    for stage in stages:
+        warn_of_cut("max_steps", config.max_steps, stage.env)
     outcomes: dict[tuple[str, str], Outcome] = {}
     with contextlib.ExitStack() as stack:
         recorded = folders.plain(config) | {FILES: {arm.label: list(arm.files) for arm in arms}}

@@ -6,11 +6,13 @@ training's running episodes are left alone.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
@@ -21,6 +23,7 @@ from jaxrl_envs.vector import choose
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.runs.tasks import drawn_tasks
 from jaxrl_evolve.settings.names import suggestion
+from jaxrl_evolve.settings.notices import Notice
 
 
 @struct.dataclass
@@ -60,6 +63,18 @@ def longest(env_params: Any) -> Int[Array, ""]:
         told = jnp.where(limit < 2.0**31 - 256, limit, 0)  # float32 has no number between this one and 2^31
         most = jnp.maximum(most, jnp.max(told).astype(jnp.int32))
     return most
+
+
+def warn_of_cut(field: str, max_steps: int, env: Env) -> None:
+    """Tell (`Notice`) that episodes will be cut off, by the setting ``field``, before the environment's own limit ends them."""
+    own = max((int(np.max(limit)) for _, limit in limits(env.params)), default=0)
+    if own > max_steps:
+        warnings.warn(
+            f"{field} is {max_steps:,}, but {env.name} lets an episode last {own:,} steps: returns of longer ones are of "
+            "their beginning",
+            Notice,
+            stacklevel=3,
+        )
 
 
 class _Carry(NamedTuple):

@@ -10,12 +10,13 @@ import numpy as np
 import probes
 import pytest
 
-from jaxrl_envs import Box, Discrete, Env, EnvStep, scale_rewards
+from jaxrl_envs import Box, Discrete, Env, EnvStep, make, scale_rewards
 from jaxrl_evolve import random
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.learners.ppo import PPOConfig, ppo
 from jaxrl_evolve.networks.network import NetworkConfig
-from jaxrl_evolve.runs.evaluation import MOST_STEPS, longest, make_evaluation
+from jaxrl_evolve.runs.evaluation import MOST_STEPS, longest, make_evaluation, warn_of_cut
+from jaxrl_evolve.settings.notices import Notice
 from jaxrl_evolve.trajectory import PolicyOutput
 
 
@@ -144,3 +145,12 @@ def test_sizes_below_one_are_refused(episodes: int, steps: int):
 def test_a_mode_that_is_none_of_evaluation_is_refused():
     with pytest.raises(ValueError, match="mode is 'explore', which is not known: known are greedy, sample"):
         make_evaluation(probes.scripted_env(), counter(), 1, 1, "explore")
+
+
+def test_a_setting_that_cuts_episodes_short_is_told():
+    env = make("Freeway-MinAtar")
+    with pytest.warns(
+        Notice, match="max_steps is 1,000, but Freeway-MinAtar lets an episode last 2,500 steps"
+    ):
+        warn_of_cut("max_steps", 1_000, env)
+    warn_of_cut("max_steps", 2_500, env)  # a warning would be an error here

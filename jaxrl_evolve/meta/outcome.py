@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from jaxrl_evolve.meta.config import MetaTrainConfig
+from jaxrl_evolve.objectives.kinds import path_of
 from jaxrl_evolve.objectives.stored import StoredObjective
 from jaxrl_evolve.results import figures
 from jaxrl_evolve.storage import sinks
@@ -115,10 +116,11 @@ def sentence(summary: Mapping[str, Any], out: str) -> str:
         summary: the contents of ``result.json``.
         out: the run folder.
     """
+    path = path_of(out)
     return (
         f"{summary['objective']} on {summary['env']}: {summary['generations']:,} generations of "
         f"{summary['population']:,}, {summary['env_steps']:,} environment steps at "
-        f"{summary['steps_per_second']:,.0f} a second; the objective is {out}: jaxrl-evolve train … --objective {out}"
+        f"{summary['steps_per_second']:,.0f} a second; the objective is {path}: jaxrl-evolve train … --objective {path}"
     )
 
 

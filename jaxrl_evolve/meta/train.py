@@ -20,7 +20,8 @@ from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta.experiment import MetaExperiment, MetaPrograms, build_meta, identity, make_test
 from jaxrl_evolve.meta.lifetimes import PAIRS
 from jaxrl_evolve.meta.outcome import MetaTrainResult, draw_fitness, sentence, stored_objective, summarise
-from jaxrl_evolve.objectives.stored import FILE_NAME, save
+from jaxrl_evolve.objectives.library import FILE_NAME
+from jaxrl_evolve.objectives.stored import save
 from jaxrl_evolve.runs.axes import mesh_for, place
 from jaxrl_evolve.runs.evaluation import warn_of_cut
 from jaxrl_evolve.storage import folder as folders

@@ -20,8 +20,8 @@ from jaxrl_evolve.meta_test.config import MetaTestConfig
 from jaxrl_evolve.objectives import AnyObjective, RuleObjective, TargetObjective
 from jaxrl_evolve.objectives.families import ObjectiveFamily, time_of
 from jaxrl_evolve.objectives.kinds import find_objective, objective_checksum
-from jaxrl_evolve.objectives.library import shipped
-from jaxrl_evolve.objectives.stored import FILE_NAME, StoredObjective, load
+from jaxrl_evolve.objectives.library import FILE_NAME, shipped
+from jaxrl_evolve.objectives.stored import StoredObjective, load
 from jaxrl_evolve.objectives.time_config import ClockAblation, HorizonRange
 
 _CLOCKS = {

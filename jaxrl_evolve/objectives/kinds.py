@@ -9,7 +9,7 @@ from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING
 
 from jaxrl_evolve.objectives.families import BUILTIN_FAMILIES, families, members
-from jaxrl_evolve.objectives.library import shipped
+from jaxrl_evolve.objectives.library import FILE_NAME, shipped
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.foreign import Refused, called, told
 from jaxrl_evolve.settings.later import later
@@ -48,6 +48,7 @@ def find_objective(name: str) -> AnyObjective:
     if name in RENAMED and name not in objective_names():
         warnings.warn(f"objective {name!r} is called {RENAMED[name]!r} now", RenamedWarning, stacklevel=2)
         name = RENAMED[name]
+    _tell_of_a_folder(name)
     if file := _stored_file(name):
         return _load(file).objective()
     from jaxrl_evolve.objectives.objective import AnyObjective
@@ -56,6 +57,21 @@ def find_objective(name: str) -> AnyObjective:
     if not isinstance(made, AnyObjective):
         raise Refused(f"objective {name!r}: its factory gave {told(made)}; it must be an Objective")
     return made
+
+
+def path_of(folder: str) -> str:
+    """How to ask for the objective of a run folder: a path, that no name can be mistaken for."""
+    return folder if os.sep in folder else os.path.join(os.curdir, folder)
+
+
+def _tell_of_a_folder(name: str) -> None:
+    """A name that could as well be a folder's (`Notice`): names come first."""
+    if os.sep not in name and os.path.exists(os.path.join(name, FILE_NAME)) and name in objective_names():
+        warnings.warn(
+            f"objective {name!r} is the one of that name; the one that the folder of this name holds is {path_of(name)!r}",
+            Notice,
+            stacklevel=3,
+        )
 
 
 def objective_names() -> list[str]:

@@ -8,6 +8,9 @@ from importlib.resources.abc import Traversable
 SHIPPED: Traversable = resources.files("jaxrl_evolve") / "objectives" / "shipped"
 """Folder of the objectives that come with the library."""
 
+FILE_NAME = "objective.npz"
+"""Name of the stored objective in the run folder of a meta-training."""
+
 
 def shipped() -> dict[str, Traversable]:
     """The files that come with the library, by name."""

@@ -22,14 +22,13 @@ import numpy as np
 
 from jaxrl_evolve.files import Unreadable, one_line, parse_json, parse_npz, read_regular, write_whole
 from jaxrl_evolve.objectives.families import ObjectiveFamily, families, find_kind
+from jaxrl_evolve.objectives.library import FILE_NAME
 from jaxrl_evolve.objectives.objective import AnyObjective
 from jaxrl_evolve.objectives.time_config import HorizonRange
 from jaxrl_evolve.settings.names import suggestion
 from jaxrl_evolve.settings.nested import from_fields, tuples
 
 FORMAT = 1
-FILE_NAME = "objective.npz"
-"""Name of the stored objective in the run folder of a meta-training."""
 
 _PROGRAM = "jaxrl_evolve objective"
 _HEADER, _LEAF = "header", "eta/"

@@ -34,7 +34,8 @@ from jaxrl_evolve.objectives import (
     zero_eta,
 )
 from jaxrl_evolve.objectives.drift.config import TA_LPO
-from jaxrl_evolve.objectives.kinds import find_objective, objective_checksum, objective_names
+from jaxrl_evolve.objectives.kinds import find_objective, objective_checksum, objective_names, path_of
+from jaxrl_evolve.settings.notices import Notice
 from jaxrl_evolve.training.experiment import warn_of_horizon
 from jaxrl_evolve.training.sweep import sweep
 
@@ -93,7 +94,7 @@ def test_its_objective_starts_from_the_stored_parameters(file: Path):
 
 
 def test_a_run_folder_stands_for_its_objective(tmp_path: Path):
-    save_objective(tmp_path / stored.FILE_NAME, an_objective())
+    save_objective(tmp_path / library.FILE_NAME, an_objective())
     assert load_objective(tmp_path).settings == CONFIG
     assert find_objective(str(tmp_path)).horizons == RANGE
     with pytest.raises(ValueError, match=r"holds no stored objective: it has no objective\.npz"):
@@ -227,6 +228,22 @@ def test_the_folder_of_shipped_objectives_is_in_the_package():
     assert library.SHIPPED.is_dir()
     for name in library.shipped():
         assert find_objective(name).horizons is not None
+
+
+def test_a_folder_that_bears_the_name_of_an_objective_is_told_of(tmp_path: Path, monkeypatch: Any):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lpo").mkdir()
+    save_objective(tmp_path / "lpo" / "objective.npz", an_objective(1, LPOConfig(width=16)))
+    assert path_of("lpo") == "./lpo" and path_of("runs/lpo") == "runs/lpo"
+    with pytest.warns(Notice, match="objective 'lpo' is the one of that name; .* is './lpo'"):
+        named = jax.tree.map(jnp.shape, find_objective("lpo").init(jax.random.key(0)))
+    wanted = an_objective(1, LPOConfig(width=16)).eta
+    assert named != jax.tree.map(jnp.shape, wanted)
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        find_objective("./lpo").init(jax.random.key(0)),
+        an_objective(1, LPOConfig(width=16)).eta,
+    )
 
 
 def test_shipped_objectives_are_known_by_name(shipped: Path, capsys: Any):

@@ -260,11 +260,11 @@ def retrace(
 
 
 def _accumulate(x: Array, decay: Array, last: Array) -> Array:
-    """``y_t = x_t + decay_t * y_{t+1}`` backwards in time, from ``y_T = last``."""
+    """``y_t = x_t + decay_t * y_{t+1}`` backwards in time, from ``y_T = last``; without a decay, whatever follows."""
 
     def step(following: Array, inputs: tuple[Array, Array]) -> tuple[Array, Array]:
         x_t, decay_t = inputs
-        current = x_t + decay_t * following
+        current = x_t + decay_t * jnp.where(decay_t != 0, following, jnp.float32(0))
         return current, current
 
     # Unrolling saves kernel launches on accelerators; on CPU it measured slower, in compiling too.

@@ -36,7 +36,8 @@ class AdamState:
 def norm(flat: Float[Array, " P"]) -> Float[Array, ""]:
     """Euclidean norm; its derivative is zero, not NaN, where it is zero."""
     square = jnp.square(flat).sum()
-    return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
+    # Not where it is above zero: the norm of what is no number is none either.
+    return jnp.where(square == 0, 0.0, jnp.sqrt(jnp.where(square == 0, 1.0, square)))
 
 
 def init_optimiser(kind: Kind, flat: Float[Array, " P"]) -> Any:

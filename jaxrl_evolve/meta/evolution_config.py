@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, Literal
 
-from jaxrl_evolve.settings.checks import AtLeast, Between
+from jaxrl_evolve.settings.checks import AtLeast, Between, check
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,13 +33,14 @@ class EvolutionConfig:
     or the difference of ranks, or of standard scores, among all members (which need comparable levels)."""
 
     def __post_init__(self) -> None:
+        check(self, "evolution")
         if self.population < 2 or self.population % 2:
             raise ValueError(
-                f"population is {self.population}; members come in antithetic pairs, so it must be even"
+                f"evolution.population is {self.population}; members come in antithetic pairs, so it must be even"
             )
         for name in ("sigma", "learning_rate", "sigma_decay", "learning_rate_decay"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+                raise ValueError(f"evolution.{name} is {getattr(self, name)}; it must be above 0")
 
     @property
     def pairs(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated
 
-from jaxrl_evolve.settings.checks import AtLeast, Between, whole
+from jaxrl_evolve.settings.checks import AtLeast, Between, check, whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,5 +38,6 @@ class GradientConfig:
     """Weight of the squared norm of the prediction targets (LPG)."""
 
     def __post_init__(self) -> None:
+        check(self, "gradient")
         for name in ("lifetimes", "inner_updates", "critic_epochs"):
             whole(f"gradient.{name}", getattr(self, name), 1)

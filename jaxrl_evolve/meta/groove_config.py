@@ -6,14 +6,14 @@ import dataclasses
 from typing import Annotated, Literal
 
 from jaxrl_evolve.curricula.buffer_config import BufferConfig
-from jaxrl_evolve.settings.checks import AtLeast, Between, whole
+from jaxrl_evolve.settings.checks import AtLeast, Between, check, whole
 
 
 @dataclasses.dataclass(frozen=True)
 class AntagonistConfig:
     """The A2C agents that lives are compared with; batch, network and normalisation are those of the lives."""
 
-    learning_rate: float = 0.0
+    learning_rate: Annotated[float, AtLeast(0.0)] = 0.0
     """Adam's step size; 0 is 0.1 for tables and 1e-3 for networks."""
     gamma: Annotated[float, Between(0.0, 1.0)] = 0.99
     """Discount factor."""
@@ -25,10 +25,7 @@ class AntagonistConfig:
     """Antagonists of finished agents side by side on one device (meta-gradients); more pays on accelerators."""
 
     def __post_init__(self) -> None:
-        if not self.learning_rate >= 0.0:
-            raise ValueError(
-                f"levels.antagonist.learning_rate is {self.learning_rate}; it must be at least 0"
-            )
+        check(self, "levels.antagonist")
         whole("levels.antagonist.lanes", self.lanes, 1)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
+from jaxrl_evolve.settings.checks import check
+
 
 @dataclasses.dataclass(frozen=True)
 class HorizonConfig:
@@ -23,6 +25,7 @@ class HorizonConfig:
     """Lifetimes of 'inverse_budget'."""
 
     def __post_init__(self) -> None:
+        check(self, "horizons")
         if not 1 <= self.low <= self.high:
             raise ValueError(
                 f"horizons.low is {self.low} and horizons.high {self.high}; 1 <= low <= high must hold"

@@ -6,7 +6,7 @@ import dataclasses
 import typing
 from typing import Literal
 
-from jaxrl_evolve.settings.checks import whole
+from jaxrl_evolve.settings.checks import check, whole
 
 Noise = Literal["persistent", "reuse", "truncated"]
 Credit = Literal["change", "level"]
@@ -29,6 +29,7 @@ class PersistentConfig:
     that they add up to the life's average."""
 
     def __post_init__(self) -> None:
+        check(self, "persistent")
         whole("persistent.window", self.window, 1)
         for name, kinds in (("noise", typing.get_args(Noise)), ("credit", typing.get_args(Credit))):
             value = getattr(self, name)

@@ -308,3 +308,17 @@ def test_what_lies_beyond_an_end_is_selected_away_whatever_it_is(name: str, noth
     one = jnp.float32(1.0)
     assert np.isfinite(results(whole, one)).all()
     np.testing.assert_array_equal(results(broken, one), results(whole, one))
+
+
+@pytest.mark.parametrize("terminated", [True, False])
+def test_an_episode_of_no_numbers_leaves_the_one_before_it_alone(terminated: bool):
+    nan, zero, ended = jnp.array([1.0, jnp.nan]), jnp.zeros(2), jnp.ones(2, bool)
+    ends = jnp.full(2, terminated), ended
+    found = [
+        gae(nan, zero, zero, *ends, 0.9, 0.95)[0],
+        lambda_returns(nan, zero, *ends, 0.9, 0.95),
+        n_step_returns(nan, zero, *ends, 0.9, 3),
+        *vtrace(zero, nan, zero, zero, *ends, 0.9),
+        retrace(nan, zero, zero, zero, *ends, 0.9, 0.95),
+    ]
+    np.testing.assert_array_equal(jnp.stack(found), [[1.0, np.nan]] * 6)

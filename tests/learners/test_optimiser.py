@@ -47,3 +47,9 @@ def test_derivatives_are_finite_at_a_gradient_of_zero(kind):
     assert np.isfinite(derivative).all()
     assert np.isfinite(jax.grad(norm)(gradient)).all()
     assert np.all(np.diag(derivative) < 0)
+
+
+def test_the_norm_of_what_is_no_number_is_none():
+    assert np.isnan(norm(jnp.array([jnp.nan, 1.0])))
+    assert np.isinf(norm(jnp.array([jnp.inf, 1.0])))
+    assert float(norm(jnp.zeros(2))) == 0.0 and not jax.grad(norm)(jnp.zeros(2)).any()

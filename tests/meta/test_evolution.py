@@ -121,6 +121,9 @@ def test_decay_of_noise_and_step():
         ({"population": 5}, "population is 5; members come in antithetic pairs, so it must be even"),
         ({"population": 0}, "population is 0"),
         ({"sigma": 0.0}, "sigma is 0.0; it must be above 0"),
+        ({"population": "x"}, "evolution.population is 'x'; it must be a whole number"),
+        ({"sigma": None}, "evolution.sigma is None; it must be a finite number"),
+        ({"learning_rate": (1,)}, r"evolution.learning_rate is \(1,\); it must be a finite number"),
     ],
 )
 def test_bad_settings_are_refused(changes: Any, message: str):
@@ -173,6 +176,7 @@ def test_the_curriculum_grows():
     [
         ({"low": 0}, "horizons.low is 0 and horizons.high 250; 1 <= low <= high must hold"),
         ({"low": 300}, "horizons.low is 300"),
+        ({"low": None}, "horizons.low is None; it must be a whole number"),
         ({"kind": "inverse_budget", "choices": ()}, r"horizons.choices is \(\); 'inverse_budget' needs"),
     ],
 )

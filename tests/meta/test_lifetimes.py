@@ -135,5 +135,5 @@ def test_fitness_can_reward_the_way_there():
     np.testing.assert_allclose(
         [outcomes[a][0] for a in outcomes], [final, 0.75 * final + 0.25 * along, along], rtol=1e-6
     )
-    with pytest.raises(ValueError, match="fitness.average is 1.5; it must lie between 0 and 1"):
+    with pytest.raises(ValueError, match="fitness.average is 1.5; it must be a number between 0 and 1"):
         FitnessConfig(average=1.5)

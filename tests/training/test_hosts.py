@@ -37,10 +37,14 @@ WAITING = """
         sys.exit(hosts.leave(0 if how == "part" else 3))
     time.sleep(100)
 """
-WORDS = """meta-train ta-lpg --env chain/delayed-short --generations 12 --population 4 --num-envs 4 --rollout-length 5
+WORDS = """meta-train ta-lpg --env chain/delayed-short --generations 12 --num-envs 4 --rollout-length 5
     --horizons.low 2 --horizons.high 3 --settings.width 3 --tests 2 --test-every 10 --fitness.episodes 8
-    --fitness.max-steps 40 --fitness.average 0.5 --hp.learning-rate 0.3 --gradient.lifetimes 2
-    --gradient.inner-updates 2 --persistent.window 2 --sigma 3 --quiet"""
+    --fitness.max-steps 40 --hp.learning-rate 0.3 --quiet"""
+OF_ESTIMATOR = {
+    "es": "--population 4 --sigma 3 --fitness.average 0.5",
+    "pes": "--population 4 --sigma 3 --fitness.average 0.5 --persistent.window 2",
+    "meta-gradient": "--gradient.lifetimes 2 --gradient.inner-updates 2",
+}
 
 
 start = pytest.fixture(starting)
@@ -164,7 +168,7 @@ def test_a_process_is_killed_and_the_run_resumes_to_the_numbers_of_one_process(
     estimator: str, tmp_path: Any, start: Start
 ):
     command = [sys.executable, "-m", "jaxrl_evolve"]
-    words = [*WORDS.split(), "--estimator", estimator, "--out"]
+    words = [*WORDS.split(), *OF_ESTIMATOR[estimator].split(), "--estimator", estimator, "--out"]
     alone = start([*command, *words, str(tmp_path / "one")], devices=2)
 
     def pair(*words: str) -> list[Process]:

@@ -30,11 +30,13 @@ class Need(NamedTuple):
         store: what its learner keeps of its experience.
         state: everything else of it between two updates.
         rollout: observations, actions and rewards of one update.
+        learner: of the state, parameters and what else is the learner's.
     """
 
     store: int
     state: int
     rollout: int
+    learner: int = 0
 
 
 def check_memory(config: TrainConfig[Any, Any], experiment: Experiment, groups: Groups) -> None:
@@ -80,7 +82,7 @@ def need_of(config: Any, state: TrainState, env: Env) -> Need:
     store, action = _bytes(state.store), env.action_space
     each = math.prod(action.shape) * np.dtype(action.dtype).itemsize + 4  # and the reward
     rollout = config.rollout_length * (_bytes(state.envs.obs) + config.num_envs * each)
-    return Need(store, _bytes(state) - store, rollout)
+    return Need(store, _bytes(state) - store, rollout, _bytes(state.learner))
 
 
 def _refuse(config: Any, need: Need, held: int, together: int, several: str) -> None:
@@ -93,10 +95,12 @@ def _refuse(config: Any, need: Need, held: int, together: int, several: str) -> 
     }
     if there is None or sum(parts.values()) <= there:
         return
-    if several and sum(need) <= there:
+    if several and need.store + need.state + need.rollout <= there:
         field = several
     elif need.store > need.state + need.rollout and hasattr(config.learner, "capacity"):
         field = f"learner.capacity is {config.learner.capacity:,}"
+    elif 2 * need.learner > need.state + need.rollout and hasattr(config.learner, "network"):
+        field = f"learner.network is {config.learner.network}"
     else:
         field = f"num_envs is {config.num_envs:,} and rollout_length {config.rollout_length:,}"
     told = ", ".join(f"{name} {_told(size)}" for name, size in parts.items() if size)

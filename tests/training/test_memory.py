@@ -41,6 +41,11 @@ def test_what_is_counted():
             "num_envs is 100,000,000 and rollout_length 16: 1 run takes ",
         ),
         ("dqn", {"learner": {"capacity": 2 * 10**9}}, "learner.capacity is 2,000,000,000: 1 run takes "),
+        (
+            "ppo",
+            {"learner": {"network": {"hidden": (10**5, 10**5)}}},
+            r"learner.network is NetworkConfig\(encoder='flat', hidden=\(100000, 100000\), .*: 1 run takes ",
+        ),
         ("ppo", {"seeds": 10**7}, "seeds is 10,000,000 and group 0: 10,000,000 runs take "),
     ],
 )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxrl_evolve.results import figures, statistics
-from jaxrl_evolve.results.report import ReportError, read_run, report
+from jaxrl_evolve.results.report import ReportError, read_run, read_runs, report
 from jaxrl_evolve.results.scores import normalise
 
 FAST = {"resamples": 300}
@@ -342,6 +342,54 @@ def test_points_of_a_sweep_are_rows_with_their_settings(tmp_path):
         "plain",
         "tuned num_envs=4, learning_rate=0.0003",
     ]
+
+
+def _point(clip=0.2, **hp):
+    return {"hp": {"gamma": 0.99, "clip": clip} | hp}
+
+
+def test_points_of_a_run_are_rows_and_not_its_seeds(tmp_path):
+    rates = [_point(learning_rate=rate) for rate in (1e-3, 3e-4)]
+    folder = _run(tmp_path / "run", returns=[1.0, 2.0, 5.0, 6.0], seeds=2, points=rates)
+    found = report([folder], tmp_path / "out", **FAST)
+    rows = found.comparison.rows
+    assert [(row.label, row.iqm.value, len(row.run.returns)) for row in rows] == [
+        ("ppo learning_rate=0.0003", 5.5, 2),
+        ("ppo learning_rate=0.001", 1.5, 2),
+    ]
+    np.testing.assert_allclose(rows[0].run.curves["eval_return"][1][:, -1], [5.0, 6.0])
+    assert any("is partly luck" in note for note in found.notes)
+    with pytest.raises(ReportError, match="run has points"):
+        read_run(folder)
+
+
+@pytest.mark.parametrize(
+    ("points", "settings"),
+    [
+        ([_point(0.1)], [{"hp.clip": 0.1}]),  # what the configuration has otherwise
+        ([_point()], [{}]),
+        ([_point(), _point()], [{"point": 0}, {"point": 1}]),
+        ([_point(0.1), _point(0.1)], [{"point": 0, "hp.clip": 0.1}, {"point": 1, "hp.clip": 0.1}]),
+    ],
+)
+def test_settings_of_points_are_what_tells_them_from_others(tmp_path, points, settings):
+    folder = _run(tmp_path / "run", returns=[2.0, 1.0], seeds=1, points=points)
+    (folder / "config.json").write_text(json.dumps(_point()))
+    assert [
+        row.run.settings for row in report([folder], tmp_path / "out", **FAST).comparison.rows
+    ] == settings
+
+
+@pytest.mark.parametrize("points", [[], None, 3 * [{}], {"hp": 1}])
+def test_points_that_do_not_fit_are_refused(tmp_path, points):
+    folder = _run(tmp_path / "run", points=points)
+    with pytest.raises(ReportError, match=r"result\.json: points must be a list of objects, each with the "):
+        report([folder], tmp_path / "out")
+    _run(tmp_path / "lost", returns=[None, 1.0], points=[_point(0.1), _point()])
+    assert (
+        f"Point 0 of {tmp_path / 'lost'} is left out: all of its seeds diverged."
+        in read_runs(tmp_path / "lost")[1]
+    )
 
 
 def test_parts_of_a_sweep_are_merged_and_what_is_missing_is_told(tmp_path):

@@ -154,7 +154,9 @@ def test_an_interrupted_sweep_goes_on_as_if_nothing_had_been(swept, tmp_path, mo
     walk.forget()
     assert sweep(walk.config(seeds=2), out, grid=GRID, resume=True) == swept[1]
     assert len(walk.traces) <= 2  # nothing was trained again
-    report([out / "shape_000"], tmp_path / "report", resamples=200)
+    rows = report([out / "shape_000"], tmp_path / "report", resamples=200).comparison.rows
+    iqms = sorted((point["iqm"] for point in again["points"][:2]), reverse=True)
+    assert [row.iqm.value for row in rows] == pytest.approx(iqms)
 
 
 def points_of(made):

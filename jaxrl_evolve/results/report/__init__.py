@@ -13,9 +13,9 @@ from pathlib import Path
 
 from jaxrl_evolve.results import figures
 from jaxrl_evolve.results.report.compare import Comparison, Row, compare
-from jaxrl_evolve.results.report.find import META_SWEPT, META_TRAINED, SWEPT, Found, find
+from jaxrl_evolve.results.report.find import META_TRAINED, SWEPT, TRAINED, Found, find
 from jaxrl_evolve.results.report.meta import MetaRow, meta_notes, read_meta_sweep, read_meta_training
-from jaxrl_evolve.results.report.runs import ReportError, Run, read_run, read_sweep
+from jaxrl_evolve.results.report.runs import ReportError, Run, read_run, read_runs, read_sweep
 from jaxrl_evolve.results.report.text import markdown, meta_csv, results_csv, returns_csv
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "compare",
     "find",
     "read_run",
+    "read_runs",
     "report",
 ]
 
@@ -65,8 +66,9 @@ def report(
     """Compare finished runs: ``report.md``, ``results.csv``, ``returns.csv``, ``meta_trainings.csv`` and figures.
 
     Args:
-        folders: folders of training runs, of sweeps (each point is a row), of meta-trainings and sweeps of them, or
-            folders that hold some at any depth (unfinished ones in there are skipped with a note).
+        folders: folders of training runs, of sweeps (each point is a row, as is each of a run that has some), of
+            meta-trainings and sweeps of them, or folders that hold some at any depth (unfinished ones in there are skipped
+            with a note).
         out: folder for the report; made if need be, files of an earlier report are replaced.
         labels: a name for each of ``folders``, in order, instead of the algorithm's or the objective's.
         resamples: bootstrap resamples for each interval.
@@ -113,16 +115,14 @@ def _read(
     options = {"resamples": resamples, "seed": seed}
     for folder, kind, given in found:
         name = names[given]
-        if kind == SWEPT:
-            points, about = read_sweep(folder)
-            runs += [dataclasses.replace(point, name=name) for point in points]
+        if kind in (TRAINED, SWEPT):
+            rows, about = read_sweep(folder) if kind == SWEPT else read_runs(folder)
+            runs += [dataclasses.replace(row, name=name) for row in rows]
             notes += about
         elif kind == META_TRAINED:
             metas.append(read_meta_training(folder, name, options))
-        elif kind == META_SWEPT:
-            metas += read_meta_sweep(folder, name, options)
         else:
-            runs.append(dataclasses.replace(read_run(folder), name=name))
+            metas += read_meta_sweep(folder, name, options)
     if not runs and not metas:
         raise ReportError(f"no seed of {found[0].folder} has a finite eval_return; all of them diverged")
     return runs, metas, notes

@@ -48,13 +48,31 @@ class Run:
 
 
 def read_run(folder: str | os.PathLike[str]) -> Run:
-    """One run folder.
+    """The folder of a run without points.
 
     Raises:
-        ReportError: if ``result.json`` is missing, damaged or lacks a field, or ``metrics.jsonl`` is
-            damaged before its last line (a last line cut short by a kill is ignored).
+        ReportError: if ``result.json`` is missing, damaged or lacks a field, ``metrics.jsonl`` is damaged before its
+            last line (a last line cut short by a kill is ignored), or the run has points (see `read_runs`).
     """
-    return _read(Path(folder), lost=False)
+    runs, _ = read_runs(folder)
+    if "points" in runs[0].result:
+        raise ReportError(
+            f"{runs[0].folder} has points, whose seeds are no seeds of one run: read_runs takes them apart"
+        )
+    return runs[0]
+
+
+def read_runs(folder: str | os.PathLike[str]) -> tuple[list[Run], list[str]]:
+    """A run folder: one run, or the points of a run that has several (``train(…, points=…)``, a program of a sweep), and
+    notes on those that are left out.
+
+    Raises:
+        ReportError: as `read_run`, or the points do not fit.
+    """
+    together = _read(Path(folder), lost=False)
+    if "points" not in together.result:
+        return [together], []
+    return _with_returns(together.folder, _points(together, _varied(together)))
 
 
 def read_sweep(folder: Path) -> tuple[list[Run], list[str]]:
@@ -77,12 +95,36 @@ def read_sweep(folder: Path) -> tuple[list[Run], list[str]]:
             why = "all of its runs diverged" if over else "it has no result.json yet"
             notes.append(f"{path} is left out: {why}.")
             continue
-        for j, point in enumerate(_points(_read(path), [settings | point for point in points])):
-            if np.isfinite(point.returns).any():
-                runs.append(point)
-            else:
-                notes.append(f"Point {j} of {path} is left out: all of its seeds diverged.")
+        there, lost = _with_returns(path, _points(_read(path), [settings | point for point in points]))
+        runs += there
+        notes += lost
     return runs, notes
+
+
+def _with_returns(path: Path, points: list[Run]) -> tuple[list[Run], list[str]]:
+    """Those of a folder's points that have a result, and notes on the others."""
+    lost = [j for j, point in enumerate(points) if not np.isfinite(point.returns).any()]
+    notes = [f"Point {j} of {path} is left out: all of its seeds diverged." for j in lost]
+    return [point for j, point in enumerate(points) if j not in lost], notes
+
+
+def _varied(together: Run) -> list[dict[str, Any]]:
+    """Of each point of a run, the hyperparameters that others, or the configuration, have otherwise."""
+    path, points = together.folder / "result.json", together.result["points"]
+    whole = isinstance(points, list) and all(isinstance(point, dict) for point in points)
+    hps: list[dict[str, Any]] = (
+        [point["hp"] for point in points if isinstance(point.get("hp"), dict)] if whole else []
+    )
+    if not hps or len(hps) < len(points):
+        raise ReportError(f"{path}: points must be a list of objects, each with the hyperparameters hp")
+    config = together.folder / kinds.RUN
+    base = read_object(config).get("hp") if config.exists() else None
+    known = [*hps, base] if isinstance(base, dict) else hps
+    names = [name for name in hps[0] if any(hp.get(name) != hps[0][name] for hp in known)]
+    settings = [{f"hp.{name}": hp.get(name) for name in names} for hp in hps]
+    if any(own in settings[:j] for j, own in enumerate(settings)):  # the same twice can only be counted
+        return [{"point": j} | own for j, own in enumerate(settings)]
+    return settings
 
 
 def _points(together: Run, settings: list[dict[str, Any]]) -> list[Run]:

@@ -521,6 +521,38 @@ def test_notes_on_single_seeds_and_unequal_training(tmp_path):
     assert "| ppo | 1 | 5,000 | 1.00 | none |" in found.markdown
 
 
+def test_runs_that_are_not_from_the_beginning_are_marked_and_told(tmp_path):
+    longer, tuned = _run(tmp_path / "longer"), _run(tmp_path / "tuned", "a2c", start="runs/x:3")
+    plain = _run(tmp_path / "plain", "dqn")
+    history = [
+        {"steps": 640, "env_steps": 640, "updates": 10},
+        {"steps": 2000, "env_steps": 2048, "updates": 32},
+    ]
+    (longer / "config.json").write_text(json.dumps({"history": history}))
+    found = report([longer, tuned, plain], tmp_path / "out", **FAST)
+    assert [row.label for row in found.comparison.rows] == ["ppo", "a2c", "dqn"]
+    for cell in ("| ppo (extended) |", "| a2c (from trained weights) |", "| dqn | 5 |"):
+        assert cell in found.markdown
+    about = [note for note in found.notes if "no equal" in note]
+    assert len(about) == 2
+    assert about[0].startswith("ppo on CartPole-v1: extended after 640 and 2,048 steps, to 5,000; schedules")
+    assert about[1].startswith(
+        "a2c on CartPole-v1: started from the trained weights of runs/x:3, whose training"
+    )
+    lines = _cells(tmp_path / "out/results.csv")
+    assert [(line["extended_after"], line["start"]) for line in lines] == [
+        ("[640, 2048]", ""),
+        ("", "runs/x:3"),
+        ("", ""),
+    ]
+    for history in (3, [1], [{"env_steps": "many"}]):
+        (longer / "config.json").write_text(json.dumps({"history": history}))
+        with pytest.raises(
+            ReportError, match=r"config\.json: history must be a list of objects, each with env_steps"
+        ):
+            read_run(longer)
+
+
 def test_the_same_folder_twice_is_one_run(tmp_path):
     folder = _run(tmp_path / "runs/a")
     found = report([folder, tmp_path / "runs", folder], tmp_path / "out", **FAST)

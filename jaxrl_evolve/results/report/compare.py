@@ -135,6 +135,7 @@ def _notes(rows: Sequence[Row]) -> list[str]:
         if caution := statistics.caution(len(row.run.returns)):
             few.setdefault(caution, []).append(f"{row.label} on {row.run.task}")
     notes += [f"{caution[0].upper()}{caution[1:]}: {_listed(of)}." for caution, of in few.items()]
+    notes += _about_origins(rows)
     if any(row.run.settings for row in rows):
         notes.append(
             "The best of a sweep's points is partly luck: before it is reported it must be trained again with other "
@@ -146,6 +147,31 @@ def _notes(rows: Sequence[Row]) -> list[str]:
             lengths = _listed([f"{label} {count:,}" for label, count in steps.items()])
             notes.append(f"Training lengths differ on {task}: {lengths} steps per seed.")
     return notes
+
+
+def _about_origins(rows: Sequence[Row]) -> list[str]:
+    """That some runs are not what their number of steps says: they had other horizons before, or learned elsewhere."""
+    extended: dict[str, list[str]] = {}
+    started: dict[str, list[str]] = {}
+    for row in rows:
+        name = f"{row.label} on {row.run.task}"
+        if row.run.extended:
+            ends = " and ".join(f"{steps:,}" for steps in row.run.extended)
+            extended.setdefault(f"after {ends} steps, to {row.run.env_steps:,}", []).append(name)
+        if row.run.start:
+            started.setdefault(row.run.start, []).append(name)
+    return [
+        *(
+            f"{_listed(names)}: extended {when}; schedules had come to their end before, so this is not a run of so many "
+            "steps from the beginning, and no equal of one."
+            for when, names in extended.items()
+        ),
+        *(
+            f"{_listed(names)}: started from the trained weights of {start}, whose training is not in the steps; no "
+            "equal of a run that started from new ones."
+            for start, names in started.items()
+        ),
+    ]
 
 
 def _listed(names: Sequence[str]) -> str:

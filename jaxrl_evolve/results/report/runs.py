@@ -13,6 +13,7 @@ import numpy as np
 from jaxrl_evolve.files import Unreadable, parse_json, read_regular
 from jaxrl_evolve.results.scores import task_name
 from jaxrl_evolve.storage import kinds
+from jaxrl_evolve.storage.configurations import HISTORY
 
 
 class ReportError(ValueError):
@@ -34,6 +35,8 @@ class Run:
         result: all of ``result.json``.
         settings: of a point of a sweep, what it was given that others were not.
         name: what to call it instead of its algorithm.
+        extended: environment steps per seed at each end that it had come to before it was given more.
+        start: where the trained weights are from that it started with; empty for new ones.
     """
 
     folder: Path
@@ -45,6 +48,14 @@ class Run:
     result: Mapping[str, Any]
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     name: str = ""
+    extended: tuple[int, ...] = ()
+    start: str = ""
+
+    @property
+    def marks(self) -> str:
+        """What sets it apart from a run that began with nothing and had one horizon; empty for such a run."""
+        words = ["extended"] * bool(self.extended) + ["from trained weights"] * bool(self.start)
+        return ", ".join(words)
 
 
 def read_run(folder: str | os.PathLike[str]) -> Run:
@@ -175,7 +186,23 @@ def _read(folder: Path, lost: bool = True) -> Run:
     if result.get("tasks") == "drawn":  # another task than that of who is evaluated on the environment's own
         task += ", drawn tasks"
     curves = _read_curves(folder / "metrics.jsonl", len(returns))
-    return Run(folder, result["algorithm"], task, returns, result["env_steps"], curves, result)
+    extended, start = _origin(folder, result)
+    facts = result["algorithm"], task, returns, result["env_steps"], curves, result
+    return Run(folder, *facts, extended=extended, start=start)
+
+
+def _origin(folder: Path, result: Mapping[str, Any]) -> tuple[tuple[int, ...], str]:
+    """`Run.extended` and `Run.start`."""
+    path = folder / kinds.RUN
+    config = read_object(path) if path.exists() else {}
+    history, start = config.get(HISTORY) or [], result.get("start") or config.get("start") or ""
+    try:
+        extended = tuple(int(part["env_steps"]) for part in history)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise ReportError(f"{path}: {HISTORY} must be a list of objects, each with env_steps") from None
+    if not isinstance(start, str):
+        raise ReportError(f"{path}: start is {start!r}; it must be the place of trained weights")
+    return extended, start
 
 
 def read_object(path: Path) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def _final_returns(rows: Sequence[Row]) -> list[str]:
              "Normalised IQM", "Steps/s", "Compile s", "Run s"],
             [
                 [
-                    row.run.task, row.label, len(row.run.returns), f"{row.run.env_steps:,}",
+                    row.run.task, _marked(row), len(row.run.returns), f"{row.run.env_steps:,}",
                     _number(row.iqm.value), _interval(row.iqm, len(row.run.returns)), _number(row.mean),
                     _number(row.median), with_bounds(row.normalised),
                     *(_number(row.run.result.get(f)) for f in timings),
@@ -89,6 +89,10 @@ def _final_returns(rows: Sequence[Row]) -> list[str]:
         ),
         _image("Final returns", "final_returns.png"),
     ]  # fmt: skip
+
+
+def _marked(row: Row) -> str:
+    return f"{row.label} ({row.run.marks})" if row.run.marks else row.label
 
 
 def _across(comparison: Comparison) -> list[str]:
@@ -156,6 +160,7 @@ def results_csv(rows: Sequence[Row]) -> str:
         "env", "algorithm", "seeds", "env_steps", "iqm", "iqm_low", "iqm_high", "mean", "median",
         "normalised_iqm", "normalised_low", "normalised_high",
         "steps_per_second", "compile_seconds", "run_seconds", "folder", "settings",
+        "extended_after", "start",
     ]  # fmt: skip
     lines = []
     for row in rows:
@@ -175,6 +180,8 @@ def results_csv(rows: Sequence[Row]) -> str:
                 *timing,
                 row.run.folder,
                 _settings(row.run.settings),
+                json.dumps(row.run.extended) if row.run.extended else "",
+                row.run.start,
             ]
         )
     return csv_text(header, lines)

@@ -25,6 +25,7 @@ class Space:
 
 def _run(arguments: Any) -> str:
     from jaxrl_evolve.meta.sweep import meta_sweep
+    from jaxrl_evolve.results.ranking import placed
 
     start(arguments.devices)
     to, space = arguments.output, arguments.space
@@ -37,7 +38,7 @@ def _run(arguments: Any) -> str:
         overwrite=to.overwrite,
         quiet=to.quiet,
     )
-    return "" if to.quiet else table
+    return "" if to.quiet else placed(table, to.out)
 
 
 COMMAND = Command(

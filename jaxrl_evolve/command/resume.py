@@ -30,6 +30,7 @@ class Arguments:
 
 def _run(arguments: Arguments) -> str:
     from jaxrl_evolve.command.kinds import kind_in
+    from jaxrl_evolve.results.ranking import placed
 
     start(arguments.devices)
     step = None if arguments.step < 0 else arguments.step
@@ -37,6 +38,8 @@ def _run(arguments: Arguments) -> str:
     if arguments.steps:
         return _extended(arguments, kind.name)
     said = kind.resume(arguments.folder, step, arguments.quiet)
+    if kind.word == "sweep":
+        said = placed(said, arguments.folder)
     return "" if arguments.quiet else said
 
 

@@ -25,12 +25,15 @@ class Space:
     samples: int = 8
     """Draws from the random ranges (for each point of the grid)."""
     part: Annotated[str, tyro.conf.arg(metavar="I/N")] = ""
-    """Train the I-th of N parts of the points, in a folder of its own below --out: with `--part
-    $SLURM_ARRAY_TASK_ID/8`, a job array from 1 to 8 trains the sweep on eight machines. report takes --out."""
+    """Train the I-th of N parts of the points: with `--part $SLURM_ARRAY_TASK_ID/8`, a job array from 1 to 8 trains the
+    sweep on eight machines. --out is the same for all of them: each makes a folder part_I_of_N in it, and report takes
+    --out."""
 
 
 def _run(arguments: Any) -> str:
+    from jaxrl_evolve.results.ranking import placed
     from jaxrl_evolve.training.sweep import sweep
+    from jaxrl_evolve.training.sweep_parts import part_folder
 
     start(arguments.devices)
     to, space = arguments.output, arguments.space
@@ -45,7 +48,7 @@ def _run(arguments: Any) -> str:
         overwrite=to.overwrite,
         quiet=to.quiet,
     )
-    return "" if to.quiet else table
+    return "" if to.quiet else placed(table, part_folder(space.part, to.out) if space.part else to.out)
 
 
 COMMAND = Command(

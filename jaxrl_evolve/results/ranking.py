@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,6 +51,11 @@ def write_ranking(
     folders.write_text(folder.path / "sweep.md", table)
     _figure(ranked, measure, folder.path / "sweep.png")
     return table, ranked[0]
+
+
+def placed(table: str, out: str | os.PathLike[str]) -> str:
+    """A table and where it lies, for whoever started the sweep; nothing of a process that has no table."""
+    return f"{table}\nresults in {os.fspath(out)}" if table else ""
 
 
 def _rank(point: Mapping[str, Any], measure: Measure) -> tuple[int, float]:

@@ -18,6 +18,9 @@ METRICS_FILES = ("metrics.jsonl", "metrics.csv")
 STATE_FOLDERS = r"checkpoints|tensorboard|wandb"
 """Folders of a run that writes rows and keeps checkpoints."""
 
+PART = r"part_(\d+)_of_(\d+)"
+"""A pattern of the folder of a part of a sweep: its number, and how many there are."""
+
 
 class Kind(NamedTuple):
     """What is to be known of a kind.

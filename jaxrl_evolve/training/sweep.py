@@ -12,7 +12,6 @@ import dataclasses
 import math
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -103,8 +102,8 @@ def sweep(
         grid: ``"field=v1,v2"``; nested fields by dots, every combination.
         random: ``"hp.field=low:high"`` or ``"hp.field=log:low:high"``, drawn uniformly (of the logarithm).
         samples: draws from the ranges, the same for every point of the grid.
-        part: ``"2/4"`` trains the second of four parts of the points, in the folder ``part_2_of_4`` of ``out``, which is
-            a sweep of its own. `report` of ``out`` has the points of all parts.
+        part: ``"2/4"`` trains the second of four parts of the points, in a folder ``part_2_of_4`` that is made in ``out``
+            (the same for all) and is a sweep of its own. `report` of ``out`` has the points of all parts.
         resume: continue the sweep in ``out``.
         overwrite: delete the sweep in ``out`` first.
         quiet: show no progress.
@@ -120,7 +119,7 @@ def sweep(
     """
     made = plan(config, grid, random, samples)
     if part:
-        made, out = of_part(made, part), Path(out) / part_folder(part)
+        made, out = of_part(made, part), part_folder(part, out)
     with contextlib.ExitStack() as stack:
         asked = folders.plain(made)
         if not part:  # as plans were written before there were parts

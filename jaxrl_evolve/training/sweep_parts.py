@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import re
+from pathlib import Path
 from typing import Any
+
+from jaxrl_evolve.storage import kinds
 
 
 def of_part(plan: Any, part: str) -> Any:
@@ -35,10 +40,19 @@ def of_part(plan: Any, part: str) -> Any:
     return dataclasses.replace(plan, shapes=tuple(shapes), part=part)
 
 
-def part_folder(part: str) -> str:
-    """Name of the folder of a part, below that of the sweep."""
-    number, total = _numbers(part)
-    return f"part_{number}_of_{total}"
+def part_folder(part: str, out: str | os.PathLike[str]) -> Path:
+    """The folder of a part, in that of the sweep, which all parts share.
+
+    Raises:
+        ValueError: the sweep's folder is called as if it were that of a part.
+    """
+    (number, total), whole = _numbers(part), Path(out)
+    if re.fullmatch(kinds.PART, whole.absolute().name):
+        raise ValueError(
+            f"out is {os.fspath(out)}, which is the folder of a part already: out is the same for every part, here "
+            f"{whole.parent}, and part_{number}_of_{total} is made inside"
+        )
+    return whole / f"part_{number}_of_{total}"
 
 
 def _numbers(part: str) -> tuple[int, int]:

@@ -85,6 +85,7 @@ def test_sweep_prints_its_table(tmp_path, capsys):
     assert run(*words) == 0
     table = capsys.readouterr().out
     assert table.count("\n| 0.") == 4 and "hp.gamma" in table
+    assert table.endswith(f"|\n\nresults in {out}\n")
     assert run(*words) == 2
     assert "is not empty" in capsys.readouterr().err
     assert run("resume", out) == 0

@@ -418,6 +418,15 @@ def test_parts_of_a_sweep_are_merged_and_what_is_missing_is_told(tmp_path):
             report([root], tmp_path / "none")
 
 
+def test_parts_in_folders_of_their_own_are_not_missing(tmp_path):
+    for part in ("part_1_of_2", "part_2_of_2"):
+        _sweep(tmp_path / "sweep" / part / part, [({"num_envs": int(part[5])}, [[1.0, 2.0], [3.0, 4.0]])])
+    found = report([tmp_path / "sweep"], tmp_path / "out", **FAST)
+    assert len(found.comparison.rows) == 4 and not any("lacks part" in note for note in found.notes)
+    found = report([tmp_path / "sweep" / part], tmp_path / "out", **FAST)
+    assert f"{tmp_path / 'sweep'} lacks part 1 of 2 of its sweep." in found.notes
+
+
 def test_figures_show_the_best_points_of_a_large_sweep(tmp_path, monkeypatch):
     shapes = [({"num_envs": n}, [[n, n], [n + 0.5, n + 0.5]]) for n in range(1, 21)]
     _sweep(tmp_path / "sweep", [*shapes])

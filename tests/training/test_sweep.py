@@ -205,6 +205,15 @@ def test_parts_are_sweeps_of_their_own_that_a_report_merges(swept, tmp_path):
         sweep(walk.config(seeds=2), out, grid=[GRID[0], "num_envs=4,8"], part="2/3", resume=True)
 
 
+def test_out_is_the_same_for_every_part(tmp_path):
+    out = tmp_path / "grid" / "part_1_of_2"
+    with pytest.raises(
+        ValueError, match=f"out is {out}, which is the folder of a part already: .* here {out.parent}"
+    ):
+        sweep(walk.config(), out, grid=GRID, part="2/2")
+    assert not out.parent.exists()
+
+
 def test_lost_seeds_are_counted_and_rank_last(tmp_path):
     # The rate is an option of the environment, so a program of its own.
     config = walk.config(updates=20, seeds=4)

@@ -15,8 +15,6 @@ from jaxrl_evolve.storage.folder import FolderError, kind_of
 TRAINED, SWEPT, META_TRAINED, META_SWEPT = "train", "sweep", "meta-train", "meta-sweep"
 """The kinds that a report has rows for."""
 
-_PART = re.compile(r"part_(\d+)_of_(\d+)")
-
 
 class Found(NamedTuple):
     """A folder with results.
@@ -97,11 +95,15 @@ def _finished(path: Path, kind: str, number: int) -> list[Found]:
 
 
 def _missing_parts(found: Iterable[Found]) -> list[str]:
-    """Notes on parts of sweeps that were given to several machines and are not all there."""
+    """Notes on parts of sweeps that were given to several machines and are not all there.
+
+    Who gave each part an ``out`` of its own has ``part_1_of_2/part_1_of_2``: these lie in one sweep all the same.
+    """
     parts: dict[tuple[Path, int], set[int]] = {}
     for item in found:
-        if item.kind == SWEPT and (match := _PART.fullmatch(item.folder.name)):
-            parts.setdefault((item.folder.parent, int(match[2])), set()).add(int(match[1]))
+        if item.kind == SWEPT and (match := re.fullmatch(kinds.PART, item.folder.name)):
+            whole = next(p for p in item.folder.parents if not re.fullmatch(kinds.PART, p.name))
+            parts.setdefault((whole, int(match[2])), set()).add(int(match[1]))
     notes = []
     for (folder, total), there in parts.items():
         if missing := sorted(set(range(1, total + 1)) - there):

@@ -19,6 +19,8 @@ from jaxrl_evolve.settings.nested import written_fields
 from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.kinds import Kind
 
+_NAMED = 5  # folders in a message
+
 
 class FolderError(ValueError):
     """A run folder cannot be made, read or written; the message names what is wrong."""
@@ -87,9 +89,9 @@ def existing(path: str | os.PathLike[str], kind: Kind) -> RunFolder:
             it), or its ``config.json`` (``sweep.json``) is missing or not a JSON object.
     """
     folder = RunFolder(Path(path))
-    found = _kind_in(folder.path, kind.word, kind.mark)
+    found = _kind_in(folder.path, kind)
     if found != kind.name:
-        raise FolderError(kinds.mismatch(folder.path, found, kind.name))
+        raise FolderError(kinds.mismatch(folder.path, found, kind.name) + _inside(folder.path, kind))
     return folder
 
 
@@ -115,17 +117,46 @@ def kind_of(path: str | os.PathLike[str]) -> str:
     Raises:
         FolderError: there is none, or its ``config.json`` (``sweep.json``) is not a JSON object.
     """
-    return _kind_in(Path(path), "run", kinds.RUN)
+    return _kind_in(Path(path))
 
 
-def _kind_in(path: Path, word: str, mark: str) -> str:
-    """As `kind_of`; a folder that holds nothing is said not to be a ``word``'s, for want of the ``mark``."""
+def _kind_in(path: Path, wanted: Kind | None = None) -> str:
+    """As `kind_of`; what is said of a folder that holds nothing is said for whoever wants that kind."""
+    word, mark = (wanted.word, wanted.mark) if wanted else ("run", kinds.RUN)
     if not path.is_dir():
         raise FolderError(f"there is no {word} folder {path}")
     for name in (kinds.SWEEP, kinds.RUN):
         if (path / name).is_file():
             return kinds.name_of(read_json(path / name), name)
-    raise FolderError(f"{path} is not a {word} folder: it has no {mark}")
+    raise FolderError(f"{path} is not a {word} folder: it has no {mark}{_inside(path, wanted)}")
+
+
+def _inside(path: Path, wanted: Kind | None) -> str:
+    """Which folders below may be meant instead, as the end of a message: those of a kind, or of any, a sweep as a whole."""
+    marks = (wanted.mark,) if wanted else (kinds.RUN, kinds.SWEEP)
+    depths = (
+        "*",
+        "*/*",
+        "*/*/*",
+    )  # as deep as a part of a sweep among others; no walk through somebody's home
+    found = {file.parent for mark in marks for depth in depths for file in path.glob(f"{depth}/{mark}")}
+    meant = [
+        folder
+        for folder in sorted(found)
+        if (_holds(folder, wanted) if wanted else found.isdisjoint(folder.parents))
+    ]
+    if not meant:
+        return ""
+    more = f" and {len(meant) - _NAMED} more" if len(meant) > _NAMED else ""
+    return f"; give {'one of ' * (len(meant) > 1)}{', '.join(map(str, meant[:_NAMED]))}{more}"
+
+
+def _holds(path: Path, kind: Kind) -> bool:
+    """Whether a folder with the mark of a kind is of that kind."""
+    try:
+        return kinds.name_of(read_json(path / kind.mark), kind.mark) == kind.name
+    except ValueError:
+        return False
 
 
 def plain(value: Any) -> Any:

@@ -200,6 +200,27 @@ def test_the_folder_of_another_kind_says_what_it_is(tmp_path, capsys):
         assert said.out == ""
 
 
+@pytest.mark.parametrize("command", ["evaluate", "resume", "render", "export"])
+def test_the_folder_around_runs_names_them(command, tmp_path, capsys):
+    parent, part = tmp_path / "runs", tmp_path / "runs" / "part_1_of_2"
+    runs = [part / f"shape_{i:03d}" for i in range(7)]
+    for path in runs:
+        path.mkdir(parents=True)
+        (path / "config.json").write_text('{"kind": "train"}')
+    for path, text in ((part / "meta", '{"kind": "meta-train"}'), (part / "damaged", "[")):
+        path.mkdir()
+        (path / "config.json").write_text(text)
+    (part / "sweep.json").write_text('{"kind": "sweep"}')
+    options = ["--out", tmp_path / "out"] if command == "export" else []
+    named = f"; give one of {', '.join(map(str, runs[:5]))} and 2 more\n"
+    told = {parent: f"{parent} is not a run folder: it has no config.json{named}", part: named}
+    if command == "resume":  # which takes a sweep as a whole
+        told = {parent: f"{parent} is not a run folder: it has no config.json; give {part}\n"}
+    for path, message in told.items():
+        assert run(command, path, *options) == 2
+        assert capsys.readouterr().err.endswith(message)
+
+
 OUT = "OUT"
 WRONG = {
     "no such command": (["trian"], "command is 'trian'.*did you mean train"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import tyro
 
@@ -16,15 +17,18 @@ class Arguments:
     folders: tyro.conf.Positional[tuple[str, ...]]
     """Folders of runs, sweeps or meta-trainings, or folders that hold some."""
     out: str = "report"
-    """Folder to write."""
+    """Folder to write. An earlier report in it is replaced; a folder with anything else is refused."""
     label: tuple[str, ...] = ()
     """A name for each folder, in order, instead of the algorithm's."""
 
 
 def _run(arguments: Arguments) -> str:
     from jaxrl_evolve.results.report import report
+    from jaxrl_evolve.results.report.place import TEXT
 
-    return report(arguments.folders, arguments.out, labels=arguments.label or None).markdown
+    earlier = " (in place of an earlier one)" if (Path(arguments.out) / TEXT).exists() else ""
+    made = report(arguments.folders, arguments.out, labels=arguments.label or None)
+    return f"{made.markdown}\nreport in {arguments.out}{earlier}"
 
 
 COMMAND = Command(

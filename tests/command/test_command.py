@@ -62,7 +62,11 @@ def test_evaluate_report_and_resume_of_a_finished_run(trained, tmp_path, capsys)
     found = json.loads(capsys.readouterr().out)
     assert len(found["eval_return"]) == 2 and found["episodes"] == 8 and found["env_steps"] == 640
     assert run("report", trained, "--out", tmp_path / "report") == 0
-    assert "tiny/Walk" in capsys.readouterr().out and (tmp_path / "report" / "report.md").exists()
+    said = capsys.readouterr().out
+    assert "tiny/Walk" in said and said.endswith(f"report in {tmp_path / 'report'}\n")
+    assert run("report", trained, "--out", tmp_path / "report") == 0
+    assert capsys.readouterr().out.endswith(" (in place of an earlier one)\n")
+    assert (tmp_path / "report" / "report.md").exists()
     walk.forget()
     assert run("resume", trained) == 0
     assert "ppo on tiny/Walk: return" in capsys.readouterr().out

@@ -568,6 +568,31 @@ def test_the_same_folder_twice_is_one_run(tmp_path):
     assert len(found.comparison.rows) == 1
 
 
+def test_only_a_report_is_written_over(tmp_path):
+    root, out = _two_by_two(tmp_path / "runs"), tmp_path / "out"
+    _meta(root / "meta")
+    first = report([root], out, **FAST)
+    assert len(first.files) == 8 and {*first.files} == {*out.iterdir()}
+    (out / ".mine").write_text("mine")
+    alone = report([root / "meta"], out, **FAST)  # what the first had besides would be taken for the second's
+    assert {*alone.files, out / ".mine"} == {*out.iterdir()}
+    (out / "thesis.tex").write_text("mine")
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(
+        ReportError, match=f"^will not write over {out}: it holds thesis.tex, and not a report alone"
+    ):
+        report([root], out, **FAST)
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+    for name, content in (("results.csv", b"mine"), ("report.md", b"mine"), ("report.md", b"\xff")):
+        (folder := tmp_path / name / str(len(content))).mkdir(parents=True)
+        (folder / name).write_bytes(content)
+        with pytest.raises(ReportError, match=f"it holds {name}, and not a report alone"):
+            report([root], folder, **FAST)
+        assert (folder / name).read_bytes() == content
+    with pytest.raises(ReportError, match="it holds checkpoints|it holds config.json"):
+        report([root], root / "meta", **FAST)
+
+
 def test_unwritable_output_is_named(tmp_path):
     folder = _run(tmp_path / "run")
     (tmp_path / "file").write_text("mine")

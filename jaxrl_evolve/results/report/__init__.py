@@ -15,6 +15,7 @@ from jaxrl_evolve.results import figures
 from jaxrl_evolve.results.report.compare import Comparison, Row, compare
 from jaxrl_evolve.results.report.find import META_TRAINED, SWEPT, TRAINED, Found, find
 from jaxrl_evolve.results.report.meta import MetaRow, meta_notes, read_meta_sweep, read_meta_training
+from jaxrl_evolve.results.report.place import TEXT, check_out, clear
 from jaxrl_evolve.results.report.runs import ReportError, Run, read_run, read_runs, read_sweep
 from jaxrl_evolve.results.report.text import markdown, meta_csv, results_csv, returns_csv
 
@@ -69,7 +70,7 @@ def report(
         folders: folders of training runs, of sweeps (each point is a row, as is each of a run that has some), of
             meta-trainings and sweeps of them, or folders that hold some at any depth (unfinished ones in there are skipped
             with a note).
-        out: folder for the report; made if need be, files of an earlier report are replaced.
+        out: folder for the report; made if need be. An earlier report there is replaced, anything else refused.
         labels: a name for each of ``folders``, in order, instead of the algorithm's or the objective's.
         resamples: bootstrap resamples for each interval.
         seed: of the bootstrap.
@@ -79,21 +80,21 @@ def report(
 
     Raises:
         ReportError: for a folder without results, a damaged file, labels that are not one for each folder, or an
-            ``out`` that cannot be written. Nothing is written before all runs are read.
+            ``out`` that cannot be written or holds something else. Nothing is written before all runs are read.
     """
     folders = list(folders)
     if labels and len(labels) != len(folders):
         raise ReportError(f"there are {len(labels)} labels for {len(folders)} folders; give one for each")
+    check_out(out := Path(out))
     found, skipped = find(folders)
     runs, metas, about_sweeps = _read(found, labels or [""] * len(folders), resamples, seed)
     comparison = compare(runs, resamples=resamples, seed=seed)
-    out = Path(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
         drawn, about_curves = _draw(comparison, out) if runs else ([], [])
         notes = (*skipped, *about_sweeps, *comparison.notes, *about_curves, *meta_notes(metas))
         text = markdown(comparison, metas, notes, [path.name for path in drawn], resamples)
-        tables = {"report.md": text}
+        tables = {TEXT: text}
         if runs:
             tables |= {
                 "results.csv": results_csv(comparison.rows),
@@ -102,6 +103,7 @@ def report(
         if metas:
             tables["meta_trainings.csv"] = meta_csv(metas)
         written = [_write(out / name, content) for name, content in tables.items()]
+        clear(out, [*written, *drawn])
     except OSError as error:
         raise ReportError(f"cannot write the report to {out}: {error.strerror or error}") from None
     return Report(comparison, tuple(metas), text, notes, (*written, *drawn))

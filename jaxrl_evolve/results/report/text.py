@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxrl_evolve.results.report.compare import Comparison, Row
 from jaxrl_evolve.results.report.meta import MetaRow
+from jaxrl_evolve.results.report.place import TITLE
 from jaxrl_evolve.results.scores import SCALES
 from jaxrl_evolve.results.statistics import ENOUGH, FEWEST, Estimate, caution
 
@@ -35,7 +36,7 @@ def markdown(
     """
     rows = comparison.rows
     parts = [
-        "# Report",
+        TITLE,
         f"Intervals are 95 % percentile bootstrap intervals over seeds ({resamples:,} resamples), stratified by "
         f"environment where several are pooled. Below {FEWEST} seeds there is none, below {ENOUGH} it is too narrow.",
     ]

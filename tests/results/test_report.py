@@ -415,7 +415,7 @@ def test_parts_of_a_sweep_are_merged_and_what_is_missing_is_told(tmp_path):
     ]:
         (root / "part_1_of_3" / "sweep.json").write_text(damage)
         with pytest.raises(ReportError, match=message):
-            report([root], tmp_path / "none")
+            report([root / "part_1_of_3"], tmp_path / "none")
 
 
 def test_parts_in_folders_of_their_own_are_not_missing(tmp_path):
@@ -515,7 +515,8 @@ def test_meta_trainings_have_a_table_of_their_own(tmp_path):
         report([root / "test"], tmp_path / "none")
     (root / "meta" / "result.json").write_text(json.dumps(META | {"test_fitness": ["x"]}))
     with pytest.raises(ReportError, match="test_fitness must be a list of numbers"):
-        report([root], tmp_path / "none")
+        report([root / "meta"], tmp_path / "none")
+    assert f"{root / 'meta'} is left out: " in "".join(report([root], tmp_path / "others", **FAST).notes)
 
 
 def test_notes_on_single_seeds_and_unequal_training(tmp_path):
@@ -560,6 +561,33 @@ def test_runs_that_are_not_from_the_beginning_are_marked_and_told(tmp_path):
             ReportError, match=r"config\.json: history must be a list of objects, each with env_steps"
         ):
             read_run(longer)
+
+
+def test_a_damaged_folder_is_left_out_unless_it_was_named(tmp_path):
+    root = tmp_path / "runs"
+    _run(root / "whole")
+    (_run(root / "cut") / "result.json").write_text('{"algorithm": "pp')
+    _run(root / "lost", returns=[None, None])
+    shapes = [({"num_envs": n}, [[n, n], [n, n]]) for n in (4, 8)]
+    _sweep(root / "sweep", shapes)
+    (root / "sweep" / "shape_000" / "metrics.jsonl").write_text("[]\n")
+    found = report([root], tmp_path / "out", **FAST)
+    assert [row.iqm.value for row in found.comparison.rows][1:] == [8.0, 8.0]
+    damaged = root / "sweep" / "shape_000"
+    for path, why in (
+        (root / "cut", f"{root / 'cut' / 'result.json'} is damaged: "),
+        (root / "lost", f"{root / 'lost' / 'result.json'}: no seed has a finite eval_return"),
+        (damaged, f"{damaged / 'metrics.jsonl'} is damaged: line 1"),
+    ):
+        assert any(note.startswith(f"{path} is left out: {why}") for note in found.notes)
+    with pytest.raises(ReportError, match=r"cut/result\.json is damaged"):
+        report([root, root / "cut"], tmp_path / "none", **FAST)
+    (root / "sweep" / "shape_001" / "metrics.jsonl").write_text("[]\n")
+    with pytest.raises(ReportError, match=r"shape_000/metrics\.jsonl is damaged"):
+        report([root / "sweep"], tmp_path / "none", **FAST)
+    (root / "whole" / "result.json").unlink()
+    with pytest.raises(ReportError, match=r"cut/result\.json is damaged"):
+        report([root], tmp_path / "none", **FAST)
 
 
 def test_the_same_folder_twice_is_one_run(tmp_path):

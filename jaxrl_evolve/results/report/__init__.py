@@ -79,7 +79,8 @@ def report(
         The `Report`.
 
     Raises:
-        ReportError: for a folder without results, a damaged file, labels that are not one for each folder, or an
+        ReportError: for a folder without results, a damaged file (in a folder below a given one it is a note, as long as
+            there is another one to report), labels that are not one for each folder, or an
             ``out`` that cannot be written or holds something else. Nothing is written before all runs are read.
     """
     folders = list(folders)
@@ -112,20 +113,30 @@ def report(
 def _read(
     found: Sequence[Found], names: Sequence[str], resamples: int, seed: int
 ) -> tuple[list[Run], list[MetaRow], list[str]]:
-    """Rows of the two tables, and notes on points of sweeps that are missing."""
+    """Rows of the two tables, and notes on points of sweeps that are missing, and on folders that nobody has named and
+    that cannot be read.
+    """
     runs, metas, notes = list[Run](), list[MetaRow](), list[str]()
-    options = {"resamples": resamples, "seed": seed}
-    for folder, kind, given in found:
+    options, damaged = {"resamples": resamples, "seed": seed}, list[ReportError]()
+    for folder, kind, given, below in found:
         name = names[given]
-        if kind in (TRAINED, SWEPT):
-            rows, about = read_sweep(folder) if kind == SWEPT else read_runs(folder)
-            runs += [dataclasses.replace(row, name=name) for row in rows]
-            notes += about
-        elif kind == META_TRAINED:
-            metas.append(read_meta_training(folder, name, options))
-        else:
-            metas += read_meta_sweep(folder, name, options)
+        try:
+            if kind in (TRAINED, SWEPT):
+                rows, about = read_sweep(folder) if kind == SWEPT else read_runs(folder)
+                runs += [dataclasses.replace(row, name=name) for row in rows]
+                notes += about
+            elif kind == META_TRAINED:
+                metas.append(read_meta_training(folder, name, options))
+            else:
+                metas += read_meta_sweep(folder, name, options)
+        except ReportError as error:
+            if not below:
+                raise
+            notes.append(f"{folder} is left out: {error}.")
+            damaged.append(error)
     if not runs and not metas:
+        if damaged:
+            raise damaged[0]
         raise ReportError(f"no seed of {found[0].folder} has a finite eval_return; all of them diverged")
     return runs, metas, notes
 

@@ -23,11 +23,13 @@ class Found(NamedTuple):
         folder: where it lies.
         kind: one of `TRAINED`, `SWEPT`, `META_TRAINED`, `META_SWEPT`.
         given: the number of the given folder that it is, or lies below.
+        below: whether it lies below it: nobody has named it.
     """
 
     folder: Path
     kind: str
     given: int
+    below: bool = False
 
 
 def find(folders: Iterable[str | os.PathLike[str]]) -> tuple[list[Found], list[str]]:
@@ -57,7 +59,12 @@ def find(folders: Iterable[str | os.PathLike[str]]) -> tuple[list[Found], list[s
     if not found:
         raise ReportError(useless[0] if useless else "a report needs at least one run folder")
     unique = {item.folder.resolve(): item for item in reversed(found)}
-    kept = [item for item in found if unique.get(item.folder.resolve()) is item]
+    named = {item.folder.resolve() for item in found if not item.below}
+    kept = [
+        item._replace(below=item.folder.resolve() not in named)
+        for item in found
+        if unique.get(item.folder.resolve()) is item
+    ]
     return kept, [*notes, *(f"{text}." for text in useless), *_missing_parts(kept)]
 
 
@@ -77,7 +84,7 @@ def _below(folder: Path, number: int) -> tuple[list[Found], list[str]]:
         if kind not in (TRAINED, SWEPT, META_TRAINED, META_SWEPT):
             notes.append(f"{path} is left out: it holds {kinds.about(kind).what}.")
         elif here := _finished(path, kind, number):
-            found += here
+            found += (item._replace(below=True) for item in here)
         else:
             notes.append(f"{path} is left out: it has no result.json yet.")
     return found, notes
@@ -90,7 +97,7 @@ def _finished(path: Path, kind: str, number: int) -> list[Found]:
     if (path / "result.json").exists():
         return [Found(path, kind, number)]
     if kind == META_SWEPT:
-        return [Found(p.parent, META_TRAINED, number) for p in sorted(path.rglob("result.json"))]
+        return [Found(p.parent, META_TRAINED, number, below=True) for p in sorted(path.rglob("result.json"))]
     return []
 
 

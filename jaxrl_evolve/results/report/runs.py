@@ -90,7 +90,7 @@ def read_sweep(folder: Path) -> tuple[list[Run], list[str]]:
     """The points of a sweep of which there is a result, and notes on the others.
 
     Raises:
-        ReportError: a file is damaged, or does not fit the sweep's plan.
+        ReportError: the plan is damaged, or no program has files that can be read and fit it.
     """
     plan_path = folder / kinds.SWEEP
     plan = read_object(plan_path)
@@ -98,7 +98,7 @@ def read_sweep(folder: Path) -> tuple[list[Run], list[str]]:
         shapes = [(dict(shape["settings"]), [dict(p) for p in shape["points"]]) for shape in plan["shapes"]]
     except (KeyError, TypeError, ValueError, AttributeError):
         raise ReportError(f"{plan_path} is damaged: it is no plan of a sweep") from None
-    runs, notes = list[Run](), list[str]()
+    runs, notes, damaged = list[Run](), list[str](), list[ReportError]()
     for i, (settings, points) in enumerate(shapes):
         path = folder / f"shape_{i:03d}"
         if not (path / "result.json").exists():
@@ -106,9 +106,16 @@ def read_sweep(folder: Path) -> tuple[list[Run], list[str]]:
             why = "all of its runs diverged" if over else "it has no result.json yet"
             notes.append(f"{path} is left out: {why}.")
             continue
-        there, lost = _with_returns(path, _points(_read(path), [settings | point for point in points]))
+        try:
+            there, lost = _with_returns(path, _points(_read(path), [settings | point for point in points]))
+        except ReportError as error:
+            notes.append(f"{path} is left out: {error}.")
+            damaged.append(error)
+            continue
         runs += there
         notes += lost
+    if damaged and not runs:
+        raise damaged[0]
     return runs, notes
 
 

@@ -61,6 +61,13 @@ def test_evaluate_report_and_resume_of_a_finished_run(trained, tmp_path, capsys)
     assert run("evaluate", trained, "--episodes", 8, "--max-steps", 20, "--step", 10) == 0
     found = json.loads(capsys.readouterr().out)
     assert len(found["eval_return"]) == 2 and found["episodes"] == 8 and found["env_steps"] == 640
+    made = json.loads(
+        (trained / "result.json").read_text()
+    )  # as docs/statistics.md and docs/training.md have it
+    assert found["ci95"] == made["ci95"] == [None, None] and "eval_finished" not in found
+    assert (found["finished"], made["eval_finished"]) == (1.0, [1.0, 1.0])
+    for page, told in (("statistics", "`[null, null]` in files"), ("training", "`ci95` (`[null, null]`")):
+        assert told in (TESTS.parent / "docs" / f"{page}.md").read_text()
     assert run("report", trained, "--out", tmp_path / "report") == 0
     said = capsys.readouterr().out
     assert "tiny/Walk" in said and said.endswith(f"report in {tmp_path / 'report'}\n")

@@ -29,18 +29,19 @@ class Arguments:
 
 
 def _run(arguments: Arguments) -> str:
+    from jaxrl_evolve.command.finished import unless_finished
     from jaxrl_evolve.command.kinds import kind_in
     from jaxrl_evolve.results.ranking import placed
 
     start(arguments.devices)
     step = None if arguments.step < 0 else arguments.step
-    kind = kind_in(arguments.folder)
+    kind, tell = kind_in(arguments.folder), unless_finished(arguments.folder)
     if arguments.steps:
-        return _extended(arguments, kind.name)
+        return tell(_extended(arguments, kind.name))
     said = kind.resume(arguments.folder, step, arguments.quiet)
     if kind.word == "sweep":
         said = placed(said, arguments.folder)
-    return "" if arguments.quiet else said
+    return "" if arguments.quiet else tell(said)
 
 
 def _extended(arguments: Arguments, kind: str) -> str:

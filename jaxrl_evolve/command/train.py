@@ -49,13 +49,15 @@ def parse_settings(command: str, words: list[str], *extra: tuple[str, Any, Any])
 
 
 def _run(arguments: Any) -> str:
+    from jaxrl_evolve.command.finished import unless_finished
     from jaxrl_evolve.training.outcome import sentence
     from jaxrl_evolve.training.train import train
 
     start(arguments.devices)
     to = arguments.output
+    tell = unless_finished(to.out)
     result = train(arguments.config, to.out, resume=to.resume, overwrite=to.overwrite, quiet=to.quiet)
-    return "" if to.quiet else sentence(result.summary, to.out)
+    return "" if to.quiet else tell(sentence(result.summary, to.out))
 
 
 COMMAND = Command(

@@ -75,8 +75,12 @@ def test_evaluate_report_and_resume_of_a_finished_run(trained, tmp_path, capsys)
     assert capsys.readouterr().out.endswith(" (in place of an earlier one)\n")
     assert (tmp_path / "report" / "report.md").exists()
     walk.forget()
-    assert run("resume", trained) == 0
-    assert "ppo on tiny/Walk: return" in capsys.readouterr().out
+    for words in (["resume", trained], [*train_words(trained, seeds=2), "--resume"]):
+        assert run(*words) == 0
+        said = capsys.readouterr().out.splitlines()
+        more = f"jaxrl-evolve resume {trained} --steps N goes on to more than its 640 steps per seed"
+        assert said[0] == f"{trained} had already finished, and nothing was trained; {more}"
+        assert said[1].startswith("ppo on tiny/Walk: return")
     assert snapshot(trained) == before
     assert len(walk.traces) == 1  # the check of its types: nothing was compiled
 
@@ -100,7 +104,7 @@ def test_sweep_prints_its_table(tmp_path, capsys):
     assert run(*words) == 2
     assert "is not empty" in capsys.readouterr().err
     assert run("resume", out) == 0
-    assert capsys.readouterr().out == table
+    assert capsys.readouterr().out == f"{out} had already finished, and nothing was trained\n{table}"
 
 
 def test_list_help_and_version(capsys):
@@ -175,8 +179,9 @@ def test_a_run_folder_from_before_kinds_were_written_goes_on(trained, tmp_path, 
     assert config.pop("kind") == "train"
     (out / "config.json").write_text(json.dumps(config))
     (out / "result.json").unlink()
-    assert run("resume", out, "--step", 8) == 0
-    assert "ppo on tiny/Walk: return" in capsys.readouterr().out
+    for _ in range(2):  # the second time from its end back
+        assert run("resume", out, "--step", 8) == 0
+        assert capsys.readouterr().out.startswith("ppo on tiny/Walk: return")
     assert run(*train_words(out, seeds=2), "--resume", "--quiet") == 0
     kept = {"eval_return", "iqm", "env_steps"}
     new, old = (json.loads((folder / "result.json").read_text()) for folder in (out, trained))

@@ -57,7 +57,8 @@ def test_cut_it_is_resumed_by_the_usual_commands(finished, tmp_path, monkeypatch
     assert_equal(resumed.states, whole.states)
     assert_same_run(out, tmp_path / "whole")
     assert main(["resume", str(out), "--steps", "1920"]) == 0  # once more: it is done
-    assert "1,920 steps per seed" in capsys.readouterr().out
+    assert "had already finished" in (said := capsys.readouterr().out) and "return" in said
+    assert "1,920 steps per seed" in said
     assert (
         main(["resume", str(out), "--steps", "2e3", "--quiet"]) == 0
     )  # and more, rounded up to whole updates

@@ -140,7 +140,7 @@ def plan(config: MetaTrainConfig[Any, Any, Any], seeds: int, grid: Sequence[str]
     Raises:
         ValueError: naming the field, the value, and what is allowed.
     """
-    whole("seeds", seeds, 1)
+    seeds = whole("seeds", seeds, 1)
     ignored = () if any(text.startswith("estimator=") for text in grid) else config.method.ignores
     made = MetaPlan(
         config, seeds, tuple(product(parse_grid(config, grid, lambda name: _check_swept(name, ignored))))

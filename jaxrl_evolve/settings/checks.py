@@ -5,7 +5,7 @@
     hidden: Annotated[tuple[int, ...], NotEmpty(), AtLeast(1)] = (64, 64)
 
 Types alone say much: a switch is no number, a whole number does for a float, text with `Literal` choices is one of
-them, and numbers are finite.
+them, and numbers are finite. A whole number may be written as 1e6 or come from NumPy: it becomes an int.
 """
 
 from __future__ import annotations
@@ -81,13 +81,15 @@ class _Kind(NamedTuple):
     filled: bool
 
 
-def whole(name: str, value: Any, least: int) -> None:
-    """Refuse what is no whole number of at least ``least``.
+def whole(name: str, value: Any, least: int) -> int:
+    """The whole number of at least ``least`` that a value is, of whatever type.
 
     Raises:
         ValueError: naming the field, the value, and what is allowed.
     """
+    value = settled(value, int)
     _require(name, value, _Kind(int, (AtLeast(least),), False))
+    return value
 
 
 def root_seed(name: str, value: Any) -> None:
@@ -97,8 +99,7 @@ def root_seed(name: str, value: Any) -> None:
     Raises:
         ValueError: naming the field, the value, and what is allowed.
     """
-    whole(name, value, 0)
-    if value >= 2**32:
+    if whole(name, value, 0) >= 2**32:
         raise ValueError(f"{name} is {value}; it must be a whole number from 0 to {2**32 - 1}")
 
 
@@ -126,8 +127,9 @@ def countable(num_envs: int, rollout_length: int, steps: int = 1) -> None:
 def check(instance: Any, where: str = "") -> None:
     """Refuse a dataclass with a value that is not of its field's type, or outside the bounds beside it.
 
-    Dataclasses inside are walked. Arrays in place of numbers pass untouched: they may be traced, and then have no
-    value yet. So do fields of types that are not known here.
+    Dataclasses inside are walked. Whole numbers of other types become ints, in place: they are equal to what was there,
+    and have its hash. Arrays in place of numbers pass untouched: they may be traced, and then have no value yet. So do
+    fields of types that are not known here.
 
     Args:
         instance: of a dataclass.
@@ -137,7 +139,39 @@ def check(instance: Any, where: str = "") -> None:
         ValueError: naming the field by dots, the value, and what is allowed.
     """
     for name, kind in _kinds(type(instance)).items():
-        _require(f"{where}.{name}" if where else name, getattr(instance, name), kind)
+        given = getattr(instance, name)
+        value = settled(given, kind.hint)
+        if value is not given:
+            object.__setattr__(instance, name, value)  # it may be frozen
+        _require(f"{where}.{name}" if where else name, value, kind)
+
+
+def settled(value: Any, hint: Any) -> Any:
+    """A value with ints for the whole numbers of other types (1e6, NumPy's), where its type has ints and no floats; the
+    very same object where there are none.
+
+    Args:
+        value: whatever is there, a tuple too.
+        hint: its type, as annotated.
+    """
+    hint = _kind(hint).hint
+    kinds = [_kind(member).hint for member in _members(hint) or (hint,)]
+    if int in kinds and float not in kinds and type(value) is not int and _is_whole(value):
+        return int(value)
+    tuples = [kind for kind in kinds if typing.get_origin(kind) is tuple]
+    if isinstance(value, tuple) and tuples:
+        inside = typing.get_args(tuples[0])
+        hints = inside[:1] * len(value) if inside[-1:] == (...,) else inside
+        items = [settled(item, each) for item, each in zip(value, hints, strict=False)]
+        if any(item is not old for item, old in zip(items, value, strict=False)):
+            return (*items, *value[len(items) :])
+    return value
+
+
+def _is_whole(value: Any) -> bool:
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, Integral) or (isinstance(value, Real) and float(value).is_integer())
 
 
 def endless_fields(cls: type) -> set[str]:

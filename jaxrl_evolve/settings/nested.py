@@ -10,7 +10,7 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from jaxrl_evolve.settings.checks import endless_fields
+from jaxrl_evolve.settings.checks import endless_fields, settled
 from jaxrl_evolve.settings.names import spelled, suggestion
 
 UNWRITTEN_BY_DEFAULT = {"unwritten_by_default": True}
@@ -157,9 +157,7 @@ def from_fields(cls: Any, data: Any, where: str = "", types: Mapping[str, Any] |
             value = from_fields(nested[0], value, joined(where, name))
         elif value is None and name in endless:
             value = math.inf
-        elif int in choices:
-            value = _whole_numbers(value)
-        values[name] = tuples(value)
+        values[name] = settled(tuples(value), types[name])
     for field in dataclasses.fields(cls):
         if field.default is field.default_factory is dataclasses.MISSING and field.name not in values:
             raise ValueError(f"{joined(where, field.name)} is missing")
@@ -170,10 +168,3 @@ def from_fields(cls: Any, data: Any, where: str = "", types: Mapping[str, Any] |
 def tuples(value: Any) -> Any:
     """Lists as tuples, nested ones too."""
     return tuple(tuples(item) for item in value) if isinstance(value, list) else value
-
-
-def _whole_numbers(value: Any) -> Any:
-    """JSON's 1e6 is a float; where a whole number is wanted it is one."""
-    if isinstance(value, list):
-        return [_whole_numbers(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -36,7 +36,7 @@ def lengthen(
     Raises:
         ValueError: the run is not finished, has as many steps already, or is a part of a sweep.
     """
-    whole("steps", steps, 1)
+    steps = whole("steps", steps, 1)
     folder, longer = folders.RunFolder(Path(path)), dataclasses.replace(config, steps=steps)
     history = history_of(path)
     if history and steps == config.steps:

@@ -169,7 +169,7 @@ def plan(
         raise ValueError(
             "a sweep needs something to vary: --grid FIELD=V1,V2 or --random FIELD=[log:]LOW:HIGH"
         )
-    whole("samples", samples, 1)
+    samples = whole("samples", samples, 1)
     axes = parse_grid(config, grid, lambda name: _check_swept(config, name, "grid"))
     ranges: dict[str, tuple[bool, float, float]] = {}
     for text in random:

@@ -58,10 +58,20 @@ def test_traced_numbers_pass():
     jax.jit(lambda x: (check(Outer(gamma=x, scale=x)), x)[1])(2.0)
 
 
+def test_whole_numbers_of_other_types_become_ints():
+    there: Any = {"epochs": 5e5, "times": np.int64(3), "inner": Inner((1e1, np.float32(2)), pair=(4.0, "a"))}
+    outer = Outer(**there, scale=2.0, anything=1.0)
+    before = hash(outer.inner)
+    check(outer)
+    numbers = (outer.epochs, outer.times, *outer.inner.widths, outer.inner.pair[0])
+    assert numbers == (500_000, 3, 10, 2, 4) and {type(number) for number in numbers} == {int}
+    assert type(outer.scale) is type(outer.anything) is float and hash(outer.inner) == before
+
+
 BAD = [
     ({"epochs": 0}, "run.epochs is 0; it must be a whole number of at least 1"),
     ({"epochs": True}, "run.epochs is True; it must be a whole number of at least 1"),
-    ({"epochs": 1.0}, "run.epochs is 1.0; it must be a whole number of at least 1"),
+    ({"epochs": 1.5}, "run.epochs is 1.5; it must be a whole number of at least 1"),
     ({"gamma": 1.5}, "run.gamma is 1.5; it must be a number between 0 and 1"),
     ({"gamma": -0.1}, "run.gamma is -0.1; it must be a number between 0 and 1"),
     ({"gamma": math.nan}, "run.gamma is nan; it must be a number between 0 and 1"),
@@ -82,7 +92,7 @@ BAD = [
         "run.inner.widths is (); it must be a tuple with something in it, each a whole number of at least 1",
     ),
     ({"inner": Inner(widths=(1, 0))}, "run.inner.widths is (1, 0); it must be a tuple"),
-    ({"inner": Inner(widths=(1, 2.0))}, "run.inner.widths is (1, 2.0); it must be a tuple"),  # type: ignore[arg-type]
+    ({"inner": Inner(widths=(1, 2.5))}, "run.inner.widths is (1, 2.5); it must be a tuple"),  # type: ignore[arg-type]
     ({"inner": Inner(widths=[1])}, "run.inner.widths is [1]; it must be a tuple"),  # type: ignore[arg-type]
     ({"inner": Inner(pair=(1, 2))}, "run.inner.pair is (1, 2); it must be a tuple"),  # type: ignore[arg-type]
     ({"inner": Inner(pair=(1,))}, "run.inner.pair is (1,); it must be a tuple"),  # type: ignore[arg-type]
@@ -102,8 +112,10 @@ def test_what_is_not_allowed_is_refused_in_one_sentence(changes, message):
 
 
 def test_whole_numbers():
-    whole("n", 0, 0)
-    for value in (-1, True, 1.0, "1", None):
+    for value in (0, 0.0, np.int32(0)):
+        found = whole("n", value, 0)
+        assert found == 0 and type(found) is int
+    for value in (-1, True, 1.5, math.inf, "1", None):
         with pytest.raises(ValueError, match=f"n is {value!r}; it must be a whole number of at least 0"):
             whole("n", value, 0)
 

@@ -5,6 +5,7 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from jaxrl_evolve.algorithms.ppo import PPO_PRESETS
@@ -80,6 +81,23 @@ def test_changes_go_into_nested_fields_and_leave_the_others():
     assert changed.learner.network.activation == base.learner.network.activation
     whole = TrainConfig.preset("ppo", "CartPole-v1", hp=changed.hp)
     assert whole.hp is changed.hp
+
+
+def test_whole_numbers_may_be_written_as_the_command_takes_them():
+    few = {"steps": 1e5, "seed": np.uint32(7), "evaluation": {"episodes": 8.0}}
+    config = TrainConfig.preset("ppo", "CartPole-v1", learner={"network": {"hidden": (8.0,)}}, **few)
+    whole = {"steps": 100_000, "seed": 7, "evaluation": {"episodes": 8}}
+    same = TrainConfig.preset("ppo", "CartPole-v1", learner={"network": {"hidden": (8,)}}, **whole)
+    assert json.dumps(config.to_json()) == json.dumps(same.to_json())
+    meta = MetaTrainConfig.preset(
+        "lpg",
+        "grid/random-small",
+        generations=1e1,
+        evolution={"population": 8.0},
+        gradient={"lifetimes": 4.0},
+    )
+    assert type(meta.generations) is type(meta.evolution.population) is type(meta.gradient.lifetimes) is int
+    assert [type(horizon) for horizon in MetaTestConfig(horizons=(1e1,)).horizons] == [int]  # type: ignore[arg-type]
 
 
 def test_steps_are_rounded_up_to_whole_updates():

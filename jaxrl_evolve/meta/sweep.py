@@ -23,8 +23,9 @@ from jaxrl_evolve.results import statistics
 from jaxrl_evolve.results.fitness import fitness_label, mean_fitness, reachable
 from jaxrl_evolve.results.ranking import Measure, write_ranking
 from jaxrl_evolve.settings.checks import whole
-from jaxrl_evolve.settings.fields import Settings, replace_fields
+from jaxrl_evolve.settings.fields import Settings
 from jaxrl_evolve.settings.grids import parse_grid, product, settings_from_json
+from jaxrl_evolve.settings.nested import update
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.checkpoint import CheckpointError
@@ -146,7 +147,7 @@ def plan(config: MetaTrainConfig[Any, Any, Any], seeds: int, grid: Sequence[str]
         config, seeds, tuple(product(parse_grid(config, grid, lambda name: _check_swept(name, ignored))))
     )
     for point in made.points:
-        check(replace_fields(config, point))
+        check(update(config, point))
     return made
 
 
@@ -166,7 +167,7 @@ def _check_swept(name: str, ignored: Sequence[str]) -> None:
 
 def _runs(made: MetaPlan) -> Iterator[_Run]:
     for i, settings in enumerate(made.points):
-        config = replace_fields(made.config, settings)
+        config = update(made.config, settings)
         for seed in range(config.seed, config.seed + made.seeds):
             name = f"seed_{seed}" if len(made.points) == 1 else f"point_{i:03d}/seed_{seed}"
             yield _Run(i, name, dataclasses.replace(config, seed=seed))

@@ -20,8 +20,9 @@ from jaxrl_evolve.meta_test.arms import Arm
 from jaxrl_evolve.meta_test.config import MetaTestConfig
 from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.objectives.families import BUILTIN_FAMILIES, families
-from jaxrl_evolve.settings.fields import parse_field, replace_fields
+from jaxrl_evolve.settings.fields import parse_field
 from jaxrl_evolve.settings.names import suggestion
+from jaxrl_evolve.settings.nested import update
 
 _TABLE = NetworkConfig(encoder="tabular")
 # Adam's step is about the learning rate whatever the gradient, so in a table it is the change of a logit.
@@ -145,9 +146,7 @@ def build_agents(config: MetaTestConfig, arm: Arm, env: Env, sizes: Sizes, overr
         settings = _Settings(replace(settings.learner, network=_TABLE), hp)
     settings = replace(settings, hp=replace(settings.hp, **arm.hp))
     asked = overrides.get(arm.algorithm, {})
-    settings = replace_fields(
-        settings, {name: parse_field(settings, name, text) for name, text in asked.items()}
-    )
+    settings = update(settings, {name: parse_field(settings, name, text) for name, text in asked.items()})
     try:
         learner = algorithm.make(
             env, sizes.num_envs, sizes.rollout_length, settings.learner, settings.hp, arm.objective

@@ -1,4 +1,4 @@
-"""Fields of nested dataclasses by dotted name: `learner.network.hidden`, read from text and replaced."""
+"""Fields of nested dataclasses by dotted name: `learner.network.hidden`, read from text."""
 
 from __future__ import annotations
 
@@ -12,31 +12,13 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from jaxrl_evolve.settings.names import suggestion
-from jaxrl_evolve.settings.nested import joined, known_field, names_inside, update
+from jaxrl_evolve.settings.nested import joined, known_field, names_inside
 
 Settings = dict[str, Any]
 """Values by dotted name."""
 
 
 _LONGEST = 30  # digits: a longer number would be a slip, and 1e999999999 takes all memory
-
-
-def replace_fields(instance: Any, settings: Mapping[str, Any]) -> Any:
-    """A dataclass instance with the fields in ``settings`` replaced.
-
-    Raises:
-        ValueError: a value is not allowed there.
-    """
-    changes: dict[str, Any] = {}
-    for name, value in settings.items():
-        *path, last = name.split(".")
-        place, there = changes, instance
-        for part in path:
-            there = there[part] if isinstance(there, Mapping) else getattr(there, part)
-            # A mapping is one value, so that a change of one entry must keep the others.
-            place = place.setdefault(part, dict(there) if isinstance(there, Mapping) else {})
-        place[last] = value
-    return update(instance, changes)
 
 
 def field_name(instance: Any, name: str) -> str:

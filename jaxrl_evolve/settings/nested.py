@@ -78,20 +78,50 @@ def within(where: str, cls: Any) -> Iterator[None]:
         raise
 
 
+def expanded(changes: Mapping[str, Any], there: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Values by name, dotted names as mappings: ``{"hp.clip": 0.1, "hp": {"gamma": 1.0}}`` is
+    ``{"hp": {"gamma": 1.0, "clip": 0.1}}``. Names further inside are left to whoever reads these.
+
+    Args:
+        changes: values by name.
+        there: what the fields hold by now. A mapping is one value, so that a dotted name keeps its other entries.
+
+    Raises:
+        ValueError: a field is given both ways.
+    """
+    done = {name: value for name, value in changes.items() if "." not in name}
+    dotted: dict[str, dict[str, Any]] = {}
+    for name, value in changes.items():
+        first, dot, rest = name.partition(".")
+        if dot:
+            dotted.setdefault(spelled(first), {})[rest] = value
+    for first, inside in dotted.items():
+        old = (there or {}).get(first)
+        given = done.get(first, dict(old) if isinstance(old, Mapping) and first not in done else {})
+        if not isinstance(given, Mapping):
+            raise ValueError(
+                f"{first} is given as a whole, and {first}.{min(inside)} besides: leave one away"
+            )
+        if first in done and (twice := sorted(inside.keys() & given.keys())):
+            raise ValueError(f"{first}.{twice[0]} is given twice, by its dotted name and within {first}")
+        done[first] = {**given, **inside}
+    return done
+
+
 def update(instance: Any, changes: Mapping[str, Any], where: str = "") -> Any:
     """A dataclass instance with fields replaced, nested ones by nested mappings.
 
     Args:
         instance: of a dataclass.
-        changes: values by name.
+        changes: values by name, which may be dotted.
         where: its dotted name in messages; empty for a whole configuration.
 
     Raises:
-        ValueError: a field is not known, or a value is not allowed.
+        ValueError: a field is not known or given twice, or a value is not allowed.
     """
     own = {field.name: getattr(instance, field.name) for field in dataclasses.fields(instance)}
     values: dict[str, Any] = {}
-    for written, value in changes.items():
+    for written, value in expanded(changes, own).items():
         name = known_field(written, own, where, names_inside(own, f"{where}." if where else ""))
         nested = dataclasses.is_dataclass(own[name]) and isinstance(value, Mapping)
         values[name] = update(own[name], value, joined(where, name)) if nested else value
@@ -105,13 +135,14 @@ def changed(cls: Any, values: Mapping[str, Any], changes: Mapping[str, Any]) -> 
     Args:
         cls: the dataclass.
         values: to start from, by name.
-        changes: fields to replace. Those that hold dataclasses take mappings of the fields to change, or whole objects.
+        changes: fields to replace, whose names may be dotted. Those that hold dataclasses take mappings of the fields to
+            change, or whole objects.
 
     Raises:
-        ValueError: a field is not known, or a value is not allowed.
+        ValueError: a field is not known or given twice, or a value is not allowed.
     """
     allowed, done = {field.name for field in dataclasses.fields(cls)}, dict(values)
-    for written, value in changes.items():
+    for written, value in expanded(changes, done).items():
         name = known_field(written, allowed, inside=names_inside(values))
         nested = dataclasses.is_dataclass(done.get(name)) and isinstance(value, Mapping)
         done[name] = update(done[name], value, name) if nested else value
@@ -137,19 +168,19 @@ def from_fields(cls: Any, data: Any, where: str = "", types: Mapping[str, Any] |
 
     Args:
         cls: the dataclass.
-        data: its fields.
+        data: its fields, whose names may be dotted.
         where: its dotted name in messages; empty for a whole configuration.
         types: of fields whose types ``cls`` leaves open.
 
     Raises:
-        ValueError: ``data`` is no object, a field is missing or unknown, or a value is not allowed.
+        ValueError: ``data`` is no object, a field is missing, unknown or given twice, or a value is not allowed.
     """
     if not isinstance(data, Mapping):
         raise ValueError(f"{where or 'the configuration'} is {data!r}; it must be an object of fields")
     types = typing.get_type_hints(cls) | dict(types or {})
     endless = endless_fields(cls)
     values: dict[str, Any] = {}
-    for written, value in data.items():
+    for written, value in expanded(data).items():
         name = known_field(written, types, where, names_inside(types, f"{where}." if where else ""))
         choices = (types[name], *typing.get_args(types[name]))  # an optional one is a union with None
         nested = [kind for kind in choices if dataclasses.is_dataclass(kind)]

@@ -131,7 +131,7 @@ class TrainConfig(Generic[C, H]):
             algorithm: its name.
             env: name of the environment.
             changes: fields to replace; ``steps`` is 1,000,000 if not given. ``hp`` and ``learner`` take
-                mappings of the fields to change, or whole objects.
+                mappings of the fields to change, or whole objects; names may be dotted, ``{"hp.learning_rate": 1e-3}``.
 
         Raises:
             ValueError: the algorithm or a field is not known, or a value is not allowed.

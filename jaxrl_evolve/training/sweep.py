@@ -22,9 +22,10 @@ from jaxrl_evolve.random import KeyTag
 from jaxrl_evolve.results import statistics
 from jaxrl_evolve.results.ranking import Measure, write_ranking
 from jaxrl_evolve.settings.checks import whole
-from jaxrl_evolve.settings.fields import Settings, field_name, parse_field, replace_fields
+from jaxrl_evolve.settings.fields import Settings, field_name, parse_field
 from jaxrl_evolve.settings.grids import parse_grid, product, settings_from_json
 from jaxrl_evolve.settings.names import spelled
+from jaxrl_evolve.settings.nested import update
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.claim import claim_sweep
@@ -183,8 +184,8 @@ def plan(
     points = tuple(point | draw for point in product(traced) for draw in draws)
     made = Plan(config, tuple(Shape(settings, points) for settings in product(static)))
     for shape in made.shapes:
-        shaped = replace_fields(config, shape.settings)
-        hps = [replace_fields(shaped, point).hp for point in shape.points]
+        shaped = update(config, shape.settings)
+        hps = [update(shaped, point).hp for point in shape.points]
         experiment = build(shaped)
         begin(shaped, experiment)
         check_memory(shaped, experiment, groups_of(shaped, hps))
@@ -245,8 +246,8 @@ def _run(made: Plan, folder: folders.RunFolder, quiet: bool) -> str:
     points: list[dict[str, Any]] = []
     seconds = {"compile_seconds": 0.0, "run_seconds": 0.0, "eval_seconds": 0.0}
     for i, shape in enumerate(made.shapes):
-        config = replace_fields(made.config, shape.settings)
-        hps = [replace_fields(config, point).hp for point in shape.points]
+        config = update(made.config, shape.settings)
+        hps = [update(config, point).hp for point in shape.points]
         path = folder.path / f"shape_{i:03d}"
         started = (path / "config.json").exists()
         try:

@@ -12,7 +12,8 @@ from jaxrl_evolve.algorithms.ppo import PPO_PRESETS
 from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS
 from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta_test.config import MetaTestConfig
-from jaxrl_evolve.settings.fields import parse_field, replace_fields
+from jaxrl_evolve.settings.fields import parse_field
+from jaxrl_evolve.settings.nested import update
 from jaxrl_evolve.storage.folder import plain
 from jaxrl_evolve.training.config import EvaluationConfig, TrainConfig
 
@@ -81,6 +82,45 @@ def test_changes_go_into_nested_fields_and_leave_the_others():
     assert changed.learner.network.activation == base.learner.network.activation
     whole = TrainConfig.preset("ppo", "CartPole-v1", hp=changed.hp)
     assert whole.hp is changed.hp
+
+
+def test_a_field_has_one_dotted_name_in_python_and_files():
+    nested = {
+        "hp": {"learning_rate": 1e-3, "clip": 0.1},
+        "learner": {"network": {"hidden": (8,)}, "epochs": 2},
+        "env_options": {"a": "1"},
+    }
+    mixed = {
+        "hp.learning-rate": 1e-3,
+        "hp": {"clip": 0.1},
+        "learner.network.hidden": (8,),
+        "learner": {"epochs": 2},
+        "env_options.a": "1",
+    }
+    config = TrainConfig.preset("ppo", "CartPole-v1", **nested)
+    assert TrainConfig.preset("ppo", "CartPole-v1", **mixed) == config
+    data = config.to_json()
+    del data["hp"]["clip"], data["learner"]["network"]["hidden"]
+    assert TrainConfig.from_json(data | {"hp.clip": 0.1, "learner.network.hidden": [8]}) == config
+    meta = MetaTrainConfig.preset("lpg", "grid/random-small", **{"evolution.sigma": 0.2})
+    assert meta == MetaTrainConfig.preset("lpg", "grid/random-small", evolution={"sigma": 0.2})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"hp.clip": 0.1, "hp": {"clip": 0.2}},
+            "hp.clip is given twice, by its dotted name and within hp",
+        ),
+        ({"hp.clip": 0.1, "hp": PPO_PRESETS["*"].hp}, "hp is given as a whole, and hp.clip besides"),
+        ({"hp.clipp": 0.1}, "hp has no field 'clipp': did you mean clip"),
+        ({"hq.clip": 0.1}, "there is no field 'hq'"),
+    ],
+)
+def test_dotted_names_that_clash_or_do_not_exist_are_refused(changes: Any, message: str):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        TrainConfig.preset("ppo", "CartPole-v1", **changes)
 
 
 def test_whole_numbers_may_be_written_as_the_command_takes_them():
@@ -199,10 +239,10 @@ def test_fields_are_read_from_text_as_their_type_says():
     ]:
         found = parse_field(config, name, text)
         assert found == value and type(found) is type(value)
-        changed = replace_fields(config, {name: found})
+        changed = update(config, {name: found})
         assert changed != config or name == "learner.normalise_advantage"
-    assert replace_fields(config, {"env_options.b": "2"}).env_options == {"a": "1", "b": "2"}
-    nested = replace_fields(config, {"learner.network.hidden": (9,), "learner.epochs": 7, "hp.clip": 0.3})
+    assert update(config, {"env_options.b": "2"}).env_options == {"a": "1", "b": "2"}
+    nested = update(config, {"learner.network.hidden": (9,), "learner.epochs": 7, "hp.clip": 0.3})
     assert (nested.learner.network.hidden, nested.learner.epochs, nested.hp.clip) == ((9,), 7, 0.3)
     assert nested.learner.minibatches == config.learner.minibatches
 

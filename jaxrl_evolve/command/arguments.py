@@ -20,6 +20,7 @@ from tyro.constructors import (
 )
 
 from jaxrl_evolve.settings.fields import whole_number
+from jaxrl_evolve.settings.names import spelled
 
 PROGRAM = "jaxrl-evolve"
 
@@ -134,13 +135,19 @@ def _rules(hidden: Hidden) -> ConstructorRegistry:
     return registry
 
 
+def option_name(word: str) -> str:
+    """The field that a word names, as it is spelled; empty of a word that is no option."""
+    return spelled(word[2:].partition("=")[0]) if word.startswith("--") else ""
+
+
 def option(words: list[str], name: str) -> str | None:
     """The value of an option among words that are not parsed yet."""
     for i, word in enumerate(words):
-        if word == name and i + 1 < len(words):
-            return words[i + 1]
-        if word.startswith(f"{name}="):
-            return word.partition("=")[2]
+        if option_name(word) == option_name(name):
+            if "=" in word:
+                return word.partition("=")[2]
+            if i + 1 < len(words):
+                return words[i + 1]
     return None
 
 

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from jaxrl_evolve.command.arguments import Command, asks_for_help, option
-from jaxrl_evolve.command.request import or_dump, parse_run, same_subject
+from jaxrl_evolve.command.request import configuration_in, or_dump, parse_run, same_subject
 from jaxrl_evolve.command.start import start
 
 
@@ -29,7 +29,7 @@ def parse_meta_settings(command: str, words: list[str], *extra: tuple[str, Any, 
     words = _renamed(words)
     named = bool(words) and not words[0].startswith("-")
     if file := option(words, "--config"):
-        default = MetaTrainConfig.from_json(file)
+        default = configuration_in(file, MetaTrainConfig, "meta-train", "objective", words)
         if named:
             same_subject("objective", words[0], default.objective, file)
         words = words if named else [default.objective, *words]

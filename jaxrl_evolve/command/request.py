@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import typing
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from jaxrl_evolve.command.arguments import PROGRAM, Devices, Hidden, flat, parse
-from jaxrl_evolve.settings.names import spelled
-from jaxrl_evolve.settings.nested import update
+from jaxrl_evolve.command.arguments import PROGRAM, Devices, Hidden, flat, option, option_name, parse
+from jaxrl_evolve.settings.fields import whole_number
+from jaxrl_evolve.settings.nested import expanded, update, without_default
+from jaxrl_evolve.storage.configurations import configuration_data, reading
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,10 +81,41 @@ def parse_run(
     return dataclasses.replace(found, config=config)
 
 
+def configuration_in(file: str, cls: Any, kind: str, subject: str, words: list[str]) -> Any:
+    """The configuration in a file, to start from; what it leaves out and has no default is taken from the words.
+
+    Args:
+        file: a file or run folder.
+        cls: type of the configuration.
+        kind: of run, see `storage.kinds`.
+        subject: the field that the first word gives, if it is no option.
+        words: after the subcommand's name.
+
+    Raises:
+        ValueError: there is none, fields are missing in both, or one is unknown or not allowed.
+    """
+    data = configuration_data(file, kind)
+    there, types = expanded(data), typing.get_type_hints(cls)
+    if words and not words[0].startswith("-"):
+        data.setdefault(subject, words[0])
+    for name in without_default(cls):
+        if name in there:
+            continue
+        if (text := option(words, f"--{name}")) is not None:
+            data[name] = text
+            if types[name] is int:
+                with contextlib.suppress(ValueError):  # which is refused by name, as any other value
+                    data[name] = whole_number(text)
+        elif any(option_name(word).startswith(f"{name}.") for word in words):
+            data[name] = {}  # whose fields follow, with all other options
+    with reading(file, kind):
+        return cls.from_json(data)
+
+
 def _refuse(command: str, words: list[str], unread: Iterable[str]) -> None:
     for word in words:
-        name = spelled(word.partition("=")[0].removeprefix("--"))
-        if word.startswith("--") and any(f"{name}.".startswith(f"{field}.") for field in unread):
+        name = option_name(word)
+        if name and any(f"{name}.".startswith(f"{field}.") for field in unread):
             raise ValueError(f"{name} is given, which {command} does not read: leave it away")
 
 

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from jaxrl_evolve.command.arguments import Command, asks_for_help, option
-from jaxrl_evolve.command.request import or_dump, parse_run, same_subject
+from jaxrl_evolve.command.request import configuration_in, or_dump, parse_run, same_subject
 from jaxrl_evolve.command.start import start
 
 
@@ -27,7 +27,7 @@ def parse_settings(command: str, words: list[str], *extra: tuple[str, Any, Any])
 
     named = bool(words) and not words[0].startswith("-")
     if file := option(words, "--config"):
-        default = TrainConfig.from_json(file)
+        default = configuration_in(file, TrainConfig, "train", "algorithm", words)
         if named:
             same_subject("algorithm", words[0], default.algorithm, file)
         words = words if named else [default.algorithm, *words]

@@ -21,8 +21,8 @@ from jaxrl_evolve.meta.persistent_config import PersistentConfig
 from jaxrl_evolve.objectives.families import ObjectiveFamily, find_family, time_of
 from jaxrl_evolve.objectives.time_config import HorizonRange
 from jaxrl_evolve.settings.checks import check, countable, root_seed, whole
-from jaxrl_evolve.settings.nested import changed, from_fields, update
-from jaxrl_evolve.storage.configurations import configuration_data, configuration_json
+from jaxrl_evolve.settings.nested import changed, expanded, from_fields, require_fields, update
+from jaxrl_evolve.storage.configurations import configuration_data, configuration_json, reading
 from jaxrl_evolve.training.config import SinkConfig
 
 S = TypeVar("S")
@@ -148,12 +148,13 @@ class MetaTrainConfig(Generic[S, C, H]):
             ValueError: there is none, a field is missing or unknown, or a value is not allowed.
         """
         data = configuration_data(source, "meta-train")
-        if not isinstance(data.get("objective"), str):
-            raise ValueError("objective is missing")
-        family = find_family(data["objective"])
-        algorithm = find_algorithm(family.algorithm)
-        open_types = {"settings": family.settings, "learner": algorithm.config, "hp": algorithm.hp}
-        return from_fields(MetaTrainConfig, data, types=open_types)
+        with reading(source, "meta-train"):
+            if not isinstance(data.get("objective"), str):
+                require_fields(cls, expanded(data).keys() - {"objective"})
+            family = find_family(data["objective"])
+            algorithm = find_algorithm(family.algorithm)
+            open_types = {"settings": family.settings, "learner": algorithm.config, "hp": algorithm.hp}
+            return from_fields(MetaTrainConfig, data, types=open_types)
 
     def to_json(self) -> dict[str, Any]:
         """JSON data as the ``config.json`` of a run folder has them."""

@@ -12,7 +12,7 @@ import tyro
 from jaxrl_evolve.settings.checks import check, countable, root_seed, whole
 from jaxrl_evolve.settings.names import suggestion
 from jaxrl_evolve.settings.nested import from_fields
-from jaxrl_evolve.storage.configurations import configuration_data, configuration_json
+from jaxrl_evolve.storage.configurations import configuration_data, configuration_json, reading
 
 BASELINES = ("ppo", "ppo-constant", "a2c", "a2c-constant", "random")
 """Written algorithms to compare with: learning rate annealed to zero or constant, and a policy that never learns."""
@@ -137,7 +137,9 @@ class MetaTestConfig:
         Raises:
             ValueError: there is none, a field is missing or unknown, or a value is not allowed.
         """
-        return from_fields(MetaTestConfig, configuration_data(source, "meta-test"))
+        data = configuration_data(source, "meta-test")
+        with reading(source, "meta-test"):
+            return from_fields(MetaTestConfig, data)
 
     def to_json(self) -> dict[str, Any]:
         """JSON data as the ``config.json`` of a run folder has them."""

@@ -19,6 +19,31 @@ so that their runs go on.
 """
 
 
+class MissingFields(ValueError):
+    """Fields without a default are not there; the message names all of them."""
+
+
+def without_default(cls: Any) -> list[str]:
+    """Names of the fields of a dataclass that whoever makes one has to give."""
+    return [
+        field.name
+        for field in dataclasses.fields(cls)
+        if field.default is field.default_factory is dataclasses.MISSING
+    ]
+
+
+def require_fields(cls: Any, given: Iterable[str], where: str = "") -> None:
+    """Refuse names that do not have all the fields without a default.
+
+    Raises:
+        MissingFields: naming those that are not there.
+    """
+    missing = [joined(where, name) for name in without_default(cls) if name not in set(given)]
+    if missing:
+        listed = " and ".join(filter(None, (", ".join(missing[:-1]), missing[-1])))
+        raise MissingFields(f"{listed} {'are' if missing[1:] else 'is'} missing")
+
+
 def known_field(name: str, allowed: Iterable[str], where: str = "", inside: Iterable[str] = ()) -> str:
     """A field as it is spelled, which may have been written with hyphens.
 
@@ -189,9 +214,7 @@ def from_fields(cls: Any, data: Any, where: str = "", types: Mapping[str, Any] |
         elif value is None and name in endless:
             value = math.inf
         values[name] = settled(tuples(value), types[name])
-    for field in dataclasses.fields(cls):
-        if field.default is field.default_factory is dataclasses.MISSING and field.name not in values:
-            raise ValueError(f"{joined(where, field.name)} is missing")
+    require_fields(cls, values, where)
     with within(where, cls):
         return cls(**values)
 

@@ -12,8 +12,8 @@ import tyro
 from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.settings.checks import check, countable, root_seed, whole
 from jaxrl_evolve.settings.names import require_name
-from jaxrl_evolve.settings.nested import UNWRITTEN_BY_DEFAULT, changed, from_fields
-from jaxrl_evolve.storage.configurations import configuration_data, configuration_json
+from jaxrl_evolve.settings.nested import UNWRITTEN_BY_DEFAULT, changed, expanded, from_fields, require_fields
+from jaxrl_evolve.storage.configurations import configuration_data, configuration_json, reading
 
 C = TypeVar("C")
 H = TypeVar("H")
@@ -163,10 +163,11 @@ class TrainConfig(Generic[C, H]):
             ValueError: there is none, a field is missing or unknown, or a value is not allowed.
         """
         data = configuration_data(source, "train")
-        if not isinstance(data.get("algorithm"), str):
-            raise ValueError("algorithm is missing")
-        found = find_algorithm(data["algorithm"])
-        return from_fields(TrainConfig, data, types={"learner": found.config, "hp": found.hp})
+        with reading(source, "train"):
+            if not isinstance(data.get("algorithm"), str):
+                require_fields(cls, expanded(data).keys() - {"algorithm"})
+            found = find_algorithm(data["algorithm"])
+            return from_fields(TrainConfig, data, types={"learner": found.config, "hp": found.hp})
 
     def to_json(self) -> dict[str, Any]:
         """JSON data as the ``config.json`` of a run folder has them."""

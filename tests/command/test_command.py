@@ -375,6 +375,32 @@ def test_a_configuration_is_dumped_read_and_changed(tmp_path, capsys):
         assert message in said and said.count("\n") == 1, said
 
 
+def test_options_fill_what_a_file_leaves_out_and_the_rest_is_named_at_once(tmp_path, capsys):
+    mini = tmp_path / "mini.json"
+    mini.write_text(json.dumps({"env": walk.NAME, "hp.gamma": 0.5}))
+    said = f"jaxrl-evolve: {mini}: {{}} missing; `jaxrl-evolve train … --dump` prints a whole configuration\n"
+    for words, missing in [
+        ([], "algorithm, steps, num_envs, rollout_length, resets and learner are"),
+        (["ppo", "--steps", "1e3", "--learner.epochs=2"], "num_envs, rollout_length and resets are"),
+        (["ppo", "--steps", 9, "--num-envs", 2, "--rollout-length=4", "--resets=full"], "learner is"),
+    ]:
+        assert run("train", *words, "--config", mini, "--dump") == 2
+        assert capsys.readouterr().err == said.format(missing)
+    words = ["--steps", "1e3", "--num-envs=2", "--rollout_length", 4, "--resets=full", "--learner.epochs", 2]
+    assert run("train", "ppo", "--config", mini, *words, "--dump") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [found[name] for name in ("env", "steps", "num_envs")] == [walk.NAME, 1000, 2]
+    assert (found["hp"]["gamma"], found["learner"]["epochs"], found["learner"]["minibatches"]) == (0.5, 2, 4)
+    mini.write_text(json.dumps({"objective": "lpo", "generations": 3}))
+    assert run("meta-train", "--config", mini, "--env", "grid/dense", "--population=4", "--dump") == 2
+    missing = "num_envs, rollout_length, resets, settings, horizons, learner and hp are missing"
+    assert f"{mini}: {missing}; `jaxrl-evolve meta-train … --dump` prints" in capsys.readouterr().err
+    mini.write_text(json.dumps({"horizon": [3]}))
+    assert run("meta-test", "--config", mini, "--dump") == 2
+    message = f"jaxrl-evolve: {mini}: there is no field 'horizon': did you mean horizons?\n"
+    assert capsys.readouterr().err == message
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -82,7 +82,7 @@ def test_hyphens_mean_underscores_at_every_entrance():
         ),
         (
             lambda: TrainConfig.from_json({"algorithm": "ppo", "learner": {"network": {"hidden": [8]}}}),
-            "env is missing",
+            "env, steps, num_envs, rollout_length, resets and hp are missing",
         ),
         (
             lambda: TrainConfig.preset(

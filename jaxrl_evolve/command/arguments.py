@@ -7,6 +7,7 @@ understood.
 from __future__ import annotations
 
 import dataclasses
+import typing
 from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, NamedTuple
 
@@ -20,7 +21,8 @@ from tyro.constructors import (
 )
 
 from jaxrl_evolve.settings.fields import whole_number
-from jaxrl_evolve.settings.names import spelled
+from jaxrl_evolve.settings.names import meant, near, spelled
+from jaxrl_evolve.settings.nested import joined
 
 PROGRAM = "jaxrl-evolve"
 
@@ -92,15 +94,48 @@ def parse(
         description: for the help; by default the dataclass's own.
         hidden: dataclasses inside that come back as mappings of their fields, so that whoever makes them says what is
             wrong; with the fields that are no options and keep their defaults.
+
+    Raises:
+        ValueError: there is no such option; with near matches.
     """
-    return tyro.cli(
+    found, unknown = tyro.cli(
         cls,
         prog=f"{PROGRAM} {name}",
         args=words,
         description=description,
         use_underscores=True,
         registry=_rules(hidden or {}),
+        return_unknown_args=True,
     )
+    if unknown:
+        raise ValueError(_no_place(unknown, _options(cls, hidden or {}), name))
+    return found
+
+
+def _no_place(unknown: list[str], options: list[str], name: str) -> str:
+    word = next((word for word in unknown if word.startswith("-")), unknown[0])
+    top = [option for option in options if "." not in option]
+    likely = near(option_name(word), top, [option for option in options if "." in option])
+    hint = meant([f"--{option}" for option in likely]) or f"`{PROGRAM} {name} --help` shows all options"
+    what = f"option {word.partition('=')[0]}" if word.startswith("-") else f"place for {word!r}"
+    return f"there is no {what}: {hint}"
+
+
+def _options(thing: Any, hidden: Hidden, where: str = "") -> list[str]:
+    """Dotted names of the options that tyro makes of a dataclass, or of an instance that has the defaults."""
+    cls, found = thing if isinstance(thing, type) else type(thing), list[str]()
+    hints = typing.get_type_hints(cls, include_extras=True)
+    for field in dataclasses.fields(cls):
+        markers = getattr(hints[field.name], "__metadata__", ())
+        if field.name in hidden.get(cls, ()) or {tyro.conf.Suppress, tyro.conf.Positional} & {*markers}:
+            continue
+        made = field.default_factory
+        inner = field.default if made is dataclasses.MISSING else made()
+        inner = inner if isinstance(thing, type) else getattr(thing, field.name)
+        flat = any(getattr(marker, "name", None) == "" for marker in markers)
+        name = where if flat else joined(where, field.name)
+        found += _options(inner, hidden, name) if dataclasses.is_dataclass(inner) else [name]
+    return found
 
 
 def _rules(hidden: Hidden) -> ConstructorRegistry:

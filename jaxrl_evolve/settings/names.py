@@ -61,22 +61,63 @@ def spelled(name: str) -> str:
     return name.replace("-", "_")
 
 
-def suggestion(
-    name: str, known: Iterable[str], otherwise: str = "known are", inside: Iterable[str] = ()
-) -> str:
-    """``did you mean a or b?`` for the known names near to ``name``, else ``otherwise`` and all of them.
+ELSEWHERE = {
+    "total_timesteps": "steps",
+    "total_steps": "steps",
+    "timesteps": "steps",
+    "env_id": "env",
+    "env_name": "env",
+    "lr": "learning_rate",
+    "n_envs": "num_envs",
+    "n_steps": "rollout_length",
+    "num_steps": "rollout_length",
+    "n_epochs": "epochs",
+    "update_epochs": "epochs",
+    "ent_coef": "entropy_coef",
+    "vf_coef": "value_coef",
+    "clip_range": "clip",
+    "clip_eps": "clip",
+    "clip_coef": "clip",
+    "buffer_size": "capacity",
+    "batch_size": "batch",
+    "learning_starts": "warm_up",
+}
+"""What other libraries call a field, and what it is called here."""
+
+
+def near(name: str, known: Iterable[str], inside: Iterable[str] = ()) -> list[str]:
+    """The known names that ``name`` may mean, at most three, the likeliest first.
 
     Args:
         name: which does not exist.
         known: names that do.
-        otherwise: what to say before all of them.
         inside: dotted names of what lies deeper: those that end in ``name`` are meant rather than any other.
     """
-    known = list(known)
+    known, inside = list(known), list(inside)
+    owner, _, last = name.rpartition(".")
+    if last in ELSEWHERE:
+        here = [other for other in (*known, *inside) if other.rpartition(".")[2] == ELSEWHERE[last]]
+        if here:
+            return sorted(here, key=lambda other: other.rpartition(".")[0] != owner)[:3]
+    # Two letters in common make short names alike that mean nothing of each other.
+    cutoff = 0.5 if len(name) > 4 else 0.7
     alike = lambda other: difflib.SequenceMatcher(None, name, other).ratio()
     deeper = {other: max(alike(other), alike(other.rpartition(".")[2])) for other in inside}
     best = max(deeper.values(), default=0.0)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    if best > max([0.5, *map(alike, near)]):
-        near = [other for other in sorted(deeper, key=lambda x: -deeper[x]) if deeper[other] > best - 0.1][:3]
-    return f"did you mean {' or '.join(near)}?" if near else f"{otherwise} {', '.join(known)}"
+    found = difflib.get_close_matches(name, known, n=3, cutoff=cutoff)
+    if best > max([cutoff, *map(alike, found)]):
+        return [other for other in sorted(deeper, key=lambda x: -deeper[x]) if deeper[other] > best - 0.1][:3]
+    return found
+
+
+def suggestion(
+    name: str, known: Iterable[str], otherwise: str = "known are", inside: Iterable[str] = ()
+) -> str:
+    """``did you mean a or b?`` for the known names `near` to ``name``, else ``otherwise`` and all of them."""
+    known = list(known)
+    return meant(near(name, known, inside)) or f"{otherwise} {', '.join(known)}"
+
+
+def meant(names: list[str]) -> str:
+    """``did you mean a or b?``; empty of none."""
+    return f"did you mean {' or '.join(names)}?" if names else ""

@@ -251,7 +251,10 @@ WRONG = {
         train_words(OUT, env="CartPole-v11"),
         "'CartPole-v11'; did you mean 'CartPole-v1'",
     ),
-    "unknown option": (train_words(OUT, **{"hp.learning-rat": 1}), "Perhaps you meant.*--hp.learning_rate "),
+    "unknown option": (
+        train_words(OUT, **{"hp.learning-rat": 1}),
+        "no option --hp.learning-rat: did you mean --hp.learning_rate",
+    ),
     "wrong type": (train_words(OUT, steps="many"), "--steps: .*'many'"),
     "wrong number": (train_words(OUT, **{"hp.clip": "wide"}), "--hp.clip: .*'wide'"),
     "half a step": (train_words(OUT, steps=1.5), "--steps: '1.5' is no whole number, such as 250_000 or 1e6"),
@@ -265,7 +268,36 @@ WRONG = {
     ),
     "a field without its place": (
         train_words(OUT, **{"learning-rate": 1}),
-        "Perhaps you meant.*--hp.learning_rate ",
+        r"^jaxrl-evolve: there is no option --learning-rate: did you mean --hp.learning_rate\?$",
+    ),
+    "another library's name": (
+        train_words(OUT, total_timesteps=1),
+        r"there is no option --total_timesteps: did you mean --steps\?$",
+    ),
+    "another library's name with its place": (
+        train_words(OUT, **{"hp.lr": 1}),
+        r"there is no option --hp.lr: did you mean --hp.learning_rate\?$",
+    ),
+    "an option like none": (
+        [*train_words(OUT), "--xyzzy", 3],
+        "there is no option --xyzzy: `jaxrl-evolve train ppo --help` shows all options$",
+    ),
+    "an option of another command": (["render", OUT, "--framerate", "3"], "^jaxrl-evolve: there is no option --fr"),
+    "a word too many": (
+        ["evaluate", OUT, "again"],
+        "there is no place for 'again': `jaxrl-evolve evaluate --help` shows",
+    ),
+    "sweep of another library's name": (
+        ["sweep", *walk.words(OUT), "--grid", "lr=1,2"],
+        r"there is no field 'lr': did you mean hp.learning_rate\?$",
+    ),
+    "a meta-training's name": (
+        ["meta-train", "lpo", "--env", "grid/dense", "--out", OUT, "--n_steps=3"],
+        r"there is no option --n_steps: did you mean --rollout_length\?$",
+    ),
+    "an algorithm like none": (
+        ["train", "sac", "--env", walk.NAME, "--out", OUT],
+        "algorithm is 'sac', which is not known: known are .*ppo",
     ),
     "a table with a memory": (
         train_words(OUT, **{"learner.network.encoder": "tabular", "learner.network.memory": "gru"}),
@@ -327,7 +359,7 @@ WRONG = {
 def test_wrong_usage_is_one_sentence_and_exit_code_2(name, tmp_path, capsys):
     words, message = WRONG[name]
     out = tmp_path / "out"
-    assert run(*(str(out) if word == OUT else word.replace(f"={OUT}", f"={out}") for word in words)) == 2
+    assert run(*(str(word).replace(OUT, str(out)) for word in words)) == 2
     said = capsys.readouterr()
     assert said.out == "" and "Traceback" not in said.err
     text = " ".join(said.err.replace("│", " ").split())

@@ -61,6 +61,14 @@ def test_hyphens_mean_underscores_at_every_entrance():
             "there is no field 'learning_rate': did you mean hp.learning_rate?",
         ),
         (
+            lambda: TrainConfig.preset("ppo", "CartPole-v1", ent_coef=1),
+            "there is no field 'ent_coef': did you mean hp.entropy_coef?",
+        ),
+        (
+            lambda: TrainConfig.preset("ppo", "CartPole-v1", hp={"lr": 1}),
+            "hp has no field 'lr': did you mean learning_rate?",
+        ),
+        (
             lambda: TrainConfig.preset("ppo", "CartPole-v1", learner={"learning-rate": 1}),
             "learner has no field 'learning-rate'",
         ),

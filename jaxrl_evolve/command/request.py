@@ -7,7 +7,9 @@ import dataclasses
 import json
 import typing
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from jaxrl_evolve.command.arguments import PROGRAM, Devices, Hidden, flat, option, option_name, parse
 from jaxrl_evolve.settings.fields import whole_number
@@ -19,7 +21,7 @@ from jaxrl_evolve.storage.configurations import configuration_data, reading
 class Output:
     """Where a run goes, and what it starts from."""
 
-    out: str = ""
+    out: Annotated[str, tyro.conf.arg(help_behavior_hint="(required, unless --dump is given)")] = ""
     """Run folder to write. One that is not empty is refused, unless --resume or --overwrite."""
     config: str = ""
     """File, or run folder, whose configuration to start from instead of the preset; other options replace its fields."""

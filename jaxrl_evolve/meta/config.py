@@ -23,7 +23,7 @@ from jaxrl_evolve.objectives.time_config import HorizonRange
 from jaxrl_evolve.settings.checks import check, countable, root_seed, whole
 from jaxrl_evolve.settings.nested import changed, expanded, from_fields, require_fields, update
 from jaxrl_evolve.storage.configurations import configuration_data, configuration_json, reading
-from jaxrl_evolve.training.config import SinkConfig
+from jaxrl_evolve.training.config import REQUIRED, SinkConfig
 
 S = TypeVar("S")
 C = TypeVar("C")
@@ -36,7 +36,7 @@ class MetaTrainConfig(Generic[S, C, H]):
 
     objective: Annotated[str, tyro.conf.Suppress]
     """What is meta-trained: lpg, ta-lpg, lpo, ta-lpo, disco, ta-disco, or an installed package's."""
-    env: str
+    env: Annotated[str, tyro.conf.arg(help_behavior_hint=REQUIRED)]
     """Environment or family of levels; `jaxrl-evolve list` names all. Where levels can be drawn, every pair of
     every generation lives on its own."""
     generations: int

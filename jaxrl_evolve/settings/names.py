@@ -95,8 +95,8 @@ def near(name: str, known: Iterable[str], inside: Iterable[str] = ()) -> list[st
     """
     known, inside = list(known), list(inside)
     owner, _, last = name.rpartition(".")
-    if last in ELSEWHERE:
-        here = [other for other in (*known, *inside) if other.rpartition(".")[2] == ELSEWHERE[last]]
+    if there := ELSEWHERE.get(last.lower()):
+        here = [other for other in (*known, *inside) if other.rpartition(".")[2] == there]
         if here:
             return sorted(here, key=lambda other: other.rpartition(".")[0] != owner)[:3]
     # Two letters in common make short names alike that mean nothing of each other.

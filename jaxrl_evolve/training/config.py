@@ -18,6 +18,9 @@ from jaxrl_evolve.storage.configurations import configuration_data, configuratio
 C = TypeVar("C")
 H = TypeVar("H")
 
+REQUIRED = "(required, unless --config gives it)"
+"""What the help says of a field instead of a default."""
+
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig:
@@ -56,7 +59,7 @@ class TrainConfig(Generic[C, H]):
 
     algorithm: Annotated[str, tyro.conf.Suppress]
     """What learns; `jaxrl-evolve list` names all."""
-    env: str
+    env: Annotated[str, tyro.conf.arg(help_behavior_hint=REQUIRED)]
     """Name of the environment; `jaxrl-evolve list` names all."""
     steps: int
     """Environment steps per seed (rounded up to whole updates)."""

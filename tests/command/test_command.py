@@ -282,7 +282,10 @@ WRONG = {
         [*train_words(OUT), "--xyzzy", 3],
         "there is no option --xyzzy: `jaxrl-evolve train ppo --help` shows all options$",
     ),
-    "an option of another command": (["render", OUT, "--framerate", "3"], "^jaxrl-evolve: there is no option --fr"),
+    "an option of another command": (
+        ["render", OUT, "--framerate", "3"],
+        "^jaxrl-evolve: there is no option --fr",
+    ),
     "a word too many": (
         ["evaluate", OUT, "again"],
         "there is no place for 'again': `jaxrl-evolve evaluate --help` shows",
@@ -470,7 +473,11 @@ HIDDEN = {
 @pytest.mark.parametrize("words", HIDDEN)
 def test_help_shows_what_can_be_used(words, capsys):
     assert run(*words.split(), "--help") == 0
-    shown = set(re.findall(r"--([\w.]+)", capsys.readouterr().out))
+    said = capsys.readouterr().out
+    for required in ("--out STR", "--env STR"):
+        text = " ".join(said.partition(required)[2].replace("│", " ").split())
+        assert re.match(r"[^(]*(\([^()]*`[^()]*\)[^(]*)?\(required, unless --", text), text[:300]
+    shown = set(re.findall(r"--([\w.]+)", said))
     assert not shown & set(HIDDEN[words])
     assert {"out", "config", "env", "learner.network.hidden", "hp.gamma"} <= shown
     assert not [name for name in shown if "-" in name]

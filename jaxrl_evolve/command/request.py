@@ -146,7 +146,7 @@ def or_dump(run: Callable[[Any], str]) -> Callable[[Any], str]:
 
     def dumped_or_run(arguments: Any) -> str:
         if arguments.output.dump:
-            return json.dumps(arguments.config.to_json(), indent=2)
+            return json.dumps(arguments.config.to_json(whole=True), indent=2)
         return run(arguments)
 
     return dumped_or_run

@@ -156,9 +156,11 @@ class MetaTrainConfig(Generic[S, C, H]):
             open_types = {"settings": family.settings, "learner": algorithm.config, "hp": algorithm.hp}
             return from_fields(MetaTrainConfig, data, types=open_types)
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON data as the ``config.json`` of a run folder has them."""
-        return configuration_json(self, "meta-train")
+    def to_json(self, *, whole: bool = False) -> dict[str, Any]:
+        """JSON data as the ``config.json`` of a run folder has them; that leaves out fields of later versions at their
+        defaults, which are there, too, if they are to be ``whole``.
+        """
+        return configuration_json(self, "meta-train", whole)
 
     @property
     def family(self) -> ObjectiveFamily:

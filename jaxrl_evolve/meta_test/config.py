@@ -141,9 +141,11 @@ class MetaTestConfig:
         with reading(source, "meta-test"):
             return from_fields(MetaTestConfig, data)
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON data as the ``config.json`` of a run folder has them."""
-        return configuration_json(self, "meta-test")
+    def to_json(self, *, whole: bool = False) -> dict[str, Any]:
+        """JSON data as the ``config.json`` of a run folder has them; that leaves out fields of later versions at their
+        defaults, which are there, too, if they are to be ``whole``.
+        """
+        return configuration_json(self, "meta-test", whole)
 
     @property
     def lengths(self) -> tuple[int, ...]:

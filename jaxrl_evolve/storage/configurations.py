@@ -63,8 +63,8 @@ def _file(source: str | os.PathLike[str]) -> Path:
     return path / kinds.RUN if path.is_dir() else path
 
 
-def configuration_json(config: Any, kind: str) -> dict[str, Any]:
-    """A configuration as JSON data, with its kind, as ``config.json`` has them."""
+def configuration_json(config: Any, kind: str, whole: bool = False) -> dict[str, Any]:
+    """A configuration as JSON data, with its kind, as ``config.json`` has them, or ``whole``, as `plain` says."""
     from jaxrl_evolve.storage.folder import plain
 
-    return {kinds.FIELD: kind, **plain(config)}
+    return {kinds.FIELD: kind, **plain(config, whole=whole)}

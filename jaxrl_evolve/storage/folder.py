@@ -159,10 +159,14 @@ def _holds(path: Path, kind: Kind) -> bool:
         return False
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, *, whole: bool = False) -> Any:
     """``value`` as strict JSON data: arrays as lists, NaN and infinities as None, paths as strings.
 
     float32 (and narrower) numbers become the shortest decimal that reads back as the same number.
+
+    Args:
+        value: what it shall be.
+        whole: also with those fields of dataclasses that say nothing (`UNWRITTEN_BY_DEFAULT`).
 
     Raises:
         TypeError: something in it has no JSON form.
@@ -172,13 +176,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): plain(item, whole=whole) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [plain(item, whole=whole) for item in value]
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in written_fields(value)}
+        fields = dataclasses.fields(value) if whole else written_fields(value)
+        return {field.name: plain(getattr(value, field.name), whole=whole) for field in fields}
     if isinstance(value, (np.ndarray, np.generic, jax.Array)):
         array = np.asarray(value)
         if array.ndim:

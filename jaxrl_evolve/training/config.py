@@ -172,9 +172,11 @@ class TrainConfig(Generic[C, H]):
             found = find_algorithm(data["algorithm"])
             return from_fields(TrainConfig, data, types={"learner": found.config, "hp": found.hp})
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON data as the ``config.json`` of a run folder has them."""
-        return configuration_json(self, "train")
+    def to_json(self, *, whole: bool = False) -> dict[str, Any]:
+        """JSON data as the ``config.json`` of a run folder has them; that leaves out fields of later versions at their
+        defaults, which are there, too, if they are to be ``whole``.
+        """
+        return configuration_json(self, "train", whole)
 
     def unpinned(self, other: TrainConfig[Any, Any]) -> TrainConfig[Any, Any]:
         """Without the checksums of ``other``'s files, where this configuration names other files."""

@@ -1,5 +1,6 @@
 """The command: one sentence and an exit code for whatever goes wrong, and nothing lost."""
 
+import dataclasses
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from jaxrl_evolve.command.commands import COMMANDS, overview
 from jaxrl_evolve.command.kinds import KINDS
 from jaxrl_evolve.command.main import main
 from jaxrl_evolve.storage import kinds
+from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.restore import load
 
 TESTS = Path(__file__).parents[1]
@@ -385,19 +387,28 @@ def test_a_configuration_is_dumped_read_and_changed(tmp_path, capsys):
         1000,
         0.5,
     )
+    # Also what config.json leaves out at its default, so that there is a whole file to change.
+    config = TrainConfig.from_json(file)
+    assert file.keys() - {"kind"} == {field.name for field in dataclasses.fields(config)}
+    assert (file["start"], file["curriculum_options"], file["learner"]["network"]["kind"]) == (
+        "",
+        {},
+        "actor-critic",
+    )
     out = tmp_path / "run"
     assert (
         run("train", "--config", tmp_path / "mine.json", "--seed", 3, "--steps", 640, "--out", out, "--quiet")
         == 0
     )
-    assert json.loads((out / "config.json").read_text()) == file | {"seed": 3, "steps": 640}
+    written = dataclasses.replace(config, seed=3, steps=640).to_json()
+    assert json.loads((out / "config.json").read_text()) == written
     # A run folder does as well; what is not said stays, the folder's facts do not.
     config = json.loads((out / "config.json").read_text())
     (out / "config.json").write_text(json.dumps(config | {"history": [{"steps": 64}]}))
     assert run("train", "ppo", "--config", out, "--learner.network.hidden", 4, 5, "--dump") == 0
     again = json.loads(capsys.readouterr().out)
     config["learner"]["network"]["hidden"] = [4, 5]
-    assert again == config
+    assert TrainConfig.from_json(again).to_json() == config
     for words, message in [
         (["train", "a2c", "--config", out], f"algorithm is 'a2c', but the configuration in {out} has 'ppo'"),
         (["meta-train", "--config", out], "config.json is that of a training run, not of a meta-training"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -56,6 +57,40 @@ class Moment:
 
 Callback = Callable[[dict[str, Any], Moment], None]
 """``(row, moment)``: the row as ``metrics.jsonl`` has it (`eval_return` is in it where the run evaluates), and where the run is."""
+
+
+def check_listeners(callbacks: Any, destinations: Any) -> None:
+    """Refuse what could not be told of a row, before anything is compiled.
+
+    Args:
+        callbacks: should be a sequence of functions ``(row, moment)``.
+        destinations: should be a sequence of `Sink`.
+
+    Raises:
+        ValueError: saying what it is instead.
+    """
+    for name, given, what in (
+        ("callbacks", callbacks, "functions of a row and a moment"),
+        ("destinations", destinations, "objects of type Sink"),
+    ):
+        if not isinstance(given, Sequence) or isinstance(given, Sink | str):
+            raise ValueError(f"{name} is {given!r}; it must be a list of {what}")
+    for callback in callbacks:
+        if not callable(callback):
+            raise ValueError(f"callbacks has {callback!r}; it must be a function of a row and a moment")
+        try:
+            inspect.signature(callback).bind({}, None)
+        except TypeError as error:
+            raise ValueError(
+                f"callbacks has {callback!r}, which cannot be called with a row and a moment: {error}"
+            ) from None
+        except ValueError:  # one of C without a signature, of which nobody can say
+            pass
+    for destination in destinations:
+        if not isinstance(destination, Sink):
+            raise ValueError(
+                f"destinations has {destination!r}; it must be of type Sink, which has write and close"
+            )
 
 
 def told(callbacks: Sequence[Callback], sinks: Sequence[Sink]) -> list[Callback]:

@@ -15,7 +15,7 @@ from typing import Any
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds, sinks
 from jaxrl_evolve.storage.kinds import Kind
-from jaxrl_evolve.training.callbacks import Callback, told
+from jaxrl_evolve.training.callbacks import Callback, check_listeners, told
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import (
     build,
@@ -66,10 +66,11 @@ def train(
         destinations: sinks of one's own, beside those of ``config.sinks``; they are told like callbacks, and closed.
 
     Raises:
-        ValueError: the configuration does not fit, or the folder can't be used.
+        ValueError: the configuration does not fit, a callback or destination is none, or the folder can't be used.
         Interrupted: SIGINT or SIGTERM came; the state is saved if there is a folder.
         Diverged: no run is left.
     """
+    check_listeners(callbacks, destinations)
     config = pinned(config)
     stored = out if resume and out is not None and folders.RunFolder(Path(out)).config.exists() else None
     experiment = build(config, stored)

@@ -12,6 +12,7 @@ from same import assert_equal, assert_same_run
 
 from jaxrl_evolve import register
 from jaxrl_evolve.storage.sinks import Sink, read_jsonl
+from jaxrl_evolve.training.callbacks import check_listeners
 from jaxrl_evolve.training.restore import evaluate_folder
 from jaxrl_evolve.training.train import train
 
@@ -40,6 +41,28 @@ def test_callbacks_see_every_row_and_change_no_bit(finished, tmp_path):
     assert_equal(moments[-1][3], jax.device_get(result.states[0].learner))
     first, last = (jax.tree.leaves(moments[i][3].params)[0] for i in (0, -1))
     assert not np.array_equal(first, last)  # a copy of then, not what the run made of it
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "destinations", "message"),
+    [
+        (print, (), "callbacks is <built-in function print>; it must be a list of functions"),
+        ([3], (), "callbacks has 3; it must be a function of a row and a moment"),
+        ((), [print], "destinations has <built-in function print>; it must be of type Sink"),
+        ((), Sink(print, print), r"destinations is Sink\(.*; it must be a list of objects of type Sink"),
+    ],
+)
+def test_what_cannot_be_told_is_refused(callbacks, destinations, message):
+    with pytest.raises(ValueError, match=message):
+        check_listeners(callbacks, destinations)
+
+
+def test_a_callback_of_too_few_arguments_is_refused_before_anything_is_traced(tmp_path):
+    walk.forget()
+    with pytest.raises(ValueError, match="cannot be called with a row and a moment: too many positional"):
+        train(walk.config(), tmp_path / "run", callbacks=[lambda row: None])
+    assert not walk.traces and not (tmp_path / "run").exists()
+    check_listeners([print, lambda *all: None], [])
 
 
 @pytest.mark.parametrize("group", [0, 1])

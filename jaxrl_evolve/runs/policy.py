@@ -17,6 +17,7 @@ from jaxrl_evolve import random
 from jaxrl_evolve.compilation import kept
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.runs.evaluation import check_mode
+from jaxrl_evolve.settings.foreign import told
 
 
 class Carry(NamedTuple):
@@ -57,6 +58,11 @@ class Policy:
     act: Callable[[Any, Any, Carry, Any], tuple[Any, Carry]]
     initial_memory: Callable[[int], Any]
     any_key: Array
+
+    def __repr__(self) -> str:
+        """One line, without the weights."""
+        weights = sum(np.size(leaf) for leaf in jax.tree.leaves(self.actor))
+        return f"Policy({self.mode}, {told(self.observation_space)} -> {told(self.action_space)}, {weights:,} numbers)"
 
     def start(self, num_envs: int | None = None) -> Carry:
         """The carry before the first observation of an episode.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 import jax
@@ -35,6 +36,12 @@ def test_a_policy_acts_as_its_learner_does(name: str, mode: Any):
         assert carry.first.dtype == bool and not carry.first.any()
         acted.append(np.asarray(found))
     assert len(np.unique(acted)) > 1
+
+
+def test_a_policy_is_written_on_one_line_without_its_weights():
+    policy = made("memory")[3]
+    numbers = sum(np.size(leaf) for leaf in jax.tree.leaves(policy.actor))
+    assert re.fullmatch(rf"Policy\(greedy, \w+\[[\d, ]*\] -> int32\[\], {numbers:,} numbers\)", repr(policy))
 
 
 def test_one_observation_is_a_batch_of_one_without_its_axis():

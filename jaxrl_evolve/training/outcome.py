@@ -91,7 +91,7 @@ def summarise(
         "steps_per_second": steps / trained if trained else None,
         "seed": config.seed,
         "diverged": diverged_steps(config, diverged),
-        **({} if points is None else {"points": _of_points(points, returns, config.seeds)}),
+        **({} if points is None else {"points": of_points(points, returns, config.seeds)}),
         **provenance(),
     }
 
@@ -135,7 +135,8 @@ def sentence(summary: Mapping[str, Any], out: str) -> str:
     )
 
 
-def _of_points(points: Sequence[Any], returns: np.ndarray, seeds: int) -> list[dict[str, Any]]:
+def of_points(points: Sequence[Any], returns: np.ndarray, seeds: int) -> list[dict[str, Any]]:
+    """Returns ``[runs]`` of a run with points, and their IQM, point by point: over ``seeds`` seeds each."""
     summaries = []
     for hp, of_point in zip(points, returns.reshape(-1, seeds), strict=True):
         iqm = estimate_iqm(of_point)

@@ -20,7 +20,7 @@ from jaxrl_evolve.storage import sinks
 from jaxrl_evolve.storage.checkpoint import Checkpoints
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import Experiment, build, identity, traced
-from jaxrl_evolve.training.outcome import along, diverged_steps, estimate_iqm
+from jaxrl_evolve.training.outcome import along, diverged_steps, estimate_iqm, of_points
 from jaxrl_evolve.training.programs import group_shapes
 from jaxrl_evolve.training.train import TRAIN
 
@@ -149,6 +149,7 @@ def evaluate_folder(
         ``eval_return`` and ``eval_length`` (mean per run; NaN for a run that diverged, which counts as the worst),
         ``diverged`` (the environment steps after which each such run did), ``finished`` (fraction of episodes that
         ended by themselves), ``iqm``, ``ci95``, an ``eval_…`` of what `Env.metrics` names, and what was evaluated.
+        Of a run with points ``iqm`` and ``ci95`` are NaN, and ``points`` has them for each, as ``result.json`` does.
 
     Raises:
         ValueError: there is no such folder or checkpoint, it is damaged, or a size is below one.
@@ -166,7 +167,10 @@ def evaluate_folder(
     lost = trained.diverged >= 0
     of_runs = lambda x: np.where(along(lost, np.asarray(x)[:, 0]), np.nan, np.asarray(x).mean(1))
     returns = of_runs(outcome.returns)
-    iqm = estimate_iqm(returns)
+    # Points are no seeds of one run, so nothing is said of all together.
+    file = trained.folder.points
+    points = folders.read_json(file)["points"] if file.exists() else None
+    iqm = estimate_iqm(returns if points is None else returns[:0])
     return {
         "algorithm": trained.config.algorithm,
         "env": trained.config.env,
@@ -181,4 +185,5 @@ def evaluate_folder(
         **{f"eval_{name}": of_runs(x) for name, x in outcome.info.items()},
         "iqm": iqm.value,
         "ci95": [iqm.low, iqm.high],
+        **({} if points is None else {"points": of_points(points, returns, trained.config.seeds)}),
     }

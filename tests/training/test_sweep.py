@@ -14,7 +14,7 @@ from jaxrl_evolve.results import statistics
 from jaxrl_evolve.results.report import report
 from jaxrl_evolve.training import loop as loops
 from jaxrl_evolve.training.interrupts import Diverged, Interrupted
-from jaxrl_evolve.training.restore import load
+from jaxrl_evolve.training.restore import evaluate_folder, load
 from jaxrl_evolve.training.sweep import plan, resume_sweep, sweep
 from jaxrl_evolve.training.sweep_parts import of_part
 from jaxrl_evolve.training.train import train
@@ -65,6 +65,15 @@ def test_points_are_the_runs_they_name(swept):
         runs = slice(*point["runs"])
         ours = [x[runs] for x in host(trained.learner_state)]
         assert_close(ours, host(alone.states[0].learner))
+
+
+def test_points_are_evaluated_each_by_itself(swept):
+    found = evaluate_folder(swept[0] / "shape_000", 4, max_steps=20)
+    assert math.isnan(found["iqm"]) and np.isnan(found["ci95"]).all()
+    assert [point["hp"]["learning_rate"] for point in found["points"]] == [1e-7, 1e-2]
+    for point, returns in zip(found["points"], found["eval_return"].reshape(2, 2), strict=True):
+        assert point["iqm"] == pytest.approx(returns.mean())
+        np.testing.assert_array_equal(point["eval_return"], returns)
 
 
 def test_results_agree_with_each_other(swept):

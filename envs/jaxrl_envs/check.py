@@ -164,8 +164,9 @@ class _Check:
             leaf: Any = info.get(name)
             if name in _TAKEN or not hasattr(leaf, "dtype") or leaf.dtype.kind not in "biuf":
                 why = "a name that is taken" if name in _TAKEN else "of which info has no numbers"
+                there = ", ".join(info) or "which is empty"
                 raise self.fail(
-                    f"metrics names {name!r}, {why}; it must be a number or a flag of info ({', '.join(info)})"
+                    f"metrics names {name!r}, {why}; it must be a number or a flag of info ({there})"
                 )
 
     def fits(self, where: str, obs: Any) -> None:

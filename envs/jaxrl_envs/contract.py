@@ -53,6 +53,19 @@ def own_reward(seen: Any) -> jax.Array:
     return seen.info.get(ENV_REWARD, seen.reward)
 
 
+def reported(metrics: tuple[str, ...], info: Any) -> dict[str, Any]:
+    """What `Env.metrics` names of ``info``.
+
+    Raises:
+        ValueError: info has nothing of a name; with what it has.
+    """
+    for name in metrics:
+        if name not in info:
+            there = f"which has {', '.join(info)}" if info else "which is empty"
+            raise ValueError(f"metrics names {name!r}, but there is no such thing in info, {there}")
+    return {name: info[name] for name in metrics}
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Env:
     """An environment as data and pure functions. Compared and hashed by identity.
@@ -84,3 +97,9 @@ class Env:
     sample_params: Callable[[jax.Array], Any] | None = None
     optimal_return: Callable[[Any], jax.Array] | None = None
     metrics: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.metrics, tuple) or not all(isinstance(name, str) for name in self.metrics):
+            raise ValueError(
+                f"{self.name}: metrics is {self.metrics!r}; it must be a tuple of names, such as ('success',)"
+            )

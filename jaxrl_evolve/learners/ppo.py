@@ -38,6 +38,7 @@ from jaxrl_evolve.objectives import (
     TargetObjective,
     ppo_clip,
 )
+from jaxrl_evolve.objectives.check import pair
 from jaxrl_evolve.settings.checks import check
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 
@@ -284,7 +285,8 @@ def _gradient_step(
 
     def loss(params: Any) -> tuple[Array, dict[str, Array]]:
         outputs = _outputs(network, params, batch.trajectory, memory)
-        return parts.objective.loss(eta, batch, outputs, clock)
+        given = parts.objective.loss(eta, batch, outputs, clock)
+        return pair(f"objective {parts.objective.name!r}: loss", given)
 
     (total, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(params)
     flat, unravel = ravel_pytree(gradient)

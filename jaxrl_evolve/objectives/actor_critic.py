@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxrl_evolve.clock import Clock, linear_schedule
+from jaxrl_evolve.objectives.check import pair
 from jaxrl_evolve.objectives.objective import Objective, ObjectiveBatch, ObjectiveOutputs, no_parameters
 from jaxrl_evolve.settings.foreign import Refused
 
@@ -85,7 +86,7 @@ def actor_critic_objective(
         normalise_advantage: whether advantages are scaled within the batch.
         clip_value: whether the value loss is clipped by ``hp.clip``.
 
-    The loss raises ValueError, when it is traced, if the surrogate is not one number per sample.
+    The loss raises ValueError, when it is traced, if the surrogate gives no pair, or not one number per sample.
     """
 
     def loss(
@@ -94,8 +95,9 @@ def actor_critic_objective(
         hp = batch.hp
         log_ratio = outputs.log_prob - batch.trajectory.policy.log_prob
         advantage = normalised(batch.advantage) if normalise_advantage else batch.advantage
-        per_sample, metrics = surrogate(eta, log_ratio, advantage, batch, clock)
-        check_per_sample(f"objective {name!r}: its surrogate", per_sample, advantage)
+        what, given = f"objective {name!r}: its surrogate", surrogate(eta, log_ratio, advantage, batch, clock)
+        per_sample, metrics = pair(what, given, "one number per sample")
+        check_per_sample(what, per_sample, advantage)
         policy = per_sample.mean()
         value = value_loss(batch, outputs.value, hp.clip if clip_value else None)
         entropy = outputs.entropy.mean()

@@ -52,6 +52,25 @@ def watched(objective: AnyObjective) -> tuple[AnyObjective, list[str]]:
     return objective._replace(loss=loss), seen
 
 
+def pair(what: str, given: Any, loss: str = "a float32 scalar") -> tuple[Any, Any]:
+    """Loss and metrics, as a loss or a surrogate must give them.
+
+    Args:
+        what: the function in messages.
+        given: what it gave.
+        loss: what the first of them is.
+
+    Raises:
+        ValueError: they are not two.
+    """
+    if not isinstance(given, tuple) or len(given) != 2:
+        many = f"a tuple of {len(given)}" if isinstance(given, tuple) else told(given)
+        raise Refused(
+            f"{what} gives {many}; it must be the pair (loss, metrics), {loss} and a dict of float32 scalars"
+        )
+    return given
+
+
 def check_loss(who: str, given: Any) -> None:
     """Refuse what a loss must not give.
 
@@ -62,9 +81,7 @@ def check_loss(who: str, given: Any) -> None:
     Raises:
         ValueError: they are no float32 scalars, or a metric's name is taken.
     """
-    if not isinstance(given, tuple) or len(given) != 2:
-        raise Refused(f"{who}: loss gives {told(given)}; it must be the pair of a float32 scalar and metrics")
-    total, metrics = given
+    total, metrics = pair(f"{who}: loss", given)
     if told(total) != "float32[]":
         raise Refused(f"{who}: loss gives {told(total)}; it must be a float32 scalar")
     check_metrics(f"{who}: loss", metrics, RESERVED)

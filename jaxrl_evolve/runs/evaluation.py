@@ -16,7 +16,7 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxrl_envs.contract import Env, own_reward
+from jaxrl_envs.contract import Env, own_reward, reported
 from jaxrl_envs.fusion import computed_once
 from jaxrl_envs.parameters import limits
 from jaxrl_envs.vector import choose
@@ -170,5 +170,5 @@ def _nothing_seen(env: Env, episodes: int) -> dict[str, Array]:
         return {}
     key, params = jax.random.key(0), env.params
     first = lambda key: env.step(key, env.reset(key, params)[1], env.action_space.sample(key), params).info
-    shapes = jax.eval_shape(first, key)
-    return {name: jnp.zeros((episodes, *shapes[name].shape), jnp.float32) for name in env.metrics}
+    seen = reported(env.metrics, jax.eval_shape(first, key))
+    return {name: jnp.zeros((episodes, *x.shape), jnp.float32) for name, x in seen.items()}

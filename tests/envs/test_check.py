@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import probes
 import pytest
 from flax import struct
 
@@ -104,6 +105,10 @@ BROKEN = {
         {"metrics": ("won",)},
         r"metrics names 'won', of which info has no numbers; it must be a number or a flag of info \(twice\)",
     ),
+    "metrics of nothing": (
+        {"metrics": ("won",), **changed(info=lambda o, k, p: {})},
+        r"it must be a number or a flag of info \(which is empty\)",
+    ),
     "metrics taken": ({"metrics": ("return",)}, "metrics names 'return', a name that is taken"),
     "weak state": ({"reset": lambda k, p: (jnp.zeros(2, jnp.float32), FRESH)}, r"\['time'\] is weakly typed"),
     "drift": (
@@ -168,6 +173,14 @@ def test_each_fault_is_named(fault):
     with pytest.raises(EnvError, match=message) as raised:
         check_env(dataclasses.replace(WALK, **fields), steps=40)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("metrics", ["success", ["success"], (1,)])
+def test_metrics_are_a_tuple_of_names(metrics):
+    with pytest.raises(
+        ValueError, match=r"metrics is .*; it must be a tuple of names, such as \('success',\)"
+    ):
+        dataclasses.replace(probes.scripted_env(), metrics=metrics)
 
 
 def test_self_resets_are_found_without_a_termination():

@@ -22,6 +22,7 @@ from jaxrl_evolve.networks.table import make_network
 from jaxrl_evolve.objectives import Objective
 from jaxrl_evolve.objectives.objective import no_parameters
 from jaxrl_evolve.runs.axes import RunAxis, over_runs
+from jaxrl_evolve.runs.check import check_learner
 from jaxrl_evolve.runs.chunk import make_chunk
 from jaxrl_evolve.runs.rollout import rollout
 from jaxrl_evolve.training.experiment import traced
@@ -373,3 +374,12 @@ def test_impossible_settings_are_refused_by_name(settings: dict[str, Any], messa
 def test_a2c_refuses_more_than_one_pass():
     with pytest.raises(ValueError, match="epochs is 4"):
         find_algorithm("a2c").make(probes.probe_env(), 4, 8, PPOConfig(), PPOHyperparameters(), None)
+
+
+def test_an_objective_without_metrics_says_so():
+    alone: Any = Objective(no_parameters, lambda eta, batch, outputs, clock: outputs.entropy.mean(), "alone")
+    env = probes.probe_env()
+    with pytest.raises(
+        ValueError, match=r"^objective 'alone': loss gives float32\[\]; it must be the pair \(loss"
+    ):
+        check_learner(ppo(env, 4, 4, objective=alone), env, 4, 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ import probes
 import pytest
 
 from jaxrl_envs import scale_rewards
+from jaxrl_envs.contract import reported
 from jaxrl_envs.vector import FullResets, OptimisticResets, PoolResets, vectorize
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.runs.rollout import rollout
@@ -132,3 +134,17 @@ def test_returns_are_the_environments_own_where_rewards_are_changed():
     np.testing.assert_array_equal(scaled.reward, 0.5 * plain.reward)
     assert float(sums.returns) > 0
     jax.tree.map(np.testing.assert_array_equal, sums, sums_of_scaled)
+
+
+def test_what_info_does_not_have_is_named_with_what_it_has():
+    env = dataclasses.replace(probes.scripted_env(), metrics=("won",))
+    learner, key = clockwork(), jax.random.key(0)
+    venv = vectorize(env, N)
+    state = jax.eval_shape(venv.reset, key, env.params)
+    collect = lambda key, state: rollout(
+        key, learner, jnp.int32(2), venv, state, learner.initial_memory(N), env.params, LENGTH
+    )
+    with pytest.raises(ValueError, match="^metrics names 'won', but there is no such thing in info, which"):
+        jax.eval_shape(collect, key, state)
+    with pytest.raises(ValueError, match=r"in info, which has other$"):
+        reported(("won",), {"other": 1})

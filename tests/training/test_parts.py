@@ -177,7 +177,10 @@ OBJECTIVES = {
     "a factory that fails": (fails, "objective 'own': its factory failed with KeyError: 'no such map'"),
     "no objective": (lambda: 3, "objective 'own': its factory gave a int; it must be an Objective"),
     "a vector": (loss_of(lambda x, m: (x[None], m)), "objective 'mine': loss gives float32[1]; it must be"),
-    "no metrics": (loss_of(lambda x, m: x), "objective 'mine': loss gives float32[]; it must be the pair"),
+    "no metrics": (
+        loss_of(lambda x, m: x),
+        "objective 'mine': loss gives float32[]; it must be the pair (loss, metrics)",
+    ),
     "metric": (
         loss_of(lambda x, m: (x, {**m, "odd": jnp.zeros(2)})),
         "objective 'mine': loss gives the metric 'odd' as float32[2]",
@@ -190,6 +193,10 @@ OBJECTIVES = {
     "a mean as surrogate": (
         lambda: actor_critic_objective("mine", lambda eta, r, a, b, c: ((-a * jnp.exp(r)).mean(), {})),
         "objective 'mine': its surrogate gives an array of shape [] for samples [16, 2]; it must be one number per sample",
+    ),
+    "a surrogate without metrics": (
+        lambda: actor_critic_objective("mine", lambda eta, r, a, b, c: -a * jnp.exp(r)),  # type: ignore[arg-type]
+        "objective 'mine': its surrogate gives float32[16, 2]; it must be the pair (loss, metrics), one number per sample",
     ),
     "a column as surrogate": (
         lambda: actor_critic_objective("mine", lambda eta, r, a, b, c: ((-a * jnp.exp(r))[..., None], {})),

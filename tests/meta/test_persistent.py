@@ -240,8 +240,11 @@ def test_credits_add_up_to_what_a_life_is_worth():
     [
         ({"window": 0}, "persistent.window is 0; it must be a whole number of at least 1"),
         ({"window": 2.5}, "persistent.window is 2.5; it must be a whole number"),
-        ({"noise": "resuse"}, "persistent.noise is 'resuse'; it must be persistent or reuse or truncated"),
-        ({"credit": "final"}, "persistent.credit is 'final'; it must be change or level"),
+        ({"noise": "resuse"}, "persistent.noise is 'resuse', which is not known: did you mean reuse"),
+        (
+            {"credit": "final"},
+            "persistent.credit is 'final', which is not known: it must be one of change, level",
+        ),
     ],
 )
 def test_bad_settings_are_refused(changes: dict[str, Any], message: str):

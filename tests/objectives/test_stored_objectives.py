@@ -121,7 +121,10 @@ SETTINGS = json.loads(json.dumps(dataclasses.asdict(CONFIG)))
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"header": {"kind": "lop"}}, "kind is 'lop', which this version does not know: did you mean lpo"),
+        (
+            {"header": {"kind": "lop"}},
+            "kind is 'lop', which this version does not know: known are lpg, lpo, disco",
+        ),
         ({"header": {"kind": None}}, "kind is None"),
         ({"header": {"format": 2}}, "has format 2, but this version reads format 1"),
         ({"header": {"program": "another"}}, "no header of one"),

@@ -112,8 +112,8 @@ COMPILING = """
         import hashlib
         hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
 
-    from jaxrl_evolve.training import train
-    train.compile_programs = compile_programs
+    from jaxrl_evolve.training import loop
+    loop.compile_programs = compile_programs
     sys.exit(main())
 """
 

@@ -21,7 +21,7 @@ from jaxrl_evolve.objectives.objective import no_parameters
 from jaxrl_evolve.settings.notices import Notice
 from jaxrl_evolve.storage.folder import FolderError
 from jaxrl_evolve.storage.sinks import read_jsonl
-from jaxrl_evolve.training import train as training
+from jaxrl_evolve.training import loop as training
 from jaxrl_evolve.training.experiment import build, warn_of_unread
 from jaxrl_evolve.training.interrupts import Diverged
 from jaxrl_evolve.training.parts import make_env

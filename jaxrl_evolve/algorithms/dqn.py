@@ -2,8 +2,8 @@
 
 Those for classic control were tuned on CartPole over loss, step size, nonlinearity, gradient steps, renewals of the target
 network and capacity with root seed 100, and tried on CartPole, Acrobot and MountainCar with root seed 200; the reported ones
-have root seed 0. CartPole does not end at 500 on every seed; what was tried against it on root seeds 100 and 200, without
-success, is in ``docs/dqn.md``. Those for MinAtar are not tuned.
+have root seed 0. CartPole does not end at 500 on every seed; what was tried against it on other root seeds, without success, is
+in ``docs/dqn.md``. Those for MinAtar are not tuned.
 """
 
 from __future__ import annotations

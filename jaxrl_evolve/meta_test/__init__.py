@@ -3,8 +3,9 @@
 Names are imported on first use: settings are described without what tests by them.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from jaxrl_evolve.settings.later import on_first_use
 
 if TYPE_CHECKING:
     from jaxrl_evolve.meta_test.config import MetaTestConfig, TuningConfig
@@ -19,8 +20,4 @@ _MODULE_OF = {
 
 __all__ = ["MetaTestConfig", "MetaTestResult", "TuningConfig", "meta_test"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+__getattr__ = on_first_use(__name__, _MODULE_OF)

@@ -96,8 +96,6 @@ def meta_test(
     arms = find_arms(config)
     stages = build_stages(config, arms)
     warn_of_horizons(config, arms, stages)
-    for stage in stages:
-        warn_of_cut("max_steps", config.max_steps, stage.env)
     outcomes: dict[tuple[str, str], Outcome] = {}
     with contextlib.ExitStack() as stack:
         recorded = folders.plain(config) | {FILES: {arm.label: list(arm.files) for arm in arms}}
@@ -174,6 +172,7 @@ def build_stages(config: MetaTestConfig, arms: tuple[Arm, ...]) -> tuple[Stage, 
     stages = []
     for name in config.envs:
         env = make_env(name, config.env_options)
+        warn_of_cut("max_steps", config.max_steps, env)
         sizes = choose_sizes(config, arms, name)
         agents = tuple(build_agents(config, arm, env, sizes, overrides) for arm in arms)
         stages.append(Stage(name, env, sizes, agents, Normaliser(config.normaliser, name, options)))
@@ -193,10 +192,9 @@ def warn_of_horizons(config: MetaTestConfig, arms: tuple[Arm, ...], stages: tupl
     for arm in arms:
         outside = {n for stage in stages for n in config.lengths if beyond(arm, n, stage.sizes)}
         if outside and not arm.parent:
-            told = ", ".join(f"{n:,}" for n in sorted(outside))
             warnings.warn(
                 f"objective {arm.label!r} was trained at horizons of {arm.horizons}, but is tested at others too "
-                f"({told} updates): what it reads of the horizon's length is clamped to that range",
+                f"({', '.join(f'{n:,}' for n in sorted(outside))} updates): what it reads of the horizon's length is clamped to that range",
                 HorizonWarning,
                 stacklevel=3,
             )

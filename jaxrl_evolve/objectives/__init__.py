@@ -8,6 +8,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from jaxrl_evolve.settings.later import on_first_use
+
 if TYPE_CHECKING:
     from jaxrl_evolve.objectives.a2c import a2c
     from jaxrl_evolve.objectives.disco import DiscoConfig, disco
@@ -66,6 +68,7 @@ _MODULE_OF = {
     "random_eta": "drift.lpo",
     "zero_eta": "drift.lpo",
 }
+_find = on_first_use(__name__, _MODULE_OF)
 _ALIASES = {"load_objective": "load", "save_objective": "save"}  # of the module `stored`
 
 __all__ = [
@@ -107,12 +110,8 @@ class _Objectives(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         if name in _ALIASES:
-            module, of_module = "stored", _ALIASES[name]
-        elif name in _MODULE_OF:
-            module, of_module = _MODULE_OF[name], name
-        else:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{module}"), of_module)
+            return getattr(import_module(f"{__name__}.stored"), _ALIASES[name])
+        return _find(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _MODULE_OF and isinstance(value, ModuleType):

@@ -134,17 +134,13 @@ def _kind_in(path: Path, wanted: Kind | None = None) -> str:
 def _inside(path: Path, wanted: Kind | None) -> str:
     """Which folders below may be meant instead, as the end of a message: those of a kind, or of any, a sweep as a whole."""
     marks = (wanted.mark,) if wanted else (kinds.RUN, kinds.SWEEP)
-    depths = (
-        "*",
-        "*/*",
-        "*/*/*",
-    )  # as deep as a part of a sweep among others; no walk through somebody's home
+    # As deep as a part of a sweep among others; no walk through somebody's home.
+    depths = ("*", "*/*", "*/*/*")
     found = {file.parent for mark in marks for depth in depths for file in path.glob(f"{depth}/{mark}")}
-    meant = [
-        folder
-        for folder in sorted(found)
-        if (_holds(folder, wanted) if wanted else found.isdisjoint(folder.parents))
-    ]
+    if wanted:
+        meant = [folder for folder in sorted(found) if _holds(folder, wanted)]
+    else:
+        meant = [folder for folder in sorted(found) if found.isdisjoint(folder.parents)]
     if not meant:
         return ""
     more = f" and {len(meant) - _NAMED} more" if len(meant) > _NAMED else ""

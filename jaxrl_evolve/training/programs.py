@@ -114,11 +114,12 @@ def compile_programs(
     compiled_test = jitted.evaluate.lower(root, state.learner, seeds, one, one, env_params).compile()
     compile_seconds = time.perf_counter() - began
 
+    advance = marked(compiled_run)
     return Programs(
         init=lambda seeds, hp: compiled_init(
             root, put(seeds.astype(np.uint32), True), put(hp, own_hp), env_params
         ),
-        advance=lambda state, hp, updates: marked(compiled_run)(
+        advance=lambda state, hp, updates: advance(
             state, put(hp, own_hp), eta, env_params, total, put(np.int32(updates), False)
         ),
         evaluate=lambda learner_state, seeds, updates, repeat: compiled_test(

@@ -3,8 +3,9 @@
 Names are imported on first use: settings are described without what learns by them.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from jaxrl_evolve.settings.later import on_first_use
 
 if TYPE_CHECKING:
     from jaxrl_evolve.objectives.disco.config import TA_DISCO, DiscoConfig
@@ -40,8 +41,4 @@ __all__ = [
     "load_disco_weights",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+__getattr__ = on_first_use(__name__, _MODULE_OF)

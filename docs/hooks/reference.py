@@ -17,6 +17,7 @@ ALSO = (
     "jaxrl_evolve.experience.replay",
     *("jaxrl_evolve.learners.a2c", "jaxrl_evolve.learners.disco", "jaxrl_evolve.learners.disco_config"),
     *("jaxrl_evolve.learners.dqn", "jaxrl_evolve.learners.dqn_config", "jaxrl_evolve.learners.lpg"),
+    "jaxrl_evolve.objectives.library",
     *("jaxrl_evolve.results.figures", "jaxrl_evolve.results.scores", "jaxrl_evolve.results.statistics"),
     *("jaxrl_evolve.runs.rollout", "jaxrl_evolve.training.export", "jaxrl_evolve.training.render"),
     "jaxrl_evolve.training.sweep",

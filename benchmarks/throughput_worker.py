@@ -134,7 +134,7 @@ def seconds_of(function: Callable[..., Any], *args: Any, repeats: int = 5, at_le
 def breakdown(case: dict[str, Any]) -> None:
     """Milliseconds of one update of one run and of its parts, each compiled alone."""
     config = training_config(case)
-    env, learner, chunk, _ = build(config)
+    env, learner, chunk, *_ = build(config)
     length, num, hp = config.rollout_length, config.num_envs, traced(config.hp)
     venv = vectorize(env, num)
     network = make_network(config.learner.network, env.observation_space, env.action_space)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -66,6 +66,21 @@ def reported(metrics: tuple[str, ...], info: Any) -> dict[str, Any]:
     return {name: info[name] for name in metrics}
 
 
+class Stack(NamedTuple):
+    """How an observation is made of frames: the last ``frames`` of its episode, the oldest first, along the last axis.
+
+    Attributes:
+        frames: how many; 1 where observations are no stacks.
+        start: what stands for frames from before the episode's first: that one again, or zeros.
+    """
+
+    frames: int = 1
+    start: Literal["repeat", "zeros"] = "repeat"
+
+
+NO_STACK = Stack()
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Env:
     """An environment as data and pure functions. Compared and hashed by identity.
@@ -85,6 +100,7 @@ class Env:
         optimal_return: optional ``params -> float32``, the highest undiscounted return that can be expected.
         metrics: names in ``info`` of what is worth reporting of an episode: numbers or flags (or arrays of them) whose
             value at its last step counts, such as ``success``. ``return``, ``length`` and ``finished`` are taken.
+        stack: whether observations are stacks of frames; a replay buffer then keeps every frame once.
     """
 
     name: str
@@ -97,6 +113,7 @@ class Env:
     sample_params: Callable[[jax.Array], Any] | None = None
     optimal_return: Callable[[Any], jax.Array] | None = None
     metrics: tuple[str, ...] = ()
+    stack: Stack = NO_STACK
 
     def __post_init__(self) -> None:
         if not isinstance(self.metrics, tuple) or not all(isinstance(name, str) for name in self.metrics):

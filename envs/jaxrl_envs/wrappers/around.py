@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl_envs.contract import Env, EnvStep
+from jaxrl_envs.contract import NO_STACK, Env, EnvStep
 
 
 def around(
@@ -35,6 +35,8 @@ def around(
     inner_state = (lambda state: state.env) if stateful else (lambda state: state)
     inner = (lambda p: p) if params is None else (lambda p: p.env)
     made: dict[str, Any] = {"reset": reset, "step": step}
+    if "observation_space" in changes:
+        made["stack"] = NO_STACK  # whatever stacks there were are not the last axis any more
     render, draw, best = env.render, env.sample_params, env.optimal_return
     if render is not None:
         made["render"] = lambda state, p: render(inner_state(state), inner(p))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxrl_envs.contract import Env, EnvStep
+from jaxrl_envs.contract import Env, EnvStep, Stack
 from jaxrl_envs.spaces import Box, Discrete, bound_of
 from jaxrl_envs.wrappers.around import around, count
 
@@ -60,7 +60,7 @@ def frame_stack(env: Env, frames: int = 4) -> Env:
         stack = jnp.concatenate([state.frames[..., one[-1] :], out.obs.reshape(one)], -1)
         return out._replace(obs=stack, state=FrameStackState(out.state, stack))
 
-    return around(env, reset, step, stateful=True, observation_space=stacked)
+    return around(env, reset, step, stateful=True, observation_space=stacked, stack=Stack(frames))
 
 
 def flatten_observations(env: Env) -> Env:

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,9 @@ import jaxrl_evolve  # noqa: F401  (chooses XLA's flags before jax starts)
 from jaxrl_envs import Box, Discrete, Env, EnvStep
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve import Learner, PolicyOutput, Store, make_chunk, random
-from jaxrl_evolve.experience.replay import add, init_replay, sample
-from jaxrl_evolve.learners.dqn import dqn
-from jaxrl_evolve.learners.dqn_config import DQNConfig
+from jaxrl_evolve.experience.replay import Layout, add, draw, init_replay, observation
+from jaxrl_evolve.learners.rainbow import rainbow
+from jaxrl_evolve.learners.rainbow_config import RainbowConfig
 from jaxrl_evolve.storage.provenance import provenance
 from jaxrl_evolve.training.experiment import traced
 from jaxrl_evolve.trajectory import Trajectory
@@ -39,6 +40,7 @@ from jaxrl_evolve.trajectory import Trajectory
 CAPACITIES = (1_024, 131_072, 1_048_576)
 NUM_ENVS, LENGTH, UPDATES = 16, 8, 400
 BATCH = 128
+LAYOUT = Layout()
 COLUMNS = ("case", "capacity", "median_us", "min_us", "max_us")
 
 
@@ -68,7 +70,7 @@ def keeping(capacity: int) -> Learner:
         del key, t, hp, eta, clock
         return state, {"loss": jnp.float32(0.0)}, store
 
-    store = Store(lambda example: init_replay(example, capacity), add)
+    store = Store(lambda example: init_replay(LAYOUT, example, capacity), partial(add, LAYOUT))
     nothing = lambda *_: ()
     return Learner("keeping", lambda key, hp: (), lambda s: s, act, update, nothing, nothing, (), store)
 
@@ -114,8 +116,9 @@ def bare(capacity: int, repeats: int) -> list[float]:
 
     def update(i: Any, carry: Any) -> Any:
         replay, key, total = carry
-        replay = add(replay, jax.tree.map(lambda x: jnp.full(x.shape, i).astype(x.dtype), example))
-        drawn = sample(jax.random.fold_in(key, i), replay, BATCH)
+        replay = add(LAYOUT, replay, jax.tree.map(lambda x: jnp.full(x.shape, i).astype(x.dtype), example))
+        window = draw(LAYOUT, jax.random.fold_in(key, i), replay, BATCH).window
+        drawn = (window, observation(LAYOUT, window, 0), observation(LAYOUT, window, 1))
         return replay, key, total + sum(x.astype(jnp.float32).sum() for x in jax.tree.leaves(drawn))
 
     def loop(replay: Any, key: Any) -> Any:
@@ -123,7 +126,7 @@ def bare(capacity: int, repeats: int) -> list[float]:
         return replay, total
 
     run = jax.jit(loop, donate_argnums=0)
-    replay = jax.jit(lambda: init_replay(example, capacity))()
+    replay = jax.jit(lambda: init_replay(LAYOUT, example, capacity))()
     return seconds(lambda replay: run(replay, random.key(0)), replay, capacity, repeats)
 
 
@@ -140,8 +143,8 @@ def measure(peer: str | None, repeats: int) -> list[dict[str, Any]]:
     """A row for each case and capacity."""
 
     def learning(capacity: int) -> list[float]:
-        config = DQNConfig(capacity=capacity, batch=BATCH, warm_up=0, gradient_steps=1)
-        return in_the_chunk(dqn(still(), NUM_ENVS, LENGTH, config), capacity, repeats)
+        config = RainbowConfig(capacity=capacity, batch=BATCH, warm_up=0, gradient_steps=1)
+        return in_the_chunk(rainbow(still(), NUM_ENVS, LENGTH, config), capacity, repeats)
 
     cases: dict[str, Callable[[int], list[float]]] = {
         "chunk, adding alone": lambda capacity: in_the_chunk(keeping(capacity), capacity, repeats),

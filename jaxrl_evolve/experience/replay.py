@@ -1,77 +1,137 @@
-"""A uniform replay buffer (Lin 1992; Mnih et al. 2015) as pure functions over one pytree: a ring of time steps.
+"""A replay buffer of sequences: every observation once, windows of any place in time, true ends.
 
-Rows are time, columns are environments, so what one environment lived through stays in order. A rollout is written over
-the oldest rows in place. Observations keep their dtypes: frames of uint8 and boards of bool take no more than they must.
-Successors are stored as they were seen, before any reset, so that a time limit can be bootstrapped through.
+Rows are time, columns are environments. Of stacked observations only the newest frame is kept, and stacks
+are put together again when they are read; of successors only those that no row holds, which are those cut off by a
+time limit. A window is what ``n``-step returns (Sutton 1988) and self-prediction (Schwarzer et al. 2021) read: the steps
+``t .. t + ahead - 1`` of one environment and the observations around them, up to ``t + ahead``.
+
+What a window may hold of another episode is told by its flags: nothing after the first end belongs to the start.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxrl_envs.contract import NO_STACK, Stack
+from jaxrl_evolve.experience.priorities import Priorities, draw_by_priority, init_priorities, set_rows
 from jaxrl_evolve.trajectory import Trajectory
 
 _MOST = 2**31 - 1  # rows and slots are drawn as one int32
+_SHARE = 32
+"""Of so many rows one may end by a time limit before successors are given up."""
 
 
-@struct.dataclass
-class Transitions:
-    """Steps of environments; leaves ``[rows, N, ...]`` in a buffer, ``[batch, ...]`` in a batch.
+class Layout(NamedTuple):
+    """What is static of a buffer.
 
     Attributes:
-        obs: observations.
-        action: what was done.
-        reward: float32.
-        terminated: bool; then the successor has no value. A step that a time limit cut short is like any other.
-        next_obs: the true successors.
+        ahead: steps of a window, ``max(n, K)``.
+        stack: how observations are stacked.
+        prioritised: whether rows have priorities.
     """
 
-    obs: Any
-    action: Any
-    reward: Float[Array, ...]
-    terminated: Bool[Array, ...]
-    next_obs: Any
+    ahead: int = 1
+    stack: Stack = NO_STACK
+    prioritised: bool = False
 
-    @classmethod
-    def of(cls, trajectory: Trajectory) -> Transitions:
-        """Those of a rollout, leaves ``[T, N, ...]``."""
-        t = trajectory
-        return cls(t.obs, t.action, t.reward, t.terminated, t.next_obs)
+    @property
+    def before(self) -> int:
+        """Rows before its start that a window reads, for the oldest frames of its first stack."""
+        return self.stack.frames - 1
 
 
 @struct.dataclass
 class Replay:
-    """A ring of transitions.
+    """A ring of steps; leaves ``[rows, N, ...]``.
 
     Attributes:
-        steps: leaves ``[rows, N, ...]``.
+        frame: the newest frame of every observation, in its dtype.
+        action: what was done.
+        reward: float32.
+        terminated: bool, as in a `Trajectory`.
+        truncated: likewise; where both are set, the episode terminated.
+        final: int32, how many time limits had cut an episode of this slot before this one; -1 where none did.
+        finals: frames of the successors that time limits cut off, a ring of its own, leaves ``[some, N, ...]``.
+        cut: int32 ``[N]``, episodes cut so far.
         cursor: the row that is written next, int32 scalar.
         filled: rows that hold something, int32 scalar.
+        priorities: of starts of windows, or ``()``.
     """
 
-    steps: Transitions
+    frame: Any
+    action: Any
+    reward: Float[Array, "rows N"]
+    terminated: Bool[Array, "rows N"]
+    truncated: Bool[Array, "rows N"]
+    final: Int[Array, "rows N"]
+    finals: Any
+    cut: Int[Array, " N"]
     cursor: Int[Array, ""]
     filled: Int[Array, ""]
+    priorities: Any = ()
 
     @property
     def size(self) -> Int[Array, ""]:
-        """Transitions held, int32 scalar."""
-        return self.filled * self.steps.reward.shape[1]
+        """Steps held, int32 scalar."""
+        return self.filled * self.reward.shape[1]
 
 
-def rows_for(capacity: int, num_envs: int, rollout_length: int) -> int:
-    """Rows of a buffer for at least ``capacity`` transitions: whole rollouts, so that none is ever split.
+@struct.dataclass
+class Window:
+    """Stretches of experience; ``H`` is `Layout.ahead`.
+
+    Attributes:
+        frames: ``[B, before + H + 1, ...]``, of the observations ``t - before .. t + H``; at the first end by a time limit
+            the true successor stands in place of what came after the reset.
+        action: leaves ``[B, H, ...]``.
+        reward: float32 ``[B, H]``.
+        terminated: bool ``[B, H]``.
+        ended: bool ``[B, H]``, in one way or the other.
+        begin: int32 ``[B]``, the first of the frames that belongs to the episode of ``t``.
+        known: bool ``[B]``; not where the first end is by a time limit and its successor is not held any more.
+    """
+
+    frames: Any
+    action: Any
+    reward: Float[Array, "B H"]
+    terminated: Bool[Array, "B H"]
+    ended: Bool[Array, "B H"]
+    begin: Int[Array, " B"]
+    known: Bool[Array, " B"]
+
+    def before_end(self) -> Bool[Array, "B H"]:
+        """Whether step ``t + k`` still belongs to the episode of ``t``: no end in ``t .. t + k - 1``."""
+        ends = jnp.cumsum(self.ended, 1) - self.ended
+        return ends == 0
+
+
+class Drawn(NamedTuple):
+    """What was drawn from a buffer.
+
+    Attributes:
+        window: leaves ``[B, ...]``.
+        place: int32 ``[B]``, where each starts: its row times the number of environments, plus its environment.
+        probability: float32 ``[B]``, with which each was drawn.
+    """
+
+    window: Window
+    place: Int[Array, " B"]
+    probability: Float[Array, " B"]
+
+
+def rows_for(capacity: int, num_envs: int, length: int) -> int:
+    """Rows of a buffer that holds at least ``capacity`` steps and whole rollouts of ``length``.
 
     Raises:
-        ValueError: there are more transitions than int32 can count.
+        ValueError: so many steps can't be counted by an int32.
     """
-    rollouts = -(-capacity // (num_envs * rollout_length))
-    rows = rollouts * rollout_length
+    rows = -(-capacity // (num_envs * length)) * length
     if rows * num_envs > _MOST:
         raise ValueError(
             f"capacity is {capacity}, in whole rollouts {rows * num_envs}; it must be at most {_MOST}"
@@ -79,41 +139,194 @@ def rows_for(capacity: int, num_envs: int, rollout_length: int) -> int:
     return rows
 
 
-def init_replay(example: Trajectory, capacity: int) -> Replay:
+def check_capacity(layout: Layout, capacity: int, num_envs: int, length: int) -> int:
+    """Rows of a buffer of so many steps, for rollouts of ``length``.
+
+    Raises:
+        ValueError: it is too small for a window, or larger than int32 can count.
+    """
+    rows, needed = rows_for(capacity, num_envs, length), layout.before + layout.ahead + 1 + length
+    if rows < needed:
+        raise ValueError(
+            f"capacity is {capacity}, which is {rows} steps of each of {num_envs} environments; windows of {layout.ahead} "
+            f"steps and stacks of {layout.stack.frames} need at least {needed}, a capacity of {needed * num_envs}"
+        )
+    return rows
+
+
+def init_replay(layout: Layout, example: Trajectory, capacity: int) -> Replay:
     """An empty buffer.
 
     Args:
+        layout: what is static.
         example: a trajectory, or shapes and dtypes of one, leaves ``[T, N, ...]``.
-        capacity: transitions that it holds at least; rounded up to whole rollouts.
+        capacity: steps that it holds at least; rounded up to whole rollouts.
 
     Raises:
-        ValueError: there are more than int32 can count.
+        ValueError: it is too small for a window, larger than int32 can count, or the observations are no stacks.
     """
     length, num_envs = example.reward.shape
-    rows = rows_for(capacity, num_envs, length)
-    steps = jax.tree.map(lambda x: jnp.zeros((rows, *x.shape[1:]), x.dtype), Transitions.of(example))
-    return Replay(steps, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
-
-
-def add(replay: Replay, trajectory: Trajectory) -> Replay:
-    """The buffer with a rollout in place of its oldest rows.
-
-    Add before you sample: a buffer that is read after it has been written to is written to in place, one that is read
-    before would have to be copied.
-    """
-    length, rows = trajectory.reward.shape[0], replay.steps.reward.shape[0]
-    write = lambda held, new: jax.lax.dynamic_update_slice_in_dim(held, new, replay.cursor, 0)
+    rows = check_capacity(layout, capacity, num_envs, length)
+    # As many as a rollout can cut, so that none is written over another of its own rollout.
+    some = max(length, rows // _SHARE)
+    of = lambda x, count: jnp.zeros((count, *x.shape[1:]), x.dtype)
+    frame = jax.eval_shape(lambda obs: _newest(layout.stack, obs), example.obs)
+    # Every leaf an array of its own: the buffer is donated.
+    flags = lambda: jnp.zeros((rows, num_envs), jnp.bool_)
     return Replay(
-        jax.tree.map(write, replay.steps, Transitions.of(trajectory)),
-        (replay.cursor + length) % rows,
-        jnp.minimum(replay.filled + length, rows),
+        frame=jax.tree.map(lambda x: of(x, rows), frame),
+        action=jax.tree.map(lambda x: of(x, rows), example.action),
+        reward=jnp.zeros((rows, num_envs), jnp.float32),
+        terminated=flags(),
+        truncated=flags(),
+        final=jnp.full((rows, num_envs), -1, jnp.int32),
+        finals=jax.tree.map(lambda x: of(x, some), frame),
+        cut=jnp.zeros((num_envs,), jnp.int32),
+        cursor=jnp.zeros((), jnp.int32),
+        filled=jnp.zeros((), jnp.int32),
+        priorities=init_priorities(rows, num_envs) if layout.prioritised else (),
     )
 
 
-def sample(key: Array, replay: Replay, batch: int) -> Transitions:
-    """Transitions drawn uniformly, with replacement, from those held; leaves ``[batch, ...]``."""
-    num_envs = replay.steps.reward.shape[1]
-    # The filled rows are the first ones until the ring is full, then all of them.
-    index = jax.random.randint(key, (batch,), 0, replay.size, jnp.int32)
-    row, slot = index // num_envs, index % num_envs
-    return jax.tree.map(lambda x: x[row, slot], replay.steps)
+def add(layout: Layout, replay: Replay, trajectory: Trajectory, new: Any = 1.0) -> Replay:
+    """The buffer with a rollout in place of its oldest rows; its cost does not depend on the buffer's size.
+
+    Add before you draw: a buffer that is read after it has been written to is written to in place, one that is read
+    before would have to be copied.
+
+    Args:
+        layout: what is static.
+        replay: the buffer.
+        trajectory: leaves ``[T, N, ...]``.
+        new: the priority of what can be drawn from now on.
+    """
+    t, (length, num_envs) = trajectory, trajectory.reward.shape
+    rows, some = replay.reward.shape[0], jax.tree.leaves(replay.finals)[0].shape[0]
+    write = lambda held, new: jax.lax.dynamic_update_slice_in_dim(held, new, replay.cursor, 0)
+    cut = t.truncated & ~t.terminated
+    number = replay.cut + jnp.cumsum(cut, 0, dtype=jnp.int32) - 1
+    # A place beyond the last is dropped.
+    place = jnp.where(cut, number % some, some)
+    slots = jnp.broadcast_to(jnp.arange(num_envs), place.shape)
+    keep = lambda held, new: held.at[place, slots].set(new, mode="drop")
+    added = replace(
+        replay,
+        frame=jax.tree.map(write, replay.frame, _newest(layout.stack, t.obs)),
+        action=jax.tree.map(write, replay.action, t.action),
+        reward=write(replay.reward, t.reward),
+        terminated=write(replay.terminated, t.terminated),
+        truncated=write(replay.truncated, t.truncated),
+        final=write(replay.final, jnp.where(cut, number, -1)),
+        finals=jax.tree.map(keep, replay.finals, _newest(layout.stack, t.next_obs)),
+        cut=replay.cut + cut.sum(0, dtype=jnp.int32),
+        cursor=(replay.cursor + length) % rows,
+        filled=jnp.minimum(replay.filled + length, rows),
+    )
+    if not layout.prioritised:
+        return added
+    return replace(added, priorities=_opened(layout, replay, length, new))
+
+
+def _opened(layout: Layout, replay: Replay, length: int, new: Any) -> Priorities:
+    """Priorities after so many rows more: what now has its future can be drawn; what has none yet, or has lost its past, can't."""
+    rows = replay.reward.shape[0]
+    number = replay.cursor + jnp.arange(-layout.ahead, length + layout.before)
+    # Of a ring that was never full, the first rows have no past, and those before them are not there.
+    there = (number >= layout.before) | (replay.filled == rows)
+    opened = there & (number < replay.cursor + length - layout.ahead)
+    value = jnp.where(opened, jnp.asarray(new, jnp.float32), 0.0)
+    return set_rows(replay.priorities, number % rows, value)
+
+
+def starts(layout: Layout, replay: Replay) -> Int[Array, ""]:
+    """How many windows can be drawn, int32 scalar; 0 while there are too few rows."""
+    rows = jnp.maximum(replay.filled - layout.before - layout.ahead, 0)
+    return rows * replay.reward.shape[1]
+
+
+def draw(layout: Layout, key: Array, replay: Replay, batch: int) -> Drawn:
+    """Windows drawn with replacement, uniformly or by their priorities; of a buffer with too few rows, whatever is there."""
+    rows, num_envs = replay.reward.shape
+    many = jnp.maximum(starts(layout, replay), 1)
+    key_any, key_priority = jax.random.split(key)
+    index = jax.random.randint(key_any, (batch,), 0, many, jnp.int32)
+    oldest = jnp.where(replay.filled == rows, replay.cursor, 0)
+    row = (oldest + layout.before + index // num_envs) % rows
+    place, probability = row * num_envs + index % num_envs, jnp.full((batch,), 1.0 / many, jnp.float32)
+    if layout.prioritised:
+        found, mass = draw_by_priority(replay.priorities, key_priority, batch)
+        # Where nothing has a priority, all have the same.
+        place = jnp.where(mass > 0, found, place)
+        probability = jnp.where(mass > 0, mass, probability)
+    return Drawn(read(layout, replay, place), place, probability)
+
+
+def read(layout: Layout, replay: Replay, place: Int[Array, " B"]) -> Window:
+    """The windows that start there."""
+    rows, num_envs = replay.reward.shape
+    row, slot = place // num_envs, place % num_envs
+    before, ahead = layout.before, layout.ahead
+    around = (row[:, None] + jnp.arange(-before, ahead + 1)) % rows
+    steps = around[:, before : before + ahead]
+    at = lambda x, rows: x[rows, slot[:, None]]
+    terminated, final = at(replay.terminated, steps), at(replay.final, steps)
+    ended = terminated | at(replay.truncated, steps)
+    first, any_end = ended.argmax(1), ended.any(1)
+    number = jnp.where(any_end, jnp.take_along_axis(final, first[:, None], 1)[:, 0], -1)
+    some = jax.tree.leaves(replay.finals)[0].shape[0]
+    known = (number < 0) | (replay.cut[slot] - number <= some)
+    frames = jax.tree.map(lambda x: at(x, around), replay.frame)
+    # Where nothing was cut, what lies beyond the window is set.
+    after = jnp.where(number >= 0, before + first + 1, before + ahead + 1)
+    batch = jnp.arange(place.shape[0])
+    frames = jax.tree.map(
+        lambda x, held: x.at[batch, after].set(held[number % some, slot], mode="drop"), frames, replay.finals
+    )
+    past = (
+        at(replay.terminated | replay.truncated, around[:, :before])
+        if before
+        else jnp.zeros((place.shape[0], 0), bool)
+    )
+    begin = jnp.max(jnp.where(past, jnp.arange(1, before + 1), 0), axis=1, initial=0).astype(jnp.int32)
+    return Window(
+        frames=frames,
+        action=jax.tree.map(lambda x: at(x, steps), replay.action),
+        reward=at(replay.reward, steps),
+        terminated=terminated,
+        ended=ended,
+        begin=begin,
+        known=known,
+    )
+
+
+def observation(layout: Layout, window: Window, offset: Int[Array, " B"] | int) -> Any:
+    """The observation ``offset`` steps after the start, leaves ``[B, ...]``, as the environment showed it.
+
+    After the first end it is of no episode in particular.
+    """
+    stack = layout.stack
+    place = jnp.asarray(offset, jnp.int32)[..., None] + jnp.arange(stack.frames)
+    place = jnp.broadcast_to(place, (window.begin.shape[0], stack.frames))
+    own = place >= window.begin[:, None]
+
+    def whole(frames: Array) -> Array:
+        batch = jnp.arange(frames.shape[0])[:, None]
+        if stack.frames == 1:
+            return frames[batch, place][:, 0]
+        picked = frames[batch, jnp.maximum(place, window.begin[:, None])]
+        if stack.start == "zeros":
+            picked = jnp.where(own.reshape((*own.shape, *[1] * (frames.ndim - 2))), picked, 0)
+        # [B, frames, ..., C] to [B, ..., frames * C]
+        picked = jnp.moveaxis(picked, 1, -2)
+        return picked.reshape((*picked.shape[:-2], -1))
+
+    return jax.tree.map(whole, window.frames)
+
+
+def _newest(stack: Stack, obs: Any) -> Any:
+    """Of stacked observations the newest frame."""
+    if stack.frames == 1:
+        return obs
+    if obs.shape[-1] % stack.frames:
+        raise ValueError(f"observations of {obs.shape[2:]} are no stack of {stack.frames} frames")
+    return obs[..., -(obs.shape[-1] // stack.frames) :]

@@ -1,4 +1,4 @@
-"""The replay buffer against a list, its draws, and its writes, which copy nothing."""
+"""The buffer of sequences against a list of all that ever happened."""
 
 from __future__ import annotations
 
@@ -10,78 +10,156 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl_envs.contract import Stack
 from jaxrl_evolve import PolicyOutput, Trajectory
-from jaxrl_evolve.experience.replay import add, init_replay, rows_for, sample
+from jaxrl_evolve.experience.replay import (
+    Layout,
+    add,
+    draw,
+    init_replay,
+    observation,
+    read,
+    starts,
+)
 
-T, N = 3, 2
-
-
-def rollout(start: int) -> Trajectory:
-    """Steps numbered from ``start``, one number for each step of each environment."""
-    number = start + jnp.arange(T * N, dtype=jnp.int32).reshape(T, N)
-    flag = number % 5 == 0
-    obs = jnp.stack([number, number], -1).astype(jnp.uint8)
-    policy = PolicyOutput(jnp.zeros((T, N), jnp.float32))
-    return Trajectory(obs, number, number.astype(jnp.float32), flag, ~flag, flag, obs + 1, policy)
-
-
-@pytest.mark.parametrize("capacity", [1, 6, 7, 18, 20])
-def test_it_holds_the_newest_rollouts_in_order_of_time(capacity: int):
-    replay = init_replay(rollout(0), capacity)
-    rows = rows_for(capacity, N, T)
-    assert replay.steps.reward.shape == (rows, N)
-    assert rows % T == 0 and capacity <= rows * N < capacity + T * N
-    assert replay.steps.obs.dtype == jnp.uint8
-    kept: list[np.ndarray] = []
-    write = jax.jit(add, donate_argnums=0)
-    for i in range(9):
-        replay = write(replay, rollout(6 * i))
-        kept = [*kept, *np.arange(6 * i, 6 * i + 6).reshape(T, N)][-rows:]
-        assert int(replay.size) == len(kept) * N
-        # From the oldest row on: the ring begins at the cursor once it is full.
-        begin = int(replay.cursor) if len(kept) == rows else 0
-        held = np.roll(np.asarray(replay.steps.action), -begin, axis=0)[: len(kept)]
-        np.testing.assert_array_equal(held, kept)
-    flags = np.asarray(replay.steps.action) % 5 == 0
-    np.testing.assert_array_equal(replay.steps.terminated, flags)
-    np.testing.assert_array_equal(replay.steps.next_obs, replay.steps.obs + 1)
+T, N = 4, 2
 
 
-def test_draws_are_whole_transitions_spread_evenly_over_what_is_held():
-    replay = init_replay(rollout(0), 18)
-    for i in (0, 1):  # two of three rollouts: nothing may come from the empty rows
-        replay = add(replay, rollout(6 * i))
-    draws = 24_000
-    batch = jax.jit(sample, static_argnums=2)(jax.random.key(0), replay, draws)
-    np.testing.assert_array_equal(batch.obs[:, 0], batch.action)
-    np.testing.assert_array_equal(batch.next_obs[:, 1], batch.action + 1)
-    np.testing.assert_array_equal(batch.reward, batch.action)
-    counts = np.bincount(np.asarray(batch.action), minlength=12)
-    assert counts.size == 12
-    # Twelve counts of 2,000 on average: a deviation of 5 standard errors is one in millions.
-    assert abs(counts - draws / 12).max() < 5 * np.sqrt(draws / 12)
+class Life:
+    """Environments that count their frames, end at random, and stack."""
+
+    def __init__(self, stack: Stack, ends: float, seed: int = 0) -> None:
+        self.stack, self.ends, self.random = stack, ends, np.random.default_rng(seed)
+        self.clock = 0
+        self.stacks = [self.begin() for _ in range(N)]
+        self.past: list[list[tuple[Any, ...]]] = [[] for _ in range(N)]
+
+    def frame(self) -> np.ndarray:
+        self.clock += 1
+        return np.array([self.clock % 251, self.clock // 251], np.uint8)
+
+    def begin(self) -> np.ndarray:
+        frame = self.frame()
+        old = frame if self.stack.start == "repeat" else np.zeros_like(frame)
+        return np.concatenate([old] * (self.stack.frames - 1) + [frame])
+
+    def step(self, slot: int) -> tuple[Any, ...]:
+        obs, action = self.stacks[slot], self.random.integers(5)
+        after = np.concatenate([obs[2:], self.frame()])
+        terminated, truncated = self.random.random(2) < self.ends
+        self.stacks[slot] = self.begin() if terminated or truncated else after
+        made = (obs, action, self.random.normal(), terminated, truncated, after)
+        self.past[slot].append(made)
+        return made
+
+    def rollout(self) -> Trajectory:
+        steps = [[self.step(slot) for slot in range(N)] for _ in range(T)]
+        obs, action, reward, terminated, truncated, after = (
+            np.array([[step[i] for step in row] for row in steps]) for i in range(6)
+        )
+        return Trajectory(
+            jnp.asarray(obs),
+            jnp.asarray(action, jnp.int32),
+            jnp.asarray(reward, jnp.float32),
+            jnp.asarray(terminated),
+            jnp.asarray(truncated),
+            jnp.zeros((T, N), bool),
+            jnp.asarray(after),
+            PolicyOutput(jnp.zeros((T, N), jnp.float32)),
+        )
 
 
-def test_more_than_can_be_counted_is_refused():
-    shapes = jax.eval_shape(lambda: rollout(0))
-    with pytest.raises(ValueError, match="capacity is 2147483647, in whole rollouts 2147483652; it must"):
-        init_replay(shapes, 2**31 - 1)
+def compare(life: Life, layout: Layout, replay: Any, row: int, slot: int, rows: int) -> None:
+    """A window against what happened: up to the first end, and the successor that a time limit cut off."""
+    now = len(life.past[slot])
+    start = now - 1 - (now - 1 - row) % rows  # the newest step that lies in this row
+    window = jax.tree.map(np.asarray, read(layout, replay, jnp.array([row * N + slot])))
+    assert bool(window.known[0])
+    for k in range(layout.ahead + 1):
+        seen = np.asarray(observation(layout, jax.tree.map(jnp.asarray, window), k))[0]
+        if k:
+            *_, terminated, truncated, after = life.past[slot][start + k - 1]
+            assert window.terminated[0, k - 1] == terminated
+            assert window.ended[0, k - 1] == (terminated or truncated)
+            if truncated and not terminated:
+                np.testing.assert_array_equal(seen, after)
+            if terminated or truncated:
+                return
+        if k < layout.ahead or start + k < now:
+            obs = life.past[slot][start + k][0]
+            np.testing.assert_array_equal(seen, obs)
+        if k < layout.ahead:
+            assert window.before_end()[0, k]
+            assert window.action[0, k] == life.past[slot][start + k][1]
+            assert window.reward[0, k] == np.float32(life.past[slot][start + k][2])
 
 
-def test_a_loop_that_adds_and_samples_copies_no_storage():
-    rows = 1_024
+@pytest.mark.parametrize("stack", [Stack(), Stack(3), Stack(4, "zeros")])
+@pytest.mark.parametrize("ahead", [1, 5])
+@pytest.mark.parametrize("prioritised", [False, True])
+def test_windows_are_what_happened(stack: Stack, ahead: int, prioritised: bool):
+    layout, rows = Layout(ahead, stack, prioritised), 16
+    life = Life(stack, 0.15)
+    replay = init_replay(layout, life.rollout(), rows * N)
+    life = Life(stack, 0.15)
+    write = jax.jit(lambda replay, t: add(layout, replay, t), donate_argnums=0)
+    pick = jax.jit(lambda replay: draw(layout, jax.random.key(3), replay, 400))
+    for i in range(1, 12):
+        replay = write(replay, life.rollout())
+        held = min(i * T, rows)
+        expected = {
+            (row % rows, slot)
+            for row in range(i * T - held + layout.before, i * T - ahead)
+            for slot in range(N)
+        }
+        assert int(starts(layout, replay)) == len(expected)
+        if not expected:
+            continue
+        drawn = pick(replay)
+        places = {divmod(int(p), N) for p in drawn.place}
+        assert places == expected
+        np.testing.assert_allclose(drawn.probability, 1 / len(expected), rtol=1e-5)
+        for row, slot in expected:
+            compare(life, layout, replay, row, slot, rows)
+
+
+def test_a_successor_that_is_no_longer_held_is_told():
+    layout, rows = Layout(1), 64
+    life = Life(Stack(), 0.0)
+    replay = init_replay(layout, life.rollout(), rows * N)
+    for _ in range(16):
+        t = life.rollout()
+        replay = add(layout, replay, t.replace(truncated=jnp.ones((T, N), bool)))
+    window = read(layout, replay, jnp.arange(rows * N))
+    # Four successors of each slot are held, of the newest four steps.
+    np.testing.assert_array_equal(window.known, np.arange(rows * N) >= (rows - 4) * N)
+
+
+def test_it_refuses_what_no_window_fits_into():
+    shapes = jax.eval_shape(lambda: Life(Stack(4), 0.0).rollout())
+    with pytest.raises(
+        ValueError, match="capacity is 16, which is 8 steps .* need at least 18, a capacity of 36"
+    ):
+        init_replay(Layout(10, Stack(4)), shapes, 16)
+    with pytest.raises(ValueError, match=r"observations of \(8,\) are no stack of 3"):
+        init_replay(Layout(1, Stack(3)), shapes, 100)
+
+
+@pytest.mark.parametrize("prioritised", [False, True])
+def test_a_loop_that_adds_and_draws_copies_no_storage(prioritised: bool):
+    layout, rows = Layout(3, Stack(2), prioritised), 1_024
+    example = Life(Stack(2), 0.1).rollout()
 
     def update(i: Any, carry: Any) -> Any:
         replay, total = carry
-        replay = add(replay, rollout(0))
-        return replay, total + sample(jax.random.fold_in(jax.random.key(0), i), replay, 4).reward.sum()
+        replay = add(layout, replay, example)
+        window = draw(layout, jax.random.fold_in(jax.random.key(0), i), replay, 4).window
+        return replay, total + window.reward.sum() + observation(layout, window, 3).sum()
 
     def loop(replay: Any, count: Any) -> Any:
         return jax.lax.fori_loop(0, count, update, (replay, jnp.float32(0)))
 
-    replay = init_replay(rollout(0), rows * N)
+    replay = init_replay(layout, example, rows * N)
     compiled = jax.jit(loop, donate_argnums=0).lower(replay, jnp.int32(3)).compile().as_text() or ""
-    storage = rows_for(rows * N, N, T)
-    copies = re.findall(rf"\[{storage},{N}[^\]]*\]\S* copy\(", compiled)
-    assert f"[{storage},{N},2]" in compiled
-    assert not copies
+    assert f"[{rows},{N},2]" in compiled
+    assert not re.findall(rf"\[{rows},{N}[^\]]*\]\S* copy\(", compiled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,7 +12,10 @@ from flax import struct
 
 from jaxrl_envs import Discrete, Env
 from jaxrl_evolve import Algorithm, AnyObjective, Clock, Learner, PolicyOutput, Preset, Store, Trajectory
-from jaxrl_evolve.experience.replay import Replay, add, init_replay, sample
+from jaxrl_evolve.experience.n_step import n_step
+from jaxrl_evolve.experience.replay import Layout, Replay, add, draw, init_replay, observation
+
+LAYOUT = Layout(ahead=1)  # windows of one step: the observation, the action, and the successor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,16 +93,18 @@ def q_learning(
         store: Replay,
     ) -> tuple[QState, dict[str, jax.Array], Replay]:
         del trajectory, eta, clock  # the rollout is in the store already
-        batch = sample(key, store, config.batch)
-        x, after = features(batch.obs), features(batch.next_obs) @ state.weights
-        target = batch.reward + jnp.where(batch.terminated, 0.0, hp.gamma * after.max(-1))
-        chosen = jax.nn.one_hot(batch.action, actions, dtype=jnp.float32)
+        window = draw(LAYOUT, key, store, config.batch).window
+        step = n_step(window, 1, hp.gamma)
+        x = features(observation(LAYOUT, window, 0))
+        after = (features(observation(LAYOUT, window, step.offset)) @ state.weights).max(-1)
+        target = step.reward + jnp.where(step.discount > 0, step.discount * after, 0.0)
+        chosen = jax.nn.one_hot(window.action[:, 0], actions, dtype=jnp.float32)
         error = (target - (x @ state.weights * chosen).sum(-1)) / config.batch
         weights = state.weights + hp.learning_rate * x.T @ (error[:, None] * chosen)
         metrics = {"loss": 0.5 * jnp.square(error * config.batch).mean()}
         return QState(weights, jnp.asarray(hp.epsilon, jnp.float32)), metrics, store
 
-    store = Store(lambda example: init_replay(example, config.capacity), add)
+    store = Store(lambda example: init_replay(LAYOUT, example, config.capacity), partial(add, LAYOUT))
     nothing = lambda _: ()
     return Learner("corridor-q", init, lambda state: state, act, update, nothing, nothing, hp, store)
 

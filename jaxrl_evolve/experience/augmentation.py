@@ -1,0 +1,26 @@
+"""Random changes of images that leave their meaning (Yarats et al. 2021; Schwarzer et al. 2021)."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def random_shift(key: Array, images: Array, pad: int) -> Array:
+    """Each image of ``[B, H, W, C]`` moved by up to ``pad`` pixels either way, edges repeated; one move for all its channels."""
+    if pad == 0:
+        return images
+    height, width = images.shape[1:3]
+    padded = jnp.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="edge")
+    corner = jax.random.randint(key, (images.shape[0], 2), 0, 2 * pad + 1)  # both ends of the range occur
+    cut = lambda image, at: jax.lax.dynamic_slice(image, (at[0], at[1], 0), (height, width, image.shape[-1]))
+    return jax.vmap(cut)(padded, corner)
+
+
+def random_intensity(key: Array, images: Float[Array, "B ..."], scale: float) -> Float[Array, "B ..."]:
+    """Each image times ``1 + scale * clip(normal, -2, 2)``, one factor for all its pixels."""
+    if scale == 0:
+        return images
+    noise = jnp.clip(jax.random.normal(key, (images.shape[0],)), -2.0, 2.0)
+    return images * (1.0 + scale * noise).reshape((-1, *[1] * (images.ndim - 1)))

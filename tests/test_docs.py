@@ -10,8 +10,9 @@ import pytest
 from rooms import ORDER, plan
 
 from jaxrl_evolve.command.commands import find_command, overview
-from jaxrl_evolve.learners.dqn_config import DQNConfig, DQNHyperparameters
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters
+from jaxrl_evolve.learners.rainbow_config import RainbowConfig, RainbowHyperparameters
+from jaxrl_evolve.networks.action_values_config import ActionValuesConfig
 from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.storage.folder import write_json
 from jaxrl_evolve.storage.sinks import read_jsonl
@@ -172,17 +173,17 @@ def test_functions_that_pages_name_are_there(page):
     assert not missing
 
 
-@pytest.mark.parametrize("settings", [DQNConfig, DQNHyperparameters])
-def test_the_dqn_page_names_every_setting(settings):
-    told = set(re.findall(r"`(\w+)`", (DOCS / "dqn.md").read_text()))
+@pytest.mark.parametrize("settings", [RainbowConfig, RainbowHyperparameters, ActionValuesConfig])
+def test_the_page_of_the_family_names_every_setting(settings):
+    told = set(re.findall(r"`(\w+)`", (DOCS / "rainbow.md").read_text()))
     assert not {field.name for field in dataclasses.fields(settings)} - told
 
 
 def test_the_page_for_newcomers_names_fields_that_are_there():
     fields = lambda *kinds: {field.name for kind in kinds for field in dataclasses.fields(kind)}
     known = {
-        "hp": fields(PPOHyperparameters, DQNHyperparameters),
-        "learner": fields(PPOConfig, DQNConfig),
+        "hp": fields(PPOHyperparameters, RainbowHyperparameters),
+        "learner": fields(PPOConfig, RainbowConfig),
         "learner.network": fields(NetworkConfig),
         "evaluation": fields(EvaluationConfig),
         "sinks": fields(SinkConfig),

@@ -8,10 +8,18 @@ from jaxrl_evolve.algorithms.disco import DISCO
 from jaxrl_evolve.algorithms.dqn import DQN
 from jaxrl_evolve.algorithms.lpg import LPG
 from jaxrl_evolve.algorithms.ppo import PPO
+from jaxrl_evolve.algorithms.rainbow import RAINBOWS
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.foreign import Refused, told
 
-BUILTIN_ALGORITHMS: dict[str, Algorithm] = {"ppo": PPO, "a2c": A2C, "lpg": LPG, "disco": DISCO, "dqn": DQN}
+BUILTIN_ALGORITHMS: dict[str, Algorithm] = {
+    "ppo": PPO,
+    "a2c": A2C,
+    "lpg": LPG,
+    "disco": DISCO,
+    "dqn": DQN,
+    **RAINBOWS,
+}
 
 
 def find_algorithm(name: str) -> Algorithm:

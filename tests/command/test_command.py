@@ -308,9 +308,9 @@ WRONG = {
         train_words(OUT, **{"learner.network.encoder": "tabular", "learner.network.memory": "gru"}),
         "learner.network.memory is 'gru'; a table has none",
     ),
-    "what dqn does not read": (
-        ["train", "dqn", "--env", walk.NAME, "--learner.network.memory-size=3", "--out", OUT],
-        "learner.network.memory_size is given, which train dqn does not read",
+    "what disco does not read": (
+        ["train", "disco", "--env", walk.NAME, "--learner.network.memory-size=3", "--out", OUT],
+        "learner.network.memory_size is given, which train disco does not read",
     ),
     "no configuration": (["train", "--config", OUT, "--out", OUT], "there is no file"),
     "sweep of what is not read": (
@@ -472,7 +472,7 @@ HIDDEN = {
     "train ppo": [],
     "train a2c": ["learner.epochs", "learner.minibatches", "learner.clip_value"],
     "train lpg": ["hp.clip", "hp.gae_lambda", "hp.entropy_coef", "learner.clip_value"],
-    "train dqn": ["objective", "learner.network.memory", "learner.network.shared", "learner.network.kind"],
+    "train dqn": ["objective"],
     "train disco": ["learner.network.memory", "learner.network.distribution"],
     "meta-train ta-lpg": ["gradient.gamma", "persistent.window", "settings.time.horizons", "hp.clip"],
     "meta-train lpo": ["settings.start"],

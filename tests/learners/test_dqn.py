@@ -1,4 +1,4 @@
-"""DQN: its first step against NumPy, its clock, its seats, and the optimal values of the probes."""
+"""The learner of action values as DQN: its first step against NumPy, its clock, its seats, and the optimal values of the probes."""
 
 from __future__ import annotations
 
@@ -17,29 +17,28 @@ from same import assert_equal
 
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve import RunAxis, TrainConfig, make_chunk, over_runs, ppo_clip, random
-from jaxrl_evolve.clock import Clock
-from jaxrl_evolve.experience.replay import Transitions, sample
-from jaxrl_evolve.learners.dqn import dqn, epsilon_at, td_targets
-from jaxrl_evolve.learners.dqn_config import DQNConfig, DQNHyperparameters
+from jaxrl_evolve.experience.replay import Layout, draw, observation
 from jaxrl_evolve.learners.learner import Mode
+from jaxrl_evolve.learners.rainbow import epsilon_after, rainbow
+from jaxrl_evolve.learners.rainbow_config import RainbowConfig, RainbowHyperparameters
 from jaxrl_evolve.networks.action_values import ActionValues
-from jaxrl_evolve.networks.network import NetworkConfig
+from jaxrl_evolve.networks.action_values_config import ActionValuesConfig
 from jaxrl_evolve.training.experiment import traced
 from jaxrl_evolve.training.train import train
 
 GAMMA, ENVS, LENGTH = 0.5, 16, 4
-SMALL = NetworkConfig(hidden=(32,), activation="relu")
-TINY = DQNConfig(capacity=64, batch=8, gradient_steps=2, warm_up=0, target_period=2, network=SMALL)
+SMALL = ActionValuesConfig(hidden=(32,), activation="relu")
+TINY = RainbowConfig(capacity=64, batch=8, gradient_steps=2, warm_up=0, target_period=2, network=SMALL)
 
 
 def test_it_learns_the_optimal_values_and_actions_of_every_probe():
     """The time limit probe among them: a step that is cut short has a successor of value."""
     env = probes.probe_env()
-    config = DQNConfig(
+    config = RainbowConfig(
         capacity=2_048, batch=64, gradient_steps=8, warm_up=256, target_period=8, network=SMALL
     )
-    hp = traced(DQNHyperparameters(learning_rate=3e-3, gamma=GAMMA, epsilon_end=0.5, exploration=0.3))
-    learner = dqn(env, ENVS, LENGTH, config, hp)
+    hp = traced(RainbowHyperparameters(learning_rate=3e-3, gamma=GAMMA, epsilon_end=0.5, exploration=0.3))
+    learner = rainbow(env, ENVS, LENGTH, config, hp)
     count, updates = len(probes.NAMES), 120
     axis = RunAxis("probe", count, env_params=True)
     chunk = over_runs(make_chunk(learner, vectorize(env, ENVS), LENGTH), [axis])
@@ -59,11 +58,16 @@ def test_it_learns_the_optimal_values_and_actions_of_every_probe():
         )[0]
         return jnp.stack([act(0), act(1)], -1)
 
-    network = ActionValues(SMALL, env.observation_space, 2)
+    network = ActionValues(SMALL, 2, 1, False)
+
+    def values_of(params: Any, obs: Any) -> Any:
+        everything = lambda n, obs: n.values(n.encode(obs), False)[0][..., 0]
+        return network.apply(params, obs, method=everything)
+
     obs = probes.observations()
     actions = np.asarray(judge(state.learner, obs))
     flat = obs.reshape(count, -1, 2)
-    values = np.asarray(jax.vmap(network.apply)(state.learner.params, flat)).max(-1)
+    values = np.asarray(jax.vmap(values_of)(state.learner.params, flat)).max(-1)
     values = values.reshape(count, probes.LONGEST, 2)
     for i, name in enumerate(probes.NAMES):
         probe = probes.PROBES[name]
@@ -77,21 +81,12 @@ def test_it_learns_the_optimal_values_and_actions_of_every_probe():
         np.testing.assert_allclose(values[i, :length], expected, atol=0.1, err_msg=name)
 
 
-def test_targets_bootstrap_where_the_task_goes_on_and_nowhere_else():
-    values = jnp.asarray([[1.0, 5.0], [2.0, 4.0], [jnp.nan, jnp.nan]])
-    choice = jnp.asarray([[9.0, 0.0], [0.0, 9.0], [jnp.nan, jnp.nan]])
-    # The third task ended in an observation that no network has a value for.
-    batch = Transitions(None, None, jnp.asarray([1.0, 2.0, 3.0]), jnp.asarray([False, False, True]), None)
-    np.testing.assert_allclose(td_targets(batch, values, choice, 0.5), [1.5, 4.0, 3.0])
-    np.testing.assert_allclose(td_targets(batch, values, values, 0.5), [3.5, 4.0, 3.0])
-
-
 @pytest.mark.parametrize("double", [False, True])
 def test_the_first_gradient_steps_are_those_of_numpy(double: bool):
     env = walk.make()
     config = dataclasses.replace(TINY, double=double, target_period=1, gradient_steps=1)
-    hp = traced(DQNHyperparameters(learning_rate=1e-2, max_grad_norm=1e9, target_decay=0.9))
-    learner = dqn(env, 4, 8, config, hp)
+    hp = traced(RainbowHyperparameters(learning_rate=1e-2, max_grad_norm=1e9, target_rate=0.1))
+    learner = rainbow(env, 4, 8, config, hp)
     chunk = make_chunk(learner, vectorize(env, 4), 8)
     before = chunk.init(random.key(0), hp, env.params)
     # Another target network, else both choices are one.
@@ -101,11 +96,17 @@ def test_the_first_gradient_steps_are_those_of_numpy(double: bool):
     before = dataclasses.replace(before, learner=dataclasses.replace(before.learner, target=other))
     after, metrics = chunk.run(before, hp, (), env.params, jnp.float32(10), jnp.int32(1))
     key_update = jax.random.split(before.key, 4)[3]
-    batch = jax.device_get(sample(jax.random.split(key_update, 1)[0], after.store, config.batch))
+    key_draw = jax.random.split(jax.random.fold_in(key_update, 0), 4)[0]
+    window = draw(Layout(), key_draw, after.store, config.batch).window
+    obs, next_obs = (jax.device_get(observation(Layout(), window, k)) for k in (0, 1))
+    action, reward, terminated = (
+        np.asarray(x)[:, 0] for x in (window.action, window.reward, window.terminated)
+    )
 
     def layers(params: Any) -> Any:
         p = params["params"]
-        return [(np.float64(p[f"Dense_{i}"]["kernel"]), np.float64(p[f"Dense_{i}"]["bias"])) for i in (0, 1)]
+        parts = ("advantage_hidden", "advantage")
+        return [(np.float64(p[part]["kernel"]), np.float64(p[part]["bias"])) for part in parts]
 
     def forward(params: Any, obs: Any) -> Any:
         (w, b), (v, c) = layers(params)
@@ -113,18 +114,20 @@ def test_the_first_gradient_steps_are_those_of_numpy(double: bool):
         return hidden, hidden @ v + c
 
     old, rows = jax.device_get(before.learner), np.arange(config.batch)
-    hidden, q = forward(old.params, batch.obs)
-    slow = forward(old.target, batch.next_obs)[1]
-    chosen = (forward(old.params, batch.next_obs)[1] if double else slow).argmax(-1)
-    wanted = batch.reward + np.where(batch.terminated, 0.0, 0.99 * slow[rows, chosen])
-    error = q[rows, batch.action] - wanted
+    hidden, q = forward(old.params, obs)
+    # The target network is renewed before the step.
+    mixed = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, old.target, old.params)
+    slow = forward(mixed, next_obs)[1]
+    chosen = (forward(old.params, next_obs)[1] if double else slow).argmax(-1)
+    wanted = reward + np.where(terminated, 0.0, 0.99 * slow[rows, chosen])
+    error = q[rows, action] - wanted
     np.testing.assert_allclose(metrics["td_error"], abs(error).mean(), rtol=1e-5)
     huber = np.where(abs(error) < 1, 0.5 * error**2, abs(error) - 0.5)
     np.testing.assert_allclose(metrics["loss"], huber.mean(), rtol=1e-5)
     pull = np.zeros_like(q)
-    pull[rows, batch.action] = np.clip(error, -1, 1) / config.batch
+    pull[rows, action] = np.clip(error, -1, 1) / config.batch
     through = (pull @ layers(old.params)[1][0].T) * (hidden > 0)
-    gradient = [np.float64(batch.obs).T @ through, through.sum(0), hidden.T @ pull, pull.sum(0)]
+    gradient = [np.float64(obs).T @ through, through.sum(0), hidden.T @ pull, pull.sum(0)]
     size = np.sqrt(sum((g**2).sum() for g in gradient))
     np.testing.assert_allclose(metrics["grad_norm"], size, rtol=1e-4)
     # Adam's first step is the learning rate times the gradient's sign, but for eps.
@@ -135,25 +138,26 @@ def test_the_first_gradient_steps_are_those_of_numpy(double: bool):
     new = jax.device_get(after.learner)
     for x, y in zip([x for pair in layers(new.params) for x in pair], expected, strict=True):
         np.testing.assert_allclose(x, y, atol=2e-5)
-    mixed = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, old.target, new.params)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), new.target, mixed)
 
 
 def test_the_rate_of_exploration_follows_the_clock():
-    hp = DQNHyperparameters(epsilon_start=1.0, epsilon_end=0.2, exploration=0.5)
-    at = lambda step: float(epsilon_at(Clock.at(step, 100.0), hp))
+    hp = RainbowHyperparameters(epsilon_start=1.0, epsilon_end=0.2, exploration=0.5)
+    at = lambda step, hp=hp: float(epsilon_after(RainbowConfig(warm_up=0), hp, step, 100.0))
     np.testing.assert_allclose([at(0.0), at(25.0), at(50.0), at(100.0)], [1.0, 0.6, 0.2, 0.2], rtol=1e-6)
-    assert float(epsilon_at(Clock.at(0.0, 100.0), dataclasses.replace(hp, exploration=0.0))) == pytest.approx(
-        0.2
+    assert at(0.0, dataclasses.replace(hp, exploration=0.0)) == pytest.approx(0.2)
+    late = lambda step: float(epsilon_after(RainbowConfig(warm_up=20), hp, step, 100.0))
+    np.testing.assert_allclose(
+        [late(0.0), late(19.0), late(45.0), late(70.0)], [1.0, 1.0, 0.6, 0.2], rtol=1e-6
     )
 
 
 @pytest.mark.parametrize(("mode", "epsilon"), [("explore", 0.3), ("sample", 0.1)])
 def test_actions_are_explored_at_the_rate_and_their_probabilities_told(mode: Mode, epsilon: float):
-    """Exploring at the rate of the moment, evaluated at that of the end."""
+    """Exploring at the rate of the moment, sampled from at one of its own."""
     env = walk.make()
-    learner = dqn(env, 4, 8, TINY)
-    hp = traced(DQNHyperparameters(epsilon_start=0.3, epsilon_end=0.1))
+    learner = rainbow(env, 4, 8, TINY)
+    hp = traced(RainbowHyperparameters(epsilon_start=0.3, epsilon_end=0.5, epsilon_evaluation=0.1))
     actor = learner.actor(learner.init(random.key(0), hp))
     count, wrong = 20_000, epsilon / 2
     obs, first = jnp.zeros((count, 2), jnp.float32), jnp.zeros(count, bool)
@@ -164,7 +168,7 @@ def test_actions_are_explored_at_the_rate_and_their_probabilities_told(mode: Mod
     assert abs(rate - wrong) < 5 * np.sqrt(wrong * (1 - wrong) / count)
     if mode == "explore":  # an exploration of no length has ended before the first step
         over = learner.init(random.key(0), dataclasses.replace(hp, exploration=jnp.float32(0)))
-        assert float(over.epsilon) == pytest.approx(0.1)
+        assert float(over.epsilon) == pytest.approx(0.5)
     expected = np.where(action == greedy, np.log(1 - wrong), np.log(wrong))
     np.testing.assert_allclose(policy.log_prob, expected, rtol=1e-5)
 
@@ -172,7 +176,7 @@ def test_actions_are_explored_at_the_rate_and_their_probabilities_told(mode: Mod
 def test_nothing_is_learned_while_the_buffer_warms_up_and_the_target_is_renewed_in_time():
     env = walk.make()
     config = dataclasses.replace(TINY, warm_up=64, target_period=3)
-    learner = dqn(env, 4, 8, config)
+    learner = rainbow(env, 4, 8, config)
     hp = traced(learner.default_hp)
     chunk = make_chunk(learner, vectorize(env, 4), 8)
     run = jax.jit(chunk.run)
@@ -186,7 +190,8 @@ def test_nothing_is_learned_while_the_buffer_warms_up_and_the_target_is_renewed_
         if steps[-1] == 0:
             assert_equal((state.learner.params, state.learner.optimiser), (first.params, first.optimiser))
             assert float(metrics["loss"]) == float(metrics["td_error"]) == 0.0  # of steps that were not taken
-        renewed = steps[-1] // 3 > int(before.steps) // 3
+        # Before every third step; before the first there was nothing to renew.
+        renewed = any(step % 3 == 0 for step in range(max(1, int(before.steps)), steps[-1]))
         same = jax.tree.map(lambda a, b: bool((a == b).all()), state.learner.target, before.target)
         assert all(jax.tree.leaves(same)) != renewed
     assert steps == [0, 2, 4, 6]
@@ -196,7 +201,7 @@ def test_nothing_is_learned_while_the_buffer_warms_up_and_the_target_is_renewed_
 def test_a_chunk_copies_no_storage_with_runs_side_by_side_or_alone():
     """The cost of an update must not depend on the size of the buffer."""
     env = walk.make()
-    learner = dqn(env, 4, 8, dataclasses.replace(TINY, capacity=4 * 8 * 125))
+    learner = rainbow(env, 4, 8, dataclasses.replace(TINY, capacity=4 * 8 * 125))
     hp = traced(learner.default_hp)
     chunk = make_chunk(learner, vectorize(env, 4), 8)
     for runs, shape in ((1, "1000,4"), (3, "3,1000,4")):
@@ -213,8 +218,8 @@ def test_a_chunk_copies_no_storage_with_runs_side_by_side_or_alone():
 
 def test_runs_side_by_side_with_hyperparameters_of_their_own_are_the_runs_alone():
     env, runs = walk.make(), 3
-    learner = dqn(env, 4, 8, dataclasses.replace(TINY, warm_up=64))
-    hps = [traced(DQNHyperparameters(epsilon_end=end, exploration=end)) for end in (0.1, 0.5, 0.9)]
+    learner = rainbow(env, 4, 8, dataclasses.replace(TINY, warm_up=64))
+    hps = [traced(RainbowHyperparameters(epsilon_end=end, exploration=end)) for end in (0.1, 0.5, 0.9)]
     chunk = make_chunk(learner, vectorize(env, 4), 8)
     many = over_runs(chunk, [RunAxis("seed", runs, hp=True)])
     keys = jax.random.split(random.key(5), runs)
@@ -250,7 +255,7 @@ def whole(tmp_path_factory: Any) -> Any:
 @pytest.mark.parametrize("step", [2, 4, 5])
 def test_a_run_resumed_with_its_buffer_is_the_run_that_went_on(whole: Any, step: int):
     result, out, c = whole
-    assert result.states[0].store.steps.reward.shape == (1, 32, 4)
+    assert result.states[0].store.reward.shape == (1, 32, 4)
     assert c.updates == 10
     again = train(c, out, resume=True, step=step)
     assert_equal(again.states, result.states)
@@ -259,7 +264,7 @@ def test_a_run_resumed_with_its_buffer_is_the_run_that_went_on(whole: Any, step:
 
 def test_an_update_that_diverges_is_not_taken_over_but_its_rollout_is_kept():
     env = walk.make(nan_rate=1.0)
-    learner = dqn(env, 4, 8, TINY)
+    learner = rainbow(env, 4, 8, TINY)
     hp = traced(learner.default_hp)
     chunk = make_chunk(learner, vectorize(env, 4), 8)
     before = chunk.init(random.key(0), hp, env.params)
@@ -274,34 +279,34 @@ def test_an_update_that_diverges_is_not_taken_over_but_its_rollout_is_kept():
     [
         ({"capacity": 2**40}, "capacity is 1099511627776, in whole rollouts"),
         ({"capacity": "x"}, "learner.capacity is 'x'; it must be a whole number"),
-        ({"network": None}, "learner.network is None; it must be of type NetworkConfig"),
+        ({"network": None}, "learner.network is None; it must be of type ActionValuesConfig"),
         ({"batch": 0}, "learner.batch is 0; it must be a whole number of at least 1"),
         ({"loss": "hubber"}, "learner.loss is 'hubber', which is not known: did you mean huber"),
-        ({"network": NetworkConfig(kind="mixer")}, "network.kind is 'mixer'; DQN has a network of its own"),
         ({"capacity": 4}, r"capacity is 4; it must be at least batch \(8\) and warm_up \(0\)"),
-        ({"network": NetworkConfig(memory="gru")}, "network.memory is 'gru'; DQN has none"),
-        ({"network": NetworkConfig(shared=True)}, "network.shared is True; DQN has no critic to share"),
-        ({"network": NetworkConfig(encoder="tabular")}, "DQN has no tables"),
         (
-            {"network": NetworkConfig(encoder="minatar")},
+            {"capacity": 32},
+            "capacity is 32, which is 8 steps of each of 4 environments; windows of 1 steps and",
+        ),
+        (
+            {"network": ActionValuesConfig(encoder="minatar")},
             r"encoder is 'minatar' but observations have shape \(2,\)",
         ),
     ],
 )
 def test_what_does_not_fit_is_refused(changes: Any, message: str):
     with pytest.raises(ValueError, match=message):
-        dqn(walk.make(), 4, 8, dataclasses.replace(TINY, **changes))
+        rainbow(walk.make(), 4, 8, dataclasses.replace(TINY, **changes))
 
 
 def test_continuous_actions_and_objectives_are_refused():
-    with pytest.raises(ValueError, match="DQN takes Discrete actions only"):
-        dqn(probes.probe_env(continuous=True), 4, 8)
-    with pytest.raises(ValueError, match="objective is 'ppo-clip'; DQN has a loss of its own"):
-        dqn(walk.make(), 4, 8, objective=ppo_clip())
+    with pytest.raises(ValueError, match="this learner takes Discrete actions only"):
+        rainbow(probes.probe_env(continuous=True), 4, 8)
+    with pytest.raises(ValueError, match="objective is 'ppo-clip'; this learner has a loss of its own"):
+        rainbow(walk.make(), 4, 8, objective=ppo_clip())
 
 
 @pytest.mark.parametrize(
-    "name", ["gamma", "target_decay", "epsilon_start", "epsilon_end", "exploration", "learning_rate"]
+    "name", ["gamma", "target_rate", "epsilon_start", "epsilon_end", "exploration", "learning_rate"]
 )
 def test_a_hyperparameter_out_of_its_range_is_refused_by_name(name: str):
     for value in (-0.1, math.nan) if name == "learning_rate" else (-0.1, 1.1, math.nan):

@@ -15,9 +15,10 @@ from same import assert_equal
 from jaxrl_envs import Box, Discrete, Env, EnvStep
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve import Objective, make_chunk, ppo, random
-from jaxrl_evolve.learners.dqn import dqn
-from jaxrl_evolve.learners.dqn_config import DQNConfig
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
+from jaxrl_evolve.learners.rainbow import rainbow
+from jaxrl_evolve.learners.rainbow_config import RainbowConfig
+from jaxrl_evolve.networks.action_values_config import ActionValuesConfig
 from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.training.experiment import traced
 from jaxrl_evolve.training.restore import evaluate_folder
@@ -99,8 +100,13 @@ def test_an_environment_that_ends_in_nothing_trains_as_one_that_ends_in_zeros(na
     def trained(end: float) -> Any:
         env = breaking(end)
         if name == "dqn":
-            learner = dqn(
-                env, 4, 8, DQNConfig(capacity=64, batch=8, gradient_steps=2, warm_up=0, network=SMALL)
+            learner = rainbow(
+                env,
+                4,
+                8,
+                RainbowConfig(
+                    capacity=64, batch=8, gradient_steps=2, warm_up=0, network=ActionValuesConfig(hidden=(8,))
+                ),
             )
         else:
             config = dataclasses.replace(ONE_STEP, normalise_observations=name == "ppo-normalised")

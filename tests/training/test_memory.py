@@ -21,13 +21,13 @@ def need(config):
 
 
 def test_what_is_counted():
-    small, large = (need(walk.config("dqn", num_envs=n, learner={"capacity": 6400})) for n in (4, 4_000))
+    small, large = (need(walk.config("dqn", num_envs=n, learner={"capacity": 6400})) for n in (4, 160))
     # Two float32 numbers of observation, an int32 action and a float32 reward.
-    assert large.rollout == 16 * 4_000 * (8 + 4 + 4)
+    assert large.rollout == 16 * 160 * (8 + 4 + 4)
     # Place, time, observation twice a float32, episode's return and length, and two flags.
-    assert (large.state - small.state) == 3_996 * (2 * 4 + 2 * 4 + 2 * 4 + 2)
-    # Observation and successor, action, reward, and one or two flags.
-    assert 6400 * (2 * 8 + 4 + 4 + 1) <= small.store <= 6400 * (2 * 8 + 4 + 4 + 2) + 64
+    assert (large.state - small.state) == 156 * (2 * 4 + 2 * 4 + 2 * 4 + 2)
+    # Observation, action, reward, two flags, the number of a successor that was cut off, and a few of those.
+    assert 6400 * (8 + 4 + 4 + 2 + 4) <= small.store <= 6400 * (8 + 4 + 4 + 2 + 4 + 8 / 32) + 64
     with_ppo = walk.config()
     assert need(with_ppo).store == 0
 

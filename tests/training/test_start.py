@@ -13,9 +13,9 @@ from same import assert_close, assert_equal
 
 from jaxrl_evolve import random
 from jaxrl_evolve.learners import disco as disco_module
-from jaxrl_evolve.learners import dqn as dqn_module
+from jaxrl_evolve.learners import rainbow as rainbow_module
 from jaxrl_evolve.learners.disco import DiscoState
-from jaxrl_evolve.learners.dqn import DQNState
+from jaxrl_evolve.learners.rainbow_step import RainbowState
 from jaxrl_evolve.training.experiment import build, traced
 from jaxrl_evolve.training.start import begin
 from jaxrl_evolve.training.train import train
@@ -91,10 +91,13 @@ def test_it_is_recorded_and_resumed_without_its_source(trained, tmp_path):
 
 
 def test_networks_that_follow_another_start_as_it_does():
-    dqn = DQNState({"w": 1}, {"w": 2}, "adam", 3, 0.5, 0.1)
+    trained = RainbowState({"w": 1}, {"w": 2}, "adam", 3, 2, 0.5, 0.1)
     disco = DiscoState({"w": 1}, {"w": 2}, "adam", "rule")
-    fresh = DQNState({"w": 0}, {"w": 0}, "new", 0, 1.0, 0.2), DiscoState({"w": 0}, {"w": 0}, "new", "life")
-    assert dqn_module._adopt(fresh[0], dqn) == DQNState({"w": 1}, {"w": 1}, "new", 0, 1.0, 0.2)
+    fresh = (
+        RainbowState({"w": 0}, {"w": 0}, "new", 0, 0, 1.0, 0.2),
+        DiscoState({"w": 0}, {"w": 0}, "new", "life"),
+    )
+    assert rainbow_module._adopt(fresh[0], trained) == RainbowState({"w": 1}, {"w": 2}, "new", 0, 0, 1.0, 0.2)
     assert disco_module._adopt(fresh[1], disco) == DiscoState({"w": 1}, {"w": 1}, "new", "life")
 
 

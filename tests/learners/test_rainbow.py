@@ -1,0 +1,497 @@
+"""The learner of action values with its components: an update against NumPy, resets, replay ratios, what it learns and predicts."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import walk
+from same import assert_equal
+
+from jaxrl_envs import Box, Discrete, Env, EnvStep
+from jaxrl_envs.vector import vectorize
+from jaxrl_envs.wrappers import frame_stack
+from jaxrl_evolve import PolicyOutput, RunAxis, Trajectory, make_chunk, over_runs, random
+from jaxrl_evolve.algorithms.rainbow import VARIANTS, rainbow_preset
+from jaxrl_evolve.experience.n_step import n_step
+from jaxrl_evolve.experience.replay import draw, observation
+from jaxrl_evolve.learners import rainbow as rainbow_module
+from jaxrl_evolve.learners.rainbow import rainbow
+from jaxrl_evolve.learners.rainbow_config import RainbowConfig, RainbowHyperparameters
+from jaxrl_evolve.learners.rainbow_step import (
+    Adaptation,
+    Parts,
+    RainbowState,
+    _reset,
+    dormant,
+    horizon_of_returns,
+    targets_of,
+)
+from jaxrl_evolve.networks.action_values import ActionValues
+from jaxrl_evolve.networks.action_values_config import ActionValuesConfig
+from jaxrl_evolve.training.experiment import traced
+from jaxrl_evolve.training.train import train
+
+SIDE, LIMIT, GAMMA = 4, 10, 0.8
+MOVES = np.array([[-1, 0], [1, 0], [0, -1], [0, 1]])
+
+
+def shown(place: Any) -> Any:
+    """A board with one cell lit."""
+    return jnp.zeros((SIDE, SIDE, 1), jnp.uint8).at[place[0], place[1], 0].set(1)
+
+
+def board() -> Env:
+    """A cell walks on a board from anywhere to the corner, where it ends with reward 1; after ten steps it is stopped."""
+
+    def reset(key: Any, params: Any) -> tuple[Any, Any]:
+        del params
+        start = jax.random.randint(key, (), 1, SIDE * SIDE, jnp.int32)
+        place = jnp.stack([start // SIDE, start % SIDE])
+        return shown(place), (place, jnp.zeros((), jnp.int32))
+
+    def step(key: Any, state: Any, action: Any, params: Any) -> EnvStep:
+        del key, params
+        place = jnp.clip(state[0] + jnp.asarray(MOVES)[action], 0, SIDE - 1)
+        over, time = (place == 0).all(), state[1] + 1
+        return EnvStep(
+            shown(place), (place, time), over.astype(jnp.float32), over, ~over & (time >= LIMIT), {}
+        )
+
+    space = Box(0.0, 1.0, (SIDE, SIDE, 1), "uint8")
+    return Env("board", reset, step, (), space, Discrete(4))
+
+
+SMALL = ActionValuesConfig(
+    encoder="minatar", hidden=(32,), layout="faithful", renormalise=True, dueling=True, noisy=True
+)
+SPR = RainbowConfig(
+    capacity=512,
+    batch=16,
+    gradient_steps=2,
+    warm_up=64,
+    longest=3,
+    atoms=11,
+    low=0.0,
+    high=1.0,
+    prioritised=True,
+    target_period=1,
+    predicted=2,
+    network=SMALL,
+)
+HP = RainbowHyperparameters(
+    learning_rate=3e-3, gamma=GAMMA, steps=3.0, epsilon_end=0.1, exploration=0.3, importance_start=0.4
+)
+
+
+PLAIN = RainbowConfig(
+    capacity=512, batch=16, gradient_steps=1, warm_up=64, network=ActionValuesConfig(hidden=(8,))
+)
+
+
+def parts_of(config: RainbowConfig, env: Env | None = None) -> Parts:
+    """What the functions of a learner read."""
+    update: Any = rainbow(board() if env is None else env, 4, 4, config, HP).update
+    assert isinstance(update, partial)
+    return update.args[0]
+
+
+def run(config: RainbowConfig, updates: int, hp: Any = HP, env: Env | None = None, seed: int = 0) -> Any:
+    """State and metrics of a run of 4 environments x 4 steps an update."""
+    env = board() if env is None else env
+    chunk = make_chunk(rainbow(env, 4, 4, config, hp), vectorize(env, 4), 4)
+    state = jax.jit(chunk.init)(random.key(seed), traced(hp), env.params)
+    length = jnp.float32(updates), jnp.int32(updates)
+    return jax.jit(chunk.run, donate_argnums=0)(state, traced(hp), (), env.params, *length)
+
+
+@pytest.fixture(scope="module")
+def trained() -> Any:
+    """SPR on the board."""
+    return run(replace(SPR, gradient_steps=4, capacity=8_192), 500)
+
+
+def test_it_learns_the_value_of_every_cell_and_what_comes_next(trained: Any):
+    state, metrics = trained
+    assert int(state.diverged) == -1
+    parts, params = parts_of(SPR), state.learner.params
+    cells = np.array([(i, j) for i in range(SIDE) for j in range(SIDE)][1:])
+    seen = jnp.stack([shown(cell) for cell in cells]).astype(jnp.float32)
+    features = parts.call(ActionValues.encode, params, seen)
+    values = parts.mean(parts.call(ActionValues.values, params, features, False)[0])
+    # The corner is as many moves away as rows and columns; the last of them earns the reward.
+    np.testing.assert_allclose(values.max(-1), GAMMA ** (cells.sum(1) - 1), atol=0.12)
+    chosen = cells + MOVES[np.asarray(values.argmax(-1))]
+    assert (chosen.clip(0).sum(1) == cells.sum(1) - 1).all()
+    # One step ahead, the projection that is predicted is nearest to that of the cell which comes.
+    projected = parts.call(ActionValues.project, params, features)
+    right = 0
+    for action in range(4):
+        came = (cells + MOVES[action]).clip(0, SIDE - 1)
+        ahead = parts.call(ActionValues.ahead, params, features, jnp.full(len(cells), action))
+        found = np.asarray(parts.call(ActionValues.predict, params, ahead))
+        unit = lambda x: x / np.linalg.norm(x, axis=-1, keepdims=True)
+        nearest = cells[(unit(found) @ unit(np.asarray(projected)).T).argmax(1)]
+        lives = came.sum(1) > 0
+        right += (nearest == came).all(1)[lives].mean() / 4
+    assert right > 0.9
+    assert float(metrics["prediction_loss"]) < 0.5
+
+
+def numpy_loss(parts: Parts, params: Any, window: Any, target: Any, weight: Any) -> float:
+    """Of SPR with two streams, without noise and changes of images, in float64, from the definitions."""
+    config = parts.config
+    p = jax.tree.map(np.float64, params["params"])
+
+    def convolved(x: Any, layer: Any, pad: int) -> Any:
+        kernel, bias = layer["kernel"], layer["bias"]
+        x = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+        high, wide = x.shape[1] - 2, x.shape[2] - 2
+        out = np.zeros((x.shape[0], high, wide, kernel.shape[-1])) + bias
+        for i in range(3):
+            for j in range(3):
+                out += x[:, i : i + high, j : j + wide] @ kernel[i, j]
+        return np.maximum(out, 0)
+
+    def whole(x: Any) -> Any:
+        low, high = x.min((1, 2, 3), keepdims=True), x.max((1, 2, 3), keepdims=True)
+        return (x - low) / (high - low + 1e-5)
+
+    encode = lambda x: whole(convolved(x, p["encoder"]["Conv_0"], 0))
+    dense = lambda x, name: x @ p[name]["kernel"] + p[name]["bias"]
+    project = lambda x: np.concatenate(
+        [dense(x.reshape(len(x), -1), name) for name in ("value_hidden", "advantage_hidden")], 1
+    )
+
+    def ahead(x: Any, action: Any) -> Any:
+        planes = np.eye(4)[action][:, None, None, :] * np.ones((*x.shape[:3], 1))
+        t = p["transition"]
+        x = convolved(np.concatenate([x, planes], -1), t["Conv_0"], 1)
+        norm = t["_BatchNorm_0"]
+        x = (x - x.mean((0, 1, 2))) / np.sqrt(x.var((0, 1, 2)) + 1e-5) * norm["scale"] + norm["bias"]
+        return whole(convolved(x, t["Conv_1"], 1))
+
+    x = encode(np.float64(target.images))
+    flat = x.reshape(len(x), -1)
+    value = dense(np.maximum(dense(flat, "value_hidden"), 0), "value")[:, None]
+    advantage = dense(np.maximum(dense(flat, "advantage_hidden"), 0), "advantage").reshape(len(x), 4, -1)
+    logits = value + advantage - advantage.mean(1, keepdims=True)
+    logits = logits[np.arange(len(x)), window.action[:, 0]]
+    logs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    total = -(np.float64(target.returns) * logs).sum(-1)
+    unit = lambda x: x / np.linalg.norm(x, axis=-1, keepdims=True)
+    for k in range(config.predicted):
+        x = ahead(x, window.action[:, k])
+        distance = (
+            (unit(dense(project(x), "predictor")) - unit(np.float64(target.projections[k]))) ** 2
+        ).sum(-1)
+        total = total + 5.0 / config.predicted * np.where(target.belongs[k], distance, 0.0)
+    return float((weight * total).mean())
+
+
+def test_the_first_step_of_spr_is_that_of_numpy():
+    """Targets by their definitions, and the loss's gradient, leaf by leaf, by central differences of a NumPy loss."""
+    config = replace(SPR, network=replace(SMALL, noisy=False), gradient_steps=1, warm_up=0)
+    # Adam's first step is lr g / (|g| + eps): with eps of one it tells the gradient.
+    hp = replace(HP, learning_rate=1e-2, adam_eps=1.0, max_grad_norm=float("inf"))
+    env = board()
+    chunk = make_chunk(rainbow(env, 4, 4, config, hp), vectorize(env, 4), 4)
+    state = jax.jit(chunk.init)(random.key(0), traced(hp), env.params)
+    go = jax.jit(lambda state: chunk.run(state, traced(hp), (), env.params, jnp.float32(100), jnp.int32(1)))
+    before = go(go(state)[0])[0]
+    before = replace(before, learner=replace(state.learner, epsilon=before.learner.epsilon))
+    after, metrics = go(before)
+    parts, learned = parts_of(config), before.learner
+    key = jax.random.fold_in(jax.random.split(before.key, 4)[3], 0)
+    key_draw, key_targets, *_ = jax.random.split(key, 4)
+    held = chunk_added(chunk, before, env, hp)
+    drawn = draw(parts.layout, key_draw, held, config.batch)
+    window, step = drawn.window, n_step(drawn.window, 3, GAMMA)
+    target = targets_of(parts, key_targets, learned, window, step)
+
+    # What a target is: rewards of three steps, or up to an end, and the best of the successor, spread over the atoms.
+    after_obs = observation(parts.layout, window, step.offset).astype(jnp.float32)
+    features = parts.call(ActionValues.encode, learned.params, after_obs)
+    logits = np.asarray(parts.call(ActionValues.values, learned.params, features, False)[0])
+    atoms = np.linspace(0.0, 1.0, 11)
+    chance = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    for i in range(config.batch):
+        best = chance[i, (chance[i] @ atoms).argmax()]
+        expected = np.zeros(11)
+        for mass, atom in zip(best, atoms, strict=True):
+            place = np.clip(float(step.reward[i]) + float(step.discount[i]) * atom, 0.0, 1.0) * 10
+            low, high = int(np.floor(place)), int(np.ceil(place))
+            expected[low] += mass * (1.0 if low == high else high - place)
+            expected[high] += 0.0 if low == high else mass * (place - low)
+        np.testing.assert_allclose(target.returns[i], expected, atol=1e-5)
+
+    many = float(rainbow_module.starts(parts.layout, held))
+    share = (3 * 16) / (100 * 16)
+    weight = (np.asarray(drawn.probability) * many) ** -(0.4 + share * 0.6)
+    weight = np.where(np.asarray(step.known), weight, 0.0)
+    weight = weight / weight.max()
+    loss = partial(
+        numpy_loss, parts, window=jax.device_get(window), target=jax.device_get(target), weight=weight
+    )
+    np.testing.assert_allclose(metrics["loss"], loss(learned.params), rtol=1e-4)
+    pick = np.random.default_rng(0)
+    named, tree = jax.tree_util.tree_flatten_with_path(jax.device_get(learned.params))
+    flat = [x for _, x in named]
+    moved = jax.tree.leaves(jax.device_get(after.learner.params))
+    for leaf, (name, _) in enumerate(named):
+        if name[1].key == "encoder":
+            continue  # at which two streams pull by a root of a half each
+        for _ in range(3):
+            place = tuple(pick.integers(size) for size in flat[leaf].shape)
+            losses = []
+            for sign in (1, -1):
+                other = [np.float64(x) for x in flat]
+                other[leaf] = other[leaf].copy()
+                other[leaf][place] += sign * 1e-5
+                losses.append(loss(jax.tree.unflatten(tree, other)))
+            gradient = (losses[0] - losses[1]) / 2e-5
+            expected = -1e-2 * gradient / (abs(gradient) + 1.0)
+            np.testing.assert_allclose(moved[leaf][place] - flat[leaf][place], expected, atol=3e-6)
+
+
+def chunk_added(chunk: Any, before: Any, env: Env, hp: Any) -> Any:
+    """The store with the next rollout in, before anything is learned from it."""
+    config = replace(SPR, network=replace(SMALL, noisy=False), gradient_steps=1, warm_up=512)
+    idle = make_chunk(rainbow(env, 4, 4, config, hp), vectorize(env, 4), 4)
+    return jax.jit(idle.run)(before, traced(hp), (), env.params, jnp.float32(100), jnp.int32(1))[0].store
+
+
+def test_a_reset_changes_what_it_should_and_nothing_else():
+    config = replace(SPR, reset_every=10)
+    parts = parts_of(config)
+    state = jax.jit(rainbow(board(), 4, 4, config, HP).init)(random.key(0), traced(HP))
+    ones = jax.tree.map(jnp.ones_like, state.optimiser)
+    state = replace(state, optimiser=ones, steps=jnp.int32(30), since=jnp.int32(10))
+    hp = traced(replace(HP, kept=0.75))
+    go = jax.jit(partial(_reset, parts))
+    for since, left in ((9, 100.0), (10, 9.0)):  # not yet; too late to learn again
+        early = replace(state, since=jnp.int32(since))
+        assert_equal(go(random.key(1), early, hp, jnp.float32(left)), early)
+    found = go(random.key(1), state, hp, jnp.float32(10.0))
+    assert (int(found.steps), int(found.since)) == (30, 0)
+    assert all((np.asarray(x) == 0).all() for x in jax.tree.leaves(found.optimiser))
+    assert (found.epsilon, found.epsilon_evaluation) == (state.epsilon, state.epsilon_evaluation)
+    key_params, key_target = jax.random.split(random.key(1))
+    for old, new, key in ((state.params, found.params, key_params), (state.target, found.target, key_target)):
+        fresh = parts.fresh(key)["params"]
+        for name, tree in new["params"].items():
+            kept = 0.75 if name in ("encoder", "transition") else 0.0
+            close = lambda x, a, b, kept=kept: np.testing.assert_allclose(
+                x, kept * a + (1 - kept) * b, atol=1e-6
+            )
+            jax.tree.map(close, tree, old["params"][name], fresh[name])
+    assert not np.allclose(
+        found.params["params"]["predictor"]["kernel"], found.target["params"]["predictor"]["kernel"]
+    )
+
+
+def test_resets_come_in_time_and_the_last_one_leaves_room():
+    config, hp = replace(PLAIN, reset_every=8), replace(HP, steps=1.0)
+    steps, env = [], walk.make()
+    chunk = make_chunk(rainbow(env, 4, 4, config, hp), vectorize(env, 4), 4)
+    state = jax.jit(chunk.init)(random.key(0), traced(hp), env.params)
+    go = jax.jit(lambda state: chunk.run(state, traced(hp), (), env.params, jnp.float32(30), jnp.int32(1)))
+    for _ in range(30):
+        state, metrics = go(state)
+        steps.append(int(state.learner.since))
+    # Steps begin with the fourth update; resets after 8 and 16 of them, not after 24: three updates are left then.
+    assert steps == [0, 0, 0, *range(1, 8), *range(8), *range(12)]
+    assert float(metrics["gradient_steps"]) == 1.0
+
+
+def test_steps_and_discount_go_over_in_geometric_lines():
+    hp = RainbowHyperparameters(gamma=0.997, gamma_start=0.97, steps=3.0, steps_start=10.0, anneal=100.0)
+    at = lambda since, hp=hp: tuple(float(x) for x in horizon_of_returns(traced(hp), jnp.int32(since)))
+    np.testing.assert_allclose(at(0), (10, 0.97), rtol=1e-6)
+    np.testing.assert_allclose(at(50), (round(np.sqrt(30)), 1 - np.sqrt(0.03 * 0.003)), rtol=1e-6)
+    for since in (100, 1_000):
+        assert at(since) == (3.0, float(np.float32(0.997)))
+    assert at(0, replace(hp, anneal=0.0)) == (3.0, float(np.float32(0.997)))
+    assert at(0, replace(hp, anneal=0.0, gamma=1.0)) == (3.0, 1.0)
+
+
+MANY_PARTS = {
+    "changed images, resets, adaptive ratio": {
+        "shift": 1,
+        "intensity": 0.05,
+        "reset_every": 4,
+        "act_by_target": True,
+        "gradient_steps_at_first": 1,
+        "diagnostics": True,
+        "legacy_bootstrap_offset": True,
+        "new_priority": "highest",
+        "priority": "loss",
+    },
+    "expected returns, jax-port": {
+        "atoms": 1,
+        "priority": "loss",
+        "loss": "squared",
+        "target_period": 3,
+        "network": replace(SMALL, layout="jax-port", dropout=0.5),
+    },
+    "impala": {"network": replace(SMALL, encoder="impala", layout="jax-port", noisy=False), "double": False},
+}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *(pytest.param(MANY_PARTS[name], id=name) for name in list(MANY_PARTS)[:2]),
+        pytest.param(MANY_PARTS["impala"], id="impala", marks=pytest.mark.slow),
+    ],
+)
+def test_seeds_side_by_side_are_the_seeds_alone(changes: Any):
+    env = frame_stack(board(), 2)
+    if changes.get("network", SMALL).encoder == "impala":
+        env = big()
+    config, runs = replace(SPR, capacity=160, **changes), 2
+    chunk = make_chunk(rainbow(env, 4, 4, config, HP), vectorize(env, 4), 4)
+    keys = jax.random.split(random.key(5), runs)
+    # Not the default offset, by which a gradient that is rounding alone makes a whole step.
+    hps = jax.tree.map(
+        lambda x: jnp.stack([x, 0.5 * x]), traced(replace(HP, learning_rate=1e-3, adam_eps=0.1))
+    )
+    hps = hps.replace(steps=jnp.asarray([3.0, 2.0]), gamma=jnp.asarray([0.8, 0.9]))
+    many = over_runs(chunk, [RunAxis("seed", runs, hp=True)])
+    length = jnp.float32(14), jnp.int32(14)
+
+    def go(chunk: Any, key: Any, hp: Any) -> Any:
+        state = jax.jit(chunk.init)(key, hp, env.params)
+        return jax.jit(chunk.run)(state, hp, (), env.params, *length)
+
+    together, metrics = go(many, keys, hps)
+    assert (np.asarray(together.diverged) == -1).all()
+    for i in range(runs):
+        alone, own = go(chunk, keys[i], jax.tree.map(lambda x, i=i: x[i], hps))
+        # Steps and draws are the same; sums may be taken in another order.
+        close = lambda a, b, i=i: np.testing.assert_allclose(a[i], b, rtol=2e-3, atol=2e-4)
+        jax.tree.map(close, together.learner.params, alone.learner.params)
+        jax.tree.map(close, together.store.reward, alone.store.reward)
+        jax.tree.map(close, metrics, own)
+
+
+def big() -> Env:
+    """The board on 8 x 8 pixels."""
+    env = board()
+    wide = lambda obs: jnp.repeat(jnp.repeat(obs, 2, 0), 2, 1)
+
+    def reset(key: Any, params: Any) -> tuple[Any, Any]:
+        obs, state = env.reset(key, params)
+        return wide(obs), state
+
+    def step(key: Any, state: Any, action: Any, params: Any) -> EnvStep:
+        out = env.step(key, state, action, params)
+        return out._replace(obs=wide(out.obs))
+
+    return Env("big", reset, step, (), Box(0.0, 1.0, (8, 8, 1), "uint8"), Discrete(4))
+
+
+def ends(count: int) -> Trajectory:
+    """A step of so many environments that all end."""
+    shape = (1, count)
+    none, flag, zero = jnp.zeros(shape, bool), jnp.ones(shape, bool), jnp.zeros(shape)
+    return Trajectory(zero, zero.astype(jnp.int32), zero, flag, none, none, zero, PolicyOutput(zero))
+
+
+def test_the_replay_ratio_is_raised_once_activity_has_settled():
+    hp = traced(replace(HP, adapt_every=2.0, adapt_tolerance=0.1))
+    zero = jnp.float32(0.0)
+    seen = Adaptation(zero, zero, jnp.float32(-1.0), zero, jnp.bool_(False))
+    t = ends(2)
+    raised = []
+    for share in (0.9, 0.5, 0.45, 0.1):  # far, far, near, and then whatever comes
+        seen = rainbow_module._adapted(seen, hp, jnp.float32(3 * share), jnp.int32(3), t)
+        np.testing.assert_allclose(seen.before, share, rtol=1e-6)
+        assert float(seen.count) == float(seen.episodes) == 0.0
+        raised.append(bool(seen.raised))
+    assert raised == [False, False, True, True]
+    few = ends(1)
+    waiting = rainbow_module._adapted(seen, hp, jnp.float32(1.0), jnp.int32(3), few)
+    assert (float(waiting.episodes), float(waiting.count)) == (1.0, 3.0)
+    config = replace(SPR, gradient_steps=4, gradient_steps_at_first=1, warm_up=0)
+    assert float(run(config, 8)[1]["gradient_steps"]) < 4.0
+
+
+def test_dormant_units_are_those_far_below_their_layer():
+    units = jnp.asarray([[1.0, 0.0, 2.0, 0.01], [1.0, 0.0, 2.0, 0.02]])
+    assert float(dormant(units)) == 0.5
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: Any) -> Any:
+    """A run by priority whose checkpoints lie where the buffer is half full, exactly full, just wrapped, and later."""
+    out = tmp_path_factory.mktemp("rainbow") / "run"
+    learner = {"capacity": 128, "batch": 8, "gradient_steps": 1, "warm_up": 16, "network": {"hidden": (8,)}}
+    config = walk.config("rainbow", num_envs=4, rollout_length=8, learner=learner, updates=5)
+    config = dataclasses.replace(config, rows=10, checkpoints=10, keep=10)
+    return train(config, out), out, config
+
+
+@pytest.mark.parametrize("step", [2, 4, 5])
+def test_a_run_resumed_with_its_priorities_is_the_run_that_went_on(whole: Any, step: int):
+    result, out, config = whole
+    assert result.states[0].store.reward.shape == (1, 32, 4)
+    assert int(result.states[0].learner.steps[0]) > 0
+    again = train(config, out, resume=True, step=step)
+    assert_equal(again.states, result.states)
+    assert again.eval_return == result.eval_return
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_preset_makes_a_learner_of_atari_frames_and_of_boards(name: str):
+    for env_name, shape in (("atari/Pong", (84, 84, 4)), ("Breakout-MinAtar", (10, 10, 4))):
+        preset = rainbow_preset(name, env_name)
+        env = dataclasses.replace(board(), observation_space=Box(0.0, 255.0, shape, "uint8"))
+        learner = rainbow(env, preset.num_envs, preset.rollout_length, preset.config, preset.hp)
+        state = jax.eval_shape(learner.init, random.key(0), traced(preset.hp))
+        kernel = state.params["params"]["advantage_hidden"]["kernel"]
+        features = {("spr", "atari/Pong"): 7 * 7 * 64, ("bbf", "atari/Pong"): 11 * 11 * 128}
+        if (name, env_name) in features:
+            assert kernel.shape[0] == features[name, env_name]
+        # Two gradient steps for each environment step are SPR's; SR-SPR has eight, OTRainbow too.
+        ratio = preset.config.gradient_steps / (preset.num_envs * preset.rollout_length)
+        assert ratio == {"sr-spr": 8, "otrainbow": 8, "der": 1, "drq": 1, "drq-eps": 1}.get(name, 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "hp", "message"),
+    [
+        (
+            {"gradient_steps_at_first": 3},
+            {},
+            r"gradient_steps_at_first is 3; it must be at most gradient_steps \(2\)",
+        ),
+        ({"atoms": 1}, {}, "priority is 'kl', but with 1 atom there are no distributions"),
+        ({"low": 1.0}, {}, "low is 1.0 and high is 1.0; low must be below high"),
+        ({"network": replace(SMALL, hidden=(8, 8))}, {}, r"network.hidden is \(8, 8\), with predicted 2"),
+        ({"network": replace(SMALL, encoder="flat")}, {}, "all three are of images"),
+        ({"network": replace(SMALL, encoder="atari")}, {}, r"observations have shape \(4, 4, 1\); it needs"),
+        ({"capacity": 64}, {}, "windows of 3 steps and stacks of 1 need at least 8|capacity"),
+        ({}, {"steps": 4.0}, r"hp.steps is 4.0; it must be at most learner.longest \(3\)"),
+        ({}, {"steps_start": 4.0, "anneal": 5.0}, r"hp.steps_start is 4.0; it must be at most"),
+    ],
+)
+def test_what_does_not_fit_is_refused(changes: Any, hp: Any, message: str):
+    if "capacity" in changes:
+        changes = {**changes, "longest": 20, "predicted": 2}
+        message = "capacity is 64, which is 16 steps of each of 4 environments; windows of 20 steps and stacks of 1 need"
+    with pytest.raises(ValueError, match=message):
+        rainbow(board(), 4, 4, replace(SPR, **changes), replace(HP, **hp))
+
+
+def test_one_action_is_enough():
+    env = dataclasses.replace(board(), action_space=Discrete(1))
+    state, _ = run(replace(SPR, warm_up=16), 3, env=env)
+    assert int(state.diverged) == -1
+    assert isinstance(state.learner, RainbowState)

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxrl_envs.spaces import Discrete, Space
 from jaxrl_evolve.networks.action_values_config import ActionValuesConfig
+from jaxrl_evolve.networks.convolution import Convolution, max_pool
 from jaxrl_evolve.networks.orthogonal import orthogonal
 from jaxrl_evolve.networks.towers import ACTIVATIONS
 
@@ -85,7 +86,8 @@ class NoisyDense(nn.Module):
             jax.random.normal(self.make_rng("noise"), (size,))
         )
         into, out = draw(width), draw(self.features)
-        return x @ (kernel + sigma * into[:, None] * out) + bias + sigma_bias * out
+        # The same as with a kernel of ``kernel + sigma * into * out``, which would have to be made for every draw.
+        return x @ kernel + bias + ((x * into) @ sigma + sigma_bias) * out
 
 
 class Encoder(nn.Module):
@@ -101,8 +103,9 @@ class Encoder(nn.Module):
                 x = _Stage(channels * c.width, init)(x)
             x = nn.relu(x)
         padding = "SAME" if c.layout == "jax-port" else "VALID"
-        for channels, size, stride in CONVOLUTIONS.get(c.encoder, ()):
-            x = nn.Conv(channels * c.width, (size, size), (stride, stride), padding, kernel_init=init)(x)
+        for i, (channels, size, stride) in enumerate(CONVOLUTIONS.get(c.encoder, ())):
+            name = f"Conv_{i}"
+            x = Convolution(channels * c.width, size, stride, padding, init, name=name)(x)
             x = nn.Dropout(c.dropout, deterministic=not train)(nn.relu(x))
         if c.encoder == "flat" or len(c.hidden) > 1:
             x = x.reshape((x.shape[0], -1))
@@ -119,8 +122,8 @@ class _Stage(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        conv = lambda: nn.Conv(self.channels, (3, 3), kernel_init=self.kernel_init)
-        x = nn.max_pool(conv()(x), (3, 3), (2, 2), "SAME")
+        conv = lambda: Convolution(self.channels, 3, 1, "SAME", self.kernel_init)
+        x = max_pool(conv()(x), 3, 2)
         for _ in range(2):
             x = x + conv()(nn.relu(conv()(nn.relu(x))))
         return x
@@ -137,10 +140,11 @@ class Transition(nn.Module):
         channels, init = x.shape[-1], _init(self.config)
         planes = jax.nn.one_hot(action, self.actions, dtype=x.dtype)[:, None, None, :]
         planes = jnp.broadcast_to(planes, (*x.shape[:3], self.actions))
-        x = nn.relu(nn.Conv(channels, (3, 3), kernel_init=init)(jnp.concatenate([x, planes], -1)))
+        x = jnp.concatenate([x, planes], -1)
+        x = nn.relu(Convolution(channels, 3, 1, "SAME", init, name="Conv_0")(x))
         if self.config.layout == "faithful":
             x = _BatchNorm()(x)
-        return nn.relu(nn.Conv(channels, (3, 3), kernel_init=init)(x))
+        return nn.relu(Convolution(channels, 3, 1, "SAME", init, name="Conv_1")(x))
 
 
 class _BatchNorm(nn.Module):

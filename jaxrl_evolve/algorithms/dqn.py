@@ -1,13 +1,15 @@
 """DQN by name, and its settings by environment: of the learner of Rainbow, the one without additions.
 
 Those for classic control were tuned on CartPole over loss, step size, nonlinearity, gradient steps, renewals of the target
-network and capacity with root seed 100, over the steps of the returns with root seeds 100, 200 and 300, and tried on CartPole,
-Acrobot and MountainCar with root seed 200; the reported ones have root seed 0. What else was tried is in ``docs/dqn.md``.
+network and capacity with root seed 100, over the steps of CartPole's returns with root seeds 100, 200 and 300 and of
+Acrobot's with 200, and tried on MountainCar with root seed 200; the reported ones have root seed 0. What else was tried is in
+``docs/dqn.md``.
 Those for MinAtar are not tuned.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 
 from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
@@ -23,12 +25,16 @@ _CLASSIC = Preset(
     RainbowConfig(
         capacity=50_000,
         gradient_steps=16,
-        longest=5,
         loss="squared",
         target_period=50,
         network=ActionValuesConfig(hidden=(120, 84), activation="tanh"),
     ),
-    RainbowHyperparameters(learning_rate=1e-3, learning_rate_end=0.0, steps=5.0, exploration=0.3),
+    RainbowHyperparameters(learning_rate=1e-3, learning_rate_end=0.0, exploration=0.3),
+)
+_CARTPOLE = dataclasses.replace(
+    _CLASSIC,
+    config=dataclasses.replace(_CLASSIC.config, longest=5),
+    hp=dataclasses.replace(_CLASSIC.hp, steps=5.0),
 )
 _MINATAR = Preset(
     16,
@@ -45,7 +51,7 @@ _MINATAR = Preset(
     RainbowHyperparameters(exploration=0.1, epsilon_end=0.02, epsilon_evaluation=0.02),
 )
 
-DQN_PRESETS: dict[str, Preset] = {"*": _CLASSIC, "*-MinAtar": _MINATAR}
+DQN_PRESETS: dict[str, Preset] = {"*": _CLASSIC, "CartPole-*": _CARTPOLE, "*-MinAtar": _MINATAR}
 
 
 def dqn_preset(env: str) -> Preset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jaxrl_evolve.command import (
+    benchmark,
     evaluate,
     export,
     listing,
@@ -23,6 +24,7 @@ _MODULES = (
     resume,
     evaluate,
     sweep,
+    benchmark,
     report,
     listing,
     render,

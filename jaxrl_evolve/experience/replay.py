@@ -105,11 +105,6 @@ class Window:
     begin: Int[Array, " B"]
     known: Bool[Array, " B"]
 
-    def before_end(self) -> Bool[Array, "B H"]:
-        """Whether step ``t + k`` still belongs to the episode of ``t``: no end in ``t .. t + k - 1``."""
-        ends = jnp.cumsum(self.ended, 1) - self.ended
-        return ends == 0
-
 
 class Drawn(NamedTuple):
     """What was drawn from a buffer.

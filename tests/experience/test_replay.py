@@ -69,29 +69,25 @@ class Life:
         )
 
 
-def compare(life: Life, layout: Layout, replay: Any, row: int, slot: int, rows: int) -> None:
+def compare(life: Life, layout: Layout, window: Any, seen: Any, i: int, start: int, slot: int) -> None:
     """A window against what happened: up to the first end, and the successor that a time limit cut off."""
     now = len(life.past[slot])
-    start = now - 1 - (now - 1 - row) % rows  # the newest step that lies in this row
-    window = jax.tree.map(np.asarray, read(layout, replay, jnp.array([row * N + slot])))
-    assert bool(window.known[0])
+    assert window.known[i]
     for k in range(layout.ahead + 1):
-        seen = np.asarray(observation(layout, jax.tree.map(jnp.asarray, window), k))[0]
         if k:
             *_, terminated, truncated, after = life.past[slot][start + k - 1]
-            assert window.terminated[0, k - 1] == terminated
-            assert window.ended[0, k - 1] == (terminated or truncated)
+            assert window.terminated[i, k - 1] == terminated
+            assert window.ended[i, k - 1] == (terminated or truncated)
             if truncated and not terminated:
-                np.testing.assert_array_equal(seen, after)
+                np.testing.assert_array_equal(seen[k, i], after)
             if terminated or truncated:
                 return
         if k < layout.ahead or start + k < now:
-            obs = life.past[slot][start + k][0]
-            np.testing.assert_array_equal(seen, obs)
+            np.testing.assert_array_equal(seen[k, i], life.past[slot][start + k][0])
         if k < layout.ahead:
-            assert window.before_end()[0, k]
-            assert window.action[0, k] == life.past[slot][start + k][1]
-            assert window.reward[0, k] == np.float32(life.past[slot][start + k][2])
+            assert (np.cumsum(window.ended[i]) - window.ended[i])[k] == 0
+            assert window.action[i, k] == life.past[slot][start + k][1]
+            assert window.reward[i, k] == np.float32(life.past[slot][start + k][2])
 
 
 @pytest.mark.parametrize("stack", [Stack(), Stack(3), Stack(4, "zeros")])
@@ -104,6 +100,12 @@ def test_windows_are_what_happened(stack: Stack, ahead: int, prioritised: bool):
     life = Life(stack, 0.15)
     write = jax.jit(lambda replay, t: add(layout, replay, t), donate_argnums=0)
     pick = jax.jit(lambda replay: draw(layout, jax.random.key(3), replay, 400))
+
+    @jax.jit
+    def everywhere(replay: Any) -> Any:
+        window = read(layout, replay, jnp.arange(rows * N))
+        return window, jnp.stack([observation(layout, window, k) for k in range(ahead + 1)])
+
     for i in range(1, 12):
         replay = write(replay, life.rollout())
         held = min(i * T, rows)
@@ -119,8 +121,10 @@ def test_windows_are_what_happened(stack: Stack, ahead: int, prioritised: bool):
         places = {divmod(int(p), N) for p in drawn.place}
         assert places == expected
         np.testing.assert_allclose(drawn.probability, 1 / len(expected), rtol=1e-5)
+        window, seen = jax.device_get(everywhere(replay))
         for row, slot in expected:
-            compare(life, layout, replay, row, slot, rows)
+            start = i * T - 1 - (i * T - 1 - row) % rows  # the newest step that lies in this row
+            compare(life, layout, window, seen, row * N + slot, start, slot)
 
 
 def test_a_successor_that_is_no_longer_held_is_told():

@@ -1,0 +1,144 @@
+"""A benchmark: every preset on every game, each a run in one folder of results, and a report over all that is there."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jaxrl_evolve.results.report import Report, report
+from jaxrl_evolve.settings.fields import field_name, parse_field
+from jaxrl_evolve.settings.nested import update
+from jaxrl_evolve.training.config import TrainConfig
+from jaxrl_evolve.training.suites import Suite, find_suite
+from jaxrl_evolve.training.train import train
+
+REPORT = "report"
+"""The folder of the report in that of the benchmark."""
+
+
+class Cell(NamedTuple):
+    """One preset on one game.
+
+    Attributes:
+        label: the preset, with what it changes.
+        game: of the benchmark.
+        config: what is trained.
+        folder: its run folder.
+    """
+
+    label: str
+    game: str
+    config: TrainConfig[Any, Any]
+    folder: Path
+
+
+def benchmark(
+    name: str,
+    out: str | os.PathLike[str],
+    *,
+    presets: Sequence[str] = (),
+    games: Sequence[str] = (),
+    seeds: int = 5,
+    seed: int = 0,
+    steps: int | None = None,
+    quiet: bool = True,
+) -> Report:
+    """Train what is not trained yet, and report all.
+
+    A cell, one preset on one game with all seeds of one root seed, is a run folder ``out/PRESET/GAME/seed-SEED`` of its own: who is interrupted goes on where
+    it ended, in the middle of a cell too, and more games, presets and root seeds join what is there.
+
+    Args:
+        name: of a benchmark, see `jaxrl_evolve.training.suites.SUITES`.
+        out: folder of results.
+        presets: algorithms by name, each with changes of its settings or none: ``"spr learner.shift=0 hp.gamma=0.97"``; the benchmark's own by default.
+        games: some of the benchmark's; all by default.
+        seeds: how many of each root seed.
+        seed: root seed. Presets share it, so that they can be compared in pairs.
+        steps: environment steps per seed instead of the benchmark's; results of other numbers of steps need another folder.
+        quiet: show no progress.
+
+    Raises:
+        ValueError: a name is not known, a setting is not allowed, or a folder holds a run of other settings.
+        Interrupted: SIGINT or SIGTERM came; the state is saved.
+        Diverged: of one cell, no run is left.
+    """
+    suite, out = find_suite(name), Path(out)
+    plan = cells(suite, out, presets, games, seeds, seed, steps)
+    for cell in plan:
+        there = (cell.folder / "config.json").exists()
+        train(cell.config, cell.folder, resume=there, quiet=quiet)
+    done = finished(out)
+    return report([cell for cell, _ in done], out / REPORT, labels=[label for _, label in done])
+
+
+def cells(
+    suite: Suite,
+    out: Path,
+    presets: Sequence[str],
+    games: Sequence[str],
+    seeds: int,
+    seed: int,
+    steps: int | None,
+) -> list[Cell]:
+    """What is to be trained, game by game.
+
+    Raises:
+        ValueError: a name is not known, a preset is named twice, or a setting is not allowed.
+    """
+    chosen, found = suite.chosen(tuple(games)), {}
+    for text in presets or (suite.preset,):
+        label = " ".join(text.split())
+        if label in found:
+            raise ValueError(f"presets has {label!r} twice")
+        found[label] = folder_name(label)
+    shared: dict[str, Any] = {"steps": suite.steps if steps is None else steps, "seeds": seeds, "seed": seed}
+    plan = []
+    for game, env in chosen.items():
+        for label, folder in found.items():
+            algorithm, *changes = label.split()
+            config = TrainConfig.preset(algorithm, env, evaluation=suite.evaluation, **shared)
+            plan.append(Cell(label, game, changed_by(config, changes), out / folder / game / f"seed-{seed}"))
+    return plan
+
+
+def changed_by(config: TrainConfig[Any, Any], changes: Sequence[str]) -> TrainConfig[Any, Any]:
+    """A configuration with settings as a person writes them.
+
+    Args:
+        config: the configuration.
+        changes: ``"FIELD=VALUE"``; nested fields by dots.
+
+    Raises:
+        ValueError: a text does not read so, or a field or value is not allowed.
+    """
+    values: dict[str, Any] = {}
+    for text in changes:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise ValueError(f"presets has {text!r} after the algorithm; it must read FIELD=VALUE")
+        name = field_name(config, name)
+        values[name] = parse_field(config, name, value)
+    return update(config, values)
+
+
+def folder_name(label: str) -> str:
+    """Of a preset with its changes.
+
+    Raises:
+        ValueError: it has signs that not every file system takes.
+    """
+    if not re.fullmatch(r"[\w.=,() -]+", label):
+        raise ValueError(
+            f"presets has {label!r}; only letters, digits and the signs .=,()-_ can stand in a folder's name"
+        )
+    return label.replace(" ", "+")
+
+
+def finished(out: Path) -> list[tuple[Path, str]]:
+    """Folders of finished cells with their labels, in the order of their names."""
+    results = sorted(out.glob("*/*/seed-*/result.json"))
+    return [(path.parent, path.parents[2].name.replace("+", " ")) for path in results]

@@ -1,0 +1,61 @@
+"""Benchmarks as data: which environments, how many steps, and how the trained agents are judged."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from jaxrl_evolve.settings.names import suggestion
+from jaxrl_evolve.training.config import EvaluationConfig
+
+
+class Suite(NamedTuple):
+    """A benchmark.
+
+    Attributes:
+        summary: one line.
+        games: names of the environments by what they are called in the benchmark.
+        steps: environment steps per seed.
+        preset: the algorithm that is run if none is named.
+        evaluation: of the trained agents.
+    """
+
+    summary: str
+    games: dict[str, str]
+    steps: int
+    preset: str
+    evaluation: EvaluationConfig
+
+    def chosen(self, games: tuple[str, ...]) -> dict[str, str]:
+        """Environments of some games, all of them if none is named.
+
+        Raises:
+            ValueError: a game is not of the benchmark; with near matches.
+        """
+        for game in games:
+            if game not in self.games:
+                raise ValueError(f"games has {game!r}, which is not known: {suggestion(game, self.games)}")
+        return {game: self.games[game] for game in games or self.games}
+
+
+_MINATAR = ("Asterix", "Breakout", "Freeway", "Seaquest", "SpaceInvaders")
+
+SUITES = {
+    "minatar-100k": Suite(
+        "MinAtar's five games in 100,000 steps",
+        {game: f"{game}-MinAtar" for game in _MINATAR},
+        100_000,
+        "spr",
+        EvaluationConfig(times=1, episodes=100, final_episodes=100, mode="sample"),
+    )
+}
+
+
+def find_suite(name: str) -> Suite:
+    """The benchmark called ``name``.
+
+    Raises:
+        ValueError: none is called so; with near matches.
+    """
+    if name not in SUITES:
+        raise ValueError(f"benchmark is {name!r}, which is not known: {suggestion(name, SUITES)}")
+    return SUITES[name]

@@ -1,0 +1,98 @@
+"""Benchmarks: cells that are trained once, go on where they were, and are reported together."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from jaxrl_evolve.command.main import main
+from jaxrl_evolve.training import benchmark as module
+from jaxrl_evolve.training.benchmark import benchmark, cells
+from jaxrl_evolve.training.config import EvaluationConfig
+from jaxrl_evolve.training.suites import SUITES, Suite, find_suite
+
+TINY = (
+    "learner.capacity=128 learner.batch=8 learner.warm_up=16 learner.network.hidden=(8,) "
+    "learner.gradient_steps=1 num_envs=4 rollout_length=4"
+)
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch):
+    """A benchmark of two games that take no time."""
+    evaluation = EvaluationConfig(times=1, episodes=2, final_episodes=2, mode="sample", max_steps=20)
+    games = {"Pole": "CartPole-v1", "Car": "MountainCar-v0"}
+    monkeypatch.setitem(SUITES, "tiny", Suite("two games", games, 64, "dqn", evaluation))
+
+
+@pytest.mark.usefixtures("tiny")
+def test_cells_are_trained_once_and_more_of_them_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    trained = []
+    train = module.train
+    monkeypatch.setattr(
+        module, "train", lambda config, *a, **k: trained.append(config) or train(config, *a, **k)
+    )
+    out = tmp_path / "results"
+    first = benchmark("tiny", out, presets=[f"dqn {TINY}"], games=["Pole"], seeds=2)
+    assert [row.label for row in first.comparison.rows] == [f"dqn {TINY}"]
+    assert len(first.comparison.rows[0].run.returns) == 2
+    cell = next(out.glob("*/Pole/seed-0"))
+    saved = (cell / "result.json").read_bytes(), (cell / "metrics.csv").read_bytes()
+    settings = json.loads((cell / "config.json").read_text())
+    assert (settings["steps"], settings["seeds"], settings["learner"]["network"]["hidden"]) == (64, 2, [8])
+    # The same again changes nothing; another game and another preset join what is there.
+    again = benchmark("tiny", out, presets=[f"dqn {TINY}", f"dqn {TINY} hp.gamma=0.9"], seeds=2)
+    assert ((cell / "result.json").read_bytes(), (cell / "metrics.csv").read_bytes()) == saved
+    assert {(row.run.task, row.label) for row in again.comparison.rows} == {
+        (env, label)
+        for env in ("CartPole-v1", "MountainCar-v0")
+        for label in (f"dqn {TINY}", f"dqn {TINY} hp.gamma=0.9")
+    }
+    assert "hp.gamma=0.9" in (out / "report" / "report.md").read_text()
+    assert [config.hp.gamma for config in trained] == [0.99, 0.99, 0.9, 0.99, 0.9]
+    # Seeds are paired: the same root seed, the same steps.
+    assert {(config.seed, config.steps) for config in trained} == {(0, 64)}
+
+
+def test_the_command_trains_and_reports(tmp_path: Path, tiny: None, capsys: pytest.CaptureFixture[str]):
+    del tiny
+    out = tmp_path / "results"
+    words = ["benchmark", "tiny", "--preset", f"dqn {TINY}", "--games", "Car", "--seeds", "1", "--quiet"]
+    assert main([*words, "--out", str(out), "--devices.cache", "off"]) == 0
+    assert "MountainCar" in capsys.readouterr().out and (out / "report" / "returns.csv").exists()
+
+
+def test_minatar_is_judged_on_whole_episodes_after_a_hundred_thousand_steps():
+    suite = find_suite("minatar-100k")
+    plan = cells(suite, Path("x"), ["spr", "rainbow"], [], 5, 0, None)
+    assert len(plan) == 10 and {cell.config.steps for cell in plan} == {100_000}
+    assert {cell.config.evaluation.final_episodes for cell in plan} == {100}
+    assert plan[0].folder == Path("x/spr/Asterix/seed-0")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"name": "minatar-10k"},
+            "benchmark is 'minatar-10k', which is not known: did you mean minatar-100k",
+        ),
+        ({"games": ["Breakot"]}, "games has 'Breakot', which is not known: did you mean Breakout"),
+        ({"presets": ["sprr"]}, "algorithm is 'sprr', which is not known: did you mean spr"),
+        ({"presets": ["spr", " spr"]}, "presets has 'spr' twice"),
+        ({"presets": ["spr shift=1"]}, "shift.*did you mean learner.shift"),
+        ({"presets": ["spr learner.shift"]}, "'learner.shift' after the algorithm; it must read FIELD=VALUE"),
+        ({"presets": ["spr learner.shift=x"]}, "learner.shift is 'x'; it must be a whole number"),
+        ({"presets": ["spr learner.shift=1/2"]}, "only letters, digits and the signs"),
+        ({"steps": 0}, "steps is 0"),
+        ({"seeds": 0}, "seeds is 0"),
+    ],
+)
+def test_what_cannot_be_run_is_one_sentence_before_anything_is_trained(
+    changes: dict, message: str, tmp_path: Path
+):
+    with pytest.raises(ValueError, match=message) as caught:
+        benchmark(**{"name": "minatar-100k", "out": tmp_path / "x", **changes})
+    assert "\n" not in str(caught.value) and not (tmp_path / "x").exists()

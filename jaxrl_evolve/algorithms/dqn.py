@@ -42,6 +42,7 @@ _MINATAR = Preset(
     "full",
     RainbowConfig(
         capacity=100_000,
+        store_bytes=True,
         batch=64,
         gradient_steps=16,
         warm_up=5_000,

@@ -182,7 +182,13 @@ VARIANTS: dict[str, Variant] = {
 
 def _of_boards(variant: Variant) -> Variant:
     """For MinAtar: one convolution of 16, moved by at most one cell, of the same brightness, unclipped rewards."""
-    config = {"intensity": 0.0, "low": -10.0, "high": 60.0, "shift": min(variant.config.get("shift", 0), 1)}
+    config = {
+        "store_bytes": True,
+        "intensity": 0.0,
+        "low": -10.0,
+        "high": 60.0,
+        "shift": min(variant.config.get("shift", 0), 1),
+    }
     return variant.but(variant.summary, config, {"encoder": "minatar", "width": 1, "hidden": (128,)})
 
 

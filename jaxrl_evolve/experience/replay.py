@@ -34,11 +34,13 @@ class Layout(NamedTuple):
         ahead: steps of a window, ``max(n, K)``.
         stack: how observations are stacked.
         prioritised: whether rows have priorities.
+        as_bytes: whether frames are kept as uint8, whatever they are: exact for whole numbers from 0 to 255.
     """
 
     ahead: int = 1
     stack: Stack = NO_STACK
     prioritised: bool = False
+    as_bytes: bool = False
 
     @property
     def before(self) -> int:
@@ -51,7 +53,7 @@ class Replay:
     """A ring of steps; leaves ``[rows, N, ...]``.
 
     Attributes:
-        frame: the newest frame of every observation, in its dtype.
+        frame: the newest frame of every observation, in its dtype or as bytes.
         action: what was done.
         reward: float32.
         terminated: bool, as in a `Trajectory`.
@@ -165,7 +167,7 @@ def init_replay(layout: Layout, example: Trajectory, capacity: int) -> Replay:
     # As many as a rollout can cut, so that none is written over another of its own rollout.
     some = max(length, rows // _SHARE)
     of = lambda x, count: jnp.zeros((count, *x.shape[1:]), x.dtype)
-    frame = jax.eval_shape(lambda obs: _newest(layout.stack, obs), example.obs)
+    frame = jax.eval_shape(lambda obs: _newest(layout, obs), example.obs)
     # Every leaf an array of its own: the buffer is donated.
     flags = lambda: jnp.zeros((rows, num_envs), jnp.bool_)
     return Replay(
@@ -206,13 +208,13 @@ def add(layout: Layout, replay: Replay, trajectory: Trajectory, new: Any = 1.0) 
     keep = lambda held, new: held.at[place, slots].set(new, mode="drop")
     added = replace(
         replay,
-        frame=jax.tree.map(write, replay.frame, _newest(layout.stack, t.obs)),
+        frame=jax.tree.map(write, replay.frame, _newest(layout, t.obs)),
         action=jax.tree.map(write, replay.action, t.action),
         reward=write(replay.reward, t.reward),
         terminated=write(replay.terminated, t.terminated),
         truncated=write(replay.truncated, t.truncated),
         final=write(replay.final, jnp.where(cut, number, -1)),
-        finals=jax.tree.map(keep, replay.finals, _newest(layout.stack, t.next_obs)),
+        finals=jax.tree.map(keep, replay.finals, _newest(layout, t.next_obs)),
         cut=replay.cut + cut.sum(0, dtype=jnp.int32),
         cursor=(replay.cursor + length) % rows,
         filled=jnp.minimum(replay.filled + length, rows),
@@ -318,10 +320,11 @@ def observation(layout: Layout, window: Window, offset: Int[Array, " B"] | int) 
     return jax.tree.map(whole, window.frames)
 
 
-def _newest(stack: Stack, obs: Any) -> Any:
-    """Of stacked observations the newest frame."""
-    if stack.frames == 1:
-        return obs
-    if obs.shape[-1] % stack.frames:
-        raise ValueError(f"observations of {obs.shape[2:]} are no stack of {stack.frames} frames")
-    return obs[..., -(obs.shape[-1] // stack.frames) :]
+def _newest(layout: Layout, obs: Any) -> Any:
+    """Of stacked observations the newest frame, as it is kept."""
+    stack = layout.stack
+    if stack.frames > 1:
+        if obs.shape[-1] % stack.frames:
+            raise ValueError(f"observations of {obs.shape[2:]} are no stack of {stack.frames} frames")
+        obs = obs[..., -(obs.shape[-1] // stack.frames) :]
+    return jax.tree.map(lambda x: x.astype(jnp.uint8), obs) if layout.as_bytes else obs

@@ -280,7 +280,7 @@ def rainbow(
         raise ValueError(f"action_space is {env.action_space}; this learner takes Discrete actions only")
     check_action_values(config.network, env.observation_space)
     _check_steps(config, hp)
-    layout = Layout(max(config.longest, config.predicted), env.stack, config.prioritised)
+    layout = Layout(max(config.longest, config.predicted), env.stack, config.prioritised, config.store_bytes)
     network = ActionValues(config.network, env.action_space.n, config.atoms, config.predicted > 0)
     parts = Parts(config, env.observation_space, network, layout, num_envs * rollout_length)
     check_capacity(layout, config.capacity, num_envs, rollout_length)

@@ -69,6 +69,8 @@ class RainbowConfig:
 
     capacity: Annotated[int, AtLeast(1)] = 10_000
     """Steps that the replay buffer holds, rounded up to whole rollouts."""
+    store_bytes: bool = False
+    """Whether the buffer keeps observations as bytes: a quarter of the memory, for whole numbers from 0 to 255 such as MinAtar's."""
     batch: Annotated[int, AtLeast(1)] = 128
     """Steps of experience that one gradient step learns from."""
     gradient_steps: Annotated[int, AtLeast(1)] = 8

@@ -14,7 +14,7 @@ import pytest
 import walk
 from same import assert_equal
 
-from jaxrl_envs import Box, Discrete, Env, EnvStep
+from jaxrl_envs import Box, Discrete, Env, EnvStep, make
 from jaxrl_envs.vector import vectorize
 from jaxrl_envs.wrappers import frame_stack
 from jaxrl_evolve import PolicyOutput, RunAxis, Trajectory, make_chunk, over_runs, random
@@ -488,6 +488,17 @@ def test_what_does_not_fit_is_refused(changes: Any, hp: Any, message: str):
         message = "capacity is 64, which is 16 steps of each of 4 environments; windows of 20 steps and stacks of 1 need"
     with pytest.raises(ValueError, match=message):
         rainbow(board(), 4, 4, replace(SPR, **changes), replace(HP, **hp))
+
+
+def test_boards_kept_as_bytes_are_the_boards_as_numbers():
+    """MinAtar shows zeros and ones in float32; a run that keeps them as bytes is the same run."""
+    env, hp = make("Breakout-MinAtar"), replace(HP, steps=1.0)
+    config = replace(PLAIN, warm_up=16, network=ActionValuesConfig(encoder="minatar", hidden=(8,)))
+    (plain, _), (small, _) = (run(replace(config, store_bytes=x), 6, hp, env) for x in (False, True))
+    assert_equal(small.learner, plain.learner)
+    assert small.store.frame.dtype == jnp.uint8 and plain.store.frame.dtype == jnp.float32
+    np.testing.assert_array_equal(small.store.frame, plain.store.frame)
+    assert int(plain.learner.steps) > 3 and float(plain.store.frame.sum()) > 100
 
 
 def test_one_action_is_enough():

@@ -40,7 +40,7 @@ PPO = {
     "normalise_returns": True,
     "network": {"hidden": (8,)},
 }
-DQN = {"capacity": 64, "batch": 8, "gradient_steps": 1, "warm_up": 64, "network": {"hidden": (8,)}}
+DQN = {"capacity": 128, "batch": 8, "gradient_steps": 1, "warm_up": 64, "network": {"hidden": (8,)}}
 COUNT = {"ppo": "updates", "dqn": "updates", "meta": "generation"}
 """What is trained, and the column that counts what a checkpoint's step counts."""
 

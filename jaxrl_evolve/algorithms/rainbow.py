@@ -193,7 +193,9 @@ def _of_boards(variant: Variant) -> Variant:
 
 
 def _of_numbers(variant: Variant) -> Variant:
-    """For observations that are no images; agents that predict or change images have no use for them, and say so."""
+    """For observations that are no images. Agents that predict or change images stay as they are: the environment may show some."""
+    if variant.config.get("predicted") or variant.config.get("shift"):
+        return variant
     return variant.but(
         variant.summary,
         {"low": -100.0, "high": 100.0},

@@ -32,17 +32,13 @@ from jaxrl_evolve.experience.replay import (
     observation,
     starts,
 )
+from jaxrl_evolve.learners.exploration import epsilon_greedy
 from jaxrl_evolve.learners.learner import Learner, Mode, Store
 from jaxrl_evolve.learners.optimiser import init_optimiser, norm
 from jaxrl_evolve.learners.rainbow_config import RainbowConfig, RainbowHyperparameters
-from jaxrl_evolve.learners.rainbow_step import (
-    Adaptation,
-    Parts,
-    RainbowState,
-    Scheduled,
-    gradient_step,
-    horizon_of_returns,
-)
+from jaxrl_evolve.learners.rainbow_loss import Parts, horizon_of_returns
+from jaxrl_evolve.learners.rainbow_step import RainbowState, Scheduled, gradient_step
+from jaxrl_evolve.learners.replay_ratio import adapted, init_adaptation
 from jaxrl_evolve.networks.action_values import ActionValues, check_action_values, scaled
 from jaxrl_evolve.networks.network import no_memory
 from jaxrl_evolve.objectives.objective import AnyObjective, no_parameters
@@ -74,12 +70,7 @@ def epsilon_after(
 def _init(parts: Parts, key: Array, hp: RainbowHyperparameters) -> RainbowState:
     params = parts.fresh(key)
     zero = lambda dtype: jnp.zeros((), dtype)
-    adaptation: Any = ()
-    if parts.config.gradient_steps_at_first:
-        nothing_yet = jnp.full((), -1.0, jnp.float32)
-        adaptation = Adaptation(
-            zero(jnp.float32), zero(jnp.float32), nothing_yet, zero(jnp.float32), zero(jnp.bool_)
-        )
+    adaptation = init_adaptation() if parts.config.gradient_steps_at_first else ()
     return RainbowState(
         params,
         # Another array of the same numbers: the state is donated, and no buffer can be twice.
@@ -112,7 +103,7 @@ def _act(
     mode: Mode = "explore",
 ) -> tuple[Int[Array, " N"], Any, PolicyOutput]:
     del first
-    key_noise, key_random, key_action = jax.random.split(key, 3)
+    key_noise, *keys = jax.random.split(key, 3)
     noise = mode == "explore" and parts.config.network.noisy
     features = parts.call(ActionValues.encode, actor.params, scaled(parts.space, obs))
     logits, _ = parts.call(
@@ -122,11 +113,7 @@ def _act(
     if mode == "greedy":
         return greedy, memory, PolicyOutput(jnp.zeros(greedy.shape, jnp.float32))
     epsilon = actor.epsilon if mode == "explore" else actor.epsilon_evaluation
-    actions = parts.network.actions
-    drawn = jax.random.randint(key_action, greedy.shape, 0, actions, jnp.int32)
-    action = jnp.where(jax.random.uniform(key_random, greedy.shape) < epsilon, drawn, greedy)
-    probability = epsilon / actions + jnp.where(action == greedy, 1.0 - epsilon, 0.0)
-    return action, memory, PolicyOutput(jnp.log(probability))
+    return epsilon_greedy(jnp.stack(keys), greedy, epsilon, parts.network.actions, memory)
 
 
 class _Carry(NamedTuple):
@@ -186,7 +173,8 @@ def _update(
     if config.diagnostics:
         metrics |= _diagnosed(parts, key, state, learned, store)
     if config.gradient_steps_at_first:
-        adaptation = _adapted(state.adaptation, hp, carry.sums["active_units"], steps, trajectory)
+        active, looks = carry.sums["active_units"], (hp.adapt_every, hp.adapt_tolerance)
+        adaptation = adapted(state.adaptation, active, steps, trajectory, *looks)
         learned = replace(learned, adaptation=adaptation)
     learned = replace(
         learned,
@@ -194,25 +182,6 @@ def _update(
         epsilon_evaluation=jnp.asarray(hp.epsilon_evaluation, jnp.float32),
     )
     return learned, metrics, replace(store, priorities=carry.priorities)
-
-
-def _adapted(
-    seen: Adaptation, hp: RainbowHyperparameters, active: Array, steps: Array, trajectory: Trajectory
-) -> Adaptation:
-    """A look whenever enough episodes have ended: has the share of active units settled, the ratio is raised for good."""
-    active, count = seen.active + active, seen.count + steps
-    episodes = seen.episodes + (trajectory.terminated | trajectory.truncated).sum(dtype=jnp.float32)
-    look = (episodes >= hp.adapt_every) & (count > 0)
-    mean = active / jnp.maximum(count, 1.0)
-    settled = look & (seen.before >= 0) & (jnp.abs(mean - seen.before) <= hp.adapt_tolerance)
-    begin = lambda x: jnp.where(look, 0.0, x)
-    return Adaptation(
-        begin(active),
-        begin(count),
-        jnp.where(look, mean, seen.before),
-        begin(episodes),
-        seen.raised | settled,
-    )
 
 
 def _diagnosed(

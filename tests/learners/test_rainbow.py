@@ -20,19 +20,12 @@ from jaxrl_envs.wrappers import frame_stack
 from jaxrl_evolve import PolicyOutput, RunAxis, Trajectory, make_chunk, over_runs, random
 from jaxrl_evolve.algorithms.rainbow import VARIANTS, rainbow_preset
 from jaxrl_evolve.experience.n_step import n_step
-from jaxrl_evolve.experience.replay import draw, observation
-from jaxrl_evolve.learners import rainbow as rainbow_module
+from jaxrl_evolve.experience.replay import draw, observation, starts
 from jaxrl_evolve.learners.rainbow import rainbow
 from jaxrl_evolve.learners.rainbow_config import RainbowConfig, RainbowHyperparameters
-from jaxrl_evolve.learners.rainbow_step import (
-    Adaptation,
-    Parts,
-    RainbowState,
-    _reset,
-    dormant,
-    horizon_of_returns,
-    targets_of,
-)
+from jaxrl_evolve.learners.rainbow_loss import Parts, dormant, horizon_of_returns, targets_of
+from jaxrl_evolve.learners.rainbow_step import RainbowState, _reset
+from jaxrl_evolve.learners.replay_ratio import adapted, init_adaptation
 from jaxrl_evolve.networks.action_values import ActionValues
 from jaxrl_evolve.networks.action_values_config import ActionValuesConfig
 from jaxrl_evolve.training.experiment import traced
@@ -213,7 +206,7 @@ def test_the_first_step_of_spr_is_that_of_numpy():
     held = chunk_added(chunk, before, env, hp)
     drawn = draw(parts.layout, key_draw, held, config.batch)
     window, step = drawn.window, n_step(drawn.window, 3, GAMMA)
-    target = targets_of(parts, key_targets, learned, window, step)
+    target = targets_of(parts, key_targets, learned.params, learned.params, window, step)
 
     # What a target is: rewards of three steps, or up to an end, and the best of the successor, spread over the atoms.
     after_obs = observation(parts.layout, window, step.offset).astype(jnp.float32)
@@ -231,7 +224,7 @@ def test_the_first_step_of_spr_is_that_of_numpy():
             expected[high] += 0.0 if low == high else mass * (place - low)
         np.testing.assert_allclose(target.returns[i], expected, atol=1e-5)
 
-    many = float(rainbow_module.starts(parts.layout, held))
+    many = float(starts(parts.layout, held))
     share = (3 * 16) / (100 * 16)
     weight = (np.asarray(drawn.probability) * many) ** -(0.4 + share * 0.6)
     weight = np.where(np.asarray(step.known), weight, 0.0)
@@ -407,19 +400,17 @@ def ends(count: int) -> Trajectory:
 
 
 def test_the_replay_ratio_is_raised_once_activity_has_settled():
-    hp = traced(replace(HP, adapt_every=2.0, adapt_tolerance=0.1))
-    zero = jnp.float32(0.0)
-    seen = Adaptation(zero, zero, jnp.float32(-1.0), zero, jnp.bool_(False))
+    seen = init_adaptation()
     t = ends(2)
     raised = []
     for share in (0.9, 0.5, 0.45, 0.1):  # far, far, near, and then whatever comes
-        seen = rainbow_module._adapted(seen, hp, jnp.float32(3 * share), jnp.int32(3), t)
+        seen = adapted(seen, jnp.float32(3 * share), jnp.int32(3), t, 2.0, 0.1)
         np.testing.assert_allclose(seen.before, share, rtol=1e-6)
         assert float(seen.count) == float(seen.episodes) == 0.0
         raised.append(bool(seen.raised))
     assert raised == [False, False, True, True]
     few = ends(1)
-    waiting = rainbow_module._adapted(seen, hp, jnp.float32(1.0), jnp.int32(3), few)
+    waiting = adapted(seen, jnp.float32(1.0), jnp.int32(3), few, 2.0, 0.1)
     assert (float(waiting.episodes), float(waiting.count)) == (1.0, 3.0)
 
 
@@ -499,6 +490,16 @@ def test_boards_kept_as_bytes_are_the_boards_as_numbers():
     assert small.store.frame.dtype == jnp.uint8 and plain.store.frame.dtype == jnp.float32
     np.testing.assert_array_equal(small.store.frame, plain.store.frame)
     assert int(plain.learner.steps) > 3 and float(plain.store.frame.sum()) > 100
+
+
+def test_agents_that_need_images_say_so_and_the_others_take_numbers():
+    for name, variant in VARIANTS.items():
+        preset = rainbow_preset(name, "CartPole-v1")
+        if variant.config.get("predicted") or variant.config.get("shift"):
+            with pytest.raises(ValueError, match="observations have shape"):
+                rainbow(walk.make(), 1, 4, preset.config, preset.hp)
+        else:
+            rainbow(walk.make(), 1, 4, preset.config, preset.hp)
 
 
 def test_one_action_is_enough():

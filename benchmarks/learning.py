@@ -1,6 +1,6 @@
 """How well the presets learn: tables of final evaluation returns, per suite.
 
-    python benchmarks/learning.py classic|minatar|brax|memory|dqn [--seeds N] [--steps N] [--only NAME ...]
+    python benchmarks/learning.py classic|minatar|brax|memory|dqn|pqn|dqn_minatar|pqn_minatar [--seeds N] [--steps N] [--only NAME ...]
 
 writes ``benchmarks/results/learning_<suite>.csv`` and ``.md``. A case that is in the table already is not
 run again without ``--overwrite``; one that was interrupted goes on from its last checkpoint in
@@ -67,6 +67,22 @@ class Suite:
 _TUNED = "tuned PPO of Goldie et al. 2024 (arXiv 2407.07082)"
 _WITHOUT_MEMORY = {"learner": {"network": {"memory": "none"}}}
 _FEWER_ENVS = {"num_envs": 256, "rollout_length": 32, "env_options": {"backend": "spring"}}
+
+
+def _two_games(algorithm: str) -> Suite:
+    """Learners of action values on two games of MinAtar."""
+    return Suite(
+        tuple(
+            Case(f"{game}-MinAtar", reference=x)
+            for game, x in (("Breakout", "50.1, " + _TUNED), ("Freeway", "61.8, " + _TUNED))
+        ),
+        steps=1_000_000,
+        seeds=5,
+        evaluation=EvaluationConfig(times=5, episodes=64, final_episodes=128, max_steps=2_500),
+        remarks="A tenth of the reference's steps. The settings are not tuned. With 5 seeds the intervals are rough.",
+        algorithm=algorithm,
+    )
+
 
 SUITES: dict[str, Suite] = {
     "classic": Suite(
@@ -139,6 +155,19 @@ SUITES: dict[str, Suite] = {
         remarks="",
         algorithm="dqn",
     ),
+    "pqn": Suite(
+        (
+            Case("CartPole-v1", reference="500, the maximum"),
+            Case("Acrobot-v1", reference="-100, Gym's threshold"),
+        ),
+        steps=500_000,
+        seeds=8,
+        evaluation=EvaluationConfig(times=5, episodes=64, final_episodes=128),
+        remarks="The settings are those of the authors' code, not tuned here.",
+        algorithm="pqn",
+    ),
+    "dqn_minatar": _two_games("dqn"),
+    "pqn_minatar": _two_games("pqn"),
 }
 
 

@@ -8,6 +8,7 @@ from jaxrl_evolve.algorithms.disco import DISCO
 from jaxrl_evolve.algorithms.dqn import DQN
 from jaxrl_evolve.algorithms.lpg import LPG
 from jaxrl_evolve.algorithms.ppo import PPO
+from jaxrl_evolve.algorithms.pqn import PQN
 from jaxrl_evolve.algorithms.rainbow import RAINBOWS
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.foreign import Refused, told
@@ -18,6 +19,7 @@ BUILTIN_ALGORITHMS: dict[str, Algorithm] = {
     "lpg": LPG,
     "disco": DISCO,
     "dqn": DQN,
+    "pqn": PQN,
     **RAINBOWS,
 }
 

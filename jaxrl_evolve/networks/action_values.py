@@ -56,6 +56,11 @@ def _init(config: ActionValuesConfig) -> Callable[..., Array]:
     return choices.get(config.layout, orthogonal(math.sqrt(2)))
 
 
+def _normalised(config: ActionValuesConfig, x: Array) -> Array:
+    """By a layer of its own, where the network has them; to be called within a module."""
+    return nn.LayerNorm()(x) if config.layer_norm else x
+
+
 class NoisyDense(nn.Module):
     """A dense layer with factorised noise in its weights (Fortunato et al. 2018), one draw for the whole batch.
 
@@ -106,11 +111,11 @@ class Encoder(nn.Module):
         for i, (channels, size, stride) in enumerate(CONVOLUTIONS.get(c.encoder, ())):
             name = f"Conv_{i}"
             x = Convolution(channels * c.width, size, stride, padding, init, name=name)(x)
-            x = nn.Dropout(c.dropout, deterministic=not train)(nn.relu(x))
+            x = nn.Dropout(c.dropout, deterministic=not train)(nn.relu(_normalised(c, x)))
         if c.encoder == "flat" or len(c.hidden) > 1:
             x = x.reshape((x.shape[0], -1))
         for width in c.hidden[:-1]:
-            x = ACTIVATIONS[c.activation](nn.Dense(width, kernel_init=init)(x))
+            x = ACTIVATIONS[c.activation](_normalised(c, nn.Dense(width, kernel_init=init)(x)))
         return x
 
 
@@ -181,6 +186,8 @@ class ActionValues(nn.Module):
         last = orthogonal(1.0) if c.layout == "orthogonal" else init
         out = lambda features: NoisyDense(features, c.noisy, last)
         self.encoder = Encoder(c)
+        if c.layer_norm:
+            self.normalise = nn.LayerNorm()
         self.advantage_hidden, self.advantage = hidden(), out(self.actions * self.atoms)
         if c.dueling:
             self.value = out(self.atoms)
@@ -211,7 +218,7 @@ class ActionValues(nn.Module):
         if self.two_streams:
             # Two streams pull at the encoder, so each by half in the mean of squares (Wang et al. 2016).
             x = x / math.sqrt(2) + jax.lax.stop_gradient(x - x / math.sqrt(2))
-        active = ACTIVATIONS[c.activation]
+        active = lambda x: ACTIVATIONS[c.activation](self.normalise(x) if c.layer_norm else x)
         hidden = active(self.advantage_hidden(x, noise))
         out = self.advantage(hidden, noise).reshape((-1, self.actions, self.atoms))
         if not c.dueling:

@@ -26,6 +26,8 @@ class ActionValuesConfig:
     """How weights begin and parts are joined: orthogonal, without padding, one stream; `faithful`, as SPR's authors did first
     (uniform, no padding, two streams, batch normalisation in the transition model); or `jax-port`, as in their later code
     (Glorot's, padding, one stream, no normalisation)."""
+    layer_norm: bool = False
+    """Whether every layer but the last is normalised before its nonlinearity (Ba et al. 2016)."""
     renormalise: bool = False
     """Whether features are brought to [0, 1], each observation by itself."""
     dueling: bool = False

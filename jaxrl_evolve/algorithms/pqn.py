@@ -1,0 +1,47 @@
+"""PQN by name, and its settings by environment: those of its authors' code for classic control and MinAtar."""
+
+from __future__ import annotations
+
+import fnmatch
+
+from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
+from jaxrl_evolve.algorithms.rainbow import UNREAD
+from jaxrl_evolve.learners.pqn_config import PQNConfig, PQNHyperparameters
+from jaxrl_evolve.networks.action_values_config import ActionValuesConfig
+from jaxrl_evolve.settings.later import later
+
+PQN_PRESETS: dict[str, Preset] = {
+    "*": Preset(
+        32,
+        64,
+        "full",
+        PQNConfig(epochs=4, minibatches=16),
+        PQNHyperparameters(learning_rate=2.5e-4, q_lambda=0.95, exploration=0.2),
+    ),
+    "*-MinAtar": Preset(
+        128,
+        32,
+        "full",
+        PQNConfig(
+            minibatches=32,
+            network=ActionValuesConfig(encoder="minatar", hidden=(128,), layer_norm=True),
+        ),
+        PQNHyperparameters(),
+    ),
+}
+
+
+def pqn_preset(env: str) -> Preset:
+    """The settings for an environment's name: those of the longest pattern that matches it."""
+    env = env.removeprefix("gymnax/")
+    return PQN_PRESETS[max((p for p in PQN_PRESETS if fnmatch.fnmatchcase(env, p)), key=len)]
+
+
+PQN = Algorithm(
+    later("learners.pqn", "pqn"),
+    PQNConfig,
+    PQNHyperparameters,
+    pqn_preset,
+    "parallelised Q-learning without replay (Gallici et al. 2024)",
+    UNREAD,
+)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import fnmatch
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
@@ -36,6 +37,12 @@ class Preset:
     resets: str = "full"
     config: Any = dataclasses.field(default_factory=PPOConfig)
     hp: Any = dataclasses.field(default_factory=PPOHyperparameters)
+
+
+def preset_for(presets: Mapping[str, Preset], env: str) -> Preset:
+    """The preset of the longest pattern that an environment's name matches; ``"*"`` is for the rest."""
+    env = env.removeprefix("gymnax/")
+    return presets[max((pattern for pattern in presets if fnmatch.fnmatchcase(env, pattern)), key=len)]
 
 
 class Algorithm(NamedTuple):

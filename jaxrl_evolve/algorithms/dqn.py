@@ -10,9 +10,8 @@ Those for MinAtar are not tuned.
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 
-from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
+from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset, preset_for
 from jaxrl_evolve.algorithms.rainbow import UNREAD
 from jaxrl_evolve.learners.rainbow_config import RainbowConfig, RainbowHyperparameters
 from jaxrl_evolve.networks.action_values_config import ActionValuesConfig
@@ -56,9 +55,8 @@ DQN_PRESETS: dict[str, Preset] = {"*": _CLASSIC, "CartPole-*": _CARTPOLE, "*-Min
 
 
 def dqn_preset(env: str) -> Preset:
-    """The settings for an environment's name: those of the longest pattern that matches it."""
-    env = env.removeprefix("gymnax/")
-    return DQN_PRESETS[max((p for p in DQN_PRESETS if fnmatch.fnmatchcase(env, p)), key=len)]
+    """The settings for an environment's name."""
+    return preset_for(DQN_PRESETS, env)
 
 
 DQN = Algorithm(

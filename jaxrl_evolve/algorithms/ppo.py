@@ -7,10 +7,9 @@ here says so beside the entry, with the seeds it was tuned on (never those that 
 
 from __future__ import annotations
 
-import fnmatch
 from dataclasses import replace
 
-from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
+from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset, preset_for
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
 from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.settings.later import later
@@ -95,9 +94,7 @@ PPO_PRESETS: dict[str, Preset] = {
 
 def ppo_preset(env: str) -> Preset:
     """The PPO settings for an environment's name."""
-    env = env.removeprefix("gymnax/")
-    matching = [pattern for pattern in PPO_PRESETS if fnmatch.fnmatchcase(env, pattern)]
-    return PPO_PRESETS[max(matching, key=len)]
+    return preset_for(PPO_PRESETS, env)
 
 
 PPO = Algorithm(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fnmatch
-
-from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
+from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset, preset_for
 from jaxrl_evolve.algorithms.rainbow import UNREAD
 from jaxrl_evolve.learners.pqn_config import PQNConfig, PQNHyperparameters
 from jaxrl_evolve.networks.action_values_config import ActionValuesConfig
@@ -32,9 +30,8 @@ PQN_PRESETS: dict[str, Preset] = {
 
 
 def pqn_preset(env: str) -> Preset:
-    """The settings for an environment's name: those of the longest pattern that matches it."""
-    env = env.removeprefix("gymnax/")
-    return PQN_PRESETS[max((p for p in PQN_PRESETS if fnmatch.fnmatchcase(env, p)), key=len)]
+    """The settings for an environment's name."""
+    return preset_for(PQN_PRESETS, env)
 
 
 PQN = Algorithm(

@@ -78,11 +78,6 @@ class Replay:
     filled: Int[Array, ""]
     priorities: Any = ()
 
-    @property
-    def size(self) -> Int[Array, ""]:
-        """Steps held, int32 scalar."""
-        return self.filled * self.reward.shape[1]
-
 
 @struct.dataclass
 class Window:

@@ -11,6 +11,22 @@ from jaxtyping import Array, Float, Int
 from jaxrl_evolve.trajectory import PolicyOutput
 
 
+def falling_epsilon(
+    start: Array | float, end: Array | float, exploration: Array | float, done: Array | float
+) -> Float[Array, ""]:
+    """Probability of a random action, falling in a straight line.
+
+    Args:
+        start: at first.
+        end: from the end of exploration on.
+        exploration: the fraction of the horizon over which it falls; 0 falls at once.
+        done: the fraction of the horizon since it began to fall; negative before.
+    """
+    done = jnp.asarray(done, jnp.float32)
+    share = jnp.where(exploration > 0, jnp.clip(done / jnp.maximum(exploration, 1e-8), 0.0, 1.0), 1.0)
+    return jnp.asarray(start + jnp.where(done < 0, 0.0, share) * (end - start), jnp.float32)
+
+
 def epsilon_greedy(
     keys: Array, greedy: Int[Array, " N"], epsilon: Float[Array, ""], actions: int, memory: Any
 ) -> tuple[Int[Array, " N"], Any, PolicyOutput]:

@@ -22,7 +22,7 @@ from jaxrl_envs.spaces import Discrete, Space
 from jaxrl_evolve.clock import Clock, linear_schedule
 from jaxrl_evolve.experience.minibatches import Minibatches, check_minibatches, make_minibatches
 from jaxrl_evolve.experience.returns import gae
-from jaxrl_evolve.learners.exploration import epsilon_greedy
+from jaxrl_evolve.learners.exploration import epsilon_greedy, falling_epsilon
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.learners.optimiser import norm
 from jaxrl_evolve.learners.pqn_config import PQNConfig, PQNHyperparameters
@@ -61,7 +61,15 @@ class _Actor(NamedTuple):
 
 
 class _Parts(NamedTuple):
-    """What the functions of one learner read, all static."""
+    """What the functions of one learner read, all static.
+
+    Attributes:
+        config: static settings.
+        space: of observations.
+        network: action values.
+        minibatches: of a rollout.
+        steps_per_update: environment steps of one rollout.
+    """
 
     config: PQNConfig
     space: Space
@@ -83,8 +91,7 @@ class _Parts(NamedTuple):
 
 def _epsilon(hp: PQNHyperparameters, done: Array | float) -> Float[Array, ""]:
     """Probability of a random action after such a share of the horizon."""
-    share = jnp.where(hp.exploration > 0, jnp.clip(done / jnp.maximum(hp.exploration, 1e-8), 0.0, 1.0), 1.0)
-    return jnp.asarray(hp.epsilon_start + share * (hp.epsilon_end - hp.epsilon_start), jnp.float32)
+    return falling_epsilon(hp.epsilon_start, hp.epsilon_end, hp.exploration, done)
 
 
 def _init(parts: _Parts, key: Array, hp: PQNHyperparameters) -> PQNState:

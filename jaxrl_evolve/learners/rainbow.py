@@ -32,7 +32,7 @@ from jaxrl_evolve.experience.replay import (
     observation,
     starts,
 )
-from jaxrl_evolve.learners.exploration import epsilon_greedy
+from jaxrl_evolve.learners.exploration import epsilon_greedy, falling_epsilon
 from jaxrl_evolve.learners.learner import Learner, Mode, Store
 from jaxrl_evolve.learners.optimiser import init_optimiser, norm
 from jaxrl_evolve.learners.rainbow_config import RainbowConfig, RainbowHyperparameters
@@ -58,13 +58,8 @@ def epsilon_after(
     config: RainbowConfig, hp: RainbowHyperparameters, steps: Array | float, horizon: Array | float
 ) -> Float[Array, ""]:
     """Probability of a random action once so many environment steps of the horizon have been made."""
-    steps = jnp.asarray(steps, jnp.float32)
-    length = hp.exploration * horizon
-    share = jnp.where(
-        length > 0, jnp.clip((steps - config.warm_up) / jnp.maximum(length, 1e-8), 0.0, 1.0), 1.0
-    )
-    share = jnp.where(steps < config.warm_up, 0.0, share)
-    return jnp.asarray(hp.epsilon_start + share * (hp.epsilon_end - hp.epsilon_start), jnp.float32)
+    done = (jnp.asarray(steps, jnp.float32) - config.warm_up) / horizon
+    return falling_epsilon(hp.epsilon_start, hp.epsilon_end, hp.exploration, done)
 
 
 def _init(parts: Parts, key: Array, hp: RainbowHyperparameters) -> RainbowState:
@@ -137,7 +132,6 @@ def _update(
     del eta
     config = parts.config
     done = clock.step + parts.steps_per_update
-    # By the clock alone, which is one for all runs of a program, as long as the buffer is filled with it.
     ready = (done >= config.warm_up) & (starts(parts.layout, store) > 0)
     share = jnp.clip((done - config.warm_up) / jnp.maximum(clock.horizon - config.warm_up, 1.0), 0.0, 1.0)
     importance = hp.importance_start + share * (hp.importance_end - hp.importance_start)

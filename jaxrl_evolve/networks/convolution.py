@@ -1,8 +1,8 @@
 """Convolutions and pooling that are fast on a CPU, too, inside the loop of a training.
 
-XLA:CPU has no fast kernel for the gradient of a convolution with respect to its input when it stands in a loop: one of 16 channels on
-boards of 8 x 8 then takes ten times as long as all the rest of a gradient step. A product of matrices over patches is as fast there as
-products are; elsewhere the convolution is left to XLA.
+XLA:CPU has no fast kernel for the gradient of a convolution with respect to its input when it stands in a loop; that of a small board then
+takes longer than all the rest of a gradient step. A product of matrices over patches is as fast there as products are; elsewhere the
+convolution is left to XLA.
 """
 
 from __future__ import annotations

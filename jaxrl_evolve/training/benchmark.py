@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from jaxrl_evolve.results.report import Report, report
 from jaxrl_evolve.settings.fields import field_name, parse_field
 from jaxrl_evolve.settings.nested import update
+from jaxrl_evolve.storage.folder import read_json
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.suites import Suite, find_suite
 from jaxrl_evolve.training.train import train
@@ -62,12 +63,13 @@ def benchmark(
         quiet: show no progress.
 
     Raises:
-        ValueError: a name is not known, a setting is not allowed, or a folder holds a run of other settings.
+        ValueError: a name is not known, a setting is not allowed, or a folder holds a run of other settings or steps.
         Interrupted: SIGINT or SIGTERM came; the state is saved.
         Diverged: of one cell, no run is left.
     """
     suite, out = find_suite(name), Path(out)
     plan = cells(suite, out, presets, games, seeds, seed, steps)
+    check_steps(out, plan[0].config.steps)
     for cell in plan:
         there = (cell.folder / "config.json").exists()
         train(cell.config, cell.folder, resume=there, quiet=quiet)
@@ -103,6 +105,18 @@ def cells(
             config = TrainConfig.preset(algorithm, env, evaluation=suite.evaluation, **shared)
             plan.append(Cell(label, game, changed_by(config, changes), out / folder / game / f"seed-{seed}"))
     return plan
+
+
+def check_steps(out: Path, steps: int) -> None:
+    """Refuse a folder of cells of another length, with which these could not be compared.
+
+    Raises:
+        ValueError: naming one of them.
+    """
+    for path in sorted(out.glob("*/*/seed-*/config.json")):
+        there = read_json(path)["steps"]
+        if there != steps:
+            raise ValueError(f"steps is {steps}, but {path.parent} has {there}; give another --out")
 
 
 def changed_by(config: TrainConfig[Any, Any], changes: Sequence[str]) -> TrainConfig[Any, Any]:

@@ -52,6 +52,8 @@ def test_cells_are_trained_once_and_more_of_them_join(tmp_path: Path, monkeypatc
     }
     assert "hp.gamma=0.9" in (out / "report" / "report.md").read_text()
     assert [config.hp.gamma for config in trained] == [0.99, 0.99, 0.9, 0.99, 0.9]
+    with pytest.raises(ValueError, match="steps is 128, but .*Car/seed-0 has 64; give another --out"):
+        benchmark("tiny", out, presets=["dqn"], games=["Pole"], steps=128)
     # Seeds are paired: the same root seed, the same steps.
     assert {(config.seed, config.steps) for config in trained} == {(0, 64)}
 

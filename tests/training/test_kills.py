@@ -65,7 +65,8 @@ def test_killed_at_random_moments(times, kind, folder):
     in_a_row = whole.moments.value // mortal.LENGTH
     kills, went_back, reached = 0, 0, set()
     for _ in range(5 * times):
-        if kills == times:
+        # As many kills as were asked for, and more as long as few lives got anywhere: how far is partly the clock's doing.
+        if kills >= times and len(reached) >= mortal.LENGTH // 2:
             break
         there = steps_of(out)
         finished = (out / "result.json").exists()
@@ -85,8 +86,7 @@ def test_killed_at_random_moments(times, kind, folder):
         went_back += bool(code and back)
         assert_rows_are_there(kind, out)
         reached |= set(steps_of(out))
-    # The kills fell on lives that got somewhere. How far is partly the clock's doing: few kills can promise little.
-    assert kills == times and went_back >= times // 9 and len(reached) >= min(times // 4, mortal.LENGTH // 2)
+    assert kills >= times and went_back >= times // 9 and len(reached) >= mortal.LENGTH // 2
     assert Life(kind, out, folder).end() == 0
     assert_same_run(out, folder / "whole", mortal.COUNT[kind])
     found, expected = (np.load(folder / f"{name}.npz") for name in ("killed", "whole"))

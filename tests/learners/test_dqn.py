@@ -146,6 +146,9 @@ def test_the_rate_of_exploration_follows_the_clock():
     at = lambda step, hp=hp: float(epsilon_after(RainbowConfig(warm_up=0), hp, step, 100.0))
     np.testing.assert_allclose([at(0.0), at(25.0), at(50.0), at(100.0)], [1.0, 0.6, 0.2, 0.2], rtol=1e-6)
     assert at(0.0, dataclasses.replace(hp, exploration=0.0)) == pytest.approx(0.2)
+    at_once = dataclasses.replace(hp, exploration=0.0)  # but not before the warm-up is over
+    sudden = lambda step: float(epsilon_after(RainbowConfig(warm_up=20), at_once, step, 100.0))
+    np.testing.assert_allclose([sudden(0.0), sudden(19.0), sudden(20.0)], [1.0, 1.0, 0.2], rtol=1e-6)
     late = lambda step: float(epsilon_after(RainbowConfig(warm_up=20), hp, step, 100.0))
     np.testing.assert_allclose(
         [late(0.0), late(19.0), late(45.0), late(70.0)], [1.0, 1.0, 0.6, 0.2], rtol=1e-6

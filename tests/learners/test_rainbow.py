@@ -224,6 +224,26 @@ def test_the_first_step_of_spr_is_that_of_numpy():
             expected[high] += 0.0 if low == high else mass * (place - low)
         np.testing.assert_allclose(target.returns[i], expected, atol=1e-5)
 
+    # Predictions count as long as nothing has ended before; here something has, for some.
+    ended = np.asarray(window.ended)
+    belongs = np.array(
+        [[not ended[i, : k + 1].any() for i in range(config.batch)] for k in range(config.predicted)]
+    )
+    np.testing.assert_array_equal(target.belongs, belongs)
+    assert not belongs.all()
+
+    # What was drawn has the divergence of its distributions as priority, and nothing else has another than before.
+    seen = parts.call(ActionValues.encode, learned.params, target.images)
+    taken = np.asarray(parts.call(ActionValues.values, learned.params, seen, False)[0], np.float64)
+    taken = taken[np.arange(config.batch), np.asarray(window.action)[:, 0]]
+    wanted = np.float64(target.returns)
+    logs = taken - np.log(np.exp(taken).sum(-1, keepdims=True))
+    divergence = (wanted * (np.log(np.where(wanted > 0, wanted, 1.0)) - logs)).sum(-1)
+    flat_of = lambda store: np.array(store.priorities.leaves).reshape(-1)
+    expected = flat_of(held)
+    expected[np.asarray(drawn.place)] = np.sqrt(np.clip(divergence, 1e-6, 1e6))
+    np.testing.assert_allclose(flat_of(after.store), expected, rtol=1e-3)
+
     many = float(starts(parts.layout, held))
     share = (3 * 16) / (100 * 16)
     weight = (np.asarray(drawn.probability) * many) ** -(0.4 + share * 0.6)

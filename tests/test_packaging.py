@@ -14,7 +14,7 @@ import pytest
 import jaxrl_evolve
 
 ROOT = Path(__file__).parent.parent
-SUITES = ("gymnax", "brax", "craftax", "ale_py", "mujoco", "gymnasium")
+SUITES = ("gymnax", "brax", "craftax", "octax", "ale_py", "mujoco", "gymnasium")
 
 
 def python(code: str, **environment: str) -> str:

@@ -38,6 +38,7 @@ _SUITES = {
     "gymnax": _Suite("jaxrl_envs.adapters.gymnax", "gymnax six", "", known.GYMNAX),
     "brax": _Suite("jaxrl_envs.adapters.brax", "brax", "brax/", known.BRAX),
     "craftax": _Suite("jaxrl_envs.adapters.craftax", "jaxrl_evolve[craftax]", "craftax/", known.CRAFTAX),
+    "octax": _Suite("jaxrl_envs.adapters.octax", "jaxrl_evolve[octax]", "octax/", known.OCTAX),
     "grid": _Suite("jaxrl_envs.gridworlds", "gymnax six", "grid/", known.GRID),
     "chain": _Suite("jaxrl_envs.gridworlds.chains", "gymnax six", "chain/", known.CHAIN),
 }

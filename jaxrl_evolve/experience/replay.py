@@ -34,13 +34,14 @@ class Layout(NamedTuple):
         ahead: steps of a window, ``max(n, K)``.
         stack: how observations are stacked.
         prioritised: whether rows have priorities.
-        as_bytes: whether frames are kept as uint8, whatever they are: exact for whole numbers from 0 to 255.
+        levels: the lowest and highest number of an observation, to keep it as the nearest of 256 levels between them, a byte each;
+            None to keep it as it is. Exact for zeros and ones, and for whole numbers from 0 to 255.
     """
 
     ahead: int = 1
     stack: Stack = NO_STACK
     prioritised: bool = False
-    as_bytes: bool = False
+    levels: tuple[float, float] | None = None
 
     @property
     def before(self) -> int:
@@ -304,8 +305,8 @@ def observation(layout: Layout, window: Window, offset: Int[Array, " B"] | int) 
     def whole(frames: Array) -> Array:
         batch = jnp.arange(frames.shape[0])[:, None]
         if stack.frames == 1:
-            return frames[batch, place][:, 0]
-        picked = frames[batch, jnp.maximum(place, window.begin[:, None])]
+            return _from_levels(layout, frames[batch, place][:, 0])
+        picked = _from_levels(layout, frames[batch, jnp.maximum(place, window.begin[:, None])])
         if stack.start == "zeros":
             picked = jnp.where(own.reshape((*own.shape, *[1] * (frames.ndim - 2))), picked, 0)
         # [B, frames, ..., C] to [B, ..., frames * C]
@@ -322,4 +323,18 @@ def _newest(layout: Layout, obs: Any) -> Any:
         if obs.shape[-1] % stack.frames:
             raise ValueError(f"observations of {obs.shape[2:]} are no stack of {stack.frames} frames")
         obs = obs[..., -(obs.shape[-1] // stack.frames) :]
-    return jax.tree.map(lambda x: x.astype(jnp.uint8), obs) if layout.as_bytes else obs
+    return jax.tree.map(lambda x: _to_levels(layout, x), obs)
+
+
+def _to_levels(layout: Layout, x: Array) -> Array:
+    if layout.levels is None:
+        return x
+    low, high = layout.levels
+    return jnp.round((jnp.clip(x, low, high) - low) * 255.0 / (high - low)).astype(jnp.uint8)
+
+
+def _from_levels(layout: Layout, x: Array) -> Array:
+    if layout.levels is None:
+        return x
+    low, high = layout.levels
+    return low + x.astype(jnp.float32) * (high - low) / 255.0

@@ -20,7 +20,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
 from jaxrl_envs.contract import Env
-from jaxrl_envs.spaces import Discrete
+from jaxrl_envs.spaces import Box, Discrete, Space
 from jaxrl_evolve.clock import Clock, linear_schedule
 from jaxrl_evolve.experience.replay import (
     Layout,
@@ -243,7 +243,8 @@ def rainbow(
         raise ValueError(f"action_space is {env.action_space}; this learner takes Discrete actions only")
     check_action_values(config.network, env.observation_space)
     _check_steps(config, hp)
-    layout = Layout(max(config.longest, config.predicted), env.stack, config.prioritised, config.store_bytes)
+    ahead, levels = max(config.longest, config.predicted), _levels(config, env.observation_space)
+    layout = Layout(ahead, env.stack, config.prioritised, levels)
     network = ActionValues(config.network, env.action_space.n, config.atoms, config.predicted > 0)
     parts = Parts(config, env.observation_space, network, layout, num_envs * rollout_length)
     check_capacity(layout, config.capacity, num_envs, rollout_length)
@@ -262,6 +263,22 @@ def rainbow(
         store=store,
         adopt=_adopt,
     )
+
+
+def _levels(config: RainbowConfig, space: Space) -> tuple[float, float] | None:
+    """Between which numbers the buffer has its levels, or None if it keeps observations as they are."""
+    if not config.store_bytes or space.dtype.itemsize == 1:
+        return None
+    if (
+        not isinstance(space, Box)
+        or isinstance(space.low, tuple)
+        or isinstance(space.high, tuple)
+        or not space.bounded
+    ):
+        raise ValueError(
+            f"learner.store_bytes needs observations between one lowest and one highest number; the space is {space}"
+        )
+    return float(space.low), float(space.high)
 
 
 def _check_steps(config: RainbowConfig, hp: RainbowHyperparameters) -> None:

@@ -70,7 +70,8 @@ class RainbowConfig:
     capacity: Annotated[int, AtLeast(1)] = 10_000
     """Steps that the replay buffer holds, rounded up to whole rollouts."""
     store_bytes: bool = False
-    """Whether the buffer keeps observations as bytes: a quarter of the memory, for whole numbers from 0 to 255 such as MinAtar's."""
+    """Whether the buffer keeps each number of an observation in a byte, a quarter of the memory, as the nearest of 256 levels between the
+    bounds of the space: exact for MinAtar's zeros and ones and for whole numbers from 0 to 255. What is in bytes anyway stays as it is."""
     batch: Annotated[int, AtLeast(1)] = 128
     """Steps of experience that one gradient step learns from."""
     gradient_steps: Annotated[int, AtLeast(1)] = 8

@@ -256,10 +256,12 @@ def check_action_values(config: ActionValuesConfig, space: Space) -> None:
     Raises:
         ValueError: with the shape that it needs.
     """
-    smallest = {"flat": 0, "minatar": 3, "atari": 36, "impala": 8}[config.encoder]
+    padded = config.layout == "jax-port"
+    smallest = {"flat": 0, "minatar": 3, "atari": 8 if padded else 36, "impala": 8}[config.encoder]
     shape = space.shape
     if smallest and (len(shape) != 3 or min(shape[:2]) < smallest):
         raise ValueError(
             f"encoder is {config.encoder!r} but observations have shape {shape}; it needs [height, width, "
-            f"channels] of at least {smallest}x{smallest} (use 'flat')"
+            f"channels] of at least {smallest}x{smallest} (use 'flat'"
+            + (", or the layout 'jax-port', which pads them)" if smallest == 36 and len(shape) == 3 else ")")
         )

@@ -14,7 +14,7 @@ class ActionValuesConfig:
 
     encoder: Literal["flat", "minatar", "atari", "impala"] = "flat"
     """How an observation becomes features: flattened, a 3x3 convolution for 10x10 boards, the three-layer convolution of
-    Mnih et al. (2015) for frames of 36x36 pixels and more, or the residual one of Espeholt et al. (2018)."""
+    Mnih et al. (2015) for frames of 36x36 pixels and more (of 8x8 where the layout pads them), or the residual one of Espeholt et al. (2018)."""
     width: Annotated[int, AtLeast(1)] = 1
     """Times as many channels as a convolutional encoder has by itself."""
     hidden: Annotated[tuple[int, ...], NotEmpty(), AtLeast(1)] = (120, 84)

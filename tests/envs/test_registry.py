@@ -52,7 +52,7 @@ def test_names_are_those_of_the_suites():
         chains.NAMES,
     )  # listed without the tables of levels
     assert names.CRAFTAX == craftax.NAMES
-    suites = ("gymnax", "brax", "craftax", "grid", "chain")
+    suites = ("gymnax", "brax", "craftax", "octax", "grid", "chain")
     assert available() == [name for suite in suites for name in available(suite)]
 
 

@@ -167,3 +167,21 @@ def test_a_loop_that_adds_and_draws_copies_no_storage(prioritised: bool):
     compiled = jax.jit(loop, donate_argnums=0).lower(replay, jnp.int32(3)).compile().as_text() or ""
     assert f"[{rows},{N},2]" in compiled
     assert not re.findall(rf"\[{rows},{N}[^\]]*\]\S* copy\(", compiled)
+
+
+def test_what_is_kept_in_bytes_is_the_nearest_of_256_levels():
+    """A step between levels is (3 - -1) / 255; what is outside the bounds goes to them; a stack still begins with zeros."""
+    layout, low, high = Layout(1, Stack(2, "zeros"), levels=(-1.0, 3.0)), -1.0, 3.0
+    frames = np.random.default_rng(0).uniform(low - 0.5, high + 0.5, (T, N, 3)).astype(np.float32)
+    t = Life(Stack(2), 0.0).rollout()
+    older = np.concatenate([np.zeros_like(frames[:1]), frames[:-1]])
+    obs = jnp.concatenate([older, frames], -1)
+    t = t.replace(obs=obs, next_obs=obs, truncated=jnp.zeros((T, N), bool).at[1].set(True))
+    replay = add(layout, init_replay(layout, t, 4 * T * N), t)
+    assert replay.frame.dtype == jnp.uint8
+    seen = observation(layout, read(layout, replay, jnp.arange(N, T * N)), 0).reshape(T - 1, N, 6)
+    seen = np.concatenate([np.zeros_like(seen[:1]), seen])
+    for row in (1, 3):
+        np.testing.assert_allclose(seen[row, :, 3:], frames[row].clip(low, high), atol=4 / 255 / 2 + 1e-6)
+        np.testing.assert_allclose(seen[row, :, :3], frames[row - 1].clip(low, high), atol=4 / 255 / 2 + 1e-6)
+    np.testing.assert_array_equal(seen[2, :, :3], 0.0)  # an episode began here

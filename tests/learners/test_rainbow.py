@@ -508,8 +508,17 @@ def test_boards_kept_as_bytes_are_the_boards_as_numbers():
     (plain, _), (small, _) = (run(replace(config, store_bytes=x), 6, hp, env) for x in (False, True))
     assert_equal(small.learner, plain.learner)
     assert small.store.frame.dtype == jnp.uint8 and plain.store.frame.dtype == jnp.float32
-    np.testing.assert_array_equal(small.store.frame, plain.store.frame)
+    np.testing.assert_array_equal(small.store.frame, 255 * plain.store.frame)
     assert int(plain.learner.steps) > 3 and float(plain.store.frame.sum()) > 100
+
+
+def test_bytes_need_bounds():
+    """Shades become the nearest of 256 levels; what has no bounds has no levels."""
+    config = replace(PLAIN, store_bytes=True)
+    with pytest.raises(
+        ValueError, match=r"learner.store_bytes needs observations between one lowest and one highest"
+    ):
+        rainbow(make("CartPole-v1"), 1, 4, config, replace(HP, steps=1.0))
 
 
 def test_agents_that_need_images_say_so_and_the_others_take_numbers():

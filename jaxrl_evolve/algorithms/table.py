@@ -10,6 +10,7 @@ from jaxrl_evolve.algorithms.lpg import LPG
 from jaxrl_evolve.algorithms.ppo import PPO
 from jaxrl_evolve.algorithms.pqn import PQN
 from jaxrl_evolve.algorithms.rainbow import RAINBOWS
+from jaxrl_evolve.algorithms.sac import SAC
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.foreign import Refused, told
 
@@ -20,6 +21,7 @@ BUILTIN_ALGORITHMS: dict[str, Algorithm] = {
     "disco": DISCO,
     "dqn": DQN,
     "pqn": PQN,
+    "sac": SAC,
     **RAINBOWS,
 }
 

@@ -1,6 +1,6 @@
 """How well the presets learn: tables of final evaluation returns, per suite.
 
-    python benchmarks/learning.py classic|minatar|brax|memory|dqn|pqn|dqn_minatar|pqn_minatar [--seeds N] [--steps N] [--only NAME ...]
+    python benchmarks/learning.py classic|minatar|brax|memory|dqn|pqn|sac|sac_brax|dqn_minatar|pqn_minatar [--seeds N] [--steps N] [--only NAME ...]
 
 writes ``benchmarks/results/learning_<suite>.csv`` and ``.md``. A case that is in the table already is not
 run again without ``--overwrite``; one that was interrupted goes on from its last checkpoint in
@@ -165,6 +165,22 @@ SUITES: dict[str, Suite] = {
         evaluation=EvaluationConfig(times=5, episodes=64, final_episodes=128),
         remarks="The settings are those of the authors' code, not tuned here.",
         algorithm="pqn",
+    ),
+    "sac": Suite(
+        (Case("Pendulum-v1", reference="-200, by custom"),),
+        steps=50_000,
+        seeds=8,
+        evaluation=EvaluationConfig(times=5, episodes=32, final_episodes=128),
+        remarks="The settings are not tuned.",
+        algorithm="sac",
+    ),
+    "sac_brax": Suite(
+        (Case("brax/hopper", "spring"), Case("brax/halfcheetah", "spring")),
+        steps=300_000,
+        seeds=5,
+        evaluation=EvaluationConfig(times=5, episodes=16, final_episodes=32, max_steps=1_000),
+        remarks="On the spring backend, with settings that are not tuned. With 5 seeds the intervals are rough.",
+        algorithm="sac",
     ),
     "dqn_minatar": _two_games("dqn"),
     "pqn_minatar": _two_games("pqn"),

@@ -11,7 +11,9 @@ from rooms import ORDER, plan
 
 from jaxrl_evolve.command.commands import find_command, overview
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters
+from jaxrl_evolve.learners.pqn_config import PQNConfig, PQNHyperparameters
 from jaxrl_evolve.learners.rainbow_config import RainbowConfig, RainbowHyperparameters
+from jaxrl_evolve.learners.sac_config import SACConfig, SACHyperparameters
 from jaxrl_evolve.networks.action_values_config import ActionValuesConfig
 from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.storage.folder import write_json
@@ -173,9 +175,20 @@ def test_functions_that_pages_name_are_there(page):
     assert not missing
 
 
-@pytest.mark.parametrize("settings", [RainbowConfig, RainbowHyperparameters, ActionValuesConfig])
-def test_the_page_of_the_family_names_every_setting(settings):
-    told = set(re.findall(r"`(\w+)`", (DOCS / "rainbow.md").read_text()))
+@pytest.mark.parametrize(
+    ("page", "settings"),
+    [
+        ("rainbow", RainbowConfig),
+        ("rainbow", RainbowHyperparameters),
+        ("rainbow", ActionValuesConfig),
+        ("pqn", PQNConfig),
+        ("pqn", PQNHyperparameters),
+        ("sac", SACConfig),
+        ("sac", SACHyperparameters),
+    ],
+)
+def test_the_page_of_an_algorithm_names_every_setting(page, settings):
+    told = set(re.findall(r"`(\w+)`", (DOCS / f"{page}.md").read_text()))
     assert not {field.name for field in dataclasses.fields(settings)} - told
 
 

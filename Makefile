@@ -17,8 +17,11 @@ demo: $(VENV)/.core
 	$(BIN)/jaxrl-evolve train ppo --env CartPole-v1 --steps 250_000 --seeds 8 --out runs/cartpole --overwrite
 	$(BIN)/jaxrl-evolve report runs/cartpole --out runs/report
 
-test: lint types
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# Types are checked beside the first tests: by themselves they leave all cores but one idle.
+test: lint
+	@$(MAKE) --no-print-directory types & types=$$!; \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 30 --durations-min 5; \
+	tests=$$?; wait $$types && exit $$tests
 
 # The same beside .venv, with the versions locked for Python 3.13: constraints.txt has other ones of jax for 3.11.
 test-next:

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
@@ -282,9 +284,12 @@ def _levels(config: RainbowConfig, space: Space) -> tuple[float, float] | None:
 
 
 def _check_steps(config: RainbowConfig, hp: RainbowHyperparameters) -> None:
-    """Refuse returns of more steps than a window holds, where the number is known."""
-    anneals = not isinstance(hp.anneal, (int, float)) or hp.anneal > 0
+    """Refuse returns of more steps than a window holds; a number that is traced may be any."""
+    known = lambda value: not isinstance(value, Tracer)
+    anneals = not known(hp.anneal) or hp.anneal > 0
     for name in ("steps", "steps_start") if anneals else ("steps",):
         value: Any = getattr(hp, name)
-        if isinstance(value, (int, float)) and value > config.longest:
-            raise ValueError(f"hp.{name} is {value}; it must be at most learner.longest ({config.longest})")
+        if known(value) and np.any(np.asarray(value) > config.longest):
+            raise ValueError(
+                f"hp.{name} is {float(np.max(value)):g}; it must be at most learner.longest ({config.longest})"
+            )

@@ -146,17 +146,20 @@ def loss_of(
     features = parts.call(ActionValues.encode, params, targets.images, True, key=key_encode)
     logits, units = parts.call(ActionValues.values, params, features, True, key=key_head)
     own = jnp.take_along_axis(logits, window.action[:, 0][:, None, None], 1)[:, 0]
-    metrics = {"q_mean": parts.mean(own).mean()}
+    # Selected, not multiplied: what is not known may be no number.
+    known = weight > 0
+    over = lambda x: jnp.where(known, x, 0.0).sum() / jnp.maximum(known.sum(), 1)
+    metrics = {"q_mean": over(parts.mean(own)), "unknown": 1.0 - known.mean(dtype=jnp.float32)}
     if config.atoms == 1:
         off = jnp.abs(own[:, 0] - targets.returns[:, 0])
         small = jnp.minimum(off, 1.0) if config.loss == "huber" else off
         error = surprise = 0.5 * jnp.square(small) + (off - small)
-        metrics["td_error"] = off.mean()
+        metrics["td_error"] = over(off)
     else:
         error = cross_entropy(targets.returns, own)
         surprise = error - entropy(targets.returns) if config.priority == "kl" else error
     metrics |= {
-        "value_loss": error.mean(),
+        "value_loss": over(error),
         "active_units": (units > 0).mean(dtype=jnp.float32),
         "dormant_units": dormant(units),
     }
@@ -170,11 +173,11 @@ def loss_of(
         predicted = parts.call(ActionValues.predict, params, jnp.concatenate(ahead))
         predicted = predicted.reshape((config.predicted, -1, predicted.shape[-1]))
         missed = self_prediction(predicted, targets.projections, targets.belongs)
-        metrics["prediction_loss"] = missed.mean()
+        metrics["prediction_loss"] = over(missed)
         total = error + coef * missed
-    # Selected, not multiplied: what is not known may be no number.
-    total = jnp.where(weight > 0, weight * total, 0.0).mean()
-    return total, (jax.lax.stop_gradient(surprise), metrics)
+    # A priority of what is not known stays what it was.
+    surprise = jnp.where(known, jax.lax.stop_gradient(surprise), jnp.nan)
+    return over(weight * jnp.where(known, total, 0.0)), (surprise, metrics)
 
 
 def dormant(units: Float[Array, "B H"]) -> Float[Array, ""]:

@@ -13,8 +13,14 @@ from jaxrl_evolve.settings.fields import field_name, parse_field
 from jaxrl_evolve.settings.nested import update
 from jaxrl_evolve.storage.folder import read_json
 from jaxrl_evolve.training.config import TrainConfig
+from jaxrl_evolve.training.experiment import build
+from jaxrl_evolve.training.groups import groups_of
+from jaxrl_evolve.training.memory import check_memory
 from jaxrl_evolve.training.suites import Suite, find_suite
 from jaxrl_evolve.training.train import train
+
+CHANGED = ("learner", "hp", "num_envs", "rollout_length", "resets", "objective", "group")
+"""What a preset may change; the rest is the benchmark's protocol."""
 
 REPORT = "report"
 """The folder of the report in that of the benchmark."""
@@ -70,6 +76,8 @@ def benchmark(
     suite, out = find_suite(name), Path(out)
     plan = cells(suite, out, presets, games, seeds, seed, steps)
     check_steps(out, plan[0].config.steps)
+    for cell in plan:  # all before the first is trained
+        check_memory(cell.config, build(cell.config), groups_of(cell.config, None))
     for cell in plan:
         there = (cell.folder / "config.json").exists()
         train(cell.config, cell.folder, resume=there, quiet=quiet)
@@ -135,6 +143,10 @@ def changed_by(config: TrainConfig[Any, Any], changes: Sequence[str]) -> TrainCo
         if not separator:
             raise ValueError(f"presets has {text!r} after the algorithm; it must read FIELD=VALUE")
         name = field_name(config, name)
+        if name.partition(".")[0] not in CHANGED:
+            raise ValueError(
+                f"presets varies {name}, which the benchmark settles for all: a preset varies {', '.join(CHANGED)}"
+            )
         values[name] = parse_field(config, name, value)
     return update(config, values)
 

@@ -85,7 +85,6 @@ def build(config: TrainConfig[Any, Any], stored: str | os.PathLike[str] | None =
 
 
 def _build(config: TrainConfig[Any, Any]) -> Experiment:
-    algorithm = find_algorithm(config.algorithm)
     if config.objective_sha256 and objective_checksum(config.objective) != config.objective_sha256:
         raise ValueError(
             f"objective is {config.objective!r}, whose file is not the one that the run was started with: its "
@@ -94,9 +93,8 @@ def _build(config: TrainConfig[Any, Any]) -> Experiment:
     objective = find_objective(config.objective) if config.objective else None
     resets = resets_from_name(config.resets)
     env = make_env(config.env, config.env_options)
-    sizes = (config.num_envs, config.rollout_length)
-    make = lambda objective, settings: make_learner(
-        config.algorithm, algorithm, (env, *sizes, settings, traced(config.hp), objective)
+    make = lambda objective, settings: learner_of(
+        dataclasses.replace(config, learner=settings), env, objective
     )
     learner = make(objective, config.learner)
     curriculum = None
@@ -113,6 +111,17 @@ def _build(config: TrainConfig[Any, Any]) -> Experiment:
     return Experiment(
         env, learner, make_chunk(learner, venv, config.rollout_length, curriculum), curriculum, venv
     )
+
+
+def learner_of(config: TrainConfig[Any, Any], env: Env, objective: AnyObjective | None = None) -> Learner:
+    """What the algorithm makes of the settings; `build` gives it the objective that they name.
+
+    Raises:
+        ValueError: something in them can't be served, or the factory fails.
+    """
+    sizes, hp = (config.num_envs, config.rollout_length), traced(config.hp)
+    made = (env, *sizes, config.learner, hp, objective)
+    return make_learner(config.algorithm, find_algorithm(config.algorithm), made)
 
 
 def _check(
@@ -236,6 +245,17 @@ def warn_of_unread(config: TrainConfig[Any, Any]) -> None:
                 Notice,
                 stacklevel=3,
             )
+
+
+def warn_of_warm_up(config: TrainConfig[Any, Any]) -> None:
+    """Tell (`Notice`) of a run that ends before its agents begin to learn."""
+    warm_up = getattr(config.learner, "warm_up", 0)
+    if isinstance(warm_up, int) and warm_up >= config.steps:
+        warnings.warn(
+            f"learner.warm_up is {warm_up:,} and steps is {config.steps:,}: the run ends before anything is learned",
+            Notice,
+            stacklevel=3,
+        )
 
 
 def warn_of_horizon(config: TrainConfig[Any, Any]) -> None:

@@ -32,7 +32,7 @@ from jaxrl_evolve.storage.claim import claim_sweep
 from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.storage.provenance import provenance
 from jaxrl_evolve.training.config import TrainConfig
-from jaxrl_evolve.training.experiment import build
+from jaxrl_evolve.training.experiment import build, learner_of
 from jaxrl_evolve.training.groups import groups_of
 from jaxrl_evolve.training.interrupts import Diverged, Interrupted, interruption, resumable
 from jaxrl_evolve.training.memory import check_memory
@@ -187,6 +187,8 @@ def plan(
         shaped = update(config, shape.settings)
         hps = [update(shaped, point).hp for point in shape.points]
         experiment = build(shaped)
+        for hp in hps:  # what the learner says of its numbers
+            learner_of(dataclasses.replace(shaped, hp=hp), experiment.env)
         begin(shaped, experiment)
         check_memory(shaped, experiment, groups_of(shaped, hps))
     return made

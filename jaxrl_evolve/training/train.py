@@ -23,6 +23,7 @@ from jaxrl_evolve.training.experiment import (
     pinned,
     warn_of_horizon,
     warn_of_unread,
+    warn_of_warm_up,
 )
 from jaxrl_evolve.training.groups import check_points, groups_of
 from jaxrl_evolve.training.history import decisive, history_of
@@ -77,6 +78,7 @@ def train(
     config, start = begin(limited(config, experiment), experiment, out, resume)
     warn_of_horizon(config)
     warn_of_unread(config)
+    warn_of_warm_up(config)
     groups = groups_of(config, points)
     check_memory(config, experiment, groups)
     with contextlib.ExitStack() as stack:

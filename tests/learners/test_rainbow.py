@@ -23,7 +23,7 @@ from jaxrl_evolve.experience.n_step import n_step
 from jaxrl_evolve.experience.replay import draw, observation, starts
 from jaxrl_evolve.learners.rainbow import rainbow
 from jaxrl_evolve.learners.rainbow_config import RainbowConfig, RainbowHyperparameters
-from jaxrl_evolve.learners.rainbow_loss import Parts, dormant, horizon_of_returns, targets_of
+from jaxrl_evolve.learners.rainbow_loss import Parts, dormant, horizon_of_returns, loss_of, targets_of
 from jaxrl_evolve.learners.rainbow_step import RainbowState, _reset
 from jaxrl_evolve.learners.replay_ratio import adapted, init_adaptation
 from jaxrl_evolve.networks.action_values import ActionValues
@@ -271,6 +271,29 @@ def test_the_first_step_of_spr_is_that_of_numpy():
             gradient = (losses[0] - losses[1]) / 2e-5
             expected = -1e-2 * gradient / (abs(gradient) + 1.0)
             np.testing.assert_allclose(moved[leaf][place] - flat[leaf][place], expected, atol=3e-6)
+
+
+def test_windows_whose_successor_is_gone_count_nowhere():
+    """The loss and every mean are those of the others alone, and their priorities stay."""
+    config = replace(PLAIN, longest=3)
+    parts, (state, _) = parts_of(config), run(config, 6)
+    window = draw(parts.layout, random.key(1), state.store, 8).window
+    step = n_step(window, 1, 0.9)
+    learned = state.learner
+    targets = targets_of(parts, random.key(2), learned.params, learned.target, window, step)
+    broken = targets._replace(returns=targets.returns.at[5:].set(jnp.nan))
+    weight = jnp.arange(8) < 5
+    go = lambda targets, window, weight: loss_of(
+        parts, random.key(3), learned.params, window, targets, weight.astype(jnp.float32), jnp.float32(1)
+    )
+    loss, (surprise, metrics) = go(broken, window, weight)
+    few = lambda tree: jax.tree.map(lambda x: x[:5], tree)
+    expected, (_, own) = go(few(targets), few(window), weight[:5])
+    np.testing.assert_allclose(loss, expected, rtol=1e-6)
+    for name in ("q_mean", "td_error", "value_loss"):
+        np.testing.assert_allclose(metrics[name], own[name], rtol=1e-6)
+    assert float(metrics["unknown"]) == 0.375 and float(own["unknown"]) == 0
+    np.testing.assert_array_equal(np.isnan(surprise), ~np.asarray(weight))
 
 
 def chunk_added(chunk: Any, before: Any, env: Env, hp: Any) -> Any:

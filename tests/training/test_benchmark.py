@@ -58,6 +58,26 @@ def test_cells_are_trained_once_and_more_of_them_join(tmp_path: Path, monkeypatc
     assert {(config.seed, config.steps) for config in trained} == {(0, 64)}
 
 
+@pytest.mark.usefixtures("tiny")
+def test_a_preset_changes_no_protocol_and_all_are_checked_before_the_first(tmp_path: Path):
+    """A cell stands beside others of the same games, steps, seeds and evaluation."""
+    for change in (
+        "env=Acrobot-v1",
+        "steps=8000",
+        "seeds=2",
+        "seed=5",
+        "evaluation.final_episodes=1",
+        "start=x",
+    ):
+        with pytest.raises(
+            ValueError, match=f"presets varies {change.partition('=')[0]}, which the benchmark settles"
+        ):
+            benchmark("tiny", tmp_path / "out", presets=[f"dqn {TINY} {change}"], games=["Pole"], seeds=1)
+    with pytest.raises(ValueError, match=r"hp.steps is 7; it must be at most learner.longest \(5\)"):
+        benchmark("tiny", tmp_path / "out", presets=[f"dqn {TINY}", f"dqn {TINY} hp.steps=7"], games=["Pole"])
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_command_trains_and_reports(tmp_path: Path, tiny: None, capsys: pytest.CaptureFixture[str]):
     del tiny
     out = tmp_path / "results"

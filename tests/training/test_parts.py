@@ -22,9 +22,10 @@ from jaxrl_evolve.settings.notices import Notice
 from jaxrl_evolve.storage.folder import FolderError
 from jaxrl_evolve.storage.sinks import read_jsonl
 from jaxrl_evolve.training import loop as training
-from jaxrl_evolve.training.experiment import build, warn_of_unread
+from jaxrl_evolve.training.experiment import build, warn_of_unread, warn_of_warm_up
 from jaxrl_evolve.training.interrupts import Diverged
 from jaxrl_evolve.training.parts import make_env
+from jaxrl_evolve.training.sweep import plan
 from jaxrl_evolve.training.train import train
 
 SOUND = walk.make()
@@ -388,3 +389,26 @@ def test_the_environment_is_not_blamed_for_what_is_not_its_doing():
     with pytest.raises(Diverged) as caught:
         train(dataclasses.replace(walk.config(updates=2, rows=1), hp=hp))
     assert "because" not in str(caught.value)
+
+
+def test_a_run_that_ends_before_its_warm_up_is_told_of():
+    config = walk.config("dqn", learner={"warm_up": 640})
+    with pytest.warns(
+        Notice, match=r"learner.warm_up is 640 and steps is 640: the run ends before anything is learned"
+    ):
+        warn_of_warm_up(config)
+    with warnings.catch_warnings(action="error"):
+        warn_of_warm_up(walk.config("dqn", learner={"warm_up": 639}))
+        warn_of_warm_up(walk.config())
+
+
+def test_more_steps_of_a_return_than_a_window_holds_are_refused_in_runs_and_sweeps():
+    """Where the learner is made for a run, its numbers are arrays."""
+    message = r"hp.steps is 7; it must be at most learner.longest \(2\)"
+    with pytest.raises(ValueError, match=message):
+        build(walk.config("dqn", learner={"longest": 2}, hp={"steps": 7.0}))
+    with pytest.raises(ValueError, match=message):
+        plan(walk.config("dqn", learner={"longest": 2}), ["hp.steps=1,7"])
+    with pytest.raises(ValueError, match="hp.steps_start is 3"):
+        build(walk.config("dqn", learner={"longest": 2}, hp={"steps_start": 3.0, "anneal": 5.0}))
+    assert build(walk.config("dqn", learner={"longest": 2}, hp={"steps": 2.0}))

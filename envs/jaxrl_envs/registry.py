@@ -38,6 +38,7 @@ _SUITES = {
     "gymnax": _Suite("jaxrl_envs.adapters.gymnax", "gymnax six", "", known.GYMNAX),
     "brax": _Suite("jaxrl_envs.adapters.brax", "brax", "brax/", known.BRAX),
     "craftax": _Suite("jaxrl_envs.adapters.craftax", "jaxrl_evolve[craftax]", "craftax/", known.CRAFTAX),
+    "atari": _Suite("jaxrl_envs.adapters.atari", "jaxrl_evolve[atari]", "atari/", known.ATARI),
     "grid": _Suite("jaxrl_envs.gridworlds", "gymnax six", "grid/", known.GRID),
     "chain": _Suite("jaxrl_envs.gridworlds.chains", "gymnax six", "chain/", known.CHAIN),
 }

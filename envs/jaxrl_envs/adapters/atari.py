@@ -87,7 +87,9 @@ def make(name: str, **kwargs: Any) -> Env:
     """
     title = f"atari/{name}"
     reject_unknown(title, kwargs, _OPTIONS)
-    lives, clip, full = (_flag(title, kwargs, *o) for o in (("lives", True), ("clip", True), ("full_actions", False)))
+    lives, clip, full = (
+        _flag(title, kwargs, *o) for o in (("lives", True), ("clip", True), ("full_actions", False))
+    )
     noops = kwargs.get("noops", NOOPS)
     if not isinstance(noops, int) or isinstance(noops, bool) or not 1 <= noops <= 1_000:
         raise ValueError(f"{title}: noops is {noops!r}; it must be a whole number from 1 to 1000")
@@ -142,7 +144,13 @@ def _reset(key: jax.Array, params: AtariParams) -> tuple[jax.Array, AtariState]:
 
 
 def _step(
-    advance: Any, lives: bool, clip: bool, key: jax.Array, state: AtariState, action: jax.Array, params: AtariParams
+    advance: Any,
+    lives: bool,
+    clip: bool,
+    key: jax.Array,
+    state: AtariState,
+    action: jax.Array,
+    params: AtariParams,
 ) -> EnvStep:
     del key
     seen = advance(state.emulator, jnp.asarray(action, jnp.int32), state.over)

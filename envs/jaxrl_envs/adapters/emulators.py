@@ -81,9 +81,13 @@ def check_versions(ale_py: str, numpy: str) -> None:
     number = lambda text: tuple(int(n) for n in re.findall(r"\d+", text)[:3])
     wanted = ".".join(map(str, OLDEST))
     if number(ale_py) < OLDEST:
-        raise ImportError(f"ale-py is {ale_py}; it must be at least {wanted}: run `pip install 'jaxrl_evolve[atari]'`")
+        raise ImportError(
+            f"ale-py is {ale_py}; it must be at least {wanted}: run `pip install 'jaxrl_evolve[atari]'`"
+        )
     if number(numpy) < (2,):
-        raise ImportError(f"numpy is {numpy}; ale-py needs at least 2: run `pip install 'jaxrl_evolve[atari]'`")
+        raise ImportError(
+            f"numpy is {numpy}; ale-py needs at least 2: run `pip install 'jaxrl_evolve[atari]'`"
+        )
 
 
 @functools.cache

@@ -159,6 +159,24 @@ def test_programs_that_share_an_emulator_do_not_disturb_each_other(breakout: Env
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.timeout(120)
+def test_devices_that_call_at_once_do_not_wait_for_each_other(breakout: Env):
+    """A dozen games on each of eight devices: by `pure_callback` all of their threads would wait for ever."""
+    split = jax.sharding.PartitionSpec("device")
+    mesh = jax.sharding.Mesh(np.array(jax.devices()), ("device",))
+
+    def play(keys: Any) -> Any:
+        _, states = jax.vmap(breakout.reset, (0, None))(keys, breakout.params)
+        actions = jnp.zeros(keys.shape[0], jnp.int32)
+        for _ in range(2):
+            states = jax.vmap(breakout.step, (0, 0, 0, None))(keys, states, actions, breakout.params).state
+        return states.time
+
+    games = 12 * mesh.size
+    played = jax.jit(jax.shard_map(play, mesh=mesh, in_specs=split, out_specs=split, check_vma=False))
+    np.testing.assert_array_equal(played(jax.random.split(jax.random.key(0), games)), np.full(games, 2))
+
+
 def test_whole_games_raw_points_and_all_actions_are_options():
     pytest.importorskip("ale_py")
     env = make("atari/Breakout", lives=False, clip=False, full_actions=True, noops=2)

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
+from jax.experimental.buffer_callback import buffer_callback
 
 from jaxrl_envs import names
 from jaxrl_envs.adapters import emulators
@@ -120,20 +121,26 @@ def _flag(title: str, kwargs: dict[str, Any], option: str, default: bool) -> boo
 @functools.cache  # one function for each game, so that what was compiled with it is found again
 def _on_host(game: emulators.Game) -> Any:
     shape = jax.ShapeDtypeStruct
+    one = Stepped(
+        shape((emulators.STATE,), jnp.uint8),
+        shape((game.height, game.width), jnp.uint8),
+        shape((), jnp.float32),
+        shape((), jnp.int32),
+        shape((), jnp.bool_),
+        shape((), jnp.bool_),
+    )
     advance = functools.partial(emulators.advance, game)
 
-    def call(emulator: jax.Array, action: jax.Array, over: jax.Array) -> Stepped:
-        one = Stepped(
-            shape((emulators.STATE,), jnp.uint8),
-            shape((game.height, game.width), jnp.uint8),
-            shape((), jnp.float32),
-            shape((), jnp.int32),
-            shape((), jnp.bool_),
-            shape((), jnp.bool_),
-        )
-        return jax.pure_callback(advance, one, emulator, action, over, vmap_method="broadcast_all")
+    def in_place(context: Any, out: Any, *given: Any) -> None:
+        del context
+        for held, new in zip(out, advance(*given), strict=True):
+            np.asarray(held)[...] = new
 
-    return call
+    # On CPU `pure_callback` copies its arguments by the threads that execute programs. Where all of those wait in callbacks, as
+    # on several devices with a dozen games each, it waits for ever.
+    here = buffer_callback(in_place, one, vmap_method="broadcast_all")
+    elsewhere = functools.partial(jax.pure_callback, advance, one, vmap_method="broadcast_all")
+    return functools.partial(jax.lax.platform_dependent, cpu=here, default=elsewhere)
 
 
 def _reset(key: jax.Array, params: AtariParams) -> tuple[jax.Array, AtariState]:

@@ -12,6 +12,7 @@ newest (Schwarzer et al. 2021). Returns and lengths are reported of whole games,
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from typing import Any
@@ -180,7 +181,9 @@ def _restart(key: jax.Array, state: AtariState, params: AtariParams) -> tuple[ja
     fresh = _reset(key, params)
     alone = _alone(state.frames[..., -1])
     whole = state.over | (state.time >= params.max_steps_in_episode)
-    return jax.tree.map(lambda a, b: jnp.where(whole, a, b), fresh, (alone, state.replace(frames=alone)))
+    return jax.tree.map(
+        lambda a, b: jnp.where(whole, a, b), fresh, (alone, dataclasses.replace(state, frames=alone))
+    )
 
 
 def _alone(frame: jax.Array) -> jax.Array:

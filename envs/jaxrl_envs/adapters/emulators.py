@@ -43,12 +43,12 @@ class Stepped(NamedTuple):
         over: bool, the game is over.
     """
 
-    emulator: np.ndarray
-    screen: np.ndarray
-    reward: np.ndarray
-    lives: np.ndarray
-    lost: np.ndarray
-    over: np.ndarray
+    emulator: Any
+    screen: Any
+    reward: Any
+    lives: Any
+    lost: Any
+    over: Any
 
 
 class Game(NamedTuple):

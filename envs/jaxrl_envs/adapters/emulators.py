@@ -2,7 +2,7 @@
 
 The Arcade Learning Environment (Bellemare et al. 2013) saves the whole machine in some 14 kB, to the bit, its random numbers
 included. So a game is data, like any state: it is copied, vmapped, stored in a checkpoint and gone on with, by whichever emulator
-is at hand, and no emulator has anything of its own that counts. Saving and restoring costs about a third of the four frames of a step.
+is at hand, and no emulator has anything of its own that counts.
 
 Of the machine only the console's switches are not saved. `reset_game` holds the reset switch for one frame more, so an emulator
 plays a frame before it is used.

@@ -29,7 +29,8 @@ class EnvStep(NamedTuple):
         truncated: bool scalar, a time or step limit cut the episode; the successor still has value.
             Both may be set in one step: then the episode terminated.
         info: fixed-shape facts about the transition (same keys every step), e.g. achievements. If there is an
-            ``"env_reward"``, float32, episodes are reported by it, and ``reward`` is only learned from.
+            ``"env_reward"``, float32, episodes are reported by it, and ``reward`` is only learned from; if there is a
+            ``"game_over"``, bool, an episode as it is reported ends where that is set, and not with each end that is learned from.
     """
 
     obs: Any
@@ -51,6 +52,20 @@ def own_reward(seen: Any) -> jax.Array:
         seen: an `EnvStep`, or any record of steps with both fields.
     """
     return seen.info.get(ENV_REWARD, seen.reward)
+
+
+GAME_OVER = "game_over"
+"""The name in ``info`` of what tells that an episode is over as it is reported, where a part of it, such as a life, ends for the learner."""
+
+
+def own_end(seen: Any) -> jax.Array:
+    """Where episodes are over as they are reported: ``info["game_over"]`` where it is there, else where they end at all.
+
+    Args:
+        seen: an `EnvStep`, or any record of steps with these fields.
+    """
+    over = seen.info.get(GAME_OVER)
+    return seen.terminated | seen.truncated if over is None else over
 
 
 def reported(metrics: tuple[str, ...], info: Any) -> dict[str, Any]:
@@ -100,6 +115,8 @@ class Env:
         optimal_return: optional ``params -> float32``, the highest undiscounted return that can be expected.
         metrics: names in ``info`` of what is worth reporting of an episode: numbers or flags (or arrays of them) whose
             value at its last step counts, such as ``success``. ``return``, ``length`` and ``finished`` are taken.
+        restart: optional ``(key, state, params) -> (obs, state)``, what follows on an episode that ended in ``state`` where
+            that is not `reset`: after a lost life the same game goes on.
         stack: whether observations are stacks of frames; a replay buffer then keeps every frame once.
     """
 
@@ -113,6 +130,7 @@ class Env:
     sample_params: Callable[[jax.Array], Any] | None = None
     optimal_return: Callable[[Any], jax.Array] | None = None
     metrics: tuple[str, ...] = ()
+    restart: Callable[[jax.Array, Any, Any], tuple[Any, Any]] | None = None
     stack: Stack = NO_STACK
 
     def __post_init__(self) -> None:

@@ -39,6 +39,7 @@ _SUITES = {
     "brax": _Suite("jaxrl_envs.adapters.brax", "brax", "brax/", known.BRAX),
     "craftax": _Suite("jaxrl_envs.adapters.craftax", "jaxrl_evolve[craftax]", "craftax/", known.CRAFTAX),
     "octax": _Suite("jaxrl_envs.adapters.octax", "jaxrl_evolve[octax]", "octax/", known.OCTAX),
+    "atari": _Suite("jaxrl_envs.adapters.atari", "jaxrl_evolve[atari]", "atari/", known.ATARI),
     "grid": _Suite("jaxrl_envs.gridworlds", "gymnax six", "grid/", known.GRID),
     "chain": _Suite("jaxrl_envs.gridworlds.chains", "gymnax six", "chain/", known.CHAIN),
 }

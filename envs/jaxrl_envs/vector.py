@@ -8,6 +8,8 @@ An `Env` never resets itself. `vectorize` batches one and decides what an ended 
   share a start only when more than ``k`` end in the same step.
 - `PoolResets(m)`: starts drawn from ``m`` stored resets, of which a few are renewed once per rollout.
 
+An environment that says what an ended episode is followed by (`Env.restart`) needs the first, and continues with that.
+
 Which slots ended is decided exactly (a running count over the flags), never by sampling.
 """
 
@@ -21,7 +23,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrl_envs.contract import Env, own_reward
+from jaxrl_envs.contract import GAME_OVER, Env, own_reward
 from jaxrl_envs.fusion import computed_once
 
 
@@ -78,7 +80,7 @@ class VectorState(NamedTuple):
         env: environment states, leaves ``[N, ...]``.
         obs: what the agent sees now, leaves ``[N, ...]``.
         first: bool ``[N]``, this observation starts an episode.
-        episode_return: float32 ``[N]``, undiscounted reward so far in the running episode (see `own_reward`).
+        episode_return: float32 ``[N]``, undiscounted reward so far in the running episode (see `own_reward` and `own_end`).
         episode_length: int32 ``[N]``, steps so far in the running episode.
         pool: a `Pool`, or ``()`` for the policies that store nothing.
     """
@@ -167,7 +169,7 @@ def vectorize(
             configuration per slot. Needs `FullResets`: the other policies share starts between slots.
 
     Raises:
-        ValueError: on sizes below one, or a policy that cannot serve ``params_per_slot``.
+        ValueError: on sizes below one, or a policy that cannot serve ``params_per_slot`` or `Env.restart`.
     """
     resets = FullResets() if resets is None else resets
     if num_envs < 1:
@@ -177,12 +179,17 @@ def vectorize(
             f"resets is {resets}; with params_per_slot only FullResets is allowed, because the other "
             "policies share starts between slots"
         )
+    if env.restart is not None and not isinstance(resets, FullResets):
+        raise ValueError(
+            f"resets is {resets}; {env.name} says itself how an ended episode goes on, so only FullResets is allowed"
+        )
     params_axis = 0 if params_per_slot else None
     slots = _Slots(
         num_envs,
         resets,
         jax.vmap(env.reset, in_axes=(0, params_axis)),
         jax.vmap(env.step, in_axes=(0, 0, 0, params_axis)),
+        env.restart and jax.vmap(env.restart, in_axes=(0, 0, params_axis)),
     )
     return VectorEnv(
         env,
@@ -201,6 +208,7 @@ class _Slots(NamedTuple):
     resets: ResetPolicy
     reset: Callable[[jax.Array, Any], tuple[Any, Any]]
     step: Callable[[jax.Array, Any, Any, Any], Any]
+    restart: Callable[[jax.Array, Any, Any], tuple[Any, Any]] | None = None
 
 
 def _reset(slots: _Slots, key: jax.Array, params: Any) -> VectorState:
@@ -240,7 +248,12 @@ def _step(
     keys_step, keys_reset = jax.random.split(key, (2, slots.count))  # in one draw: this is a hot loop
     out = computed_once(slots.step(keys_step, state.env, action, params))
     ended = out.terminated | out.truncated
-    starts = _starts(slots, keys_reset, ended, state.pool, params if next_params is None else next_params)
+    over = out.info.get(GAME_OVER, ended)
+    then = params if next_params is None else next_params
+    if slots.restart is not None:
+        starts = slots.restart(keys_reset, out.state, then)
+    else:
+        starts = _starts(slots, keys_reset, ended, state.pool, then)
     obs, env_state = choose(ended, starts, (out.obs, out.state))
     episode_return = state.episode_return + own_reward(out)
     episode_length = state.episode_length + 1
@@ -248,8 +261,8 @@ def _step(
         env=env_state,
         obs=obs,
         first=ended,
-        episode_return=jnp.where(ended, 0.0, episode_return),
-        episode_length=jnp.where(ended, 0, episode_length),
+        episode_return=jnp.where(over, 0.0, episode_return),
+        episode_length=jnp.where(over, 0, episode_length),
         pool=state.pool,
     )
     seen = VectorStep(

@@ -13,10 +13,10 @@ from jaxrl_evolve.command.start import start
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Train presets on the games of a benchmark and report them: minatar-100k."""
+    """Train presets on the games of a benchmark and report them: minatar-100k, atari-100k."""
 
     name: tyro.conf.Positional[str]
-    """Which benchmark: minatar-100k, MinAtar's five games in 100,000 steps."""
+    """Which benchmark: minatar-100k, MinAtar's five games in 100,000 steps; atari-100k, 26 Atari games in as many."""
     out: str
     """Folder of results. What is there already is not trained again; what was interrupted goes on; all of it is reported."""
     preset: Annotated[tuple[str, ...], tyro.conf.arg(metavar="'ALGORITHM FIELD=VALUE …'")] = ()

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jaxrl_evolve.results import atari_100k
+
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
@@ -44,6 +46,7 @@ _MINATAR = (
     "random: uniform minimal actions, 15,000 episodes or more in gymnax; reference: PPO tuned for each "
     "game at 1e7 steps, the normaliser of Goldie et al. 2024 (arXiv 2407.07082)"
 )
+_ATARI = "random and human: the constants of Atari-100k, as in Agarwal et al. 2021 (arXiv 2108.13264)"
 _CRAFTAX = "Matthews et al. 2024 (arXiv 2402.16801) report returns in per cent of the maximum"
 
 SCALES: dict[str, Scale] = {
@@ -75,6 +78,10 @@ SCALES: dict[str, Scale] = {
         "random: uniform actions, 64 episodes in brax 0.14.2 (standard error 21); reference: tuned PPO at 5e7 "
         "steps, Goldie et al. 2024 (arXiv 2407.07082)",
     ),
+    **{
+        f"atari/{game}": Scale(atari_100k.RANDOM[game], atari_100k.HUMAN[game], "human", _ATARI)
+        for game in atari_100k.GAMES
+    },
 }
 """Scales by `task_name`."""
 

@@ -16,7 +16,7 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxrl_envs.contract import Env, own_reward, reported
+from jaxrl_envs.contract import Env, own_end, own_reward, reported
 from jaxrl_envs.fusion import computed_once
 from jaxrl_envs.parameters import limits
 from jaxrl_envs.vector import choose
@@ -154,7 +154,7 @@ def make_evaluation(
             seen = Episodes(
                 done.returns + jnp.where(live, own_reward(out), 0.0),
                 done.lengths + live,
-                done.finished | out.terminated | out.truncated,
+                done.finished | own_end(out),
                 choose(live, {name: out.info[name].astype(jnp.float32) for name in env.metrics}, done.info),
             )
             return _Carry(carry.step + 1, key, out.obs, out.state, memory, seen)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float, Int
 
-from jaxrl_envs.contract import own_reward, reported
+from jaxrl_envs.contract import own_end, own_reward, reported
 from jaxrl_envs.vector import VectorEnv, VectorState, choose
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.runs.tasks import Assignment
@@ -196,11 +196,11 @@ def _ended_episodes(
     What running episodes had collected before, plus what was collected now, less what is still running
     after, belongs to those that ended.
     """
-    episodes = trajectory.ended.sum(dtype=jnp.float32)
+    episodes = own_end(trajectory).sum(dtype=jnp.float32)
     collected = own_reward(trajectory).sum() + before.episode_return.sum() - after.episode_return.sum()
     steps = trajectory.reward.size + before.episode_length.sum() - after.episode_length.sum()
     seen = reported(metrics, trajectory.info)
-    info = {name: _at_ends(values, trajectory.ended) for name, values in seen.items()}
+    info = {name: _at_ends(values, own_end(trajectory)) for name, values in seen.items()}
     return EpisodeSums(episodes, jnp.where(episodes > 0, collected, 0.0), steps.astype(jnp.float32), info)
 
 

@@ -6,12 +6,15 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import jax
 
-_DISTRIBUTIONS = ("jax", "jaxlib", "flax", "optax", "gymnax", "brax", "orbax-checkpoint", "jaxrl-evolve")
+_DISTRIBUTIONS = (
+    *("jax", "jaxlib", "flax", "optax", "gymnax", "brax", "ale-py", "orbax-checkpoint", "jaxrl-evolve"),
+)
 _UNITS = ("avx2", "fma", "avx512f", "avx512_vbmi2", "avx512_bf16", "avx512_fp16", "amx_tile")
 """Parts of x86 processors by which XLA chooses its instructions."""
 
@@ -62,6 +65,8 @@ def numerics(devices: int) -> dict[str, Any]:
         "XLA flags": _xla_flags(),
         "matmul precision": jax.config.jax_default_matmul_precision,  # pyright: ignore[reportAttributeAccessIssue]
     }
+    if "ale_py" in sys.modules:  # whose emulators go on from their saved states
+        found["ale-py"] = _version("ale-py")
     if device.platform == "cpu":
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         found |= {"cores": cores, "processor": _processor()}

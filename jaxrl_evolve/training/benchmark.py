@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxrl_evolve.results.report import Report, report
+from jaxrl_evolve.results.report.published import published_section
 from jaxrl_evolve.settings.fields import field_name, parse_field
 from jaxrl_evolve.settings.nested import update
 from jaxrl_evolve.storage.folder import read_json
@@ -82,7 +83,9 @@ def benchmark(
         there = (cell.folder / "config.json").exists()
         train(cell.config, cell.folder, resume=there, quiet=quiet)
     done = finished(out)
-    return report([cell for cell, _ in done], out / REPORT, labels=[label for _, label in done])
+    beside = lambda ours: published_section(ours, suite.games, suite.published, suite.steps)
+    folders, labels = [cell for cell, _ in done], [label for _, label in done]
+    return report(folders, out / REPORT, labels=labels, more=beside if suite.published else None)
 
 
 def cells(

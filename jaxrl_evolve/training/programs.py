@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
-from jax.sharding import Mesh
+from jax.sharding import Mesh, PartitionSpec
 
 from jaxrl_evolve import random
 from jaxrl_evolve.compilation import kept
@@ -136,7 +136,14 @@ def compile_programs(
 
 def _jit(experiment: Experiment, axis: RunAxis, mesh: Mesh | None, evaluation: EvaluationConfig) -> _Jitted:
     chunk = over_runs(experiment.chunk, [axis], mesh)
-    test = experiment.evaluation(evaluation.episodes, evaluation.max_steps, evaluation.mode)
+    test = jax.vmap(
+        experiment.evaluation(evaluation.episodes, evaluation.max_steps, evaluation.mode), (0, 0, None)
+    )
+    if mesh is not None:
+        # Split by hand, as training is: a callback of the environment then plays each device's own episodes.
+        along = PartitionSpec(AXIS)
+        specs = {"in_specs": (along, along, PartitionSpec()), "out_specs": along}
+        test = jax.shard_map(test, mesh=mesh, check_vma=False, **specs)
 
     def run_keys(root: jax.Array, seeds: jax.Array) -> jax.Array:
         return jax.vmap(lambda seed: jax.random.fold_in(root, seed))(seeds)
@@ -156,7 +163,7 @@ def _jit(experiment: Experiment, axis: RunAxis, mesh: Mesh | None, evaluation: E
             jax.random.fold_in(jax.random.fold_in(k, random.KeyTag.EVALUATION), updates), repeat
         )
         keys = jax.vmap(key)(run_keys(root, seeds))
-        return jax.vmap(test, (0, 0, None))(keys, learner_state, env_params)
+        return test(keys, learner_state, env_params)
 
     init_objective = experiment.learner.init_objective
     return _Jitted(jax.jit(init), jax.jit(chunk.run, donate_argnums=0), jax.jit(evaluate), init_objective)

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 
 import jax
 
-from jaxrl_envs.contract import Env
+from jaxrl_envs.contract import Env, own_end
 from jaxrl_evolve import random
 from jaxrl_evolve.learners.learner import Mode
 from jaxrl_evolve.runs.policy import Carry, Policy
@@ -85,7 +85,7 @@ def play(env: Env, policies: Sequence[Policy], key: jax.Array, max_steps: int) -
         key, key_act, key_step = jax.random.split(key, 3)
         action, carry = policies[0].act(actor, obs, carry, key_act)
         out = env.step(key_step, state, action, env.params)
-        return key, out.state, out.obs, carry, out.terminated | out.truncated
+        return key, out.state, out.obs, carry, own_end(out)
 
     reset = jax.jit(env.reset)
     episodes = []

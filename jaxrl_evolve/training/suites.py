@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from jaxrl_evolve.results import atari_100k
+from jaxrl_evolve.results.atari_100k import Published
 from jaxrl_evolve.settings.names import suggestion
 from jaxrl_evolve.training.config import EvaluationConfig
 
@@ -17,6 +19,7 @@ class Suite(NamedTuple):
         steps: environment steps per seed.
         preset: the algorithm that is run if none is named.
         evaluation: of the trained agents.
+        published: scores of papers.
     """
 
     summary: str
@@ -24,6 +27,7 @@ class Suite(NamedTuple):
     steps: int
     preset: str
     evaluation: EvaluationConfig
+    published: tuple[Published, ...] = ()
 
     def chosen(self, games: tuple[str, ...]) -> dict[str, str]:
         """Environments of some games, all of them if none is named.
@@ -46,7 +50,16 @@ SUITES = {
         100_000,
         "spr",
         EvaluationConfig(times=1, episodes=100, final_episodes=100, mode="sample"),
-    )
+    ),
+    "atari-100k": Suite(
+        "26 Atari games in 100,000 steps",
+        {game: f"atari/{game}" for game in atari_100k.GAMES},
+        100_000,
+        "spr",
+        # Games are dear: the one evaluation during training, at its end, plays as few as a figure needs.
+        EvaluationConfig(times=1, episodes=20, final_episodes=100, mode="sample"),
+        atari_100k.PUBLISHED,
+    ),
 }
 
 

@@ -38,7 +38,7 @@ def install(monkeypatch, *points):
 
 def test_names_are_those_of_the_suites():
     from jaxrl_envs import gridworlds, names
-    from jaxrl_envs.adapters import brax, craftax, gymnax
+    from jaxrl_envs.adapters import atari, brax, craftax, gymnax
     from jaxrl_envs.gridworlds import chains
 
     gymnax_names = pytest.importorskip("gymnax").registration._BUILTIN_ENV_IDS
@@ -51,8 +51,9 @@ def test_names_are_those_of_the_suites():
         gridworlds.NAMES,
         chains.NAMES,
     )  # listed without the tables of levels
-    assert names.CRAFTAX == craftax.NAMES
-    suites = ("gymnax", "brax", "craftax", "octax", "grid", "chain")
+    assert (names.CRAFTAX, names.ATARI) == (craftax.NAMES, atari.NAMES)
+    assert len(names.ATARI) == len(set(names.ATARI)) == 57 and len(names.ATARI_100K) == 26
+    suites = ("gymnax", "brax", "craftax", "octax", "atari", "grid", "chain")
     assert available() == [name for suite in suites for name in available(suite)]
 
 

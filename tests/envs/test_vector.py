@@ -6,11 +6,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import lives
 import numpy as np
 import probes
 import pytest
 
-from jaxrl_envs import Box, Discrete, Env, EnvStep
+from jaxrl_envs import Box, Discrete, Env, EnvStep, scale_rewards, time_limit
 from jaxrl_envs.vector import (
     FullResets,
     OptimisticResets,
@@ -164,3 +165,37 @@ def test_impossible_batches_are_refused():
         OptimisticResets(0)
     with pytest.raises(ValueError, match="renew is 5; it must be between 0 and size"):
         PoolResets(4, 5)
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda env: env, lambda env: scale_rewards(env, 2.0)], ids=["bare", "scaled"]
+)
+def test_a_game_goes_on_after_a_life_and_is_counted_whole(wrap: Any):
+    env = wrap(lives.make())
+    venv = vectorize(env, 1)
+
+    def step(state: VectorState, key: jax.Array) -> Any:
+        state, seen = venv.step(key, state, jnp.zeros(1, jnp.int32), env.params)
+        return state, (state, seen)
+
+    start = venv.reset(jax.random.key(0), env.params)
+    _, (after, seen) = jax.lax.scan(step, start, jax.random.split(jax.random.key(1), 12))
+    np.testing.assert_array_equal(np.flatnonzero(seen.terminated), [2, 5, 8, 11])
+    np.testing.assert_array_equal(after.first, seen.terminated)
+    np.testing.assert_array_equal(seen.next_obs[:, 0, 0], [1, 2, 3, 4, 5, 6] * 2)
+    # After a life the same game goes on, by `restart`; after the game another one begins.
+    np.testing.assert_array_equal(after.obs[:, 0, 0], [1, 2, 3, 4, 5, 0] * 2)
+    np.testing.assert_array_equal(after.obs[:, 0, 1], [0, 0, 2, 0, 0, 1] * 2)
+    np.testing.assert_array_equal(seen.episode_return[:, 0], [1, 2, 3, 4, 5, 6] * 2)
+    np.testing.assert_array_equal(after.episode_length[:, 0], [1, 2, 3, 4, 5, 0] * 2)
+
+
+def test_what_cannot_go_on_after_a_life_is_refused():
+    with pytest.raises(
+        ValueError, match="lives says itself how an ended episode goes on, so only FullResets"
+    ):
+        vectorize(lives.make(), 2, PoolResets(2))
+    with pytest.raises(
+        ValueError, match="lives: a game goes on after an end .* make it so that only games end"
+    ):
+        time_limit(lives.make(), 4)

@@ -16,7 +16,7 @@ def test_each_scale_is_sound(name):
     scale = SCALES[name]
     assert scale.random < scale.reference
     assert scale.source
-    assert scale.meaning in {"maximum", "solved", "tuned PPO"}
+    assert scale.meaning in {"maximum", "solved", "tuned PPO", "human"}
     np.testing.assert_allclose(scale([scale.random, scale.reference]), [0, 1])
     if scale.solved is not None:
         assert scale.random < scale.solved <= scale.reference

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import lives
 import numpy as np
 import probes
 import pytest
@@ -154,3 +155,11 @@ def test_a_setting_that_cuts_episodes_short_is_told():
     ):
         warn_of_cut("max_steps", 1_000, env)
     warn_of_cut("max_steps", 2_500, env)  # a warning would be an error here
+
+
+def test_a_lost_life_ends_no_evaluation():
+    env = lives.make()
+    out = jax.jit(make_evaluation(env, counter(), 2, 20))(jax.random.key(0), (), env.params)
+    np.testing.assert_array_equal(out.returns, [6.0, 6.0])
+    np.testing.assert_array_equal(out.lengths, [6, 6])
+    np.testing.assert_array_equal(out.info["time"], [6.0, 6.0])

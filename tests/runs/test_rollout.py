@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import lives
 import numpy as np
 import probes
 import pytest
@@ -148,3 +149,16 @@ def test_what_info_does_not_have_is_named_with_what_it_has():
         jax.eval_shape(collect, key, state)
     with pytest.raises(ValueError, match=r"in info, which has other$"):
         reported(("won",), {"other": 1})
+
+
+def test_games_of_several_lives_count_once():
+    env, learner = lives.make(), clockwork()
+    venv = vectorize(env, 1)
+    start = venv.reset(jax.random.key(0), env.params)
+    memory = learner.initial_memory(1)
+    _, _, t, episodes = rollout(
+        jax.random.key(1), learner, jnp.zeros((), jnp.int32), venv, start, memory, env.params, 14
+    )
+    assert int(t.ended.sum()) == 4
+    found = (episodes.episodes, episodes.returns, episodes.lengths, episodes.info["time"])
+    assert [float(x) for x in found] == [2.0, 12.0, 12.0, 12.0]

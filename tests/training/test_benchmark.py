@@ -94,6 +94,17 @@ def test_minatar_is_judged_on_whole_episodes_after_a_hundred_thousand_steps():
     assert plan[0].folder == Path("x/spr/Asterix/seed-0")
 
 
+def test_atari_is_judged_on_a_hundred_games_in_points():
+    suite = find_suite("atari-100k")
+    plan = cells(suite, Path("x"), ["spr", "bbf"], [], 5, 0, None)
+    assert len(plan) == 52 and {(cell.config.steps, cell.config.num_envs) for cell in plan} == {(100_000, 1)}
+    assert {cell.config.evaluation.final_episodes for cell in plan} == {100}
+    assert {cell.config.evaluation.mode for cell in plan} == {"sample"}  # by epsilon_evaluation
+    assert plan[0].config.env == "atari/Alien" and plan[0].config.learner.network.encoder == "atari"
+    with pytest.raises(ValueError, match="games has 'MsPacmn', which is not known: did you mean MsPacman"):
+        suite.chosen(("Pong", "MsPacmn"))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -31,7 +31,16 @@ def around(
         stateful: whether the new state holds that of ``env`` as ``state.env`` (else it is the same).
         params: makes the new parameters, which hold those of ``env`` as ``params.env``; None if they are the same.
         **changes: other fields of the `Env`.
+
+    Raises:
+        ValueError: ``env`` goes on in its own state after an end (`Env.restart`), where the wrapper has a state or other
+            observations that would have to begin anew.
     """
+    if env.restart is not None and (stateful or "observation_space" in changes):
+        raise ValueError(
+            f"{env.name}: a game goes on after an end that is learned from, such as a lost life, which this wrapper cannot "
+            "follow; make it so that only games end (atari: lives=False)"
+        )
     inner_state = (lambda state: state.env) if stateful else (lambda state: state)
     inner = (lambda p: p) if params is None else (lambda p: p.env)
     made: dict[str, Any] = {"reset": reset, "step": step}
@@ -40,6 +49,8 @@ def around(
     render, draw, best = env.render, env.sample_params, env.optimal_return
     if render is not None:
         made["render"] = lambda state, p: render(inner_state(state), inner(p))
+    if (restart := env.restart) is not None:
+        made["restart"] = lambda key, state, p: restart(key, state, inner(p))
     if params is not None:
         made["params"] = params(env.params)
         if draw is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from jaxrl_evolve.results import figures
@@ -63,6 +63,7 @@ def report(
     labels: Sequence[str] | None = None,
     resamples: int = 10_000,
     seed: int = 0,
+    more: Callable[[Comparison], str] | None = None,
 ) -> Report:
     """Compare finished runs: ``report.md``, ``results.csv``, ``returns.csv``, ``meta_trainings.csv`` and figures.
 
@@ -74,6 +75,7 @@ def report(
         labels: a name for each of ``folders``, in order, instead of the algorithm's or the objective's.
         resamples: bootstrap resamples for each interval.
         seed: of the bootstrap.
+        more: makes a section of the text from the numbers of training runs.
 
     Returns:
         The `Report`.
@@ -94,7 +96,14 @@ def report(
         out.mkdir(parents=True, exist_ok=True)
         drawn, about_curves = _draw(comparison, out) if runs else ([], [])
         notes = (*skipped, *about_sweeps, *comparison.notes, *about_curves, *meta_notes(metas))
-        text = markdown(comparison, metas, notes, [path.name for path in drawn], resamples)
+        text = markdown(
+            comparison,
+            metas,
+            notes,
+            [path.name for path in drawn],
+            resamples,
+            more(comparison) if more else "",
+        )
         tables = {TEXT: text}
         if runs:
             tables |= {

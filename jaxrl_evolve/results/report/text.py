@@ -24,6 +24,7 @@ def markdown(
     notes: Sequence[str],
     drawn: Sequence[str],
     resamples: int,
+    more: str = "",
 ) -> str:
     """The whole report.
 
@@ -33,6 +34,7 @@ def markdown(
         notes: sentences to print.
         drawn: names of the figures that exist beside it.
         resamples: of the bootstrap, to be told.
+        more: a section of the caller's, behind the comparisons.
     """
     rows = comparison.rows
     parts = [
@@ -45,6 +47,7 @@ def markdown(
     if "learning_curves.png" in drawn:
         parts += ["## Learning curves", _image("Learning curves", "learning_curves.png")]
     parts += _across(comparison)
+    parts += [more] * bool(more)
     if metas:
         parts += _meta_trainings(metas)
     if notes:
@@ -55,10 +58,7 @@ def markdown(
             "## Normalisation",
             markdown_table(
                 ["Environment", "0", "1", "Reference", "Source"],
-                [
-                    [t, _number(s.random), _number(s.reference), s.meaning, s.source]
-                    for t, s in scales.items()
-                ],
+                [[t, number(s.random), number(s.reference), s.meaning, s.source] for t, s in scales.items()],
             ),
         ]
     origins = [_origin(row.run.folder, row.run.result) for row in rows]
@@ -81,9 +81,9 @@ def _final_returns(rows: Sequence[Row]) -> list[str]:
             [
                 [
                     row.run.task, _marked(row), len(row.run.returns), f"{row.run.env_steps:,}",
-                    _number(row.iqm.value), _interval(row.iqm, len(row.run.returns)), _number(row.mean),
-                    _number(row.median), with_bounds(row.normalised),
-                    *(_number(row.run.result.get(f)) for f in timings),
+                    number(row.iqm.value), _interval(row.iqm, len(row.run.returns)), number(row.mean),
+                    number(row.median), with_bounds(row.normalised),
+                    *(number(row.run.result.get(f)) for f in timings),
                 ]
                 for row in rows
             ],
@@ -134,7 +134,7 @@ def _meta_trainings(rows: Sequence[MetaRow]) -> list[str]:
             [
                 [
                     row.task, row.label, len(row.fitness), whole(row.generations), whole(row.env_steps),
-                    _number(row.iqm.value), _interval(row.iqm, len(row.fitness)), row.measure,
+                    number(row.iqm.value), _interval(row.iqm, len(row.fitness)), row.measure,
                 ]
                 for row in rows
             ],
@@ -244,7 +244,8 @@ def _image(title: str, name: str) -> str:
     return f"![{title}]({name})"
 
 
-def _number(value: Any) -> str:
+def number(value: Any) -> str:
+    """A number with three digits or more, a dash for what is none."""
     if not isinstance(value, int | float) or not np.isfinite(value):
         return "–"
     size = abs(value)
@@ -254,7 +255,7 @@ def _number(value: Any) -> str:
 def _bounds(estimate: Estimate) -> str:
     if not np.isfinite([estimate.low, estimate.high]).all():
         return "–"
-    return f"[{_number(estimate.low)}, {_number(estimate.high)}]"
+    return f"[{number(estimate.low)}, {number(estimate.high)}]"
 
 
 def _interval(estimate: Estimate, runs: int) -> str:
@@ -266,4 +267,4 @@ def _interval(estimate: Estimate, runs: int) -> str:
 
 def with_bounds(estimate: Estimate | None) -> str:
     """A value and its interval, as far as they are there."""
-    return "–" if estimate is None else f"{_number(estimate.value)} {_bounds(estimate)}".removesuffix(" –")
+    return "–" if estimate is None else f"{number(estimate.value)} {_bounds(estimate)}".removesuffix(" –")

@@ -30,6 +30,8 @@ class Arguments:
     """Root seed; all presets share it."""
     steps: int | None = None
     """Environment steps per seed instead of the benchmark's."""
+    evaluation: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=VALUE")] = ()
+    """Changes of the benchmark's evaluation, for all: `--evaluation final_episodes=5`."""
     quiet: bool = False
     """Print nothing but the report."""
     devices: Devices = dataclasses.field(default_factory=Devices)
@@ -47,6 +49,7 @@ def _run(arguments: Any) -> str:
         seeds=arguments.seeds,
         seed=arguments.seed,
         steps=arguments.steps,
+        evaluation=arguments.evaluation,
         quiet=arguments.quiet,
     )
     return f"{made.markdown}\nreport in {arguments.out}/{REPORT}"

@@ -12,7 +12,7 @@ from jaxrl_evolve.results.report import Report, report
 from jaxrl_evolve.results.report.published import published_section
 from jaxrl_evolve.settings.fields import field_name, parse_field
 from jaxrl_evolve.settings.nested import update
-from jaxrl_evolve.storage.folder import read_json
+from jaxrl_evolve.storage.folder import plain, read_json
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import build
 from jaxrl_evolve.training.groups import groups_of
@@ -52,6 +52,7 @@ def benchmark(
     seeds: int = 5,
     seed: int = 0,
     steps: int | None = None,
+    evaluation: Sequence[str] = (),
     quiet: bool = True,
 ) -> Report:
     """Train what is not trained yet, and report all.
@@ -67,6 +68,7 @@ def benchmark(
         seeds: how many of each root seed.
         seed: root seed. Presets share it, so that they can be compared in pairs.
         steps: environment steps per seed instead of the benchmark's; results of other numbers of steps need another folder.
+        evaluation: changes of the benchmark's evaluation, for all cells: ``"final_episodes=5"``; likewise.
         quiet: show no progress.
 
     Raises:
@@ -75,8 +77,8 @@ def benchmark(
         Diverged: of one cell, no run is left.
     """
     suite, out = find_suite(name), Path(out)
-    plan = cells(suite, out, presets, games, seeds, seed, steps)
-    check_steps(out, plan[0].config.steps)
+    plan = cells(suite, out, presets, games, seeds, seed, steps, evaluation)
+    check_protocol(out, plan[0].config)
     for cell in plan:  # all before the first is trained
         check_memory(cell.config, build(cell.config), groups_of(cell.config, None))
     for cell in plan:
@@ -96,6 +98,7 @@ def cells(
     seeds: int,
     seed: int,
     steps: int | None,
+    evaluation: Sequence[str] = (),
 ) -> list[Cell]:
     """What is to be trained, game by game.
 
@@ -114,28 +117,39 @@ def cells(
         for label, folder in found.items():
             algorithm, *changes = label.split()
             config = TrainConfig.preset(algorithm, env, evaluation=suite.evaluation, **shared)
-            plan.append(Cell(label, game, changed_by(config, changes), out / folder / game / f"seed-{seed}"))
+            config = changed_by(config, changes, "presets", CHANGED)
+            config = changed_by(
+                config, [f"evaluation.{text}" for text in evaluation], "evaluation", ("evaluation",)
+            )
+            plan.append(Cell(label, game, config, out / folder / game / f"seed-{seed}"))
     return plan
 
 
-def check_steps(out: Path, steps: int) -> None:
-    """Refuse a folder of cells of another length, with which these could not be compared.
+def check_protocol(out: Path, config: TrainConfig[Any, Any]) -> None:
+    """Refuse a folder of cells of another length or evaluation, with which these could not be compared.
 
     Raises:
         ValueError: naming one of them.
     """
     for path in sorted(out.glob("*/*/seed-*/config.json")):
-        there = read_json(path)["steps"]
-        if there != steps:
-            raise ValueError(f"steps is {steps}, but {path.parent} has {there}; give another --out")
+        there, here = read_json(path), plain(config)
+        for name in ("steps", "evaluation"):
+            if there[name] != here[name]:
+                raise ValueError(
+                    f"{name} is {here[name]}, but {path.parent} has {there[name]}; give another --out"
+                )
 
 
-def changed_by(config: TrainConfig[Any, Any], changes: Sequence[str]) -> TrainConfig[Any, Any]:
+def changed_by(
+    config: TrainConfig[Any, Any], changes: Sequence[str], who: str, allowed: Sequence[str]
+) -> TrainConfig[Any, Any]:
     """A configuration with settings as a person writes them.
 
     Args:
         config: the configuration.
         changes: ``"FIELD=VALUE"``; nested fields by dots.
+        who: what the changes are given as, for messages.
+        allowed: the fields that may be changed, or parts of them.
 
     Raises:
         ValueError: a text does not read so, or a field or value is not allowed.
@@ -144,11 +158,11 @@ def changed_by(config: TrainConfig[Any, Any], changes: Sequence[str]) -> TrainCo
     for text in changes:
         name, separator, value = text.partition("=")
         if not separator:
-            raise ValueError(f"presets has {text!r} after the algorithm; it must read FIELD=VALUE")
+            raise ValueError(f"{who} has {text!r}; it must read FIELD=VALUE")
         name = field_name(config, name)
-        if name.partition(".")[0] not in CHANGED:
+        if name.partition(".")[0] not in allowed:
             raise ValueError(
-                f"presets varies {name}, which the benchmark settles for all: a preset varies {', '.join(CHANGED)}"
+                f"{who} varies {name}, which the benchmark settles for all; {who} may vary {', '.join(allowed)}"
             )
         values[name] = parse_field(config, name, value)
     return update(config, values)

@@ -52,6 +52,8 @@ def test_cells_are_trained_once_and_more_of_them_join(tmp_path: Path, monkeypatc
     }
     assert "hp.gamma=0.9" in (out / "report" / "report.md").read_text()
     assert [config.hp.gamma for config in trained] == [0.99, 0.99, 0.9, 0.99, 0.9]
+    with pytest.raises(ValueError, match="evaluation is .*'final_episodes': 1.*; give another --out"):
+        benchmark("tiny", out, presets=["dqn"], games=["Pole"], evaluation=["final_episodes=1"])
     with pytest.raises(ValueError, match="steps is 128, but .*Car/seed-0 has 64; give another --out"):
         benchmark("tiny", out, presets=["dqn"], games=["Pole"], steps=128)
     # Seeds are paired: the same root seed, the same steps.
@@ -75,6 +77,8 @@ def test_a_preset_changes_no_protocol_and_all_are_checked_before_the_first(tmp_p
             benchmark("tiny", tmp_path / "out", presets=[f"dqn {TINY} {change}"], games=["Pole"], seeds=1)
     with pytest.raises(ValueError, match=r"hp.steps is 7; it must be at most learner.longest \(5\)"):
         benchmark("tiny", tmp_path / "out", presets=[f"dqn {TINY}", f"dqn {TINY} hp.steps=7"], games=["Pole"])
+    with pytest.raises(ValueError, match="there is no 'episodez'|episodez"):
+        benchmark("tiny", tmp_path / "out", presets=["dqn"], evaluation=["episodez=1"])
     assert not (tmp_path / "out").exists()
 
 
@@ -116,7 +120,7 @@ def test_atari_is_judged_on_a_hundred_games_in_points():
         ({"presets": ["sprr"]}, "algorithm is 'sprr', which is not known: did you mean spr"),
         ({"presets": ["spr", " spr"]}, "presets has 'spr' twice"),
         ({"presets": ["spr shift=1"]}, "shift.*did you mean learner.shift"),
-        ({"presets": ["spr learner.shift"]}, "'learner.shift' after the algorithm; it must read FIELD=VALUE"),
+        ({"presets": ["spr learner.shift"]}, "presets has 'learner.shift'; it must read FIELD=VALUE"),
         ({"presets": ["spr learner.shift=x"]}, "learner.shift is 'x'; it must be a whole number"),
         ({"presets": ["spr learner.shift=1/2"]}, "only letters, digits and the signs"),
         ({"steps": 0}, "steps is 0"),

@@ -158,14 +158,15 @@ def empty_queue(example: Any, size: int) -> Queue:
     return Queue(room, jnp.zeros(size, jnp.int32), jnp.int32(0))
 
 
-def push(queue: Queue, phi: Any, now: Array | int = 0) -> Queue:
-    """The queue with ``phi [N, ...]`` in it; of more than it holds, the last."""
+def push(queue: Queue, phi: Any, now: Array | int = 0, there: Array | None = None) -> Queue:
+    """The queue with ``phi [N, ...]`` in it, or with those of it that are ``there``; of more than it holds, the last."""
     size, number = queue.born.shape[0], jax.tree.leaves(phi)[0].shape[0]
-    kept = min(size, number)
-    place = (queue.pushed + jnp.arange(number - kept, number)) % size
-    put = lambda room, new: room.at[place].set(new[number - kept :])
-    born = queue.born.at[place].set(jnp.asarray(now, jnp.int32))
-    return Queue(jax.tree.map(put, queue.phi, phi), born, queue.pushed + number)
+    there = jnp.ones(number, bool) if there is None else there
+    rank, count = jnp.cumsum(there) - 1, there.sum(dtype=jnp.int32)
+    place = jnp.where(there & (rank >= count - size), (queue.pushed + rank) % size, size)
+    put = lambda room, new: room.at[place].set(new, mode="drop")
+    born = queue.born.at[place].set(jnp.asarray(now, jnp.int32), mode="drop")
+    return Queue(jax.tree.map(put, queue.phi, phi), born, queue.pushed + count)
 
 
 def held(queue: Queue) -> Array:

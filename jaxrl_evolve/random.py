@@ -39,6 +39,8 @@ class KeyTag(enum.IntEnum):
     """Tasks that a meta-test reports: none of meta-training, of its held-out tests, or of the tuning."""
     VALIDATION_TASKS = 0x56414C44
     """Tasks that a meta-test tunes on."""
+    TUNED_GAMES = 0x47414D45
+    """Plays of a game that tune the numbers of a method, none of which is reported."""
 
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))

@@ -11,6 +11,7 @@ from jaxrl_evolve.algorithms.ppo import PPO
 from jaxrl_evolve.algorithms.pqn import PQN
 from jaxrl_evolve.algorithms.rainbow import RAINBOWS
 from jaxrl_evolve.algorithms.sac import SAC
+from jaxrl_evolve.algorithms.spo import SPO
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.foreign import Refused, told
 
@@ -22,6 +23,7 @@ BUILTIN_ALGORITHMS: dict[str, Algorithm] = {
     "dqn": DQN,
     "pqn": PQN,
     "sac": SAC,
+    "spo": SPO,
     **RAINBOWS,
 }
 

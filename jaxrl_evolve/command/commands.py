@@ -10,6 +10,7 @@ from jaxrl_evolve.command import (
     meta_sweep,
     meta_test,
     meta_train,
+    preferences,
     render,
     report,
     resume,
@@ -32,6 +33,7 @@ _MODULES = (
     meta_train,
     meta_test,
     meta_sweep,
+    preferences,
 )
 COMMANDS = {module.COMMAND.name: module.COMMAND for module in _MODULES}
 

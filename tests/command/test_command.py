@@ -150,7 +150,7 @@ def test_help_comes_at_once():
     lines, imported = modules_after("--help")
     assert imported == "[]" and lines == overview().splitlines()
     shown = [line.split()[0] for line in lines if line.startswith("  ")]
-    assert shown == list(COMMANDS) and len(shown) == 12
+    assert shown == list(COMMANDS) and len(shown) == 13
 
 
 @pytest.mark.parametrize(

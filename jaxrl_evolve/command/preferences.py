@@ -1,0 +1,90 @@
+"""`jaxrl-evolve preferences`: what is done with preferences beside training."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple
+
+import tyro
+
+from jaxrl_evolve.command.arguments import PROGRAM, Command, Devices, asks_for_help, parse
+from jaxrl_evolve.preferences.benchmark_config import GamesConfig
+from jaxrl_evolve.settings.names import suggestion
+
+
+@dataclasses.dataclass(frozen=True)
+class Games:
+    """Play methods on games of preference at equal queries: how exploitable are their averages and last iterates?
+
+    Among them SPO, self-play preference optimization (Swamy et al. 2024), not Simple Policy Optimization.
+    """
+
+    out: str
+    """Folder of results. What is there already is not played again; all of it is reported."""
+    methods: tuple[str, ...] = ()
+    """Methods such as `hedge spo ema_spo`; all by default."""
+    games: tuple[str, ...] = ()
+    """Games such as `biased_rps mixed`; all by default."""
+    config: Annotated[GamesConfig, tyro.conf.arg(name="")] = dataclasses.field(default_factory=GamesConfig)
+    quiet: bool = False
+    """Print nothing but the report."""
+    devices: Devices = dataclasses.field(default_factory=Devices)
+
+
+def _games(arguments: Games) -> str:
+    from jaxrl_evolve.command.start import start
+    from jaxrl_evolve.preferences.benchmark import play_games
+    from jaxrl_evolve.preferences.benchmark_report import write_report
+
+    start(arguments.devices)
+    told = (lambda line: None) if arguments.quiet else (lambda line: print(line, file=sys.stderr, flush=True))
+    play_games(arguments.config, arguments.out, arguments.methods, arguments.games, told)
+    return f"{write_report(arguments.config, arguments.out)}\nreport in {arguments.out}/games.md"
+
+
+class Action(NamedTuple):
+    """What can be done.
+
+    Attributes:
+        summary: one line.
+        arguments: a dataclass of options.
+        run: of these.
+    """
+
+    summary: str
+    arguments: Any
+    run: Callable[[Any], str]
+
+
+ACTIONS = {"games": Action("play methods on games at equal queries", Games, _games)}
+
+
+def _parse(words: list[str]) -> tuple[Action, Any]:
+    if not words or (asks_for_help(words[:1])):
+        lines = [f"  {name:<14}  {action.summary}" for name, action in ACTIONS.items()]
+        print(
+            "\n".join(
+                [
+                    f"usage: {PROGRAM} preferences ACTION …",
+                    "",
+                    *lines,
+                    "",
+                    f"{PROGRAM} preferences ACTION --help explains it.",
+                ]
+            )
+        )
+        raise SystemExit(0 if words else 2)
+    name, *rest = words
+    if name not in ACTIONS:
+        raise ValueError(f"preferences has no action {name!r}: {suggestion(name, ACTIONS)}")
+    return ACTIONS[name], parse(ACTIONS[name].arguments, f"preferences {name}", rest)
+
+
+COMMAND = Command(
+    usage="preferences games --out FOLDER",
+    summary="play methods that learn from preferences on games",
+    parse=_parse,
+    run=lambda parsed: parsed[0].run(parsed[1]),
+)

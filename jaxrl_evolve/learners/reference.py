@@ -1,0 +1,66 @@
+"""Policies from which a learner keeps its distance small: the first one, an average, or the newest of a period."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Int
+
+from jaxrl_evolve.clock import Clock
+
+ReferenceKind = Literal["first", "average", "every", "stages"]
+
+
+@struct.dataclass
+class Reference:
+    """A policy of before.
+
+    Attributes:
+        actor: what acting reads of a learner.
+        renewed: int32 scalar, how often it was replaced by a newer one.
+    """
+
+    actor: Any
+    renewed: Int[Array, ""]
+
+    @classmethod
+    def of(cls, actor: Any) -> Reference:
+        """A copy: the state of a run is donated, and no buffer can be in it twice."""
+        return cls(jax.tree.map(jnp.copy, actor), jnp.zeros((), jnp.int32))
+
+
+def follow(
+    kind: ReferenceKind,
+    reference: Reference,
+    actor: Any,
+    rate: Array | float,
+    every: int,
+    updates: Array,
+    clock: Clock,
+) -> Reference:
+    """The reference after an update.
+
+    Args:
+        kind: ``first`` stays; ``average`` takes a share of the policy; ``every`` is replaced after so many updates;
+            ``stages`` whenever another part of the horizon is over.
+        reference: before.
+        actor: the policy after the update.
+        rate: that share.
+        every: those updates, or the number of stages.
+        updates: int32, updates made, with this one.
+        clock: of the update.
+    """
+    if kind == "first":
+        return reference
+    if kind == "average":
+        # Whole numbers, such as counts, are no quantities to average.
+        mixed = lambda old, new: old + rate * (new - old) if jnp.issubdtype(old.dtype, jnp.floating) else new
+        return Reference(jax.tree.map(mixed, reference.actor, actor), reference.renewed)
+    stage = jnp.floor(every * (clock.step / clock.horizon)).astype(jnp.int32)
+    due = updates % every == 0 if kind == "every" else stage > reference.renewed
+    taken = jax.tree.map(lambda old, new: jnp.where(due, new, old), reference.actor, actor)
+    renewed = jnp.where(due, stage if kind == "stages" else reference.renewed + 1, reference.renewed)
+    return Reference(taken, renewed)

@@ -1,0 +1,306 @@
+"""Self-play preference optimisation (SPO; Swamy et al. 2024, arXiv 2401.04056) as a wrapper of a learner.
+
+Episodes that end in a rollout are compared, by summaries of a few numbers, and the share of comparisons that each wins takes the place of the
+environment's rewards before the learner inside sees them: self-play, since all are its own. Episodes are paid ``2 w - 1``, so a batch pays
+nothing in all and what is alike pays nothing at all. A time limit ends an episode as any other end does: there is nothing to be won after it.
+
+With a ``magnet``, steps are also paid ``-magnet (log pi - log reference)``. Towards an average of the policies of before, that lets the last policy settle
+where preferences go in circles, and the plain method's only goes round.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Float, Int
+
+from jaxrl_envs.contract import Env
+from jaxrl_envs.parameters import limits
+from jaxrl_envs.spaces import Box
+from jaxrl_evolve import random
+from jaxrl_evolve.clock import Clock
+from jaxrl_evolve.learners.learner import Learner, Mode, Update
+from jaxrl_evolve.learners.ppo import ppo
+from jaxrl_evolve.learners.reference import Reference, follow
+from jaxrl_evolve.learners.spo_config import SPOConfig, SPOHyperparameters
+from jaxrl_evolve.learners.spo_payoff import compared, spread
+from jaxrl_evolve.objectives.objective import AnyObjective
+from jaxrl_evolve.preferences.check import check_oracle
+from jaxrl_evolve.preferences.comparison import Queue, empty_queue, finite, mean_age, push
+from jaxrl_evolve.preferences.episodes import Watch, lived, nothing_lived
+from jaxrl_evolve.preferences.named import oracle_from_name
+from jaxrl_evolve.preferences.oracle import Oracle
+from jaxrl_evolve.preferences.summary import random_summaries
+from jaxrl_evolve.settings.checks import check
+from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
+
+FEWEST_COMPARED = 256
+
+
+@struct.dataclass
+class SPOState:
+    """State of an SPO learner.
+
+    Attributes:
+        learner: of the learner inside.
+        running: summaries ``[N]`` of the episodes that run.
+        queue: of comparators, or ``()``.
+        reference: the policy of the magnet, or ``()``.
+        updates: int32 scalar, updates made.
+        queries: float32 scalar, labels asked for so far.
+    """
+
+    learner: Any
+    running: Any
+    queue: Any
+    reference: Any
+    updates: Int[Array, ""]
+    queries: Float[Array, ""]
+
+
+class _Parts(NamedTuple):
+    """What the functions of one learner read, all static.
+
+    Attributes:
+        config: static settings.
+        inner: the learner inside.
+        oracle: who prefers.
+        watch: what is seen of an episode.
+        most: how many episodes of a rollout are compared.
+        magnetic: whether there is a reference.
+    """
+
+    config: SPOConfig
+    inner: Learner
+    oracle: Oracle
+    watch: Watch
+    most: int
+    magnetic: bool
+
+
+class _Memory(NamedTuple):
+    """Memory of the learner inside, and how many steps the episode has had, int32 ``[N]``."""
+
+    inner: Any
+    time: Array
+
+
+def _timed(parts: _Parts, obs: Array, time: Array) -> Array:
+    """Observations ``[..., D]`` with the share of the horizon that is over as a last element."""
+    if not parts.config.time:
+        return obs
+    share = jnp.minimum(time.astype(jnp.float32) / parts.watch.horizon, 1.0)
+    return jnp.concatenate([obs, share[..., None]], -1)
+
+
+def _init(parts: _Parts, example: Trajectory, key: Array, hp: Any) -> SPOState:
+    state = parts.inner.init(key, hp)
+    running = nothing_lived(parts.watch, example)
+    one = jax.tree.map(lambda x: x[0], running)
+    queue = empty_queue(one, parts.config.number) if parts.config.comparators == "queue" else ()
+    reference = Reference.of(parts.inner.actor(state)) if parts.magnetic else ()
+    return SPOState(state, running, queue, reference, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.float32))
+
+
+def _act(
+    parts: _Parts, actor: Any, obs: Any, first: Array, memory: _Memory, key: Array, mode: Mode = "explore"
+) -> tuple[Any, _Memory, PolicyOutput]:
+    time = jnp.where(first, 0, memory.time)
+    action, inner, said = parts.inner.act(actor, _timed(parts, obs, time), first, memory.inner, key, mode)
+    before = _Memory(said.memory, time)
+    return action, _Memory(inner, time + 1), dataclasses.replace(said, memory=before)
+
+
+def _drawn_to(parts: _Parts, key: Array, reference: Any, t: Trajectory) -> Float[Array, "T N"]:
+    """How much more likely the policy's actions were than the reference's, in nats."""
+    length, number = t.reward.shape
+    flat = jax.tree.map(lambda x: x.reshape((length * number, *x.shape[2:])), (t.obs, t.first, t.action))
+    obs, first, action = flat
+    said = parts.inner.act(reference, obs, first, parts.inner.initial_memory(length * number), key, "sample")[
+        2
+    ]
+    assert said.distribution is not None
+    return t.policy.log_prob - said.distribution.log_prob(action).reshape((length, number))
+
+
+def _update(
+    parts: _Parts, key: Array, state: SPOState, trajectory: Trajectory, hp: Any, eta: Any, clock: Clock
+) -> tuple[SPOState, dict[str, Array]]:
+    config, t = parts.config, trajectory
+    key_labels, key_reference, key_inner = jax.random.split(key, 3)
+    running, phi = lived(parts.watch, state.running, t)
+    comparators = state.queue if config.comparators == "queue" else None
+    if config.comparators == "subsample":
+        comparators = config.number
+    found = compared(parts.oracle, key_labels, phi, t.ended, parts.most, comparators, config.soft)
+    reward = hp.payoff_scale * spread(found.payoff, t.first, t.ended, config.pay)
+    memory = t.policy.memory
+    seen = dataclasses.replace(
+        t,
+        obs=_timed(parts, t.obs, memory.time),
+        next_obs=_timed(parts, t.next_obs, memory.time + 1),
+        terminated=t.ended,
+        truncated=jnp.zeros_like(t.truncated),
+        policy=dataclasses.replace(t.policy, memory=memory.inner),
+    )
+    metrics: dict[str, Array] = {}
+    if parts.magnetic:
+        apart = _drawn_to(parts, key_reference, state.reference.actor, seen)
+        reward = reward - hp.payoff_scale * hp.magnet * apart
+        metrics["reference_kl"] = apart.mean()
+    inner, told = cast(Update, parts.inner.update)(
+        key_inner, state.learner, dataclasses.replace(seen, reward=reward), hp, eta, clock
+    )
+    updates, queries = state.updates + 1, state.queries + found.queries
+    queue, reference = state.queue, state.reference
+    if isinstance(queue, Queue):
+        metrics["comparator_age"] = mean_age(queue, state.updates).astype(jnp.float32)
+        queue = push(queue, found.phi, state.updates, finite(found.phi))
+    if parts.magnetic:
+        actor = parts.inner.actor(inner)
+        reference = follow(
+            config.reference, reference, actor, hp.reference_rate, config.reference_every, updates, clock
+        )
+    ended = jnp.maximum(t.ended.sum(), 1)
+    metrics |= {
+        "win_rate": found.win_rate,
+        "payoff_spread": jnp.sqrt(jnp.square(found.payoff).sum() / jnp.maximum(found.compared, 1.0)),
+        "compared": found.compared / ended,
+        "queries": queries,
+    }
+    return SPOState(inner, running, queue, reference, updates, queries), {**told, **metrics}
+
+
+def self_play(
+    make: Callable[[Env], Learner],
+    env: Env,
+    num_envs: int,
+    rollout_length: int,
+    config: SPOConfig,
+    magnetic: bool = False,
+    oracle: Oracle | None = None,
+    watch: Watch | None = None,
+) -> Learner:
+    """SPO on any learner without a store.
+
+    Args:
+        make: the learner inside, for an environment whose observations have the time as a last element (with ``config.time``).
+        env: the environment.
+        num_envs: parallel environments ``N``.
+        rollout_length: steps per update ``T``; episodes that are longer are paid where they end.
+        config: what of `SPOConfig` is not PPO's.
+        magnetic: whether ``hp.magnet`` is read; a reference policy is kept.
+        oracle: who prefers; the one that ``config.preference`` names by default.
+        watch: what is seen of an episode; by default its return, effort and length as criteria, and the first two observed numbers as its place.
+
+    Raises:
+        ValueError: there are fewer than two trajectories, episodes have no known limit, the time can't be added to the observations, or the
+            oracle is none.
+    """
+    if num_envs < 2:
+        raise ValueError(f"num_envs is {num_envs}; at least 2 trajectories can be compared")
+    horizon = config.horizon or _limit(env)
+    watch = Watch(horizon) if watch is None else watch
+    oracle = oracle_from_name(config.preference) if oracle is None else oracle
+    most = config.episodes or max(num_envs * -(-rollout_length // horizon), FEWEST_COMPARED)
+    most = min(most, num_envs * rollout_length)
+    example = _example(env, num_envs)
+    if config.check_oracle:
+        kinds = nothing_lived(watch, example).criteria.shape[-1]
+        check_oracle(oracle, random_summaries(random.key(0), 256, kinds))
+    inner = make(dataclasses.replace(env, observation_space=_space(env, config)))
+    if inner.store is not None:
+        raise ValueError(
+            f"the learner {inner.name!r} keeps experience of its own; its rewards would be those of before"
+        )
+    parts = _Parts(config, inner, oracle, watch, most, magnetic)
+    return inner._replace(
+        name=f"spo-{inner.name}",
+        init=partial(_init, parts, example),
+        actor=lambda state: inner.actor(state.learner),
+        act=partial(_act, parts),
+        update=partial(_update, parts),
+        initial_memory=lambda number: _Memory(inner.initial_memory(number), jnp.zeros((number,), jnp.int32)),
+        adopt=None if inner.adopt is None else partial(_adopt, inner),
+    )
+
+
+def _adopt(inner: Learner, state: SPOState, other: SPOState) -> SPOState:
+    assert inner.adopt is not None
+    return dataclasses.replace(state, learner=inner.adopt(state.learner, other.learner))
+
+
+def spo(
+    env: Env,
+    num_envs: int,
+    rollout_length: int,
+    config: SPOConfig | None = None,
+    hp: SPOHyperparameters | None = None,
+    objective: AnyObjective | None = None,
+    oracle: Oracle | None = None,
+    watch: Watch | None = None,
+) -> Learner:
+    """SPO on PPO.
+
+    Args:
+        env: the environment.
+        num_envs: parallel environments ``N``.
+        rollout_length: steps per update ``T``.
+        config: static settings.
+        hp: default hyperparameters.
+        objective: of PPO.
+        oracle: see `self_play`.
+        watch: see `self_play`.
+
+    Raises:
+        ValueError: a setting is not allowed; see `self_play`.
+    """
+    config = SPOConfig() if config is None else config
+    hp = SPOHyperparameters() if hp is None else hp
+    check(config, "config")
+    check(hp, "hp")
+    if config.network.memory != "none" and config.magnetic:
+        raise ValueError(
+            f"learner.network.memory is {config.network.memory!r}; with learner.magnetic it must be 'none'"
+        )
+    make = lambda env: ppo(env, num_envs, rollout_length, config, hp, objective)
+    return self_play(make, env, num_envs, rollout_length, config, config.magnetic, oracle, watch)
+
+
+def _limit(env: Env) -> int:
+    known = [int(np.asarray(leaf).max()) for _, leaf in limits(env.params)]
+    if not known:
+        raise ValueError(
+            f"{env.name} has no time limit that is known; say learner.horizon, the steps of a whole episode"
+        )
+    return min(known)
+
+
+def _space(env: Env, config: SPOConfig) -> Any:
+    """Of observations with the time."""
+    space = env.observation_space
+    if not config.time:
+        return space
+    if not isinstance(space, Box) or len(space.shape) != 1 or not np.issubdtype(space.dtype, np.floating):
+        raise ValueError(
+            f"learner.time is True, but observations are {space}; the time can only be added to vectors of numbers, so it must be "
+            "False"
+        )
+    bounds = lambda which, more: (*map(float, space.bound(which)), more)
+    return Box(bounds("low", 0.0), bounds("high", 1.0), (space.shape[0] + 1,), "float32")
+
+
+def _example(env: Env, number: int) -> Trajectory:
+    """A trajectory of one step, for its shapes."""
+    zeros = lambda space: jnp.zeros((1, number, *space.shape), space.dtype)
+    flag = jnp.zeros((1, number), bool)
+    reward = jnp.zeros((1, number), jnp.float32)
+    obs, action = zeros(env.observation_space), zeros(env.action_space)
+    return Trajectory(obs, action, reward, flag, flag, flag, obs, PolicyOutput(reward))

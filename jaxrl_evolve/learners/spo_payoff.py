@@ -1,0 +1,110 @@
+"""What episodes are paid for being preferred to others, in place of rewards (Swamy et al. 2024, arXiv 2401.04056)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from jaxrl_evolve.preferences.comparison import Queue, against_queue, in_batch, payoff, subsample
+from jaxrl_evolve.preferences.oracle import Oracle
+
+
+class Compared(NamedTuple):
+    """What came of comparing the episodes that ended in a rollout.
+
+    Attributes:
+        payoff: float32 ``[T, N]``, at the last steps of episodes ``2 w - 1`` of their win rates, else 0.
+        win_rate: mean over the episodes that were compared; 1/2 if there are none.
+        compared: float32 scalar, how many there are.
+        queries: float32 scalar, how many labels were asked for.
+        phi: summaries of the episodes, ``[M, ...]``, not finite where there was none.
+    """
+
+    payoff: Float[Array, "T N"]
+    win_rate: Float[Array, ""]
+    compared: Float[Array, ""]
+    queries: Float[Array, ""]
+    phi: Any
+
+
+def compared(
+    oracle: Oracle,
+    key: Array,
+    phi: Any,
+    ended: Bool[Array, "T N"],
+    most: int,
+    comparators: int | Queue | None,
+    soft: bool,
+) -> Compared:
+    """Compare the episodes that ended.
+
+    Args:
+        oracle: that is asked.
+        key: of the labels.
+        phi: summaries after every step, leaves ``[T, N, ...]``.
+        ended: at which steps they are whole.
+        most: how many there may be; the rest is paid nothing.
+        comparators: those of a queue, so many of the same rollout, or all (None).
+        soft: probabilities instead of labels.
+    """
+    steps = ended.size
+    (place,) = jnp.nonzero(ended.ravel(), size=most, fill_value=steps)
+    there = place < steps
+    taken = jax.tree.map(lambda x: x.reshape((steps, *x.shape[2:]))[jnp.minimum(place, steps - 1)], phi)
+    # What is not finite is compared with nobody.
+    hide = lambda x: jnp.where(there.reshape(there.shape + (1,) * (x.ndim - 1)), x, jnp.nan)
+    taken = jax.tree.map(hide, taken)
+    if isinstance(comparators, Queue):
+        rates = against_queue(oracle, key, taken, comparators, soft=soft)
+    elif comparators is None:
+        rates = in_batch(oracle, key, taken, soft=soft)
+    else:
+        rates = subsample(oracle, key, taken, comparators=comparators, soft=soft)
+    won = payoff(rates).astype(jnp.float32)
+    paid = jnp.zeros((steps,), jnp.float32).at[place].set(won, mode="drop").reshape(ended.shape)
+    count = (rates.compared > 0).sum()
+    mean = jnp.where(rates.compared > 0, rates.rate, 0.0).sum() / jnp.maximum(count, 1)
+    return Compared(
+        paid,
+        jnp.where(count > 0, mean, 0.5).astype(jnp.float32),
+        count.astype(jnp.float32),
+        rates.queries.astype(jnp.float32),
+        taken,
+    )
+
+
+def spread(
+    paid: Float[Array, "T N"],
+    first: Bool[Array, "T N"],
+    ended: Bool[Array, "T N"],
+    pay: Literal["spread", "end"],
+) -> Float[Array, "T N"]:
+    """Rewards of steps. All that an episode is paid adds up to its payoff, whatever its length and however many rollouts it took.
+
+    Args:
+        paid: at the last steps of episodes.
+        first: whether an episode begins with the step.
+        ended: whether one ends with it.
+        pay: ``end`` pays there; ``spread`` in equal parts at the episode's steps of this rollout.
+    """
+    if pay == "end":
+        return paid
+
+    def count(past: Array, begins: Array) -> tuple[Array, Array]:
+        now = jnp.where(begins, 0, past) + 1
+        return now, now
+
+    _, steps = jax.lax.scan(count, jnp.zeros(first.shape[1:], jnp.int32), first)
+
+    def back(later: Array, now: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+        due, ends, many = now
+        share = jnp.where(ends, due / many, later)
+        return share, share
+
+    _, shares = jax.lax.scan(
+        back, jnp.zeros(first.shape[1:], jnp.float32), (paid, ended, steps), reverse=True
+    )
+    return shares

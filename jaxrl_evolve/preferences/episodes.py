@@ -1,0 +1,98 @@
+"""Summaries of episodes as they are lived, step by step and over rollouts, whatever their length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxrl_evolve.preferences.summary import Summary
+from jaxrl_evolve.trajectory import Trajectory
+
+Criteria = Callable[[Any, Array, Array, Any], Array]
+End = Callable[[Any], Array]
+
+
+def return_effort_length(obs: Any, action: Array, reward: Array, next_obs: Any) -> Float[Array, " 3"]:
+    """Three criteria of one step that any task has: its reward, how small its action was, and that it was lived."""
+    del obs, next_obs
+    effort = (
+        jnp.square(action.astype(jnp.float32)).sum() if jnp.issubdtype(action.dtype, jnp.floating) else 0.0
+    )
+    return jnp.stack([reward.astype(jnp.float32), -jnp.asarray(effort, jnp.float32), jnp.float32(1)])
+
+
+def first_two(obs: Any) -> Float[Array, " 2"]:
+    """The first two numbers of an observation as a place; zeros for what is missing."""
+    flat = jnp.concatenate([leaf.astype(jnp.float32).ravel() for leaf in jax.tree.leaves(obs)])
+    return jnp.pad(flat[:2], (0, max(0, 2 - flat.shape[0])))
+
+
+class Watch(NamedTuple):
+    """What is seen of an episode; the functions are of one step of one environment, without axes.
+
+    Attributes:
+        horizon: steps of an episode that runs its whole length, for `Summary.early` and `Summary.late`.
+        criteria: ``(obs, action, reward, next_obs) -> [K]``, summed over the episode.
+        end: ``next_obs -> [2]``, of the last step.
+        myopia: of `Summary.myopic`.
+    """
+
+    horizon: int
+    criteria: Criteria = return_effort_length
+    end: End = first_two
+    myopia: float = 1.0
+
+
+def nothing_lived(watch: Watch, trajectory: Trajectory) -> Summary:
+    """Summaries ``[N]`` of episodes of no step.
+
+    Args:
+        watch: what will be seen.
+        trajectory: an example, leaves ``[T, N, ...]``; only its shapes are read.
+    """
+    one = jax.tree.map(
+        lambda x: x[0, 0], (trajectory.obs, trajectory.action, trajectory.reward, trajectory.next_obs)
+    )
+    kinds = jax.eval_shape(watch.criteria, *one)
+    number = trajectory.reward.shape[1]
+    zeros = lambda *more: jnp.zeros((number, *more), jnp.float32)
+    return Summary(zeros(), zeros(), zeros(), zeros(), zeros(), zeros(*kinds.shape), zeros(2))
+
+
+def lived(watch: Watch, before: Summary, trajectory: Trajectory) -> tuple[Summary, Summary]:
+    """Summaries of the running episodes after every step.
+
+    Args:
+        watch: what is seen.
+        before: ``[N]``, of the episodes that run when the rollout begins.
+        trajectory: leaves ``[T, N, ...]``.
+
+    Returns:
+        Those after the last step ``[N]``, and those after each ``[T, N]``; of an episode's last step that is its summary.
+    """
+    t = trajectory
+    over = lambda function: jax.vmap(jax.vmap(function))
+    criteria = over(watch.criteria)(t.obs, t.action, t.reward, t.next_obs).astype(jnp.float32)
+    end = over(watch.end)(t.next_obs).astype(jnp.float32)
+
+    def step(past: Summary, now: tuple[Array, Array, Array, Array]) -> tuple[Summary, Summary]:
+        first, reward, kinds, place = now
+        fresh = lambda x: jnp.where(first.reshape(first.shape + (1,) * (x.ndim - 1)), 0.0, x)
+        past = jax.tree.map(fresh, past)
+        early = past.length < 3 * watch.horizon // 4
+        after = Summary(
+            total=past.total + reward,
+            early=past.early + jnp.where(early, reward, 0.0),
+            late=past.late + jnp.where(early, 0.0, reward),
+            myopic=watch.myopia * past.myopic + reward,
+            length=past.length + 1.0,
+            criteria=past.criteria + kinds,
+            end=place,
+        )
+        return after, after
+
+    return jax.lax.scan(step, before, (t.first, t.reward.astype(jnp.float32), criteria, end))

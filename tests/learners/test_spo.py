@@ -1,0 +1,319 @@
+"""SPO: episodes summed up over rollouts, win rates in place of rewards, the reference, and what it learns."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import walk
+from same import assert_equal
+
+from jaxrl_envs import make
+from jaxrl_envs.vector import vectorize
+from jaxrl_evolve import PolicyOutput, RunAxis, TrainConfig, Trajectory, make_chunk, over_runs, random
+from jaxrl_evolve.clock import Clock
+from jaxrl_evolve.learners.ppo import ppo
+from jaxrl_evolve.learners.reference import Reference, follow
+from jaxrl_evolve.learners.sac import sac
+from jaxrl_evolve.learners.spo import self_play, spo
+from jaxrl_evolve.learners.spo_config import SPOConfig, SPOHyperparameters
+from jaxrl_evolve.learners.spo_payoff import compared, spread
+from jaxrl_evolve.networks.config import NetworkConfig
+from jaxrl_evolve.preferences.comparison import empty_queue, push
+from jaxrl_evolve.preferences.episodes import Watch, lived, nothing_lived
+from jaxrl_evolve.preferences.named import oracle_from_name
+from jaxrl_evolve.preferences.oracles import max_reward
+from jaxrl_evolve.preferences.summary import random_summaries, summarise
+from jaxrl_evolve.runs.rollout import rollout
+from jaxrl_evolve.training.experiment import traced
+from jaxrl_evolve.training.train import train
+
+N = 4
+SMALL = SPOConfig(
+    epochs=1, minibatches=1, horizon=walk.LENGTH, network=NetworkConfig(hidden=(8,)), check_oracle=False
+)
+
+
+def trajectory(reward: Any, first: Any, ended: Any, obs: Any = None) -> Trajectory:
+    reward, first, ended = jnp.asarray(reward, jnp.float32), jnp.asarray(first), jnp.asarray(ended)
+    obs = jnp.zeros((*reward.shape, 2)) if obs is None else jnp.asarray(obs)
+    action = jnp.asarray(reward[..., None] / 2)
+    return Trajectory(obs, action, reward, ended, jnp.zeros_like(ended), first, obs, PolicyOutput(reward))
+
+
+def test_summaries_over_rollouts_are_those_of_whole_episodes():
+    """An episode of 10 steps and one of 3 beside it, in rollouts of 4 steps, against `summarise` of each."""
+    rng, lengths = np.random.default_rng(0), {0: [10, 2], 1: [3, 3, 6]}
+    first, ended = np.zeros((12, 2), bool), np.zeros((12, 2), bool)
+    for slot, many in lengths.items():
+        ends = np.cumsum(many)
+        first[[0, *ends[:-1]], slot] = True
+        ended[ends - 1, slot] = True
+    reward, obs = rng.normal(size=(12, 2)).astype(np.float32), rng.normal(size=(12, 2, 2)).astype(np.float32)
+    watch = Watch(horizon=12, myopia=0.5)
+    running, found = nothing_lived(watch, trajectory(reward, first, ended, obs)), []
+    for start in (0, 4, 8):
+        part = slice(start, start + 4)
+        running, phi = lived(watch, running, trajectory(reward[part], first[part], ended[part], obs[part]))
+        found.append(phi)
+    phi = jax.tree.map(lambda *x: np.concatenate(x), *found)
+    for slot, many in lengths.items():
+        for start, end in zip(np.cumsum([0, *many[:-1]]), np.cumsum(many), strict=True):
+            own, alive = reward[start:end, slot], np.arange(12) < end - start
+            padded = np.pad(own, (0, 12 - len(own)), constant_values=np.nan)
+            criteria = np.stack([padded, -np.square(padded / 2), np.ones(12)], 1)
+            whole = summarise(
+                jnp.asarray(padded),
+                jnp.asarray(alive),
+                jnp.asarray(criteria, jnp.float32),
+                jnp.asarray(obs[end - 1, slot]),
+                0.5,
+            )
+            for name, value in vars(whole).items():
+                np.testing.assert_allclose(
+                    getattr(phi, name)[end - 1, slot], value, rtol=1e-5, atol=1e-6, err_msg=name
+                )
+
+
+def test_payoffs_are_the_win_rates_of_the_dossier():
+    """Returns 3, 1, 1, 7 win 2/3, 1/6, 1/6 and all of their comparisons; episodes that run on are compared with nobody."""
+    phi = replace(random_summaries(random.key(0), 10), total=jnp.asarray([9.0, 3, 9, 1, 9, 9, 1, 9, 7, 9]))
+    phi = jax.tree.map(lambda x: x.reshape((5, 2, *x.shape[1:])), phi)
+    ended = jnp.asarray([0, 1, 0, 1, 0, 0, 1, 0, 1, 0], bool).reshape(5, 2)
+    found = compared(max_reward(), random.key(1), phi, ended, 6, None, False)
+    expected = [0, 1 / 3, 0, -2 / 3, 0, 0, -2 / 3, 0, 1, 0]
+    np.testing.assert_allclose(found.payoff.ravel(), expected, rtol=1e-6)
+    assert (float(found.win_rate), float(found.compared), float(found.queries)) == (0.5, 4.0, 6.0)
+    fewer = compared(max_reward(), random.key(1), phi, ended, 2, None, False)
+    np.testing.assert_array_equal(np.flatnonzero(fewer.payoff), [1, 3])
+    assert float(fewer.queries) == 1.0
+
+
+def test_a_queue_of_comparators_begins_empty_and_holds_whole_episodes_only():
+    phi = replace(random_summaries(random.key(0), 4), total=jnp.asarray([1.0, 2, 3, 4]))
+    grid = jax.tree.map(lambda x: x.reshape((2, 2, *x.shape[1:])), phi)
+    ended = jnp.asarray([[True, False], [True, True]])
+    queue = empty_queue(jax.tree.map(lambda x: x[0], phi), 2)
+    found = compared(max_reward(), random.key(1), grid, ended, 4, queue, False)
+    assert float(found.queries) == 0 and not found.payoff.any() and float(found.win_rate) == 0.5
+    queue = push(queue, found.phi, 0, jnp.isfinite(found.phi.total))
+    np.testing.assert_array_equal(np.sort(queue.phi.total), [3.0, 4.0])  # the newest two of 1, 3 and 4
+    found = compared(max_reward(), random.key(1), grid, ended, 4, queue, False)
+    np.testing.assert_allclose(found.payoff, [[-1, 0], [-0.5, 0.5]])
+    assert float(found.queries) == 6
+
+
+@pytest.mark.parametrize("pay", ["spread", "end"])
+def test_what_an_episode_is_paid_adds_up_to_its_payoff(pay: Any):
+    first = np.array(
+        [[1, 0], [0, 0], [0, 1], [1, 0], [0, 0]], bool
+    )  # the second slot began before this rollout
+    ended = np.array(
+        [[0, 0], [0, 1], [1, 0], [0, 0], [0, 0]], bool
+    )  # and its next episode runs on, as the first slot's does
+    paid = np.where(ended, np.array([0.6, -0.4]), 0.0).astype(np.float32)
+    reward = spread(jnp.asarray(paid), jnp.asarray(first), jnp.asarray(ended), pay)
+    expected = np.zeros((5, 2))
+    if pay == "spread":
+        expected[:3, 0], expected[:2, 1] = 0.2, -0.2
+    else:
+        expected[2, 0], expected[1, 1] = 0.6, -0.4
+    np.testing.assert_allclose(reward, expected, rtol=1e-6)
+
+
+def test_references():
+    clock = lambda step: Clock(jnp.float32(step), jnp.float32(100), jnp.float32(0))
+    start = Reference.of({"w": jnp.zeros(2), "n": jnp.int32(0)})
+    new = {"w": jnp.ones(2), "n": jnp.int32(5)}
+    go = lambda kind, updates, step=0.0: follow(kind, start, new, 0.25, 4, jnp.int32(updates), clock(step))
+    assert_equal(go("first", 4), start)
+    np.testing.assert_allclose(go("average", 1).actor["w"], 0.25)
+    assert int(go("average", 1).actor["n"]) == 5
+    assert [float(go("every", i).actor["w"][0]) for i in (3, 4, 5)] == [0, 1, 0]
+    assert [float(go("stages", 1, step).actor["w"][0]) for step in (24, 25, 26)] == [0, 1, 1]
+    later = follow("stages", go("stages", 1, 26), start.actor, 0.25, 4, jnp.int32(2), clock(30))
+    assert_equal(later.actor, new)  # once a stage
+
+
+def run(
+    config: SPOConfig,
+    hp: SPOHyperparameters,
+    updates: int,
+    env: Any = None,
+    length: int = walk.LENGTH,
+    **options: Any,
+) -> Any:
+    env = walk.make() if env is None else env
+    learner = spo(env, 16, length, config, hp, **options)
+    chunk = make_chunk(learner, vectorize(env, 16), length)
+    state = jax.jit(chunk.init)(random.key(0), traced(hp), env.params)
+    return jax.jit(chunk.run)(state, traced(hp), (), env.params, jnp.float32(updates), jnp.int32(updates))
+
+
+@pytest.mark.parametrize("comparators", ["batch", "queue", "subsample"])
+def test_it_learns_from_comparisons_alone(comparators: Any):
+    """Walks that end farther to the right are preferred; rewards are seen by the oracle alone, half of whose answers at a rate of 0.2 are turned."""
+    config = replace(
+        SMALL,
+        epochs=4,
+        comparators=comparators,
+        number=16 if comparators == "queue" else 8,
+        preference="flips:0.2",
+        episodes=16,
+    )
+    hp = SPOHyperparameters(learning_rate=3e-2, learning_rate_end=1.0, entropy_coef=0.0)
+    _, first = run(config, hp, 1)
+    state, last = run(config, hp, 40)
+    # All eight steps to the right: 1 + ... + 8 from the start.
+    assert abs(float(first["episode_return"])) < 12
+    assert float(last["episode_return"]) > 20
+    queries = {"batch": 16 * 15 / 2, "subsample": 16 * 8 / 2, "queue": 16 * 16}[comparators]
+    assert float(state.learner.queries) == queries * (39 if comparators == "queue" else 40)
+    if comparators != "queue":
+        np.testing.assert_allclose(last["win_rate"], 0.5, atol=1e-6)
+
+
+def test_what_the_learner_inside_is_given():
+    """Ends are terminations, since nothing can be won after them; the time is observed; rewards are the payoffs, of ties nothing."""
+    env, seen = make("Pendulum-v1", max_steps_in_episode=4), []
+
+    def watched(inner_env: Any) -> Any:
+        inner = ppo(inner_env, N, 8, SMALL)
+
+        def update(key: Any, state: Any, t: Any, *rest: Any) -> Any:
+            del key, rest
+            seen.append(t)
+            return state, {}
+
+        return inner._replace(update=update)
+
+    learner, venv = self_play(watched, env, N, 8, replace(SMALL, horizon=0)), vectorize(env, N)
+    hp, key = traced(SPOHyperparameters()), random.key(0)
+    state, envs = learner.init(key, hp), venv.reset(key, env.params)
+    t = rollout(key, learner, state, venv, envs, learner.initial_memory(N), env.params, 8)[2]
+    update = partial(learner.update, key, state)
+    _, metrics = update(t, hp, (), Clock(jnp.float32(0), jnp.float32(8), jnp.float32(0)))
+    update(
+        t.replace(reward=jnp.ones_like(t.reward)),
+        hp,
+        (),
+        Clock(jnp.float32(0), jnp.float32(8), jnp.float32(0)),
+    )
+    given, tied = seen
+    ends = np.arange(8) % 4 == 3
+    assert given.obs.shape == (8, N, 4)
+    np.testing.assert_allclose(given.obs[..., 3], np.tile(np.arange(8) % 4 / 4, (N, 1)).T)
+    np.testing.assert_allclose(given.next_obs[..., 3], np.tile(np.arange(8) % 4 / 4 + 0.25, (N, 1)).T)
+    np.testing.assert_array_equal(given.terminated, np.tile(ends, (N, 1)).T)
+    assert not np.asarray(given.truncated).any() and np.asarray(t.truncated)[ends].all()
+    # Eight episodes of four steps, ranked by their returns: from -10 to 10 in equal steps, a fourth at each of the steps.
+    totals = np.asarray(t.reward).reshape(2, 4, N).sum(1).ravel()
+    ranks = totals.argsort().argsort()
+    paid = 10 * (2 * ranks / 7 - 1) / 4
+    np.testing.assert_allclose(
+        np.asarray(given.reward), np.repeat(paid.reshape(2, 1, N), 4, 1).reshape(8, N), rtol=1e-5
+    )
+    assert float(metrics["queries"]) == 28
+    np.testing.assert_array_equal(tied.reward, 0.0)
+
+
+def test_runs_side_by_side_are_the_runs_alone():
+    env = walk.make()
+    config = replace(SMALL, magnetic=True, comparators="queue", number=8, episodes=16)
+    learner = spo(env, N, walk.LENGTH, config)
+    hps = [traced(SPOHyperparameters(payoff_scale=s, magnet=m)) for s, m in ((10.0, 0.01), (3.0, 0.5))]
+    chunk = make_chunk(learner, vectorize(env, N), walk.LENGTH)
+    many = over_runs(chunk, [RunAxis("seed", 2, hp=True)])
+    keys, length = jax.random.split(random.key(5), 2), (jnp.float32(5), jnp.int32(5))
+
+    def go(chunk: Any, key: Any, hp: Any) -> Any:
+        state = jax.jit(chunk.init)(key, hp, env.params)
+        return jax.jit(chunk.run)(state, hp, (), env.params, *length)
+
+    together, metrics = go(many, keys, jax.tree.map(lambda *x: jnp.stack(x), *hps))
+    for i in range(2):
+        alone, own = go(chunk, keys[i], hps[i])
+        close = lambda a, b, i=i: np.testing.assert_allclose(a[i], b, rtol=1e-3, atol=1e-5)
+        jax.tree.map(close, together.learner, alone.learner)
+        jax.tree.map(close, metrics, own)
+    assert float(metrics["reference_kl"][0]) != 0
+
+
+def test_a_resumed_run_is_the_run_that_went_on(tmp_path: Any):
+    learner = {
+        "epochs": 1,
+        "minibatches": 1,
+        "network": {"hidden": (8,)},
+        "horizon": walk.LENGTH,
+        "comparators": "queue",
+        "magnetic": True,
+    }
+    config = walk.config("spo", learner=learner, updates=4)
+    config = dataclasses.replace(config, rows=4, checkpoints=4, keep=4)
+    whole = train(config, tmp_path / "run")
+    again = train(config, tmp_path / "run", resume=True, step=2)
+    assert_equal(again.states, whole.states)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("max_rewards", "there is no 'max_rewards'"),
+        ("flips", "flips reads flips:RATE, with numbers"),
+        ("flips:2", "rate is 2.0; it must be a number between 0 and 1"),
+        ("flips:0.1+bt", "bt stands first or not at all"),
+        ("populations:0.5:0.6", "it must be shares of at least 0 that add up to 1"),
+        ("", "it must be text such as"),
+    ],
+)
+def test_preferences_that_are_none_are_refused(text: str, message: str):
+    with pytest.raises(ValueError, match=message):
+        oracle_from_name(text)
+
+
+def test_preferences_as_text():
+    a, b = (
+        replace(random_summaries(random.key(0), 1), total=jnp.float32(x), length=jnp.float32(y))
+        for x, y in ((3, 1), (1, 5))
+    )
+    probability = lambda text: float(oracle_from_name(text).prob(a, b, None))
+    np.testing.assert_allclose(probability("bt"), 1 / (1 + np.exp(-2.0)), rtol=1e-6)
+    np.testing.assert_allclose(probability("flips:0.3"), 0.7, rtol=1e-6)
+    np.testing.assert_allclose(
+        probability("bt:2+flips:0.1+length_hack:0.05"),
+        0.9 / (1 + np.exp(-1.0)) + 0.1 / (1 + np.exp(1.0)) - 0.05,
+        rtol=1e-6,
+    )
+
+
+def test_what_does_not_fit_is_refused():
+    env = walk.make()
+    with pytest.raises(ValueError, match="num_envs is 1; at least 2 trajectories can be compared"):
+        spo(env, 1, 8, SMALL)
+    with pytest.raises(ValueError, match="tiny/Walk has no time limit that is known; say learner.horizon"):
+        spo(env, N, 8, replace(SMALL, horizon=0))
+    with pytest.raises(ValueError, match="learner.time is True, but observations are"):
+        spo(make("Breakout-MinAtar"), N, 8, SMALL)
+    with pytest.raises(
+        ValueError, match="learner.network.memory is 'gru'; with learner.magnetic it must be 'none'"
+    ):
+        spo(env, N, 8, replace(SMALL, magnetic=True, network=NetworkConfig(memory="gru")))
+    with pytest.raises(ValueError, match="the learner 'sac' keeps experience of its own"):
+        self_play(lambda e: sac(e, N, 8), make("Pendulum-v1"), N, 8, SMALL)
+    lying = max_reward()._replace(prob=lambda a, b, context: jnp.float32(0.7))
+    with pytest.raises(ValueError, match="max_reward"):
+        spo(env, N, 8, replace(SMALL, check_oracle=True), oracle=lying)
+
+
+@pytest.mark.slow
+def test_pendulum_is_learned_from_comparisons_of_whole_episodes():
+    """-180 and better by four million steps, with three of ten answers turned round as well."""
+    for preference in ("max_reward", "flips:0.3"):
+        config = TrainConfig.preset("spo", "Pendulum-v1", steps=4_000_000, learner={"preference": preference})
+        assert train(config).eval_return[0] > -180

@@ -1,0 +1,160 @@
+"""Win rates: the mean is 1/2, pairs are asked once, and a bad number spoils its own row and column."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl_evolve.preferences import oracles
+from jaxrl_evolve.preferences.comparison import (
+    against_queue,
+    empty_queue,
+    grouped,
+    held,
+    in_batch,
+    mean_age,
+    payoff,
+    push,
+    random_pairs,
+    rates_of,
+    subsample,
+    winrate_matrix,
+)
+from jaxrl_evolve.preferences.oracle import from_advantage
+
+KEY = jax.random.key(3)
+BEST = from_advantage("best", lambda a, b, _: jnp.sign(a - b))
+NOISY = from_advantage("noisy", lambda a, b, _: 0.4 * jnp.sign(a - b))
+RETURNS = jnp.asarray([3.0, 1.0, 1.0, 7.0])
+
+
+def test_the_vector_of_four_returns():
+    found = in_batch(BEST, KEY, RETURNS)
+    np.testing.assert_allclose(found.rate, [2 / 3, 1 / 6, 1 / 6, 1], atol=1e-6)
+    assert int(found.queries) == 6 and found.compared.tolist() == [3] * 4
+    matrix = winrate_matrix(BEST, KEY, RETURNS)
+    np.testing.assert_allclose(
+        matrix.mean(1), [0.625, 0.25, 0.25, 0.875]
+    )  # what self-comparison would make of it
+    np.testing.assert_array_equal(rates_of(matrix).rate, found.rate)
+
+
+@pytest.mark.parametrize("number", [2, 7, 8])
+@pytest.mark.parametrize("oracle", [NOISY])
+def test_the_mean_is_a_half_whatever_the_noise_and_the_ties(number, oracle):
+    phi = jnp.round(jax.random.normal(KEY, (number,)))
+    matrix = winrate_matrix(oracle, KEY, phi)
+    np.testing.assert_array_equal(matrix + matrix.T, 1.0)
+    for found in (rates_of(matrix), in_batch(oracle, KEY, phi)):
+        assert float(found.rate.mean()) == pytest.approx(0.5, abs=1e-6)
+        assert int(found.queries) == number * (number - 1) // 2 and (found.compared == number - 1).all()
+    if number > 4:
+        few = subsample(oracle, KEY, phi, comparators=4)
+        assert float(few.rate.mean()) == pytest.approx(0.5, abs=1e-6)
+        assert int(few.queries) == 2 * number and (few.compared == 4).all()
+
+
+@pytest.mark.parametrize("number", [7, 8])
+def test_the_circle_asks_what_the_matrix_asks(number):
+    phi = jax.random.normal(KEY, (number,))
+    soft = winrate_matrix(NOISY, KEY, phi, soft=True)
+    np.testing.assert_allclose(in_batch(NOISY, KEY, phi, soft=True).rate, rates_of(soft).rate, atol=1e-6)
+    all_others = partial(subsample, comparators=number - 1, soft=True)
+    np.testing.assert_allclose(all_others(NOISY, KEY, phi).rate, rates_of(soft).rate, atol=1e-6)
+
+
+def test_random_pairs_ask_half_as_many_and_noise_is_that_of_one_label():
+    phi = jnp.arange(8.0)
+    found = random_pairs(NOISY, KEY, phi)
+    assert int(found.queries) == 4 and sorted(found.rate.tolist()) == [0.0] * 4 + [1.0] * 4
+    rates = jax.vmap(lambda key: random_pairs(BEST, key, phi).rate)(jax.random.split(KEY, 400))
+    np.testing.assert_allclose(rates.mean(0), np.arange(8) / 7, atol=0.08)
+
+
+def test_labels_are_those_of_the_oracle_on_average():
+    phi = jnp.arange(5.0)
+    rates = jax.vmap(lambda key: in_batch(NOISY, key, phi).rate)(jax.random.split(KEY, 2_000))
+    np.testing.assert_allclose(rates.mean(0), in_batch(NOISY, KEY, phi, soft=True).rate, atol=0.02)
+
+
+def test_ties_give_no_payoff():
+    for compare in (in_batch, random_pairs, partial(subsample, comparators=2)):
+        np.testing.assert_array_equal(payoff(compare(BEST, KEY, jnp.ones(6))), 0.0)
+
+
+@pytest.mark.parametrize("bad", [jnp.nan, jnp.inf])
+def test_a_bad_return_spoils_its_own_row_and_column(bad):
+    phi = jnp.asarray([3.0, bad, 1.0, 1.0, 7.0])
+    matrix = np.asarray(winrate_matrix(BEST, KEY, phi))
+    assert np.isnan(matrix[1]).all() and np.isnan(matrix[:, 1]).all() and np.isnan(matrix).sum() == 9
+    for found in (rates_of(jnp.asarray(matrix)), in_batch(BEST, KEY, phi)):
+        np.testing.assert_allclose(found.rate, [2 / 3, np.nan, 1 / 6, 1 / 6, 1], atol=1e-6)
+        assert int(found.queries) == 6 and found.compared.tolist() == [3, 0, 3, 3, 3]
+    assert payoff(in_batch(BEST, KEY, phi))[1] == 0
+    queue = push(empty_queue(jnp.float32(0), 4), phi[:2])
+    found = against_queue(BEST, KEY, phi, queue)
+    np.testing.assert_allclose(found.rate, [0.5, np.nan, 0, 0, 1])
+    assert int(found.queries) == 4
+
+
+def test_a_queue_starts_empty_forgets_the_oldest_and_knows_their_age():
+    queue = empty_queue(jnp.float32(0), 3)
+    nobody = against_queue(BEST, KEY, RETURNS, queue)
+    assert int(nobody.queries) == 0 and (payoff(nobody) == 0).all() and float(mean_age(queue, 9)) == 0
+    queue = push(queue, jnp.asarray([5.0, 6.0]), now=1)
+    assert held(queue).tolist() == [True, True, False]
+    found = against_queue(BEST, KEY, RETURNS, queue)
+    assert found.rate.tolist() == [0, 0, 0, 1] and int(found.queries) == 8
+    queue = push(queue, jnp.asarray([0.0, 2.0]), now=4)
+    assert sorted(queue.phi.tolist()) == [0, 2, 6] and float(mean_age(queue, 5)) == pytest.approx(
+        (4 + 1 + 1) / 3
+    )
+    assert sorted(push(queue, jnp.arange(10.0), now=5).phi.tolist()) == [7, 8, 9]
+
+
+def test_groups_compare_inside_and_share_a_context():
+    sign = from_advantage("signed", lambda a, b, context: context * jnp.sign(a - b))
+    phi = jnp.asarray([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]])
+    found = grouped(in_batch, sign, KEY, phi, jnp.asarray([1.0, -1.0]))
+    np.testing.assert_allclose(found.rate, [[0, 0.5, 1], [1, 0.5, 0]])
+    assert int(found.queries) == 6
+    assert (grouped(in_batch, BEST, KEY, phi).rate[1] == found.rate[0]).all()
+
+
+def test_duplicates_tie_under_frozen_noise_too():
+    from jaxrl_evolve.preferences.oracle import frozen
+
+    matrix = winrate_matrix(frozen(NOISY), KEY, jnp.asarray([2.0, 1.0, 2.0]))
+    assert matrix[0, 2] == 0.5 and matrix[0, 1] == matrix[2, 1]
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: in_batch(BEST, KEY, jnp.ones(1)), "phi has 1 trajectories; at least 2"),
+        (lambda: winrate_matrix(BEST, KEY, jnp.ones(1)), "at least 2"),
+        (lambda: grouped(in_batch, BEST, KEY, jnp.ones((4, 1))), "4 groups of 1"),
+        (lambda: subsample(BEST, KEY, jnp.ones(4), comparators=4), "comparators is 4; of 4 trajectories"),
+        (lambda: subsample(BEST, KEY, jnp.ones(5), comparators=3), "must be even"),
+        (lambda: random_pairs(BEST, KEY, jnp.ones(3)), "must be even"),
+        (lambda: empty_queue(jnp.float32(0), 0), "size is 0"),
+    ],
+)
+def test_what_cannot_be_compared(call, told):
+    with pytest.raises(ValueError, match=told):
+        call()
+
+
+def test_noise_of_a_win_rate_falls_with_comparators_as_told():
+    """``(1/4 - (1 - 2 e)^2 / 12) / B`` for a rate of flips ``e`` and returns without ties."""
+    noisy = oracles.flip(BEST, 0.3)
+    truth = lambda phi: in_batch(noisy, KEY, phi, soft=True).rate
+
+    def error(key):
+        phi = jax.random.normal(key, (257,))
+        return subsample(noisy, key, phi, comparators=16).rate - truth(phi)
+
+    found = float(jnp.square(jax.vmap(error)(jax.random.split(KEY, 64))).mean())
+    assert found == pytest.approx((1 / 4 - 0.4**2 / 12) / 16, rel=0.08)

@@ -1,0 +1,101 @@
+"""Losses against worked numbers, first steps against each other, and KL gradients against enumeration."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl_evolve.preferences import losses
+from jaxrl_evolve.preferences.kl import kl_loss
+
+RATIO, WIN = jnp.asarray([0.8, -1.4]), jnp.asarray([0.8, 0.3])
+
+
+def test_worked_numbers():
+    close = lambda value, expected: np.testing.assert_allclose(value, expected, rtol=1e-5)
+    close(losses.sppo(RATIO, WIN, 1.0), 0.845)
+    close(losses.sppo(RATIO, WIN, 1000.0), 64481.3)
+    close(
+        losses.sppo(RATIO, WIN, 1.0, "pairwise"), 2.89 / 2
+    )  # of the four ordered pairs two are an item and itself
+    close(losses.dpo(RATIO[0], RATIO[1], jnp.asarray(1.0), 0.1), 0.589185)
+    close(losses.dpo(RATIO[0], RATIO[1], jnp.asarray(0.9), 0.1), 0.611185)
+    close(losses.ipo(RATIO[0], RATIO[1], jnp.asarray(1.0), 0.1), 7.84)
+    close(losses.ipo(RATIO[0] / 8, RATIO[1] / 10, jnp.asarray(1.0), 0.1), 22.6576)
+
+
+def test_ties_push_nowhere():
+    for loss in (losses.dpo, losses.ipo):
+        gradient = jax.grad(lambda x, loss=loss: loss(x, -x, jnp.asarray(0.5), 0.1))(0.0)
+        assert float(gradient) == 0
+    for baseline in ("half", "logz", "pairwise"):
+        gradient = jax.grad(lambda x, b=baseline: losses.sppo(x, jnp.full(4, 0.5), 2.0, b))(jnp.zeros(4))
+        np.testing.assert_allclose(gradient, 0.0, atol=1e-7)
+
+
+def test_the_samples_partition_function_normalises_the_target():
+    win = jnp.asarray([0.1, 0.4, 0.7, 0.8])
+    target = 3.0 * (win - 0.5)
+    target = target - jnp.log(jnp.exp(target).mean())
+    assert float(losses.sppo(target, win, 3.0, "logz")) == pytest.approx(0, abs=1e-6)
+    assert float(jnp.exp(target).mean()) == pytest.approx(1)
+
+
+def test_first_steps_from_the_reference_are_one_gradient():
+    logits, option = jnp.asarray([0.3, -0.2, 0.9]), jnp.asarray([0, 1, 2, 2, 0])
+    win = jnp.asarray([0.25, 0.5, 0.75, 1.0, 0.0])
+    reference = jax.nn.log_softmax(logits)[option]
+    log_prob = lambda x: jax.nn.log_softmax(x)[option]
+    of = lambda loss: jax.grad(loss)(logits)
+    spo = of(lambda x: losses.reinforce(log_prob(x), win - 0.5))
+    assert float(jnp.abs(spo).max()) > 0.01
+    half = of(lambda x: losses.sppo(log_prob(x) - reference, win, 0.7))
+    np.testing.assert_allclose(half, 2 * 0.7 * spo, atol=1e-6)
+    logz = of(lambda x: losses.sppo(log_prob(x) - reference, win, 0.7, "logz"))
+    pairwise = of(lambda x: losses.sppo(log_prob(x) - reference, win, 0.7, "pairwise"))
+    np.testing.assert_allclose(pairwise, 4 * 0.7 * spo, atol=1e-6)  # REBEL with win rates for rewards
+    assert float(jnp.abs(logz - half).max()) > 1e-4  # its constant is no baseline of this batch
+    group = of(
+        lambda x: losses.reinforce(log_prob(x), win - win.mean())
+    )  # GRPO without the standard deviation
+    np.testing.assert_allclose(group, spo, atol=1e-6)
+
+
+TOKENS, STEPS = 3, 4
+
+
+def enumerated():
+    """All sequences, and log-probabilities of their steps under tables of logits by step and token before."""
+    sequences = np.array(list(itertools.product(range(TOKENS), repeat=STEPS)))
+    before = np.concatenate([np.zeros((len(sequences), 1), int), sequences[:, :-1]], 1)
+    step = np.arange(STEPS)
+    return lambda logits: jax.nn.log_softmax(logits)[step, before, sequences]
+
+
+def test_kl_gradients_against_enumeration():
+    of = enumerated()
+    with jax.enable_x64(True):
+        one, other = jax.random.normal(jax.random.key(0), (2, STEPS, TOKENS, TOKENS), jnp.float64)
+        log_mu = of(other)
+
+        def divergence(logits):
+            log_p = of(logits)
+            return (jnp.exp(log_p.sum(1)) * (log_p - log_mu).sum(1)).sum()
+
+        def expected(loss):
+            fixed = jnp.exp(of(one).sum(1))
+            return np.asarray(jax.grad(lambda logits: (fixed * loss(of(logits))).sum())(one)).ravel()
+
+        true = np.asarray(jax.grad(divergence)(one)).ravel()
+        for kind in ("reinforce", "reward_to_go", "half_square"):
+            found = expected(lambda log_p, kind=kind: kl_loss(log_p, log_mu, kind))
+            np.testing.assert_allclose(found, true, atol=1e-6)
+        fixed = jax.lax.stop_gradient
+        per_token = lambda log_p: (fixed(log_p - log_mu) * log_p).sum(1)
+        k3 = lambda log_p: (jnp.exp(log_mu - log_p) - 1 - (log_mu - log_p)).sum(1)
+        plain = lambda log_p: (log_p - log_mu).sum(1)
+        cosine = lambda x: x @ true / np.linalg.norm(x) / np.linalg.norm(true)
+        assert 0.3 < cosine(expected(per_token)) < 0.99 and 0.3 < cosine(expected(k3)) < 0.99
+        np.testing.assert_allclose(expected(plain), 0.0, atol=1e-12)

@@ -1,0 +1,156 @@
+"""Oracles: antisymmetric in whatever they say, ties and noise as told, and what is no oracle is refused by the pair."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl_evolve.preferences import oracles
+from jaxrl_evolve.preferences.check import check_oracle, check_table
+from jaxrl_evolve.preferences.oracle import Oracle, frozen, label
+from jaxrl_evolve.preferences.summary import Summary, random_summaries, summarise
+
+ITEMS = random_summaries(jax.random.key(0), 40)
+RPS = [[0.0, -0.2, 0.6], [0.2, 0.0, -0.9], [-0.6, 0.9, 0.0]]
+SHIPPED = {
+    "max_reward": oracles.max_reward(0.3),
+    "bt": oracles.bt(0.7),
+    "flip": oracles.flip(oracles.max_reward(), 0.3),
+    "frozen": frozen(oracles.flip(oracles.max_reward(), 0.3), seed=4),
+    "teacher": oracles.teacher(beta=2.0, mistake=0.1, skip=-3.0, equal=0.2),
+    "populations": oracles.populations((0.4, 0.35, 0.25)),
+    "sector_rps": oracles.sector_rps(RPS),
+    "nonmarkov": oracles.nonmarkov(0.5),
+    "length_hack": oracles.length_hack(oracles.bt(), 0.2),
+    "near_duplicate": oracles.near_duplicate(oracles.bt(), 0.3),
+    "mixed": oracles.mixed(oracles.bt(), oracles.sector_rps(RPS), 0.5),
+}
+
+
+def summary(**values):
+    zero = dict.fromkeys(("total", "early", "late", "myopic"), 0.0)
+    zero |= {"length": 1.0, "criteria": [0.0] * 3, "end": [0.0, 0.0]}
+    return Summary(**{name: jnp.asarray(value, jnp.float32) for name, value in (zero | values).items()})
+
+
+def prob(oracle, a, b):
+    return float(oracle.prob(summary(**a), summary(**b), None))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_oracles_are_antisymmetric(name):
+    check_oracle(SHIPPED[name], ITEMS)
+
+
+def test_what_oracles_prefer():
+    total = lambda name, a, b: prob(SHIPPED[name], {"total": a}, {"total": b})
+    assert (total("max_reward", 2, 1), total("max_reward", 1.2, 1), total("max_reward", 1, 2)) == (1, 0.5, 0)
+    assert total("bt", 1.4, 0) == pytest.approx(1 / (1 + np.exp(-2)), abs=1e-6)
+    assert total("flip", 2, 1) == pytest.approx(0.7) and total("flip", 1, 1) == 0.5
+    assert total("near_duplicate", 1.2, 1) == pytest.approx(0.99) and total("near_duplicate", 2, 1) < 0.8
+    longer = prob(SHIPPED["length_hack"], {"length": 5.0}, {"length": 2.0})
+    assert longer == pytest.approx(0.7)
+    most = prob(SHIPPED["populations"], {"criteria": [1.0, 0.0, 1.0]}, {"criteria": [0.0, 1.0, 1.0]})
+    assert most == pytest.approx(0.4 + 0.25 / 2)
+    at = lambda turn: {"end": [np.cos(turn * 2 * np.pi), np.sin(turn * 2 * np.pi)]}
+    assert prob(SHIPPED["sector_rps"], at(0.5), at(0.1)) == pytest.approx(0.6)  # sector 1 beats 0 by 0.2
+    late = lambda early, late: {"early": early, "late": late}
+    nonmarkov = lambda a, b: prob(SHIPPED["nonmarkov"], a, b)
+    assert nonmarkov(late(0, 0.5), late(9, 0.6)) == 1 and nonmarkov(late(2, 0), late(1, -1)) == 1
+    assert nonmarkov(late(0, 0.6), late(9, 0.7)) == 1
+
+
+def test_a_teacher_makes_mistakes_says_nothing_and_calls_equals_equal():
+    of = lambda total, myopic: {"total": total, "myopic": myopic}
+    teacher = lambda a, b: prob(oracles.teacher(mistake=0.1, skip=-3.0, equal=0.2), a, b)
+    assert teacher(of(1, 2), of(2, 1)) == pytest.approx(0.9)  # myopic returns decide
+    assert teacher(of(1, 2), of(1.1, 1)) == 0.5 and teacher(of(-4, 2), of(-5, 1)) == 0.5
+    assert prob(oracles.teacher(beta=2.0), of(0, 1), of(1, 0)) == pytest.approx(
+        1 / (1 + np.exp(-2)), abs=1e-6
+    )
+
+
+def test_labels_are_drawn_with_their_probability_and_ties_are_halves():
+    a, b = summary(total=1.0), summary(total=0.0)
+    keys = jax.random.split(jax.random.key(1), 4_000)
+    draws = jax.vmap(lambda key: label(SHIPPED["flip"], key, a, b))(keys)
+    assert set(np.unique(draws)) == {0.0, 1.0} and float(draws.mean()) == pytest.approx(0.7, abs=0.03)
+    assert float(label(SHIPPED["flip"], keys[0], a, a)) == 0.5
+    band = oracles.bt()._replace(tie_band=0.5)  # |2 P - 1| of a difference of 1 is 0.46
+    assert float(label(band, keys[0], a, b)) == 0.5
+
+
+def test_a_frozen_pair_keeps_its_answer_in_both_orders_and_other_pairs_have_theirs():
+    oracle = SHIPPED["frozen"]
+    ask = jax.vmap(lambda a, b: oracle.prob(a, b, None))
+    some = random_summaries(jax.random.key(2), 2_000)
+    first, second = (jax.tree.map(lambda x, part=part: x[part::2], some) for part in (0, 1))
+    forth, back = ask(first, second), ask(second, first)
+    np.testing.assert_array_equal(forth + back, 1.0)
+    differ = np.asarray(first.total != second.total)
+    better = np.where(np.asarray(first.total > second.total), forth, back)[differ]
+    assert np.mean(better) == pytest.approx(0.7, abs=0.05)  # three of ten are turned round, and stay so
+    other = jax.vmap(lambda a, b: frozen(SHIPPED["flip"], seed=5).prob(a, b, None))(first, second)
+    assert 0.2 < np.mean(np.asarray(other != forth)) < 0.6
+
+
+def test_summaries_count_what_belongs_to_the_episode():
+    reward = jnp.asarray([1.0, 2.0, 4.0, 8.0, jnp.nan, 5.0, 1.0, 1.0])
+    alive = jnp.asarray([True] * 4 + [False] * 4)
+    found = summarise(reward, alive, criteria=jnp.ones((8, 2)), myopia=0.5)
+    assert (float(found.total), float(found.early), float(found.late), float(found.length)) == (15, 15, 0, 4)
+    assert float(found.myopic) == 1 / 8 + 2 / 4 + 4 / 2 + 8 and found.criteria.tolist() == [4, 4]
+    whole = summarise(jnp.arange(8.0), jnp.ones(8, bool))
+    assert (float(whole.early), float(whole.late)) == (15, 13)
+
+
+def test_tables_are_checked_exactly():
+    good = np.array([[0.5, 0.2], [0.8, 0.5]])
+    assert float(oracles.table(good).prob(jnp.int32(1), jnp.int32(0), None)) == pytest.approx(0.8)
+    for bad, told in (
+        ([[0.5, 0.2], [0.7, 0.5]], r"table\[0, 1\] is 0.2 and table\[1, 0\] 0.7; they must add up to 1"),
+        ([[0.6, 0.2], [0.8, 0.5]], r"table\[0, 0\] is 0.6; an item beats itself with 1/2"),
+        ([[0.5, -0.2], [1.2, 0.5]], r"table\[0, 1\] is -0.2; a probability must be between 0 and 1"),
+        ([[0.5, np.nan], [0.5, 0.5]], r"table\[0, 1\] is nan"),
+        ([[0.5, 0.5]], r"shape \(1, 2\)"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            check_table(bad)
+
+
+@pytest.mark.parametrize(
+    ("prob", "told"),
+    [
+        (lambda a, b, _: jax.nn.sigmoid(a.total), "must add up to 1"),
+        (lambda a, b, _: 0.5 + a.total - b.total, "between 0 and 1"),
+        (
+            lambda a, b, _: jnp.where(a.total >= b.total, 1.0, 0.0),
+            "items .* and .*; the two must add up to 1",
+        ),
+        (lambda a, b, _: a.criteria, "one number"),
+        (lambda a, b, _: 0.5 + 0.1 * np.random.default_rng().uniform() * jnp.sign(a.total - b.total), "pure"),
+    ],
+)
+def test_what_is_no_oracle_is_refused_by_the_pair(prob, told):
+    with pytest.raises(ValueError, match=told):
+        check_oracle(Oracle("mine", prob), ITEMS)
+
+
+def test_a_check_of_few_pairs_is_no_check():
+    with pytest.raises(ValueError, match="pairs is 10"):
+        check_oracle(SHIPPED["bt"], ITEMS, pairs=10)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: oracles.flip(oracles.bt(), 1.5), "rate is 1.5"),
+        (lambda: oracles.bt(0.0), "temperature is 0.0"),
+        (lambda: oracles.populations((0.5, 0.6)), "weights is"),
+        (lambda: oracles.max_reward(float("nan")), "tie is nan"),
+        (lambda: oracles.sector_rps([[0.0, 0.5], [0.5, 0.0]]), "sector_rps"),
+    ],
+)
+def test_settings_of_oracles_are_refused_by_name(make, told):
+    with pytest.raises(ValueError, match=told):
+        make()

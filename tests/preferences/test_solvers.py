@@ -121,9 +121,9 @@ def test_mirror_prox_is_extragradient_with_another_step():
 
 def test_proximal_points_forget_where_they_began():
     game, hp = games.biased_rps(), {"step": 0.5, "rate": 0.1, "tau": 0.0}
-    assert exactly(mirror.nash_prox, game, 4_000, **hp).last_curve[-1] < 1e-3
+    assert exactly(mirror.nash_prox, game, 4_000, 1, None, **hp).last_curve[-1] < 1e-3
     fixed = lambda of: mirror.nash_prox(of, every=10**9)
-    assert exactly(fixed, game, 4_000, **hp).last_curve[-1] > 0.02
+    assert exactly(fixed, game, 4_000, 1, None, **hp).last_curve[-1] > 0.02
 
 
 @pytest.mark.parametrize("name", METHODS)

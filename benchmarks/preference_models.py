@@ -83,8 +83,8 @@ def main() -> None:
         "with 95 % bootstrap intervals. The exploitability, in advantage units and in the true game, is that of the Minimax Winner of what was learned; "
         "that of a uniform policy is "
         f"{float((games.mixed().advantage.mean(1)).max()):.3f}.\n\n{markdown_table(head, lines)}\n\n"
-        "A score, of however many seeds, names one option, which another beats. GPM with one plane more than HRC has one number per item more, and learns as much: "
-        "the score beside the circles is worth as much as another plane here, no more.\n\n"
+        "A score names one option, which another beats. HRC comes about as close as GPM with one plane more, by one number per item less; "
+        "while planes are too few, the winner it finds is the less exploitable of the two, and with enough of them there is no difference.\n\n"
         f"Command: `python benchmarks/preference_models.py --seeds {arguments.seeds} --pairs {arguments.pairs}`.\n"
     )
 

@@ -22,7 +22,7 @@ from jaxrl_evolve.preferences.benchmark_config import GamesConfig
 from jaxrl_evolve.preferences.benchmark_report import markdown, rows_csv
 from jaxrl_evolve.storage.provenance import provenance
 
-GAMES = ("biased_rps", "populations", "random10", "condorcet", "mixed", "sequences")
+GAMES = ("biased_rps", "populations", "random10", "condorcet", "mixed", "sequences", "sequences_uneven")
 BAR_MEAN, BAR_WORST = 0.03, 0.05
 
 

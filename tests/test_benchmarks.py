@@ -162,6 +162,17 @@ def test_lifetimes_at_quantiles_have_the_mean_of_the_distribution():
     assert (spread(25, 25, 4) == 25).all()
 
 
+def test_a_method_passes_the_bar_by_its_mean_and_its_worst_seed():
+    import preference_games
+
+    row = lambda target, value: {"target": target, "seed": 0, "late": value, "average": value}
+    cell = lambda method, *late: {
+        "method": method, "game": "mixed", "rows": [*(row("late", x) for x in late), row("average", 0.5)]
+    }  # fmt: skip
+    found = preference_games.bars([cell("spo", 0.0, 0.06), cell("ema_spo", 0.02, 0.03), cell("dpo", 0.04)])
+    assert found == "- last iterates: `ema_spo` on 1 (mixed).\n- average policy: none."
+
+
 def test_what_a_store_costs_is_told_beside_the_smallest_of_its_case(monkeypatch: pytest.MonkeyPatch):
     import replay
 

@@ -40,7 +40,12 @@ def _games(arguments: Games) -> str:
 
     start(arguments.devices)
     told = (lambda line: None) if arguments.quiet else (lambda line: print(line, file=sys.stderr, flush=True))
-    play_games(arguments.config, arguments.out, arguments.methods, arguments.games, told)
+    try:
+        play_games(arguments.config, arguments.out, arguments.methods, arguments.games, told)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted; the cells that are done are in {arguments.out}, and the same command goes on"
+        ) from None
     return f"{write_report(arguments.config, arguments.out)}\nreport in {arguments.out}/games.md"
 
 

@@ -18,6 +18,9 @@ from jaxtyping import Array, Float, Int
 from jaxrl_evolve.preferences.oracle import Oracle, label_from
 from jaxrl_evolve.settings.checks import whole
 
+_AT_ONCE = 2**18
+"""Pairs that are compared side by side: rows of the matrix of all pairs go by in blocks that stay in the cache of a CPU."""
+
 
 class WinRates(NamedTuple):
     """What came of comparing ``N``.
@@ -58,8 +61,7 @@ def winrate_matrix(
         1/2 on the diagonal; NaN in the rows and columns of summaries that are not finite.
     """
     number = _number(phi)
-    ask = lambda a: jax.vmap(lambda b: oracle.prob(a, b, context))(phi)
-    prob = jax.vmap(ask)(phi)
+    prob = jax.vmap(lambda a: jax.vmap(lambda b: oracle.prob(a, b, context))(phi))(phi)
     told = prob if soft else label_from(oracle, jax.random.uniform(key, prob.shape, prob.dtype), prob)
     upper = jnp.triu(jnp.ones((number, number), bool), 1)
     mirrored = jnp.where(upper, told, jnp.where(upper.T, 1.0 - told.T, 0.5))
@@ -76,7 +78,26 @@ def rates_of(matrix: Float[Array, "N N"]) -> WinRates:
 def in_batch(oracle: Oracle, key: Array, phi: Any, context: Any = None, *, soft: bool = False) -> WinRates:
     """Each of ``N`` against all others: ``N (N - 1) / 2`` queries."""
     number = _number(phi)
-    return _circle(oracle, key, phi, context, number - 1, soft)
+    block = min(number, max(1, _AT_ONCE // number))
+    column, fine = jnp.arange(number), finite(phi)
+
+    def rows(total: Any, first: Array) -> tuple[Any, tuple[Array, Array]]:
+        """Pairs of which the first is in a block of rows: what their seconds won is added up, what they won comes out."""
+        row = first + jnp.arange(block)
+        at = jnp.minimum(row, number - 1)
+        ask = lambda a: jax.vmap(lambda b: oracle.prob(a, b, context))(phi)
+        prob = jax.vmap(ask)(jax.tree.map(lambda x: x[at], phi))
+        drawing = jax.random.fold_in(key, first)
+        told = prob if soft else label_from(oracle, jax.random.uniform(drawing, prob.shape, prob.dtype), prob)
+        there = (row[:, None] < column[None, :]) & fine[at][:, None] & fine[None, :] & ~jnp.isnan(told)
+        won, lost = jnp.where(there, told, 0.0), jnp.where(there, 1.0 - told, 0.0)
+        return (total[0] + lost.sum(0), total[1] + there.sum(0)), (won.sum(1), there.sum(1))
+
+    single = jax.eval_shape(oracle.prob, *(jax.tree.map(lambda x: x[0], phi),) * 2, context)
+    zero = jnp.zeros(number, single.dtype), jnp.zeros(number, jnp.arange(1).sum().dtype)
+    (lost, seconds), (won, firsts) = jax.lax.scan(rows, zero, jnp.arange(0, number, block))
+    won, firsts = (x.ravel()[:number] for x in (won, firsts))
+    return _rates(won + lost, firsts + seconds, firsts.sum())
 
 
 def subsample(

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float
 
+from jaxrl_evolve.settings.checks import whole
+
 
 @struct.dataclass
 class Summary:
@@ -62,6 +64,30 @@ def summarise(
         criteria=jnp.where(alive[:, None], more, 0.0).sum(0).astype(jnp.float32),
         end=jnp.zeros(2, jnp.float32) if end is None else end.astype(jnp.float32),
     )
+
+
+def summarise_segments(
+    reward: Float[Array, " T"],
+    alive: Bool[Array, " T"],
+    length: int,
+    criteria: Float[Array, "T K"] | None = None,
+    myopia: float = 1.0,
+) -> Summary:
+    """Summaries ``[T / length]`` of an episode in equal pieces, for preferences that add up over steps.
+
+    A piece after the end of the episode has the length 0; leave it out of comparisons.
+
+    Raises:
+        ValueError: the horizon is no multiple of the length.
+    """
+    horizon = reward.shape[0]
+    if whole("length", length, 1) > horizon or horizon % length:
+        raise ValueError(f"length is {length}; it must divide the horizon, {horizon}")
+    pieces = lambda x: x.reshape(horizon // length, length, *x.shape[1:])
+    if criteria is None:
+        return jax.vmap(lambda r, a: summarise(r, a, myopia=myopia))(pieces(reward), pieces(alive))
+    one = lambda r, a, c: summarise(r, a, c, myopia=myopia)
+    return jax.vmap(one)(pieces(reward), pieces(alive), pieces(criteria))
 
 
 def random_summaries(key: Array, number: int, criteria: int = 3) -> Summary:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from jaxrl_evolve.command.main import main
 from jaxrl_evolve.preferences import benchmark
 from jaxrl_evolve.preferences.benchmark import drawn_settings, play_games
 from jaxrl_evolve.preferences.benchmark_config import GamesConfig
+from jaxrl_evolve.preferences.games import GAMES
 from jaxrl_evolve.preferences.solvers.table import METHODS
 
 SMALL = ["--steps", "40", "--queries", "90", "--seeds", "3", "--tune", "3", "--tuning_seeds", "2"]
@@ -55,6 +57,20 @@ def test_what_is_played_is_not_played_again_and_more_joins_it(played, monkeypatc
     assert (played / "cells" / "hedge" / "condorcet.json").read_bytes() == before
     assert "| fictitious_play | " in capsys.readouterr().out  # the report is of all that is there
     (played / "cells" / "omwu" / "condorcet.json").unlink()
+
+
+def test_who_is_interrupted_is_told_how_to_go_on(tmp_path, monkeypatch, capsys):
+    def stopped(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(benchmark, "played", stopped)
+    assert run(tmp_path, "--methods", "hedge", "--games", "condorcet") == 130
+    assert f"in {tmp_path}, and the same command goes on" in capsys.readouterr().err
+
+
+def test_the_page_names_every_method_and_game():
+    text = (Path(__file__).parents[2] / "docs" / "preferences.md").read_text()
+    assert not [name for name in (*METHODS, *GAMES) if f"`{name}`" not in text]
 
 
 def test_a_cell_does_not_depend_on_what_else_is_played(played, tmp_path):

@@ -56,7 +56,7 @@ def test_the_mean_is_a_half_whatever_the_noise_and_the_ties(number, oracle):
         assert int(few.queries) == 2 * number and (few.compared == 4).all()
 
 
-@pytest.mark.parametrize("number", [7, 8])
+@pytest.mark.parametrize("number", [7, 8, 300])
 def test_the_circle_asks_what_the_matrix_asks(number):
     phi = jax.random.normal(KEY, (number,))
     soft = winrate_matrix(NOISY, KEY, phi, soft=True)

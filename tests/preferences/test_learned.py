@@ -1,5 +1,7 @@
 """Learned oracles: antisymmetric from the start; a score cannot tell circles, embeddings can."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -42,9 +44,10 @@ def test_the_mixed_game_is_told_by_embeddings_and_not_by_a_score(model, tells):
         assert error > 0.3 and exploited > 0.15 and winner.max() > 0.99  # a score has one best option
 
 
-@pytest.mark.parametrize("make", [bradley_terry, gpm, hrc])
+@pytest.mark.parametrize("make", ["bradley_terry", "gpm", "hrc"])
 def test_whatever_is_learned_is_an_oracle(make):
-    model = make(4, hidden=(8,))
+    models: dict[str, Any] = {"bradley_terry": bradley_terry, "gpm": gpm, "hrc": hrc}
+    model = models[make](4, hidden=(8,))
     items = jax.random.normal(jax.random.key(1), (30, 4))
     check_oracle(as_oracle(model, model.init(jax.random.key(0)), lambda item: item, temperature=0.3), items)
 
@@ -52,9 +55,10 @@ def test_whatever_is_learned_is_an_oracle(make):
 def test_a_temperature_draws_towards_a_half():
     model, items = gpm(4), jax.random.normal(jax.random.key(1), (2, 4))
     params = model.init(jax.random.key(0))
-    sure, unsure = (as_oracle(model, params, lambda x: x, t).prob(*items, None) for t in (0.5, 5.0))
+    a, b = items
+    sure, unsure = (as_oracle(model, params, lambda x: x, t).prob(a, b, None) for t in (0.5, 5.0))
     assert abs(float(unsure) - 0.5) < abs(float(sure) - 0.5)
-    assert float(sure) == pytest.approx(float(jax.nn.sigmoid(model.logit(params, *items) / 0.5)), abs=1e-6)
+    assert float(sure) == pytest.approx(float(jax.nn.sigmoid(model.logit(params, a, b) / 0.5)), abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Losses against worked numbers, first steps against each other, and KL gradients against enumeration."""
 
 import itertools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxrl_evolve.preferences import losses
-from jaxrl_evolve.preferences.kl import kl_loss
+from jaxrl_evolve.preferences.kl import KLGradient, kl_loss
 
 RATIO, WIN = jnp.asarray([0.8, -1.4]), jnp.asarray([0.8, 0.3])
 
@@ -26,12 +27,21 @@ def test_worked_numbers():
     close(losses.ipo(RATIO[0] / 8, RATIO[1] / 10, jnp.asarray(1.0), 0.1), 22.6576)
 
 
+def _tied(baseline: losses.Baseline, ratio: jax.Array) -> jax.Array:
+    return losses.sppo(ratio, jnp.full(4, 0.5), 2.0, baseline)
+
+
+def _weighed(log_mu: jax.Array, kind: KLGradient, log_p: jax.Array) -> jax.Array:
+    return kl_loss(log_p, log_mu, kind)
+
+
 def test_ties_push_nowhere():
     for loss in (losses.dpo, losses.ipo):
         gradient = jax.grad(lambda x, loss=loss: loss(x, -x, jnp.asarray(0.5), 0.1))(0.0)
         assert float(gradient) == 0
-    for baseline in ("half", "logz", "pairwise"):
-        gradient = jax.grad(lambda x, b=baseline: losses.sppo(x, jnp.full(4, 0.5), 2.0, b))(jnp.zeros(4))
+    baselines: tuple[losses.Baseline, ...] = ("half", "logz", "pairwise")
+    for baseline in baselines:
+        gradient = jax.grad(partial(_tied, baseline))(jnp.zeros(4))
         np.testing.assert_allclose(gradient, 0.0, atol=1e-7)
 
 
@@ -89,8 +99,9 @@ def test_kl_gradients_against_enumeration():
             return np.asarray(jax.grad(lambda logits: (fixed * loss(of(logits))).sum())(one)).ravel()
 
         true = np.asarray(jax.grad(divergence)(one)).ravel()
-        for kind in ("reinforce", "reward_to_go", "half_square"):
-            found = expected(lambda log_p, kind=kind: kl_loss(log_p, log_mu, kind))
+        kinds: tuple[KLGradient, ...] = ("reinforce", "reward_to_go", "half_square")
+        for kind in kinds:
+            found = expected(partial(_weighed, log_mu, kind))
             np.testing.assert_allclose(found, true, atol=1e-6)
         fixed = jax.lax.stop_gradient
         per_token = lambda log_p: (fixed(log_p - log_mu) * log_p).sum(1)

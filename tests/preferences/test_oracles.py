@@ -8,7 +8,7 @@ import pytest
 from jaxrl_evolve.preferences import oracles
 from jaxrl_evolve.preferences.check import check_oracle, check_table
 from jaxrl_evolve.preferences.oracle import Oracle, frozen, label
-from jaxrl_evolve.preferences.summary import Summary, random_summaries, summarise
+from jaxrl_evolve.preferences.summary import Summary, random_summaries, summarise, summarise_segments
 
 ITEMS = random_summaries(jax.random.key(0), 40)
 RPS = [[0.0, -0.2, 0.6], [0.2, 0.0, -0.9], [-0.6, 0.9, 0.0]]
@@ -102,6 +102,16 @@ def test_summaries_count_what_belongs_to_the_episode():
     assert float(found.myopic) == 1 / 8 + 2 / 4 + 4 / 2 + 8 and found.criteria.tolist() == [4, 4]
     whole = summarise(jnp.arange(8.0), jnp.ones(8, bool))
     assert (float(whole.early), float(whole.late)) == (15, 13)
+
+
+def test_segments_are_summaries_of_their_steps():
+    reward, alive = jnp.arange(6.0), jnp.asarray([True] * 5 + [False])
+    found = summarise_segments(reward, alive, 2, criteria=-reward[:, None])
+    assert found.total.tolist() == [1, 5, 4] and found.length.tolist() == [2, 2, 1]
+    assert found.criteria[:, 0].tolist() == [-1, -5, -4]
+    assert summarise_segments(reward, alive, 3).total.tolist() == [3, 7]
+    with pytest.raises(ValueError, match="length is 4; it must divide the horizon, 6"):
+        summarise_segments(reward, alive, 4)
 
 
 def test_tables_are_checked_exactly():

@@ -7,7 +7,7 @@ the one without.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from flax import struct
 from jaxtyping import Array, Bool, Float
@@ -33,6 +33,7 @@ class RepresentationBatch:
     targets: Any = ()
 
 
+@runtime_checkable
 class InitRepresentation(Protocol):
     """How its own parameters are made."""
 
@@ -46,6 +47,7 @@ class InitRepresentation(Protocol):
         ...
 
 
+@runtime_checkable
 class RepresentationLoss(Protocol):
     """What is minimised by the network's parameters and its own together."""
 
@@ -66,6 +68,7 @@ class RepresentationLoss(Protocol):
         ...
 
 
+@runtime_checkable
 class RepresentationTargets(Protocol):
     """What is made of a rollout once per update, before anything is minimised; it has no gradient."""
 
@@ -108,6 +111,7 @@ class Representation(NamedTuple):
     target_rate: float = 1.0
 
 
+@runtime_checkable
 class MakeRepresentation(Protocol):
     """A representation's factory: what a learner takes."""
 

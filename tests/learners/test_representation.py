@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import probes
 import pytest
 import walk
 from same import assert_close, assert_equal
 
 from jaxrl_envs import Box, Discrete
 from jaxrl_envs.vector import vectorize
+from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.experience.minibatches import make_minibatches
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, PPOState, _adopt, ppo
 from jaxrl_evolve.learners.representation import Given, RepresentationState, begun, representation_loss
@@ -200,6 +203,29 @@ def test_what_was_learned_is_taken_over_with_the_copy_that_follows_it():
     assert _adopt(state(0, ()), state(1, aside(1))) == state(1, ())
     found = _adopt(state(0, aside(0)), state(1, ()))  # the copy follows the network that is taken over
     assert found.representation == RepresentationState({"m": 0}, "adam 0", ({"w": 1}, {"m": 0}))
+
+
+def test_it_serves_continuous_actions_whole_numbers_of_states_frames_and_a2c():
+    predicting = lambda **network: {"predicted": 2, "network": NetworkConfig(hidden=(4,), **network)}
+    walk_env, frames = walk.make(), Box(0.0, 255.0, (36, 36, 1), "uint8")
+    once = {"epochs": 1, "minibatches": 1}
+
+    def seeing(space: Any) -> Any:
+        zeros = jnp.zeros(space.shape, space.dtype)
+        step = lambda *given: walk_env.step(*given)._replace(obs=zeros)
+        reset = lambda *given: (zeros, walk_env.reset(*given)[1])
+        return dataclasses.replace(walk_env, reset=reset, step=step, observation_space=space)
+
+    for env, name, settings in (
+        (probes.probe_env(continuous=True), "ppo", predicting()),
+        (seeing(Discrete(7)), "ppo", predicting()),
+        (seeing(frames), "ppo", {**predicting(encoder="atari"), "shift": 4}),
+        (walk_env, "a2c", {**once, **predicting()}),
+    ):
+        learner = find_algorithm(name).make(env, 4, 8, PPOConfig(**settings), PPOHyperparameters(), None)
+        check_learner(learner, env, 4, 8)
+        state = jax.eval_shape(learner.init, jax.random.key(0), traced(PPOHyperparameters()))
+        assert jax.tree.leaves(state.representation.params)
 
 
 REFUSED = {

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
     from jaxrl_evolve.networks.check import check_network
     from jaxrl_evolve.networks.distributions import Categorical, Distribution, Normal, TanhNormal
-    from jaxrl_evolve.networks.network import MakeNetwork, Network, NetworkConfig
+    from jaxrl_evolve.networks.network import Latents, MakeNetwork, Network, NetworkConfig
     from jaxrl_evolve.networks.table import make_network
     from jaxrl_evolve.objectives import load_objective, save_objective
     from jaxrl_evolve.objectives.a2c import a2c
@@ -44,6 +44,12 @@ if TYPE_CHECKING:
         TargetObjective,
     )
     from jaxrl_evolve.objectives.ppo import ppo_clip
+    from jaxrl_evolve.objectives.representation import (
+        MakeRepresentation,
+        Representation,
+        RepresentationBatch,
+    )
+    from jaxrl_evolve.objectives.self_predictive import self_predictive
     from jaxrl_evolve.objectives.stored import StoredObjective
     from jaxrl_evolve.objectives.time_config import (
         ClockAblation,
@@ -95,9 +101,11 @@ __all__ = [
     "HorizonWarning",
     "Interrupted",
     "LPOConfig",
+    "Latents",
     "Learner",
     "Lived",
     "MakeNetwork",
+    "MakeRepresentation",
     "Moment",
     "Network",
     "NetworkConfig",
@@ -114,6 +122,8 @@ __all__ = [
     "Policy",
     "PolicyOutput",
     "Preset",
+    "Representation",
+    "RepresentationBatch",
     "RuleObjective",
     "RunAxis",
     "Sink",
@@ -159,6 +169,7 @@ __all__ = [
     "ppo_clip",
     "register",
     "save_objective",
+    "self_predictive",
     "train",
     "use_all_cores",
     "use_compilation_cache",
@@ -188,9 +199,11 @@ _MODULE_OF = {
     "HorizonWarning": "objectives.time_config",
     "Interrupted": "training.interrupts",
     "LPOConfig": "objectives.drift.config",
+    "Latents": "networks.network",
     "Learner": "learners.learner",
     "Lived": "runs.chunk",
     "MakeNetwork": "networks.network",
+    "MakeRepresentation": "objectives.representation",
     "Moment": "training.callbacks",
     "Network": "networks.network",
     "NetworkConfig": "networks.network",
@@ -207,6 +220,8 @@ _MODULE_OF = {
     "Policy": "runs.policy",
     "PolicyOutput": "trajectory",
     "Preset": "algorithms.algorithm",
+    "Representation": "objectives.representation",
+    "RepresentationBatch": "objectives.representation",
     "RuleObjective": "objectives.objective",
     "RunAxis": "runs.axes",
     "Sink": "storage.sinks",
@@ -251,6 +266,7 @@ _MODULE_OF = {
     "ppo_clip": "objectives.ppo",
     "register": "training.register",
     "save_objective": "objectives",
+    "self_predictive": "objectives.self_predictive",
     "train": "training.train",
     "use_all_cores": "_cpu",
     "use_compilation_cache": "compilation",

@@ -37,6 +37,8 @@ class KeyTag(enum.IntEnum):
     """Held-out lives of a meta-training."""
     REPORTED_TASKS = 0x4D545354
     """Tasks that a meta-test reports: none of meta-training, of its held-out tests, or of the tuning."""
+    REPRESENTATION = 0x52455052
+    """What a representation objective draws, so that the learner is the same as without."""
     VALIDATION_TASKS = 0x56414C44
     """Tasks that a meta-test tunes on."""
     TUNED_GAMES = 0x47414D45

@@ -187,3 +187,35 @@ def test_what_a_store_costs_is_told_beside_the_smallest_of_its_case(monkeypatch:
     table = replay.markdown(rows, about)
     assert "| a | 1,000 | 5.0 | 4.0 | 6.0 | 1.25 |" in table
     assert "| b | 10 | 8.0 | 7.0 | 9.0 | 1.00 |" in table
+
+
+def test_self_prediction_is_compared_in_pairs_of_seeds():
+    import representation
+
+    last = dict.fromkeys(representation.COLUMNS, "") | {"env_steps": 64}
+    returns = {
+        ("main", "plain"): (1, 2, 3, 4, 5),
+        ("main", "self-prediction"): (2, 4, 3, 5, 6),
+        ("room", "plain"): (8,) * 5,
+    }
+    rows = [
+        last | {"stage": stage, "arm": arm, "seed": i, "eval_return": x, "setting": "tuned"}
+        for (stage, arm), values in returns.items()
+        for i, x in enumerate(values)
+    ]
+    for arm, settings in representation.ARMS.items():
+        for i, changes in enumerate(settings):
+            tuned = {"stage": "tuning", "arm": arm, "setting": representation.told(changes)}
+            rows.append(last | tuned | {"seed": 0, "eval_return": -abs(i - 2)})
+    for changes in representation.AFTERWARDS:
+        later = {"stage": "afterwards", "arm": "self-prediction", "setting": representation.told(changes)}
+        rows += [last | later | {"seed": i, "eval_return": i + 3} for i in range(5)]
+    assert representation.best(rows, "plain") == representation.ARMS["plain"][2]
+    # Differences 1, 2, 0, 1, 1: their mean, and 2.776 of its standard errors.
+    assert representation.paired(rows, rows[5:10]) == pytest.approx((1.0, 2.776 * (0.5 / 5) ** 0.5))
+    table = representation.markdown(
+        rows, {"plain": [1.0] * 3, "self-prediction": [2.5] * 3}, {"Hardware": "x"}
+    )
+    assert "pairs: +1.00 [+0.12, +1.88] (Student), without zero: an effect." in table
+    assert "2.50 times the processor time" in table and "four times the steps add 5.0" in table
+    assert "| 5.00 | 3.00 4.00 5.00 6.00 7.00 | +2.00 [+2.00, +2.00] |" in table

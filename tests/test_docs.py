@@ -110,7 +110,10 @@ def test_the_extension_page_shows_the_files_of_the_package():
     assert dict(shown) == files
     modules = {
         f"src/corridor_rl/{name}.py"
-        for name in ("env", "objective", "family", "network", "learner", "replaying", "curriculum")
+        for name in (
+            *("env", "objective", "family", "network", "representation", "learner", "replaying"),
+            "curriculum",
+        )
     }
     assert set(files) == {"pyproject.toml", *modules}
     assert len(files["src/corridor_rl/objective.py"].splitlines()) <= 60

@@ -13,8 +13,9 @@ from jaxrl_evolve.settings.later import later
 _LPG_TABLE = PPOConfig(epochs=1, minibatches=1, optimiser="sgd", network=NetworkConfig(encoder="tabular"))
 _LPG_NETWORK = PPOConfig(epochs=1, minibatches=1, network=NetworkConfig(activation="relu"))
 
-_UNREAD = (  # there is no critic, and no bonus but what the objective asks for
+_UNREAD = (  # there is no critic, and no bonus and no prediction but what the objective asks for
     *("learner.normalise_advantage", "learner.clip_value"),
+    *("learner.predicted", "learner.target_rate", "learner.shift"),
     *(
         f"hp.{name}"
         for name in ("gae_lambda", "clip", "clip_end", "value_coef", "entropy_coef", "entropy_end")

@@ -9,75 +9,41 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
-from flax import struct
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
 from jaxrl_envs.contract import Env
-from jaxrl_envs.fusion import computed_once
 from jaxrl_evolve.clock import Clock, linear_schedule
-from jaxrl_evolve.experience.minibatches import Minibatches, make_minibatches
+from jaxrl_evolve.experience.minibatches import make_minibatches
 from jaxrl_evolve.experience.normalisation import ReturnScale, RunningMoments
-from jaxrl_evolve.learners.critic import assess, first_memory, next_memory
+from jaxrl_evolve.learners.critic import assess
 from jaxrl_evolve.learners.learner import Learner, Mode
-from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
+from jaxrl_evolve.learners.optimiser import init_optimiser
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
-from jaxrl_evolve.networks.network import MakeNetwork, Network
+from jaxrl_evolve.learners.ppo_step import Parts, PPOState, minimise, targets_of
+from jaxrl_evolve.learners.representation import (
+    adopted,
+    begun,
+    chosen_representation,
+    init_representation,
+)
+from jaxrl_evolve.networks.network import MakeNetwork
 from jaxrl_evolve.networks.table import make_network
 from jaxrl_evolve.objectives import (
     AnyObjective,
     Objective,
     ObjectiveBatch,
-    ObjectiveOutputs,
     RuleObjective,
     TargetObjective,
     ppo_clip,
 )
-from jaxrl_evolve.objectives.check import pair
+from jaxrl_evolve.objectives.representation import MakeRepresentation
 from jaxrl_evolve.settings.checks import check
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
-
-
-@struct.dataclass
-class PPOState:
-    """State of a PPO learner.
-
-    Attributes:
-        params: network parameters.
-        optimiser: state of `clipped_step` over the raveled parameters.
-        observations: running moments of observations, or ``()``.
-        returns: running scale of returns, or ``()``.
-    """
-
-    params: Any
-    optimiser: Any
-    observations: Any
-    returns: Any
-
-
-class _Parts(NamedTuple):
-    """What the functions of one learner read, all static.
-
-    Attributes:
-        config: static settings.
-        num_envs: parallel environments ``N``.
-        observation_shape: of one observation.
-        network: actor, critic and predictions.
-        objective: what is minimised.
-        minibatches: how a rollout is cut.
-    """
-
-    config: PPOConfig
-    num_envs: int
-    observation_shape: tuple[int, ...]
-    network: Network
-    objective: Objective | TargetObjective
-    minibatches: Minibatches
 
 
 def ppo(
@@ -88,6 +54,7 @@ def ppo(
     hp: PPOHyperparameters | None = None,
     objective: AnyObjective | None = None,
     network: MakeNetwork | None = None,
+    representation: MakeRepresentation | None = None,
 ) -> Learner:
     """A PPO learner.
 
@@ -100,10 +67,12 @@ def ppo(
         objective: what to minimise; the clipped surrogate by default.
         network: factory of actor and critic; the one that ``config.network.kind`` names by default. A factory,
             not a network: it is told of the spaces and of the predictions that the objective wants.
+        representation: factory of what the features are trained for besides, weighed by ``hp.prediction_coef``; by
+            default self-prediction, where ``config.predicted`` asks for it. A factory: it is told of the network.
 
     Raises:
         ValueError: a setting is not allowed, the minibatches don't divide the rollout, the network can't serve the
-            spaces, or the objective needs a learner of its own.
+            spaces, the objective needs a learner of its own, or the representation does not fit.
     """
     config = PPOConfig() if config is None else config
     hp = PPOHyperparameters() if hp is None else hp
@@ -120,7 +89,8 @@ def ppo(
     minibatches = make_minibatches(
         config.drawn_from(net.recurrent), rollout_length, num_envs, config.minibatches
     )
-    parts = _Parts(config, num_envs, env.observation_space.shape, net, minimised, minibatches)
+    aside = chosen_representation(config, representation, net, env, rollout_length, minimised)
+    parts = Parts(config, num_envs, env.observation_space.shape, net, minimised, minibatches, aside)
     return Learner(
         name="ppo",
         init=partial(_init, parts),
@@ -134,7 +104,7 @@ def ppo(
     )
 
 
-def _init(parts: _Parts, key: Array, hp: PPOHyperparameters) -> PPOState:
+def _init(parts: Parts, key: Array, hp: PPOHyperparameters) -> PPOState:
     del hp
     config, params = parts.config, parts.network.init(key)
     return PPOState(
@@ -144,6 +114,7 @@ def _init(parts: _Parts, key: Array, hp: PPOHyperparameters) -> PPOState:
         if config.normalise_observations
         else (),
         returns=ReturnScale.for_slots(parts.num_envs) if config.normalise_returns else (),
+        representation=init_representation(parts.representation, config.optimiser, key, params),
     )
 
 
@@ -151,15 +122,18 @@ def _adopt(state: PPOState, other: PPOState) -> PPOState:
     # What each slot's return is by now belongs to the other run's episodes.
     scaled = state.returns and other.returns
     returns = replace(state.returns, moments=other.returns.moments) if scaled else other.returns
-    return replace(state, params=other.params, observations=other.observations, returns=returns)
+    aside = adopted(state.representation, other.representation, other.params)
+    normalisers = {"observations": other.observations, "returns": returns}
+    return replace(state, params=other.params, representation=aside, **normalisers)
 
 
-def _actor(parts: _Parts, state: PPOState) -> PPOState:
-    return replace(state, params=parts.network.actor(state.params), optimiser=(), returns=())
+def _actor(parts: Parts, state: PPOState) -> PPOState:
+    params = parts.network.actor(state.params)
+    return replace(state, params=params, optimiser=(), returns=(), representation=())
 
 
 def _act(
-    parts: _Parts, actor: PPOState, obs: Any, first: Array, memory: Any, key: Array, mode: Mode = "explore"
+    parts: Parts, actor: PPOState, obs: Any, first: Array, memory: Any, key: Array, mode: Mode = "explore"
 ) -> tuple[Array, Any, PolicyOutput]:
     network = parts.network
     obs, value, before = _seen(parts, actor, obs), None, memory
@@ -175,7 +149,7 @@ def _act(
 
 
 def _update(
-    parts: _Parts,
+    parts: Parts,
     key: Array,
     state: PPOState,
     trajectory: Trajectory,
@@ -190,25 +164,30 @@ def _update(
     )
     trajectory = replace(trajectory, policy=replace(trajectory.policy, value=value))
     rollout = ObjectiveBatch(trajectory, advantage, target, hp)
-    rollout = replace(rollout, targets=_targets(parts, state, rollout, eta, clock))
+    rollout = replace(rollout, targets=targets_of(parts, state, rollout, eta, clock))
     learning_rate = linear_schedule(clock, hp.learning_rate, hp.learning_rate_end)
-    params, optimiser, metrics = _minimise(parts, key, state, rollout, learning_rate, eta, clock)
+    aside, given = begun(parts.representation, key, state.representation, state.params, trajectory)
+    state = replace(state, representation=aside)
+    trained, metrics = minimise(parts, key, state, rollout, given, learning_rate, eta, clock)
     metrics["learning_rate"] = jnp.asarray(learning_rate, jnp.float32)
     if isinstance(parts.objective, Objective):
         metrics["explained_variance"] = 1.0 - (target - value).var() / (target.var() + 1e-8)
     observations = state.observations
     if parts.config.normalise_observations:
         observations = observations.merge(raw.obs)
-    return PPOState(params, optimiser, observations, returns), metrics
+    params, optimiser, own, own_optimiser = trained
+    if aside:
+        aside = replace(aside, params=own, optimiser=own_optimiser)
+    return PPOState(params, optimiser, observations, returns, aside), metrics
 
 
-def _seen(parts: _Parts, state: PPOState, obs: Any) -> Any:
+def _seen(parts: Parts, state: PPOState, obs: Any) -> Any:
     """Observations as the network reads them."""
     return state.observations.normalise(obs) if parts.config.normalise_observations else obs
 
 
 def _scaled(
-    parts: _Parts, state: PPOState, trajectory: Trajectory, hp: PPOHyperparameters
+    parts: Parts, state: PPOState, trajectory: Trajectory, hp: PPOHyperparameters
 ) -> tuple[Any, Trajectory]:
     """The scale of returns with this rollout in it, and the rollout as the learner reads it."""
     returns, reward = state.returns, trajectory.reward
@@ -217,81 +196,3 @@ def _scaled(
         reward = returns.scale(reward)
     obs, next_obs = _seen(parts, state, trajectory.obs), _seen(parts, state, trajectory.next_obs)
     return returns, replace(trajectory, obs=obs, reward=reward, next_obs=next_obs)
-
-
-def _targets(parts: _Parts, state: PPOState, batch: ObjectiveBatch, eta: Any, clock: Clock) -> Any:
-    """What a learned objective makes of the whole rollout; its inputs are not part of the loss's
-    gradient, but whoever differentiates the whole update sees them.
-    """
-    network, objective, t = parts.network, parts.objective, batch.trajectory
-    if not isinstance(objective, TargetObjective):
-        return ()
-    outputs = _outputs(network, state.params, t, first_memory(network, t))
-    if network.predict is not None and objective.predictions:
-        successors = network.predict(state.params, t.next_obs, next_memory(network, state.params, t))
-        outputs = replace(outputs, next_prediction=successors)
-    return objective.targets(eta, batch, outputs, clock)
-
-
-def _outputs(network: Network, params: Any, trajectory: Trajectory, memory: Any) -> ObjectiveOutputs:
-    # Once, above all, is the gradient: else every hidden unit's kernel would compute the loss's again.
-    distribution, value, prediction = computed_once(
-        network.unroll(params, trajectory.obs, trajectory.first, memory)
-    )
-    log_prob = distribution.log_prob(trajectory.action)
-    return ObjectiveOutputs(distribution, log_prob, distribution.entropy(), value, prediction)
-
-
-def _minimise(
-    parts: _Parts,
-    key: Array,
-    state: PPOState,
-    rollout: ObjectiveBatch,
-    learning_rate: Array,
-    eta: Any,
-    clock: Clock,
-) -> tuple[Any, Any, dict[str, Array]]:
-    """Passes over the rollout: parameters, optimiser, and means of the metrics over all steps."""
-    epochs, names = parts.config.epochs, list[str]()
-
-    def step(carry: Any, xs: tuple[Array, Array]) -> tuple[Any, Array]:
-        rows, epoch = xs
-        now = replace(clock, epoch=epoch)
-        carry, metrics = _gradient_step(parts, carry, rollout, rows, learning_rate, eta, now)
-        names[:] = list(metrics)
-        # One vector per step instead of one array per metric: fewer kernels in the innermost loop.
-        return carry, jnp.stack(list(metrics.values()))
-
-    rows = parts.minibatches.permutations(key, epochs)
-    fractions = jnp.repeat(jnp.arange(epochs, dtype=jnp.float32) / epochs, parts.config.minibatches)
-    (params, optimiser), history = jax.lax.scan(step, (state.params, state.optimiser), (rows, fractions))
-    return params, optimiser, dict(zip(names, history.mean(0), strict=True))
-
-
-def _gradient_step(
-    parts: _Parts,
-    carry: tuple[Any, Any],
-    rollout: ObjectiveBatch,
-    rows: Array,
-    learning_rate: Array,
-    eta: Any,
-    clock: Clock,
-) -> tuple[tuple[Any, Any], dict[str, Array]]:
-    """One minibatch's step of parameters and optimiser."""
-    params, optimiser = carry
-    network, minibatches, hp = parts.network, parts.minibatches, rollout.hp
-    batch = replace(minibatches.take(replace(rollout, hp=()), rows), hp=hp)
-    memory = minibatches.take_slots(first_memory(network, rollout.trajectory), rows)
-
-    def loss(params: Any) -> tuple[Array, dict[str, Array]]:
-        outputs = _outputs(network, params, batch.trajectory, memory)
-        given = parts.objective.loss(eta, batch, outputs, clock)
-        return pair(f"objective {parts.objective.name!r}: loss", given)
-
-    (total, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(params)
-    flat, unravel = ravel_pytree(gradient)
-    step, size, optimiser = clipped_step(
-        parts.config.optimiser, optimiser, flat, learning_rate, hp.max_grad_norm, hp.adam_eps
-    )
-    metrics = {"loss": total, "grad_norm": size, **metrics}
-    return (optax.apply_updates(params, unravel(step)), optimiser), metrics

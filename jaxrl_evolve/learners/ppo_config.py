@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.settings.checks import AtLeast, Between, check
+from jaxrl_evolve.settings.nested import UNWRITTEN_BY_DEFAULT
 from jaxrl_evolve.settings.scalar import Scalar, hyperparameters
 
 
@@ -41,7 +42,7 @@ class PPOHyperparameters:
     adam_eps: Annotated[Scalar, AtLeast(0.0)] = 1e-5
     """Adam's denominator offset."""
     prediction_coef: Annotated[Scalar, AtLeast(0.0)] = 0.5
-    """Weight of the prediction loss, where the objective has one."""
+    """Weight of the prediction loss, where the objective has one, or of the representation loss."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +68,15 @@ class PPOConfig:
     """Rule of the gradient steps; either clips the gradient's norm first."""
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
     """Shape of the actor-critic network."""
+    predicted: Annotated[int, AtLeast(0)] = dataclasses.field(default=0, metadata=UNWRITTEN_BY_DEFAULT)
+    """Steps ahead that the agent predicts its own features (SPR, Schwarzer et al. 2021), `K`; 0 does not."""
+    target_rate: Annotated[float, Between(0.0, 1.0)] = dataclasses.field(
+        default=1.0, metadata=UNWRITTEN_BY_DEFAULT
+    )
+    """What of the network goes, once per update, into the slow copy that makes the features to be predicted; 1 takes the
+    network as it is at the start of the update."""
+    shift: Annotated[int, AtLeast(0)] = dataclasses.field(default=0, metadata=UNWRITTEN_BY_DEFAULT)
+    """Pixels by which images are moved at random where features are predicted; policy and value see them as they are."""
 
     def __post_init__(self) -> None:
         check(self, "learner")
@@ -74,6 +84,24 @@ class PPOConfig:
             raise ValueError(
                 "normalise_observations is True, but network.encoder is 'tabular': the number of a state is no "
                 "quantity, so it must be False"
+            )
+        self._check_prediction()
+
+    def _check_prediction(self) -> None:
+        network = self.network
+        if self.predicted and network.memory != "none":
+            raise ValueError(
+                f"predicted is {self.predicted}, with network.memory {network.memory!r}; features that are predicted are those "
+                "of one observation, so the memory must be 'none'"
+            )
+        if self.predicted and network.encoder == "tabular":
+            raise ValueError(
+                f"predicted is {self.predicted}, but network.encoder is 'tabular': a table has no features, so it must be 0"
+            )
+        if self.shift and not (self.predicted and network.encoder in ("minatar", "atari")):
+            raise ValueError(
+                f"shift is {self.shift}, with predicted {self.predicted} and network.encoder {network.encoder!r}; images are moved "
+                "where their features are predicted, so it must be 0"
             )
 
     def drawn_from(self, recurrent: bool) -> Literal["blocks", "samples", "envs"]:

@@ -23,7 +23,7 @@ from jaxtyping import Array
 from jaxrl_envs.spaces import Box, Discrete, Space
 from jaxrl_evolve.networks.distributions import Categorical, Distribution, Normal, TanhNormal
 from jaxrl_evolve.networks.layers import TowerGRU, check_encoder
-from jaxrl_evolve.networks.network import Network, NetworkConfig
+from jaxrl_evolve.networks.network import Latents, Network, NetworkConfig
 from jaxrl_evolve.networks.towers import ActorCritic
 
 
@@ -95,6 +95,7 @@ def make_actor_critic(
         predict=bound(_predict),
         initial_memory=bound(_initial_memory),
         recurrent=parts.recurrent,
+        latents=None if parts.recurrent else Latents(bound(_encode), bound(_project)),
     )
 
 
@@ -224,6 +225,14 @@ def _criticise(parts: _Parts, params: Any, obs: Array, memory: Any) -> Array:
     # Batch first is faster here, too, but has no memory.
     alone = parts.single if parts.recurrent else parts.acting
     return cast(Array, alone.apply(_tower(parts, params, parts.towers - 1), method=compute))
+
+
+def _encode(parts: _Parts, params: Any, obs: Array) -> Array:
+    return cast(Array, parts.module.apply(params, obs, method=ActorCritic.first_layer))
+
+
+def _project(parts: _Parts, params: Any, features: Array) -> Array:
+    return cast(Array, parts.module.apply(params, features, method=ActorCritic.second_layer))
 
 
 def _logits(critic: Array, batch: tuple[int, ...]) -> Array:

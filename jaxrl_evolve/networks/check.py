@@ -51,6 +51,8 @@ def check_network(
     _expect_distribution("unroll", facts, action_space, batch)
     _expect("unroll", "a value", value, batch)
     _expect("value", "a value", _evaluated("value", network.value, params, shape(*batch), own), batch)
+    if network.latents is not None:
+        _check_latents(network, params, shape(_ENVS))
     if predictions:
         if network.predict is None or prediction is None:
             raise ValueError(
@@ -59,6 +61,18 @@ def check_network(
         _expect("unroll", "a prediction", prediction, (*batch, predictions))
         said = _evaluated("predict", network.predict, params, shape(*batch), own)
         _expect("predict", "a prediction", said, (*batch, predictions))
+
+
+def _check_latents(network: Network, params: Any, obs: Any) -> None:
+    assert network.latents is not None
+    given = obs
+    for name in ("encode", "project"):
+        given = _evaluated(f"latents.{name}", getattr(network.latents, name), params, given)
+        if not hasattr(given, "shape") or len(given.shape) != 2:
+            raise ValueError(
+                f"network.latents.{name} gives {_described(given)}; it must be float32[{_ENVS}, D] for {_ENVS} observations"
+            )
+        _expect(f"latents.{name}", "features", given, (_ENVS, given.shape[1]))
 
 
 def _params(network: Network) -> Any:

@@ -14,6 +14,7 @@ from jaxtyping import Array
 
 from jaxrl_envs.fusion import computed_once
 from jaxrl_envs.spaces import Discrete, Space
+from jaxrl_evolve.networks.convolution import Convolution
 from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.networks.orthogonal import orthogonal
 
@@ -114,15 +115,9 @@ class Encoder(nn.Module):
             "minatar": ((16, 3, 1),),
             "atari": ((32, 8, 4), (64, 4, 2), (64, 3, 1)),
         }[self.kind]
-        for channels, kernel, stride in layers:
-            x = nn.Conv(
-                channels,
-                (kernel, kernel),
-                (stride, stride),
-                padding="VALID",
-                kernel_init=orthogonal(math.sqrt(2)),
-            )(x)
-            x = nn.relu(x)
+        for i, (channels, size, stride) in enumerate(layers):
+            init = orthogonal(math.sqrt(2))
+            x = nn.relu(Convolution(channels, size, stride, kernel_init=init, name=f"Conv_{i}")(x))
         return x.reshape((x.shape[0], -1))
 
 

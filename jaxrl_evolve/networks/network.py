@@ -75,6 +75,19 @@ class Judge(Protocol):
         ...
 
 
+class Latents(NamedTuple):
+    """What a network makes of observations before policy and value are read off: what representations are learned of.
+
+    Attributes:
+        encode: ``(params, obs [B, ...]) -> features``, float32 ``[B, D]``.
+        project: ``(params, features [B, D]) -> projection``, float32 ``[B, P]``: what policy and value read next, so that
+            features are compared by what matters for these.
+    """
+
+    encode: Callable[[Any, Array], Array]
+    project: Callable[[Any, Array], Array]
+
+
 def no_memory(num_envs: int) -> tuple[()]:
     """The memory of feed-forward networks."""
     del num_envs
@@ -94,6 +107,7 @@ class Network(NamedTuple):
         predict: likewise, the logits of the prediction; None of a network that makes none.
         initial_memory: ``num_envs -> memory``, leaves ``[N, ...]``.
         recurrent: whether there is a memory.
+        latents: its features, for representation objectives; None of a network that offers none.
     """
 
     init: Callable[[Array], Any]
@@ -105,6 +119,7 @@ class Network(NamedTuple):
     predict: Judge | None = None
     initial_memory: Callable[[int], Any] = no_memory
     recurrent: bool = False
+    latents: Latents | None = None
 
 
 @runtime_checkable

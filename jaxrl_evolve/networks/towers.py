@@ -54,13 +54,35 @@ class ActorCritic(nn.Module):
         if self.continuous:
             self.log_std = self.param("log_std", nn.initializers.zeros, (self.head_size,), jnp.float32)
 
-    def before_memory(self, obs: Array) -> Array:
-        """``[B, ...]`` to ``[towers, D, B]``: the encoder and the layers before the memory."""
+    def encoded(self, obs: Array) -> Array:
+        """``[B, ...]`` to what the first layer reads: ``[towers, D, B]``, or ``[B, D]`` for every tower."""
         features = [encode(obs) for encode in self.encoders]
         x = features[0]
         if len(features) > 1:
             x = jnp.stack(features if self.batch_first else [f.T for f in features])
+        return x
+
+    def before_memory(self, obs: Array) -> Array:
+        """``[B, ...]`` to ``[towers, D, B]``: the encoder and the layers before the memory."""
+        x = self.encoded(obs)
         return self.dense(x, self.layers[:1] if self.config.memory == "gru" else self.layers)
+
+    def first_layer(self, obs: Array) -> Array:
+        """``[B, ...]`` to ``[B, towers * H]``: the first layer's units of all towers."""
+        return self._joined(self.dense(self.encoded(obs), self.layers[:1]))
+
+    def second_layer(self, x: Array) -> Array:
+        """Those units to ``[B, towers * H]`` of the second layer, before the nonlinearity; themselves if there is none."""
+        if len(self.layers) < 2:
+            return x
+        apart = x.reshape((x.shape[0], self.towers, -1))
+        return self._joined(self.layers[1](jnp.moveaxis(apart, 0, 1 if self.batch_first else 2)))
+
+    def _joined(self, x: Array) -> Array:
+        """All towers' units side by side, batch first."""
+        return jnp.moveaxis(x, 1 if self.batch_first else 2, 0).reshape(
+            (x.shape[1 if self.batch_first else 2], -1)
+        )
 
     def after_memory(self, x: Array) -> Array:
         """``[towers, M, B]`` to ``[towers, H, B]``: the layers after the memory, if there is one."""

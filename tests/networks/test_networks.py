@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from same import assert_equal
 
 from jaxrl_envs import Box, Discrete
 from jaxrl_evolve.networks.distributions import Categorical, Normal, TanhNormal
 from jaxrl_evolve.networks.layers import Encoder
 from jaxrl_evolve.networks.network import NetworkConfig
+from jaxrl_evolve.networks.orthogonal import orthogonal
 from jaxrl_evolve.networks.table import make_network
 
 VECTOR = Box(-1.0, 1.0, (5,))
@@ -276,3 +279,48 @@ def test_frames_are_scaled_by_the_bounds_of_their_space(high: int):
     encoder = Encoder("flat", Box(0, high, (4,), "uint8"))
     obs = jnp.asarray([[0, high, high, 0]], jnp.uint8)
     np.testing.assert_array_equal(encoder.apply({}, obs), [[0.0, 1.0, 1.0, 0.0]])
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_latents_are_what_policy_and_value_are_read_off(shared: bool):
+    network, params = _params(NetworkConfig(encoder="minatar", hidden=(6, 5), shared=shared), BOARD)
+    obs = jax.random.uniform(jax.random.key(1), (4, *BOARD.shape))
+
+    @jax.jit
+    def read(params: Any, obs: Any) -> Any:
+        units = jnp.tanh(network.latents.project(params, network.latents.encode(params, obs)))
+        heads = [params["params"][name] for name in ("policy_head", "value_head")]
+        towers = jnp.split(units, 1 if shared else 2, 1)
+        logits, value = (
+            x @ h["kernel"] + h["bias"] for x, h in zip((towers[0], towers[-1]), heads, strict=True)
+        )
+        said = network.unroll(params, obs[None], jnp.zeros((1, 4), bool), ())
+        return (logits, value[:, 0]), (said[0].logits[0], said[1][0])
+
+    found, expected = read(params, obs)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a - a.mean(), b - b.mean(), rtol=1e-4, atol=1e-5)
+    one, params = _params(NetworkConfig(hidden=(6,)))
+    features = one.latents.encode(params, jnp.ones((2, 5)))
+    assert features.shape == (2, 12) and one.latents.project(params, features) is features
+    assert make_network(NetworkConfig(memory="gru"), VECTOR, THREE).latents is None
+
+
+def test_encoders_of_frames_are_flaxs_convolutions():
+    frames = jax.random.randint(jax.random.key(0), (2, *FRAMES.shape), 0, 256).astype(jnp.uint8)
+    ours = Encoder("atari", FRAMES)
+
+    class Theirs(nn.Module):
+        @nn.compact
+        def __call__(self, x: Any) -> Any:
+            for features, size, stride in ((32, 8, 4), (64, 4, 2), (64, 3, 1)):
+                init = orthogonal(np.sqrt(2.0))
+                conv = nn.Conv(features, (size, size), (stride, stride), padding="VALID", kernel_init=init)
+                x = nn.relu(conv(x))
+            return x.reshape((x.shape[0], -1))
+
+    theirs, scaled = Theirs(), frames / 255.0
+    params = jax.jit(theirs.init)(jax.random.key(1), scaled)  # as runs of earlier versions have stored them
+    assert_equal(jax.jit(ours.init)(jax.random.key(1), frames), params)
+    found, expected = jax.jit(ours.apply)(params, frames), jax.jit(theirs.apply)(params, scaled)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

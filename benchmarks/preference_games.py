@@ -17,9 +17,9 @@ from learning import RESULTS, hardware
 
 import jaxrl_evolve  # noqa: F401  (chooses XLA's flags before jax starts)
 from jaxrl_evolve.compilation import use_compilation_cache
-from jaxrl_evolve.preferences.benchmark import TARGETS, play_games
-from jaxrl_evolve.preferences.benchmark_config import GamesConfig
-from jaxrl_evolve.preferences.benchmark_report import markdown, rows_csv
+from jaxrl_evolve.self_play.benchmark import TARGETS, play_games
+from jaxrl_evolve.self_play.benchmark_config import GamesConfig
+from jaxrl_evolve.self_play.benchmark_report import markdown, rows_csv
 from jaxrl_evolve.storage.provenance import provenance
 
 GAMES = ("biased_rps", "populations", "random10", "condorcet", "mixed", "sequences", "sequences_uneven")

@@ -24,13 +24,14 @@ ORDER = (
         "experience",
         "networks",
         "objectives",
+        "preferences",
         "learners",
         "algorithms",
         "storage",
         "results",
         "runs",
     ),
-    *("curricula", "training", "preferences", "generation", "meta", "meta_test", "command"),
+    *("curricula", "training", "self_play", "generation", "meta", "meta_test", "command"),
 )
 """The rooms from the ground up: one imports only such as stand before it."""
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 import tyro
 
 from jaxrl_evolve.command.arguments import PROGRAM, Command, Devices, asks_for_help, parse
-from jaxrl_evolve.preferences.benchmark_config import GamesConfig
+from jaxrl_evolve.self_play.benchmark_config import GamesConfig
 from jaxrl_evolve.settings.names import suggestion
 
 
@@ -35,8 +35,8 @@ class Games:
 
 def _games(arguments: Games) -> str:
     from jaxrl_evolve.command.start import start
-    from jaxrl_evolve.preferences.benchmark import play_games
-    from jaxrl_evolve.preferences.benchmark_report import write_report
+    from jaxrl_evolve.self_play.benchmark import play_games
+    from jaxrl_evolve.self_play.benchmark_report import write_report
 
     start(arguments.devices)
     told = (lambda line: None) if arguments.quiet else (lambda line: print(line, file=sys.stderr, flush=True))

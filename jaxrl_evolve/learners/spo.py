@@ -17,19 +17,17 @@ from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import struct
 from jaxtyping import Array, Float, Int
 
 from jaxrl_envs.contract import Env
-from jaxrl_envs.parameters import limits
-from jaxrl_envs.spaces import Box
 from jaxrl_evolve import random
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.learners.learner import Learner, Mode, Update
 from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.learners.reference import Reference, follow
 from jaxrl_evolve.learners.spo_config import SPOConfig, SPOHyperparameters
+from jaxrl_evolve.learners.spo_environment import example_of, time_limit, with_time
 from jaxrl_evolve.learners.spo_payoff import compared, spread
 from jaxrl_evolve.objectives.objective import AnyObjective
 from jaxrl_evolve.preferences.check import check_oracle
@@ -206,16 +204,17 @@ def self_play(
     """
     if num_envs < 2:
         raise ValueError(f"num_envs is {num_envs}; at least 2 trajectories can be compared")
-    horizon = config.horizon or _limit(env)
+    horizon = config.horizon or time_limit(env)
     watch = Watch(horizon) if watch is None else watch
     oracle = oracle_from_name(config.preference) if oracle is None else oracle
     most = config.episodes or max(num_envs * -(-rollout_length // horizon), FEWEST_COMPARED)
     most = min(most, num_envs * rollout_length)
-    example = _example(env, num_envs)
+    example = example_of(env, num_envs)
     if config.check_oracle:
         kinds = nothing_lived(watch, example).criteria.shape[-1]
         check_oracle(oracle, random_summaries(random.key(0), 256, kinds))
-    inner = make(dataclasses.replace(env, observation_space=_space(env, config)))
+    space = with_time(env.observation_space) if config.time else env.observation_space
+    inner = make(dataclasses.replace(env, observation_space=space))
     if inner.store is not None:
         raise ValueError(
             f"the learner {inner.name!r} keeps experience of its own; its rewards would be those of before"
@@ -272,35 +271,3 @@ def spo(
         )
     make = lambda env: ppo(env, num_envs, rollout_length, config, hp, objective)
     return self_play(make, env, num_envs, rollout_length, config, config.magnetic, oracle, watch)
-
-
-def _limit(env: Env) -> int:
-    known = [int(np.asarray(leaf).max()) for _, leaf in limits(env.params)]
-    if not known:
-        raise ValueError(
-            f"{env.name} has no time limit that is known; say learner.horizon, the steps of a whole episode"
-        )
-    return min(known)
-
-
-def _space(env: Env, config: SPOConfig) -> Any:
-    """Of observations with the time."""
-    space = env.observation_space
-    if not config.time:
-        return space
-    if not isinstance(space, Box) or len(space.shape) != 1 or not np.issubdtype(space.dtype, np.floating):
-        raise ValueError(
-            f"learner.time is True, but observations are {space}; the time can only be added to vectors of numbers, so it must be "
-            "False"
-        )
-    bounds = lambda which, more: (*map(float, space.bound(which)), more)
-    return Box(bounds("low", 0.0), bounds("high", 1.0), (space.shape[0] + 1,), "float32")
-
-
-def _example(env: Env, number: int) -> Trajectory:
-    """A trajectory of one step, for its shapes."""
-    zeros = lambda space: jnp.zeros((1, number, *space.shape), space.dtype)
-    flag = jnp.zeros((1, number), bool)
-    reward = jnp.zeros((1, number), jnp.float32)
-    obs, action = zeros(env.observation_space), zeros(env.action_space)
-    return Trajectory(obs, action, reward, flag, flag, flag, obs, PolicyOutput(reward))

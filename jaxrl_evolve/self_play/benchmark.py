@@ -15,7 +15,6 @@ from jaxtyping import Array
 
 from jaxrl_evolve import random
 from jaxrl_evolve.compilation import kept
-from jaxrl_evolve.preferences.benchmark_config import RECORDS, GamesConfig
 from jaxrl_evolve.preferences.games import GAMES, Game, find_game
 from jaxrl_evolve.preferences.solvers.feedback import exact, sampled
 from jaxrl_evolve.preferences.solvers.play import Played, play
@@ -27,6 +26,7 @@ from jaxrl_evolve.preferences.solvers.solver import (
     softmax,
 )
 from jaxrl_evolve.preferences.solvers.table import METHODS, Method, find_method
+from jaxrl_evolve.self_play.benchmark_config import RECORDS, GamesConfig
 from jaxrl_evolve.settings.names import spelled
 from jaxrl_evolve.storage.folder import FolderError, read_json, write_json
 

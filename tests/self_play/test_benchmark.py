@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from jaxrl_evolve.command.main import main
-from jaxrl_evolve.preferences import benchmark
-from jaxrl_evolve.preferences.benchmark import drawn_settings, play_games
-from jaxrl_evolve.preferences.benchmark_config import GamesConfig
 from jaxrl_evolve.preferences.games import GAMES
 from jaxrl_evolve.preferences.solvers.table import METHODS
+from jaxrl_evolve.self_play import benchmark
+from jaxrl_evolve.self_play.benchmark import drawn_settings, play_games
+from jaxrl_evolve.self_play.benchmark_config import GamesConfig
 
 SMALL = ["--steps", "40", "--queries", "90", "--seeds", "3", "--tune", "3", "--tuning_seeds", "2"]
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxrl_evolve.preferences.benchmark import TARGETS
-from jaxrl_evolve.preferences.benchmark_config import GamesConfig
 from jaxrl_evolve.preferences.solvers.solver import Hyperparameters
 from jaxrl_evolve.preferences.solvers.table import METHODS
 from jaxrl_evolve.results.report.text import csv_text, markdown_table
 from jaxrl_evolve.results.statistics import caution, estimate, mean
+from jaxrl_evolve.self_play.benchmark import TARGETS
+from jaxrl_evolve.self_play.benchmark_config import GamesConfig
 from jaxrl_evolve.storage.folder import read_json, write_text
 
 _TITLES = {

@@ -1,4 +1,4 @@
-"""Every notebook runs from top to bottom, at tiny size, and is committed as it came out at full size.
+"""Every notebook runs from top to bottom, at tiny size (the first with every test, the others among the slow ones), and is committed as it came out at full size.
 
 `jupyter-execute --inplace notebooks/*.ipynb` renews what they show, on the documentation's site, too.
 """
@@ -32,7 +32,11 @@ def test_is_committed_as_it_ran(path):
     assert not re.search(r"(?<!\w)/\w+/", "\n".join(told))  # a path of the machine it ran on
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=pytest.mark.slow if i else ()) for i, path in enumerate(NOTEBOOKS)],
+    ids=lambda path: path.stem,
+)
 def test_runs_at_tiny_size(path, monkeypatch, tmp_path):
     nbclient = pytest.importorskip("nbclient")
     nbformat = pytest.importorskip("nbformat")

@@ -13,7 +13,7 @@ RECORDS = 20
 
 @dataclasses.dataclass(frozen=True)
 class GamesConfig:
-    """A comparison; all of it decides the numbers of a cell, but for how many seeds there are of each."""
+    """A comparison. Cells of one folder share all of it."""
 
     seeds: Annotated[int, AtLeast(1)] = 8
     """Seeds of each method on each game: another start, other draws."""

@@ -47,7 +47,7 @@ def markdown(config: GamesConfig, found: Sequence[Content]) -> str:
     """The report.
 
     Args:
-        config: that the cells were played with; what they say of themselves goes before it in nothing.
+        config: that the cells were played with.
         found: contents of cells.
     """
     seeds = max(len(cell["rows"]) // len(TARGETS) for cell in found)

@@ -14,26 +14,29 @@ def numbered(length: int, num_envs: int) -> Int[Array, "T N"]:
     return jnp.arange(length * num_envs, dtype=jnp.int32).reshape((length, num_envs))
 
 
-def windows(tree: Any, steps: Int[Array, " B"], length: int) -> Any:
+def windows(tree: Any, steps: Int[Array, " B"], length: int, first: Any = None) -> Any:
     """``length`` steps of one environment from each of some steps on.
 
     Args:
         tree: of a rollout in its own order, leaves ``[T, N, ...]``.
         steps: numbers of the first steps, of `numbered`.
         length: of a window, ``K``. Where the rollout is over, its last step is repeated.
+        first: the first steps themselves, leaves ``[B, ...]``, where somebody has taken them already.
 
     Returns:
         Leaves ``[K, B, ...]``.
     """
 
-    def cut(x: Array) -> Array:
+    def cut(x: Array, *taken: Array) -> Array:
         time, num = x.shape[:2]
         flat = x.reshape((time * num, *x.shape[2:]))
-        rows = [jnp.minimum(steps // num + k, time - 1) * num + steps % num for k in range(length)]
+        rows = [
+            jnp.minimum(steps // num + k, time - 1) * num + steps % num for k in range(len(taken), length)
+        ]
         # One by one: whoever reads the first steps of the windows alone pays for no others.
-        return jnp.stack([flat[row] for row in rows])
+        return jnp.stack([*taken, *(flat[row] for row in rows)])
 
-    return jax.tree.map(cut, tree)
+    return jax.tree.map(cut, tree) if first is None else jax.tree.map(cut, tree, first)
 
 
 def belonging(ended: Bool[Array, "T N"], steps: Int[Array, " B"], length: int) -> Bool[Array, "K B"]:

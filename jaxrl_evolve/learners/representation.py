@@ -180,8 +180,11 @@ def representation_loss(
         trained: the network's parameters and its own.
         key: typed key, of this gradient step.
     """
-    steps, length = minibatches.take(given.steps, rows).reshape(-1), representation.steps
-    window, targets = windows((given.trajectory, given.targets), steps, length)
+    sources, length = (given.trajectory, given.targets), representation.steps
+    # Taken as the learner takes its minibatch, the first steps are the same arrays, and what both compute of them is computed once.
+    taken = minibatches.take((given.steps, sources), rows)
+    steps, first = jax.tree.map(lambda x: x.reshape((-1, *x.shape[2:])), taken)
+    window, targets = windows(sources, steps, length, first)
     batch = RepresentationBatch(window, belonging(given.trajectory.ended, steps, length), targets)
     who = f"representation {representation.name!r}: loss"
     missed, metrics = pair(who, representation.loss(*trained, batch, key))

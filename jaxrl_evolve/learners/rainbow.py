@@ -291,5 +291,5 @@ def _check_steps(config: RainbowConfig, hp: RainbowHyperparameters) -> None:
         value: Any = getattr(hp, name)
         if known(value) and np.any(np.asarray(value) > config.longest):
             raise ValueError(
-                f"hp.{name} is {float(np.max(value)):g}; it must be at most learner.longest ({config.longest})"
+                f"hp.{name} is {float(np.max(value))}; it must be at most learner.longest ({config.longest})"
             )

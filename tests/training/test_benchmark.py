@@ -75,7 +75,7 @@ def test_a_preset_changes_no_protocol_and_all_are_checked_before_the_first(tmp_p
             ValueError, match=f"presets varies {change.partition('=')[0]}, which the benchmark settles"
         ):
             benchmark("tiny", tmp_path / "out", presets=[f"dqn {TINY} {change}"], games=["Pole"], seeds=1)
-    with pytest.raises(ValueError, match=r"hp.steps is 7; it must be at most learner.longest \(5\)"):
+    with pytest.raises(ValueError, match=r"hp.steps is 7.0; it must be at most learner.longest \(5\)"):
         benchmark("tiny", tmp_path / "out", presets=[f"dqn {TINY}", f"dqn {TINY} hp.steps=7"], games=["Pole"])
     with pytest.raises(ValueError, match="there is no 'episodez'|episodez"):
         benchmark("tiny", tmp_path / "out", presets=["dqn"], evaluation=["episodez=1"])

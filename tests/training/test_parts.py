@@ -404,7 +404,7 @@ def test_a_run_that_ends_before_its_warm_up_is_told_of():
 
 def test_more_steps_of_a_return_than_a_window_holds_are_refused_in_runs_and_sweeps():
     """Where the learner is made for a run, its numbers are arrays."""
-    message = r"hp.steps is 7; it must be at most learner.longest \(2\)"
+    message = r"hp.steps is 7.0; it must be at most learner.longest \(2\)"
     with pytest.raises(ValueError, match=message):
         build(walk.config("dqn", learner={"longest": 2}, hp={"steps": 7.0}))
     with pytest.raises(ValueError, match=message):

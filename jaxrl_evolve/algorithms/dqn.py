@@ -51,7 +51,20 @@ _MINATAR = Preset(
     RainbowHyperparameters(exploration=0.1, epsilon_end=0.02, epsilon_evaluation=0.02),
 )
 
-DQN_PRESETS: dict[str, Preset] = {"*": _CLASSIC, "CartPole-*": _CARTPOLE, "*-MinAtar": _MINATAR}
+# The network of Mnih et al. 2015; untested here.
+_ATARI = dataclasses.replace(
+    _MINATAR,
+    config=dataclasses.replace(
+        _MINATAR.config, store_bytes=False, network=ActionValuesConfig(encoder="atari", hidden=(512,))
+    ),
+)
+
+DQN_PRESETS: dict[str, Preset] = {
+    "*": _CLASSIC,
+    "CartPole-*": _CARTPOLE,
+    "*-MinAtar": _MINATAR,
+    "atari/*": _ATARI,
+}
 
 
 def dqn_preset(env: str) -> Preset:

@@ -63,6 +63,13 @@ _CRAFTAX = Preset(
     config=PPOConfig(minibatches=8, network=NetworkConfig(hidden=(512, 512, 512))),
     hp=PPOHyperparameters(learning_rate=2e-4, gae_lambda=0.8, max_grad_norm=1.0),
 )
+# Schulman et al. 2017, table 5 (environments, rollout, epochs, step size, clipping, which fall to nothing); untested here.
+_ATARI = Preset(
+    num_envs=8,
+    rollout_length=128,
+    config=PPOConfig(epochs=3, network=NetworkConfig(encoder="atari", hidden=(512,))),
+    hp=PPOHyperparameters(clip=0.1, clip_end=0.0),
+)
 # Tuned here at memory lengths 10 and 20 with root seeds 100 and 200. At length 20 and 4e5 steps, of learning
 # rates 1e-3 and 3e-3 and lambda 0.95 and 1, only 3e-3 with 1 solved it (one seed each).
 _MEMORY_CHAIN = Preset(
@@ -83,6 +90,7 @@ PPO_PRESETS: dict[str, Preset] = {
         game: replace(_MINATAR, hp=replace(_MINATAR.hp, learning_rate=rate))
         for game, rate in _MINATAR_LEARNING_RATES.items()
     },
+    "atari/*": _ATARI,
     "brax/*": _BRAX,
     "craftax/*": _CRAFTAX,
     "craftax/*-Pixels-*": replace(

@@ -1,7 +1,6 @@
 """A package outside the library: installed with pip, found by entry point, trained from the command line."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -9,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forked import run_module
 from xla import flags
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tests" / "extension"
-SIZE = ["--seeds", "2", "--rows", "4", "--checkpoints", "1", "--quiet", "--cache", "off"]
+SIZE = ["--seeds", "2", "--rows", "4", "--checkpoints", "1", "--quiet"]
 EVALUATION = ["--evaluation.times", "1", "--evaluation.episodes", "16", "--evaluation.final-episodes", "16"]
 
 
@@ -25,20 +25,10 @@ def jaxrl(tmp_path_factory):
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
     offline = ["--no-deps", "--no-index", "--no-build-isolation"]
     subprocess.run([*pip, *offline, "--target", str(site), str(PACKAGE)], check=True, timeout=120)
-    path = os.pathsep.join(map(str, (site, ROOT, ROOT / "envs")))
-    environment = {**os.environ, "XLA_FLAGS": flags(), "PYTHONPATH": path}
-
-    def run(module, *arguments):
-        return subprocess.run(
-            [sys.executable, "-m", module, *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            env=environment,
-            cwd=elsewhere,
-            timeout=240,
-        )
-
-    return run
+    path = [str(site), str(ROOT), str(ROOT / "envs")]
+    return lambda module, *words: run_module(
+        module, [*map(str, words)], elsewhere, path, {"XLA_FLAGS": flags()}
+    )
 
 
 def result_of(done, out):

@@ -1,6 +1,5 @@
 """A run that is killed at any moment, again and again, ends as the uninterrupted one, bit for bit."""
 
-import multiprocessing
 import random
 import shutil
 import signal
@@ -11,6 +10,7 @@ from pathlib import Path
 import mortal
 import numpy as np
 import pytest
+from forked import server
 from same import assert_same_run
 
 from jaxrl_evolve.storage.sinks import read_jsonl
@@ -30,9 +30,7 @@ class Life:
     """A process that trains; it may end itself at a moment of its own."""
 
     def __init__(self, kind, out, shared, step=None, moment=0):
-        # Children are forked with all modules imported and no backend started.
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["orbax.checkpoint", "matplotlib.backends.backend_agg", "mortal"])
+        context = server()
         self.moments, self.rows = (context.Value("i", 0, lock=False) for _ in range(2))
         self.child = context.Process(
             target=mortal.live, args=(kind, out, shared, step, moment, self.moments, self.rows)

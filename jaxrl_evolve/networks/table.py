@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.checks import check
+from jaxrl_evolve.settings.foreign import Refused, told
 
 if TYPE_CHECKING:
     from jaxrl_envs.spaces import Space
@@ -38,8 +39,12 @@ def make_network(
         return BUILTIN_NETWORKS[config.kind](config, observation_space, action_space, predictions)
     chosen: MakeNetwork = make or plugins.find(plugins.NETWORKS, config.kind, BUILTIN_NETWORKS)
     from jaxrl_evolve.networks.check import check_network  # not above: names are listed without jax
+    from jaxrl_evolve.networks.network import Network
 
+    who = "the network's factory" if make else f"network {config.kind!r}: its factory"
     network = chosen(config, observation_space, action_space, predictions)
+    if not isinstance(network, Network):
+        raise Refused(f"{who} gave {told(network)}; it must be a Network")
     check_network(network, observation_space, action_space, predictions)
     return network
 

@@ -10,6 +10,7 @@ from jaxrl_evolve.objectives.drift.config import TA_LPO, LPOConfig
 from jaxrl_evolve.objectives.lpg_config import TA_LPG, LPGConfig
 from jaxrl_evolve.objectives.time_config import NO_TIME, HorizonRange, TimeFeatures
 from jaxrl_evolve.settings import plugins
+from jaxrl_evolve.settings.foreign import Refused, called, told
 from jaxrl_evolve.settings.later import later
 from jaxrl_evolve.settings.names import suggestion
 
@@ -125,8 +126,23 @@ def members() -> dict[str, Callable[[], AnyObjective]]:
     factories: dict[str, Callable[[], AnyObjective]] = {}
     for family in families().values():
         for name, settings in family.members.items():
-            factories.setdefault(name, lambda family=family, settings=settings: family.make(settings))
+            factories.setdefault(name, lambda family=family, settings=settings: made(family, settings))
     return factories
+
+
+def made(family: ObjectiveFamily, settings: Any) -> AnyObjective:
+    """The objective of a family with these settings.
+
+    Raises:
+        ValueError: the family refuses them, its function fails, or it gives something that is no objective.
+    """
+    from jaxrl_evolve.objectives.objective import AnyObjective  # not above: names are listed without jax
+
+    what = f"objective family {family.kind!r}: make"
+    objective = called(what, family.make, settings, saying=(ValueError,))
+    if not isinstance(objective, AnyObjective):
+        raise Refused(f"{what} gave {told(objective)}; it must be an Objective")
+    return objective
 
 
 def time_of(settings: Any) -> TimeFeatures:

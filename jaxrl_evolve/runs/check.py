@@ -56,8 +56,6 @@ def check_curriculum(
         ValueError: a function fails, or gives what has another shape, dtype or structure than `Curriculum` says.
     """
     who = f"curriculum {name!r}"
-    if not isinstance(curriculum, Curriculum):
-        raise Refused(f"{who}: its factory gave {told(curriculum)}; it must be a Curriculum")
     seen = _learned(learner, env, num_envs, rollout_length)
     state = evaluated(f"{who}: init", curriculum.init, _key())
     nobody = lambda: jnp.full((num_envs,), NEW, jnp.int32)

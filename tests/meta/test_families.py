@@ -8,9 +8,10 @@ import pytest
 
 from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta.evolution import EvolutionConfig
+from jaxrl_evolve.meta.experiment import build_meta
 from jaxrl_evolve.meta.horizons import HorizonConfig
 from jaxrl_evolve.objectives.families import BUILTIN_FAMILIES, families, find_family, members
-from jaxrl_evolve.objectives.kinds import objective_names
+from jaxrl_evolve.objectives.kinds import find_objective, objective_names
 from jaxrl_evolve.objectives.time_config import HorizonRange
 from jaxrl_evolve.settings import plugins
 
@@ -70,3 +71,15 @@ def test_a_package_adds_a_family_and_mistakes_are_one_sentence(monkeypatch: Any)
             ValueError, match="entry point 'other' of .*families is .*; it must be an Objective"
         ):
             families()
+
+
+def test_a_family_whose_function_forgets_to_return_is_refused(monkeypatch: Any):
+    lost = BUILTIN_FAMILIES["lpo"]._replace(
+        kind="other", make=lambda settings: None, members={"lost": settings_of("lpo")}
+    )
+    offered = lambda group: [Point("other", lost)] if group == plugins.OBJECTIVE_FAMILIES else []
+    monkeypatch.setattr(plugins, "entry_points", offered)
+    said = "objective family 'other': make gave a NoneType; it must be an Objective"
+    for ask in (lambda: find_objective("lost"), lambda: build_meta(MetaTrainConfig.preset("lost", ENV))):
+        with pytest.raises(ValueError, match=said):
+            ask()

@@ -162,6 +162,11 @@ def test_learners_take_a_network_of_one_s_own():
         ppo(*sizes, PPOConfig(shuffle="blocks"), network=lambda config, *spaces: recurrent(*spaces))
 
 
+def test_a_factory_that_forgets_to_return_is_refused():
+    with pytest.raises(ValueError, match=r"^the network's factory gave a NoneType; it must be a Network"):
+        make_network(NetworkConfig(), OBS, ACTIONS, 0, lambda *arguments: None)  # type: ignore[arg-type]
+
+
 def test_a_name_that_is_none_gets_near_matches():
     assert "actor-critic" in network_names()
     with pytest.raises(ValueError, match=r"network.kind is 'actor-critik'.*: did you mean actor-critic"):

@@ -216,6 +216,10 @@ def test_a_broken_objective_is_refused(fault, tmp_path):
 
 
 CURRICULA = {
+    "a factory that forgets to return": (
+        lambda env, n: None,
+        "curriculum 'own': its factory gave a NoneType; it must be a Curriculum",
+    ),
     "a factory that fails": (
         lambda env, n: fails(),
         "curriculum 'own': its factory failed with KeyError: 'no such map'",
@@ -241,6 +245,12 @@ def test_a_broken_curriculum_is_refused(fault, tmp_path):
     if not callable(changes):
         register("curriculum", "own", domain_randomisation)
         build(dataclasses.replace(walk.config(updates=1), curriculum="own", env="own tasks"))
+
+
+def test_a_preset_that_is_none_is_refused():
+    register("algorithm", "own", PPO._replace(preset=lambda env: None))
+    with pytest.raises(ValueError, match="algorithm 'own': its preset gave a NoneType; it must be a Preset"):
+        TrainConfig.preset("own", walk.NAME)
 
 
 def test_options_that_no_file_can_hold_are_refused():

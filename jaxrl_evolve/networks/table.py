@@ -32,7 +32,7 @@ def make_network(
 
     Raises:
         ValueError: a setting is not allowed or no network is called so, it can't serve the spaces, or it does not
-            give what a network must.
+            give what a network must, such as the memory that is asked for.
     """
     check(config, "network")
     if make is None and config.kind in BUILTIN_NETWORKS:
@@ -41,11 +41,14 @@ def make_network(
     from jaxrl_evolve.networks.check import check_network  # not above: names are listed without jax
     from jaxrl_evolve.networks.network import Network
 
-    who = "the network's factory" if make else f"network {config.kind!r}: its factory"
+    whose = "the network's factory" if make else f"the factory of network {config.kind!r}"
     network = chosen(config, observation_space, action_space, predictions)
     if not isinstance(network, Network):
-        raise Refused(f"{who} gave {told(network)}; it must be a Network")
+        raise Refused(f"{whose} gave {told(network)}; it must be a Network")
     check_network(network, observation_space, action_space, predictions)
+    if config.memory != "none" and not network.recurrent:
+        # Whoever asked for a memory would find it recorded, and none there.
+        raise Refused(f"network.memory is {config.memory!r}, which {whose} does not read; it must be 'none'")
     return network
 
 

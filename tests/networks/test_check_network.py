@@ -169,7 +169,9 @@ def test_a_factory_that_forgets_to_return_is_refused():
 
 def test_a_memory_that_a_factory_does_not_read_is_refused():
     asked = NetworkConfig(memory="gru")
-    with pytest.raises(ValueError, match="^network.memory is 'gru', which the network's factory does not read"):
+    with pytest.raises(
+        ValueError, match="^network.memory is 'gru', which the network's factory does not read"
+    ):
         make_network(asked, OBS, ACTIONS, 0, linear)
     assert make_network(asked, OBS, ACTIONS, 0, make_actor_critic).recurrent
 

@@ -148,6 +148,10 @@ LEARNERS = {
         updating(lambda s, m: (s.params, m)),
         "learner 'ppo': update gives a state of another structure than it was before",
     ),
+    "a name of the curriculum's": (
+        updating(lambda s, m: (s, {**m, "curriculum_level": m["loss"]})),
+        "update gives a metric called 'curriculum_level', a name that is taken",
+    ),
     "a failure": (
         updating(lambda s, m: 1 / 0),
         "learner 'ppo': update failed with ZeroDivisionError: division by zero",
@@ -188,6 +192,14 @@ OBJECTIVES = {
     "the learner's name": (
         loss_of(lambda x, m: (x, {**m, "loss": x})),
         "objective 'mine': loss gives a metric called 'loss', a name that is taken",
+    ),
+    "a name of the row's": (
+        loss_of(lambda x, m: (x, {**m, "eval_accuracy": x})),
+        "objective 'mine': loss gives a metric called 'eval_accuracy', a name that is taken",
+    ),
+    "a name of the frame's": (
+        lambda: actor_critic_objective("mine", lambda eta, r, a, b, c: (-a, {"entropy": a.mean()})),
+        "objective 'mine': its surrogate gives a metric called 'entropy', a name that is taken",
     ),
     "a failure": (loss_of(lambda x, m: fails()), "objective 'mine': loss failed with KeyError"),
     "a mean as surrogate": (

@@ -10,6 +10,7 @@ import walk
 from jaxrl_envs.contract import EnvStep
 from jaxrl_evolve import TrainConfig, register
 from jaxrl_evolve.algorithms.ppo import PPO
+from jaxrl_evolve.compilation import forget_programs
 from jaxrl_evolve.curricula.domain_randomisation import domain_randomisation
 from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.objectives import Objective
@@ -263,6 +264,24 @@ def test_a_preset_that_is_none_is_refused():
     register("algorithm", "own", PPO._replace(preset=lambda env: None))
     with pytest.raises(ValueError, match="algorithm 'own': its preset gave a NoneType; it must be a Preset"):
         TrainConfig.preset("own", walk.NAME)
+
+
+def test_an_environment_is_made_once_until_its_name_or_options_mean_another():
+    made = []
+    factory = lambda nan_rate=0.0: made.append(nan_rate) or walk.make(nan_rate)
+    register("env", "own", factory)
+    first = make_env("own", {"nan_rate": "0.5"})
+    assert make_env("own", {"nan_rate": "0.25"}) is not first
+    assert make_env("own", {"nan_rate": "0.5"}) is first
+    limited = {"nan_rate": "0.5", "wrappers": "time_limit:3"}
+    assert make_env("own", limited) is make_env("own", limited) is not first
+    assert made == [0.5, 0.25, 0.5]
+    forget_programs()
+    assert make_env("own", {"nan_rate": "0.5"}) is not first
+    register("env", "own", walk.make)
+    made.clear()
+    make_env("own", {"nan_rate": "0.5"})
+    assert not made
 
 
 def test_options_that_no_file_can_hold_are_refused():

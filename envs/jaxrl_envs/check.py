@@ -31,7 +31,7 @@ from jaxrl_envs.spaces import Box, Discrete, Space
 from jaxrl_envs.trees import close, equal, stack
 
 _BATCH = 2
-_TAKEN = ("return", "length", "finished")
+_TAKEN = ("return", "length", "finished", "seconds")
 _HELD = 16  # from this step on the action stays: many tasks end soon under one, and late under changing ones
 
 

@@ -114,7 +114,7 @@ class Env:
             shapes and dtypes of ``params``. None where there is one task only.
         optimal_return: optional ``params -> float32``, the highest undiscounted return that can be expected.
         metrics: names in ``info`` of what is worth reporting of an episode: numbers or flags (or arrays of them) whose
-            value at its last step counts, such as ``success``. ``return``, ``length`` and ``finished`` are taken.
+            value at its last step counts, such as ``success``. ``return``, ``length``, ``finished`` and ``seconds`` are taken.
         restart: optional ``(key, state, params) -> (obs, state)``, what follows on an episode that ended in ``state`` where
             that is not `reset`: after a lost life the same game goes on.
         stack: whether observations are stacks of frames; a replay buffer then keeps every frame once.

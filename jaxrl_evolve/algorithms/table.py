@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jaxrl_evolve.algorithms.a2c import A2C
-from jaxrl_evolve.algorithms.algorithm import Algorithm
+from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
 from jaxrl_evolve.algorithms.disco import DISCO
 from jaxrl_evolve.algorithms.dqn import DQN
 from jaxrl_evolve.algorithms.lpg import LPG
@@ -13,7 +13,7 @@ from jaxrl_evolve.algorithms.rainbow import RAINBOWS
 from jaxrl_evolve.algorithms.sac import SAC
 from jaxrl_evolve.algorithms.spo import SPO
 from jaxrl_evolve.settings import plugins
-from jaxrl_evolve.settings.foreign import Refused, told
+from jaxrl_evolve.settings.foreign import Refused, called, told
 
 BUILTIN_ALGORITHMS: dict[str, Algorithm] = {
     "ppo": PPO,
@@ -38,3 +38,16 @@ def find_algorithm(name: str) -> Algorithm:
     if not isinstance(found, Algorithm):
         raise Refused(f"algorithm {name!r} is {told(found)}; it must be an Algorithm")
     return found
+
+
+def find_preset(name: str, env: str) -> Preset:
+    """The settings that the algorithm called ``name`` starts from in an environment.
+
+    Raises:
+        ValueError: as `find_algorithm`, or a package's function fails or gives something that is no preset.
+    """
+    what = f"algorithm {name!r}: its preset"
+    preset = called(what, find_algorithm(name).preset, env, saying=(ValueError,))
+    if not isinstance(preset, Preset):
+        raise Refused(f"{what} gave {told(preset)}; it must be a Preset")
+    return preset

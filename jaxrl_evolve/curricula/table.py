@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from jaxrl_evolve.settings import plugins
-from jaxrl_evolve.settings.foreign import called
+from jaxrl_evolve.settings.foreign import Refused, called, told
 from jaxrl_evolve.settings.later import later
 
 if TYPE_CHECKING:
@@ -29,19 +29,23 @@ def make_curriculum(name: str, env: Env, num_envs: int, options: Mapping[str, An
         options: its own.
 
     Raises:
-        ValueError: none is called so (the message gives near matches), it does not take the options, or it
-            cannot choose for this environment.
+        ValueError: none is called so (the message gives near matches), it does not take the options, it cannot
+            choose for this environment, or its factory gives something that is none.
     """
+    from jaxrl_evolve.runs.tasks import Curriculum  # not above: names are listed without jax
+
     factory = plugins.find(plugins.CURRICULA, name, BUILTIN_CURRICULA)
     saying = (ValueError, TypeError) if options else (ValueError,)
+    what = f"curriculum {name!r}: its factory"
     try:
-        return called(
-            f"curriculum {name!r}: its factory", lambda: factory(env, num_envs, **options), saying=saying
-        )
+        made = called(what, lambda: factory(env, num_envs, **options), saying=saying)
     except TypeError as error:
         raise ValueError(
             f"curriculum_options is {dict(options)}, which {name} does not take: {error}"
         ) from None
+    if not isinstance(made, Curriculum):
+        raise Refused(f"{what} gave {told(made)}; it must be a Curriculum")
+    return made
 
 
 def curriculum_names() -> list[str]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import tyro
 
-from jaxrl_evolve.algorithms.table import find_algorithm
+from jaxrl_evolve.algorithms.table import find_algorithm, find_preset
 from jaxrl_evolve.meta.estimators import ESTIMATORS, Estimator, EstimatorName
 from jaxrl_evolve.meta.evolution_config import EvolutionConfig
 from jaxrl_evolve.meta.fitness_config import FitnessConfig
@@ -118,7 +118,7 @@ class MetaTrainConfig(Generic[S, C, H]):
             ValueError: the objective or a field is not known, or a value is not allowed.
         """
         family = find_family(objective)
-        preset = find_algorithm(family.algorithm).preset(env)
+        preset = find_preset(family.algorithm, env)
         values: dict[str, Any] = {
             "generations": 100,
             "num_envs": preset.num_envs,

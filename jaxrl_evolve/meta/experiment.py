@@ -16,7 +16,7 @@ from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.meta.lifetimes import live_pairs, make_lifetime
 from jaxrl_evolve.objectives import AnyObjective
-from jaxrl_evolve.objectives.families import BUILTIN_FAMILIES
+from jaxrl_evolve.objectives.families import BUILTIN_FAMILIES, made
 from jaxrl_evolve.objectives.kinds import find_objective
 from jaxrl_evolve.runs.chunk import make_chunk
 from jaxrl_evolve.training.config import SinkConfig
@@ -70,7 +70,7 @@ def build_meta(config: MetaTrainConfig[Any, Any, Any]) -> MetaExperiment:
     Raises:
         ValueError: a name is not known, sizes don't fit, or the objective to start from is another's.
     """
-    objective = config.family.make(config.complete_settings())
+    objective = made(config.family, config.complete_settings())
     env = make_env(config.env, config.env_options)
     algorithm = find_algorithm(config.family.algorithm)
     size, length = config.num_envs, config.rollout_length

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 
 from jaxrl_envs.contract import Env
 from jaxrl_envs.vector import VectorEnv, resets_from_name, vectorize
-from jaxrl_evolve.algorithms.algorithm import Preset
 from jaxrl_evolve.algorithms.lpg import lpg_preset
-from jaxrl_evolve.algorithms.table import find_algorithm
+from jaxrl_evolve.algorithms.table import find_algorithm, find_preset
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.meta_test.arms import Arm
 from jaxrl_evolve.meta_test.config import MetaTestConfig
@@ -120,7 +119,7 @@ def choose_sizes(config: MetaTestConfig, arms: Sequence[Arm], env: str) -> Sizes
         ValueError: the objectives were trained with different sizes and none is asked for.
     """
     recorded = {arm.sizes: arm.label for arm in arms if arm.sizes is not None}
-    preset = find_algorithm(arms[0].algorithm).preset(env)
+    preset = find_preset(arms[0].algorithm, env)
     known = next(iter(recorded), None) or (preset.num_envs, preset.rollout_length)
     asked = (config.num_envs, config.rollout_length)
     if len(recorded) > 1 and not all(asked):
@@ -139,7 +138,7 @@ def build_agents(config: MetaTestConfig, arm: Arm, env: Env, sizes: Sizes, overr
         ValueError: the arm can't learn in this environment, or a setting is not known or not allowed.
     """
     algorithm, tabular = find_algorithm(arm.algorithm), _is_tabular(config, env)
-    preset: Preset = algorithm.preset(env.name)
+    preset = find_preset(arm.algorithm, env.name)
     settings = _Settings(preset.config, preset.hp)
     if tabular and arm.algorithm != "lpg":
         hp = replace(settings.hp, learning_rate=_TABLE_LEARNING_RATE)

@@ -18,7 +18,7 @@ import numpy as np
 
 from jaxrl_evolve.meta_test.config import MetaTestConfig
 from jaxrl_evolve.objectives import AnyObjective, RuleObjective, TargetObjective
-from jaxrl_evolve.objectives.families import ObjectiveFamily, time_of
+from jaxrl_evolve.objectives.families import ObjectiveFamily, made, time_of
 from jaxrl_evolve.objectives.kinds import find_objective, objective_checksum
 from jaxrl_evolve.objectives.library import FILE_NAME, shipped
 from jaxrl_evolve.objectives.stored import StoredObjective, load
@@ -201,7 +201,7 @@ def _ablated(arm: Arm, ablation: str) -> list[Arm]:
     arms = []
     for name, clock in _CLOCKS[ablation].items():
         settings = replace(arm.settings, time=replace(arm.settings.time, ablation=clock))
-        objective = arm.family.make(settings)
+        objective = made(arm.family, settings)
         label = f"{arm.label} {name}"
         arms.append(
             replace(

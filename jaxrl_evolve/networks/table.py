@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.checks import check
+from jaxrl_evolve.settings.foreign import Refused, told
 
 if TYPE_CHECKING:
     from jaxrl_envs.spaces import Space
@@ -31,16 +32,23 @@ def make_network(
 
     Raises:
         ValueError: a setting is not allowed or no network is called so, it can't serve the spaces, or it does not
-            give what a network must.
+            give what a network must, such as the memory that is asked for.
     """
     check(config, "network")
     if make is None and config.kind in BUILTIN_NETWORKS:
         return BUILTIN_NETWORKS[config.kind](config, observation_space, action_space, predictions)
     chosen: MakeNetwork = make or plugins.find(plugins.NETWORKS, config.kind, BUILTIN_NETWORKS)
     from jaxrl_evolve.networks.check import check_network  # not above: names are listed without jax
+    from jaxrl_evolve.networks.network import Network
 
+    whose = "the network's factory" if make else f"the factory of network {config.kind!r}"
     network = chosen(config, observation_space, action_space, predictions)
+    if not isinstance(network, Network):
+        raise Refused(f"{whose} gave {told(network)}; it must be a Network")
     check_network(network, observation_space, action_space, predictions)
+    if config.memory != "none" and not network.recurrent:
+        # Whoever asked for a memory would find it recorded, and none there.
+        raise Refused(f"network.memory is {config.memory!r}, which {whose} does not read; it must be 'none'")
     return network
 
 

@@ -103,6 +103,11 @@ def actor_critic_objective(
         entropy = outputs.entropy.mean()
         entropy_coef = linear_schedule(clock, hp.entropy_coef, hp.entropy_end)
         total = policy + hp.value_coef * value - entropy_coef * entropy
-        return total, {"policy_loss": policy, "value_loss": value, "entropy": entropy, **metrics}
+        own = {"policy_loss": policy, "value_loss": value, "entropy": entropy}
+        if twice := sorted({*own} & {*metrics}):
+            raise Refused(
+                f"{what} gives a metric called {twice[0]!r}, a name that is taken; call it otherwise"
+            )
+        return total, {**own, **metrics}
 
     return Objective(init, loss, name)

@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxrl_evolve.objectives.objective import AnyObjective, RuleObjective, TargetObjective
 from jaxrl_evolve.settings.foreign import Refused, called, told
+from jaxrl_evolve.settings.rows import is_taken
 
 RESERVED = ("loss", "grad_norm", "learning_rate", "explained_variance")
 """Metrics that are the learner's."""
@@ -84,10 +85,10 @@ def check_loss(who: str, given: Any) -> None:
     total, metrics = pair(f"{who}: loss", given)
     if told(total) != "float32[]":
         raise Refused(f"{who}: loss gives {told(total)}; it must be a float32 scalar")
-    check_metrics(f"{who}: loss", metrics, RESERVED)
+    check_metrics(f"{who}: loss", metrics, lambda name: name in RESERVED or is_taken(name))
 
 
-def check_metrics(what: str, metrics: Any, reserved: tuple[str, ...] = ()) -> None:
+def check_metrics(what: str, metrics: Any, taken: Callable[[str], bool] = lambda name: False) -> None:
     """Refuse what are not float32 scalars by names that are free.
 
     Raises:
@@ -96,7 +97,7 @@ def check_metrics(what: str, metrics: Any, reserved: tuple[str, ...] = ()) -> No
     if not isinstance(metrics, Mapping):
         raise Refused(f"{what} gives metrics as {told(metrics)}; they must be a dict of float32 scalars")
     for name, value in metrics.items():
-        if name in reserved or not isinstance(name, str):
+        if not isinstance(name, str) or taken(name):
             raise Refused(f"{what} gives a metric called {name!r}, a name that is taken; call it otherwise")
         if told(value) != "float32[]":
             raise Refused(f"{what} gives the metric {name!r} as {told(value)}; it must be a float32 scalar")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxrl_evolve.objectives.disco.config import TA_DISCO, DiscoConfig
 from jaxrl_evolve.objectives.drift.config import TA_LPO, LPOConfig
+from jaxrl_evolve.objectives.library import shipped
 from jaxrl_evolve.objectives.lpg_config import TA_LPG, LPGConfig
 from jaxrl_evolve.objectives.time_config import NO_TIME, HorizonRange, TimeFeatures
+from jaxrl_evolve.objectives.written import WRITTEN
 from jaxrl_evolve.settings import plugins
+from jaxrl_evolve.settings.foreign import Refused, called, told
 from jaxrl_evolve.settings.later import later
 from jaxrl_evolve.settings.names import suggestion
+from jaxrl_evolve.settings.notices import Notice
 
 if TYPE_CHECKING:
     from jaxrl_evolve.objectives.objective import AnyObjective
@@ -114,19 +119,65 @@ def find_family(name: str) -> ObjectiveFamily:
     Raises:
         ValueError: there is none; the message gives near matches.
     """
-    of_name = {member: family for family in families().values() for member in family.members}
-    if name not in of_name:
-        raise ValueError(f"objective is {name!r}, which cannot be meta-trained: {suggestion(name, of_name)}")
-    return of_name[name]
+    family = family_of(name)
+    if family is None:
+        hint = suggestion(name, members())
+        raise ValueError(f"objective is {name!r}, which cannot be meta-trained: {hint}")
+    return family
+
+
+def family_of(name: str) -> ObjectiveFamily | None:
+    """The family that an objective's name stands for, or None; tells (`Notice`) of other families that cannot have it."""
+    own, others = _by_member()
+    for kind in others.get(name, ()):
+        whose = f"that of family {own[name].kind!r}" if name in own else "the library's"
+        warnings.warn(
+            f"objective {name!r} is {whose}; the one that family {kind!r} offers by that name cannot be reached "
+            "and needs another",
+            Notice,
+            stacklevel=3,
+        )
+    return own.get(name)
 
 
 def members() -> dict[str, Callable[[], AnyObjective]]:
     """Factories of all objectives of families that are known by name."""
-    factories: dict[str, Callable[[], AnyObjective]] = {}
-    for family in families().values():
-        for name, settings in family.members.items():
-            factories.setdefault(name, lambda family=family, settings=settings: family.make(settings))
-    return factories
+    own, _ = _by_member()
+    return {
+        name: lambda family=family, name=name: made(family, family.members[name])
+        for name, family in own.items()
+    }
+
+
+def _by_member() -> tuple[dict[str, ObjectiveFamily], dict[str, list[str]]]:
+    """Families by the names of their objectives; and kinds of those that came too late for a name, which the library's
+    written and shipped objectives have before all others.
+    """
+    own: dict[str, ObjectiveFamily] = {}
+    late: dict[str, list[str]] = {}
+    for kind, family in families().items():
+        taken = {*own, *WRITTEN, *(shipped() if kind not in BUILTIN_FAMILIES else ())}
+        for name in family.members:
+            if name in taken:
+                late.setdefault(name, []).append(kind)
+            else:
+                own[name] = family
+    return own, late
+
+
+def made(family: ObjectiveFamily, settings: Any) -> AnyObjective:
+    """The objective of a family with these settings.
+
+    Raises:
+        ValueError: the family refuses them, its function fails, or it gives something that is no objective.
+    """
+    from jaxrl_evolve.objectives.objective import AnyObjective  # not above: names are listed without jax
+
+    what = f"objective family {family.kind!r}: make"
+    objective = called(what, family.make, settings, saying=(ValueError,))
+    if not isinstance(objective, AnyObjective):
+        raise Refused(f"{what} gave {told(objective)}; it must be an Objective")
+    return objective
 
 
 def time_of(settings: Any) -> TimeFeatures:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING
 
-from jaxrl_evolve.objectives.families import BUILTIN_FAMILIES, families, members
+from jaxrl_evolve.objectives.families import BUILTIN_FAMILIES, family_of, members
 from jaxrl_evolve.objectives.library import FILE_NAME, shipped
+from jaxrl_evolve.objectives.written import WRITTEN
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.foreign import Refused, called, told
 from jaxrl_evolve.settings.later import later
@@ -17,13 +18,6 @@ from jaxrl_evolve.settings.notices import Notice
 
 if TYPE_CHECKING:
     from jaxrl_evolve.objectives.objective import AnyObjective
-
-WRITTEN: dict[str, Callable[[], AnyObjective]] = {
-    "ppo-clip": later("objectives.ppo", "ppo_clip"),
-    "a2c": later("objectives.a2c", "a2c"),
-    "discovered": later("objectives.drift.discovered", "discovered"),
-}
-"""Objectives without parameters."""
 
 RENAMED = {"dpo": "discovered"}
 """Old names, which work for one release."""
@@ -53,6 +47,7 @@ def find_objective(name: str) -> AnyObjective:
         return _load(file).objective()
     from jaxrl_evolve.objectives.objective import AnyObjective
 
+    family_of(name)  # which tells of another that goes by this name
     made = called(f"objective {name!r}: its factory", plugins.find(plugins.OBJECTIVES, name, _known()))
     if not isinstance(made, AnyObjective):
         raise Refused(f"objective {name!r}: its factory gave {told(made)}; it must be an Objective")
@@ -103,8 +98,7 @@ def objective_source(name: str) -> object:
         ValueError: none is called so; the message gives near matches.
     """
     name = name if name in objective_names() else RENAMED.get(name, name)
-    of_name = {member: family for family in families().values() for member in family.members}
-    return plugins.find(plugins.OBJECTIVES, name, {**of_name, **WRITTEN})
+    return family_of(name) or plugins.find(plugins.OBJECTIVES, name, WRITTEN)
 
 
 def _known() -> dict[str, Callable[[], AnyObjective]]:

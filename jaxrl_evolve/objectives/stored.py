@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl_evolve.files import Unreadable, one_line, parse_json, parse_npz, read_regular, write_whole
-from jaxrl_evolve.objectives.families import ObjectiveFamily, families, find_kind
+from jaxrl_evolve.objectives.families import ObjectiveFamily, families, find_kind, made
 from jaxrl_evolve.objectives.library import FILE_NAME
 from jaxrl_evolve.objectives.objective import AnyObjective
 from jaxrl_evolve.objectives.time_config import HorizonRange
@@ -90,7 +90,7 @@ class StoredObjective:
             raise StoredObjectiveError(
                 f"settings are a {type(self.settings).__name__}, but kind {self.kind!r} has {family.settings.__name__}"
             )
-        _fitted(family.make(self.settings), _named(self.eta))
+        _fitted(made(family, self.settings), _named(self.eta))
 
     @property
     def family(self) -> ObjectiveFamily:
@@ -99,7 +99,7 @@ class StoredObjective:
 
     def objective(self) -> AnyObjective:
         """The objective; its ``init`` returns the stored parameters whatever the key."""
-        untrained = self.family.make(self.settings)
+        untrained = made(self.family, self.settings)
 
         def init(key: jax.Array) -> Any:
             del key
@@ -157,7 +157,7 @@ def load(path: str | os.PathLike[str] | Traversable) -> StoredObjective:
         return StoredObjective(
             kind=header["kind"],
             settings=settings,
-            eta=_fitted(family.make(settings), leaves),
+            eta=_fitted(made(family, settings), leaves),
             horizons=horizons and from_fields(HorizonRange, horizons, "horizons"),
             **_facts(header),
         )

@@ -18,10 +18,8 @@ from jaxrl_evolve.runs.chunk import Lived
 from jaxrl_evolve.runs.rollout import Played, rollout, rollout_on_tasks
 from jaxrl_evolve.runs.tasks import NEW, Assignment, Curriculum, Openings, drawn_tasks
 from jaxrl_evolve.settings.foreign import Refused, evaluated, told
+from jaxrl_evolve.settings.rows import is_taken
 from jaxrl_evolve.trajectory import PolicyOutput
-
-RESERVED = ("env_steps", "updates", "seconds", "episodes", "episode_return", "episode_length", "eval_return")
-"""Names in a row of metrics that are the library's."""
 
 
 class _Seen(NamedTuple):
@@ -56,8 +54,6 @@ def check_curriculum(
         ValueError: a function fails, or gives what has another shape, dtype or structure than `Curriculum` says.
     """
     who = f"curriculum {name!r}"
-    if not isinstance(curriculum, Curriculum):
-        raise Refused(f"{who}: its factory gave {told(curriculum)}; it must be a Curriculum")
     seen = _learned(learner, env, num_envs, rollout_length)
     state = evaluated(f"{who}: init", curriculum.init, _key())
     nobody = lambda: jnp.full((num_envs,), NEW, jnp.int32)
@@ -114,7 +110,7 @@ def _learned(learner: Learner, env: Env, num_envs: int, rollout_length: int) -> 
         arguments.append(store)
     given = _parts(who, "update", evaluated(f"{who}: update", learner.update, *arguments), len(arguments) - 4)
     _same(who, "update", "a state", given[0], state)
-    check_metrics(f"{who}: update", given[1], RESERVED)
+    check_metrics(f"{who}: update", given[1], is_taken)
     if "loss" not in given[1]:
         raise Refused(
             f"{who}: update gives the metrics {', '.join(given[1]) or '(none)'}; 'loss' must be among them, which tells a "

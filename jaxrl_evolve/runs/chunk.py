@@ -21,6 +21,7 @@ from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.random import KeyTag
 from jaxrl_evolve.runs.rollout import EpisodeSums, Played, rollout, rollout_on_tasks
 from jaxrl_evolve.runs.tasks import Assignment, Curriculum, Tasks, assign, propose
+from jaxrl_evolve.settings.rows import OF_CURRICULUM, OF_EPISODES
 from jaxrl_evolve.trajectory import Trajectory
 
 
@@ -206,7 +207,7 @@ def _recorded(
     assert seen.proposed is not None
     lived = Lived(seen.proposed, seen.played, learner_state, metrics)
     state = curriculum.record(seen.tasks.curriculum, lived)
-    facts = {f"curriculum_{name}": value for name, value in curriculum.metrics(state).items()}
+    facts = {f"{OF_CURRICULUM}{name}": value for name, value in curriculum.metrics(state).items()}
     return replace(seen.tasks, curriculum=state), facts
 
 
@@ -271,7 +272,7 @@ def make_chunk(
         metrics["episode_return"] = episodes.returns / episodes.episodes
         metrics["episode_length"] = episodes.lengths / episodes.episodes
         for name, total in episodes.info.items():
-            metrics[f"episode_{name}"] = total / episodes.episodes
+            metrics[f"{OF_EPISODES}{name}"] = total / episodes.episodes
         return state, metrics
 
     return Chunk(init, run, steps_per_update)

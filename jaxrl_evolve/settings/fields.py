@@ -122,7 +122,9 @@ def _parse_tuple(member: Any, name: str, text: str) -> tuple[Any, ...]:
     if isinstance(value, tuple | list) and all(isinstance(item, wanted) for item in value):
         with contextlib.suppress(ValueError):
             return tuple(_parse(member, name, str(item)) for item in value)
-    raise _refusal(name, text, "a tuple such as (64, 64)")
+    # An item without its brackets is the commonest slip, as in a grid of networks of one layer.
+    item = text if type(value) in (int, float) else "64" if wanted is not str else "'a'"
+    raise _refusal(name, text, f"a tuple such as ({item},) or ({item}, {item})")
 
 
 def _refusal(name: str, text: str, allowed: str) -> ValueError:

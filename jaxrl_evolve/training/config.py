@@ -9,7 +9,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import tyro
 
-from jaxrl_evolve.algorithms.table import find_algorithm
+from jaxrl_evolve.algorithms.table import find_algorithm, find_preset
 from jaxrl_evolve.settings.checks import check, countable, root_seed, whole
 from jaxrl_evolve.settings.names import require_name
 from jaxrl_evolve.settings.nested import UNWRITTEN_BY_DEFAULT, changed, expanded, from_fields, require_fields
@@ -141,8 +141,7 @@ class TrainConfig(Generic[C, H]):
         """
         require_name("algorithm", algorithm)
         require_name("env", env)
-        found = find_algorithm(algorithm)
-        preset = found.preset(env)
+        preset = find_preset(algorithm, env)
         values: dict[str, Any] = {
             "steps": 1_000_000,
             "num_envs": preset.num_envs,

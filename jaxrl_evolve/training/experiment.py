@@ -16,7 +16,7 @@ from jaxtyping import Array
 from jaxrl_envs.contract import Env
 from jaxrl_envs.registry import find_factory
 from jaxrl_envs.vector import VectorEnv, resets_from_name, vectorize
-from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS, find_algorithm
+from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS, find_algorithm, find_preset
 from jaxrl_evolve.compilation import Same, once
 from jaxrl_evolve.curricula.table import BUILTIN_CURRICULA, make_curriculum
 from jaxrl_evolve.learners.learner import Learner, Mode
@@ -233,7 +233,7 @@ def warn_of_unread(config: TrainConfig[Any, Any]) -> None:
     if not config.objective or not isinstance(config.learner, PPOConfig):
         return
     usual, unread = (
-        find_algorithm(config.algorithm).preset(config.env).config,
+        find_preset(config.algorithm, config.env).config,
         ("normalise_advantage", "clip_value"),
     )
     for name in unread:

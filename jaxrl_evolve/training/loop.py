@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from jaxrl_evolve.runs.axes import mesh_for
+from jaxrl_evolve.settings.rows import OF_EVALUATION
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import sinks
 from jaxrl_evolve.training.callbacks import Callback, Moment, tell
@@ -112,7 +113,7 @@ class Loop:
         row = {"env_steps": steps, "updates": self.updates, "seconds": host.seconds["run_seconds"], **metrics}
         if stop.evaluate:
             seen = self.evaluate(1)
-            row |= {f"eval_{name}": x.mean(1) for name, x in seen.items() if name != "finished"}
+            row |= {f"{OF_EVALUATION}{name}": x.mean(1) for name, x in seen.items() if name != "finished"}
         self._note_divergence(metrics)
         host.row(row, steps)
         finite = metrics["episode_return"][np.isfinite(metrics["episode_return"])]

@@ -13,8 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-OF_EPISODES = "episode_"
-"""What names of means over the episodes that ended begin with; of no episode they are NaN."""
+from jaxrl_evolve.settings.rows import OF_EPISODES
 
 
 def marked(program: Callable[..., Any], marks: Collection[str] = ()) -> Callable[..., Any]:

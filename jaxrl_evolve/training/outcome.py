@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxrl_evolve.results import figures, statistics
 from jaxrl_evolve.runs.evaluation import Episodes
+from jaxrl_evolve.settings.rows import OF_EVALUATION
 from jaxrl_evolve.storage import sinks
 from jaxrl_evolve.storage.folder import RunFolder
 from jaxrl_evolve.storage.provenance import provenance
@@ -84,7 +85,7 @@ def summarise(
         "env_steps": config.env_steps,
         "eval_return": returns,
         "eval_finished": seen["finished"],
-        **{f"eval_{name}": x for name, x in means.items() if name != "return"},
+        **{f"{OF_EVALUATION}{name}": x for name, x in means.items() if name != "return"},
         "iqm": iqm.value,
         "ci95": [iqm.low, iqm.high],
         **seconds,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from jaxrl_envs.check import check_types
 from jaxrl_envs.contract import Env
 from jaxrl_envs.registry import UnknownEnv, find_factory, finished
 from jaxrl_evolve.algorithms.algorithm import Algorithm
-from jaxrl_evolve.compilation import Same, once
+from jaxrl_evolve.compilation import Same, kept, once
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.objectives import AnyObjective
@@ -27,6 +28,9 @@ from jaxrl_evolve.storage.folder import plain
 def make_env(name: str, options: Mapping[str, Any]) -> Env:
     """The environment called ``name``, once it is known to keep the part of the contract that needs no numbers.
 
+    The same one each time, as long as the name means the same and the process keeps it (see `kept`): adapters trace what
+    they adapt.
+
     Args:
         name: its name.
         options: its own, as values or as text.
@@ -35,19 +39,26 @@ def make_env(name: str, options: Mapping[str, Any]) -> Env:
         ValueError: there is none, it does not take the options, its factory fails, or it breaks the contract.
         ImportError: what it needs is not installed.
     """
+    choices = {key: literal(text) for key, text in options.items()}
     try:
-        plain(options)
+        asked = repr(choices), json.dumps(plain(options))
     except TypeError as error:
         raise ValueError(f"env_options is {dict(options)}, which a run cannot record: {error}") from None
-    choices = {key: literal(text) for key, text in options.items()}
-    saying: tuple[type[Exception], ...] = (ValueError, ImportError)
     try:
-        factory = called(f"environment {name!r}: its entry point", find_factory, name, saying=saying)
+        factory = called(
+            f"environment {name!r}: its entry point", find_factory, name, saying=(ValueError, ImportError)
+        )
     except UnknownEnv as error:
         raise UnknownName(str(error), "env", name) from None
+    # Arrays are made at jax's precision of numbers.
+    wide = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
+    return kept(("env", name, Same(factory), *asked, wide), lambda: _made_env(name, factory, choices))
+
+
+def _made_env(name: str, factory: Callable[..., Any], choices: dict[str, Any]) -> Env:
     wrappers = choices.pop("wrappers", "")
     make = lambda: factory(**choices)
-    saying = (*saying, TypeError) if choices else saying
+    saying = (ValueError, ImportError, *((TypeError,) if choices else ()))
     try:
         env = called(f"environment {name!r}: its factory", make, saying=saying)
     except TypeError as error:

@@ -10,7 +10,7 @@ from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS
 from jaxrl_evolve.compilation import forget_programs
 from jaxrl_evolve.curricula.table import BUILTIN_CURRICULA
 from jaxrl_evolve.networks.table import BUILTIN_NETWORKS
-from jaxrl_evolve.objectives.families import BUILTIN_FAMILIES, ObjectiveFamily
+from jaxrl_evolve.objectives.families import BUILTIN_FAMILIES, ObjectiveFamily, family_of
 from jaxrl_evolve.objectives.kinds import is_builtin
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.foreign import told
@@ -34,7 +34,8 @@ def register(kind: Registered, name: str, thing: Any) -> None:
         thing: of that kind.
 
     Raises:
-        ValueError: there is no such kind, the thing is of another, or the name is one of the library's.
+        ValueError: there is no such kind, the thing is of another, or the name is one of the library's (or, of an objective, one
+            that a family has).
     """
     groups = plugins.GROUPS
     if kind not in (allowed := ("env", *groups)):
@@ -49,11 +50,27 @@ def register(kind: Registered, name: str, thing: Any) -> None:
         raise ValueError(f"name is {name!r}; it must be the family's kind, {thing.kind!r}")
     if _is_ours(kind, name):
         raise ValueError(f"name is {name!r}, which is one of the library's {kind} names; choose another")
+    _refuse_taken(kind, name, thing)
     forget_programs()  # which may close over what the name meant before
     if kind == "env":
         registry.register(name, thing, replace=True)
     else:
         plugins.add(groups[kind], name, thing)
+
+
+def _refuse_taken(kind: str, name: str, thing: Any) -> None:
+    """One name, one objective: that of `meta-train` is that of ``--objective``."""
+    if kind == "objective" and (family := family_of(name)):
+        raise ValueError(
+            f"name is {name!r}, which is that of an objective of family {family.kind!r}; choose another"
+        )
+    for member in thing.members if kind == "objective_family" else ():
+        family = family_of(member)
+        others = family is not None and family.kind != name
+        if others or is_builtin(member) or member in plugins.added(plugins.OBJECTIVES):
+            raise ValueError(
+                f"members of family {name!r} has {member!r}, which is taken; choose another name"
+            )
 
 
 def _is_ours(kind: str, name: str) -> bool:

@@ -15,6 +15,7 @@ from jaxrl_evolve.compilation import kept
 from jaxrl_evolve.learners.learner import Mode
 from jaxrl_evolve.objectives.kinds import objective_names
 from jaxrl_evolve.runs.policy import Policy, make_policy
+from jaxrl_evolve.settings.rows import OF_EVALUATION
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import sinks
 from jaxrl_evolve.storage.checkpoint import Checkpoints
@@ -182,7 +183,7 @@ def evaluate_folder(
         "eval_length": of_runs(outcome.lengths),
         "diverged": diverged_steps(trained.config, trained.diverged),
         "finished": float(outcome.finished.mean()),
-        **{f"eval_{name}": of_runs(x) for name, x in outcome.info.items()},
+        **{f"{OF_EVALUATION}{name}": of_runs(x) for name, x in outcome.info.items()},
         "iqm": iqm.value,
         "ci95": [iqm.low, iqm.high],
         **({} if points is None else {"points": of_points(points, returns, trained.config.seeds)}),

@@ -17,7 +17,7 @@ import walk
 from jaxrl_evolve import __version__
 from jaxrl_evolve.command.commands import COMMANDS, overview
 from jaxrl_evolve.command.kinds import KINDS
-from jaxrl_evolve.command.main import main
+from jaxrl_evolve.command.main import UNREAD, main
 from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.restore import load
@@ -42,6 +42,19 @@ def trained(tmp_path_factory):
 
 def snapshot(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+@pytest.mark.parametrize("lines", [False, True])
+@pytest.mark.parametrize("words", [["list"], ["--help"], ["report", "--help"]])
+def test_a_reader_that_leaves_ends_the_command_quietly(words, lines, monkeypatch, capsys):
+    there, here = os.pipe()
+    os.close(there)
+    with os.fdopen(here, "w") as unread:
+        unread.reconfigure(line_buffering=lines)
+        monkeypatch.setattr(sys, "stdout", unread)
+        assert main(words) == UNREAD
+        monkeypatch.undo()
+    assert capsys.readouterr().err == ""
 
 
 def test_train_says_what_came_out(tmp_path, capsys):

@@ -8,11 +8,15 @@ import pytest
 
 from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta.evolution import EvolutionConfig
+from jaxrl_evolve.meta.experiment import build_meta
 from jaxrl_evolve.meta.horizons import HorizonConfig
 from jaxrl_evolve.objectives.families import BUILTIN_FAMILIES, families, find_family, members
-from jaxrl_evolve.objectives.kinds import objective_names
+from jaxrl_evolve.objectives.kinds import find_objective, objective_names, objective_source
 from jaxrl_evolve.objectives.time_config import HorizonRange
+from jaxrl_evolve.objectives.written import WRITTEN
 from jaxrl_evolve.settings import plugins
+from jaxrl_evolve.settings.notices import Notice
+from jaxrl_evolve.training.register import register
 
 ENV = "grid/random-small"
 
@@ -70,3 +74,48 @@ def test_a_package_adds_a_family_and_mistakes_are_one_sentence(monkeypatch: Any)
             ValueError, match="entry point 'other' of .*families is .*; it must be an Objective"
         ):
             families()
+
+
+def test_a_family_whose_function_forgets_to_return_is_refused(monkeypatch: Any):
+    lost = BUILTIN_FAMILIES["lpo"]._replace(
+        kind="other", make=lambda settings: None, members={"lost": settings_of("lpo")}
+    )
+    offered = lambda group: [Point("other", lost)] if group == plugins.OBJECTIVE_FAMILIES else []
+    monkeypatch.setattr(plugins, "entry_points", offered)
+    said = "objective family 'other': make gave a NoneType; it must be an Objective"
+    for ask in (lambda: find_objective("lost"), lambda: build_meta(MetaTrainConfig.preset("lost", ENV))):
+        with pytest.raises(ValueError, match=said):
+            ask()
+
+
+@pytest.mark.filterwarnings("ignore::jaxrl_evolve.settings.notices.Notice")
+def test_a_name_means_one_objective_to_training_and_to_meta_training(monkeypatch: Any):
+    names = ("lpo", "ppo-clip", "shared")
+    offers = [
+        BUILTIN_FAMILIES["lpo"]._replace(kind=kind, members={name: settings_of("lpo") for name in names})
+        for kind in ("one", "two")
+    ]
+    points = [Point(family.kind, family) for family in offers]
+    monkeypatch.setattr(
+        plugins, "entry_points", lambda group: points if group == plugins.OBJECTIVE_FAMILIES else []
+    )
+    with pytest.warns(Notice) as told:
+        assert find_family("lpo") is BUILTIN_FAMILIES["lpo"]
+    assert [str(notice.message) for notice in told] == [
+        f"objective 'lpo' is that of family 'lpo'; the one that family {kind!r} offers by that name cannot be reached and needs another"
+        for kind in ("one", "two")
+    ]
+    with pytest.warns(
+        Notice, match="objective 'ppo-clip' is the library's; the one that family 'one' offers"
+    ):
+        assert objective_source("ppo-clip") is WRITTEN["ppo-clip"]
+    with pytest.warns(Notice), pytest.raises(ValueError, match="'ppo-clip', which cannot be meta-trained"):
+        find_family("ppo-clip")
+    with pytest.warns(Notice, match="'shared' is that of family 'one'; the one that family 'two' offers"):
+        assert find_family("shared") is offers[0]
+    assert objective_source("shared") is offers[0]
+    assert "shared" in members() and "ppo-clip" not in members()
+    with pytest.raises(ValueError, match="members of family 'own' has 'shared', which is taken"):
+        register("objective_family", "own", offers[0]._replace(kind="own", members={"shared": None}))
+    with pytest.raises(ValueError, match="name is 'shared', which is that of an objective of family 'one'"):
+        register("objective", "shared", lambda: None)

@@ -162,6 +162,20 @@ def test_learners_take_a_network_of_one_s_own():
         ppo(*sizes, PPOConfig(shuffle="blocks"), network=lambda config, *spaces: recurrent(*spaces))
 
 
+def test_a_factory_that_forgets_to_return_is_refused():
+    with pytest.raises(ValueError, match=r"^the network's factory gave a NoneType; it must be a Network"):
+        make_network(NetworkConfig(), OBS, ACTIONS, 0, lambda *arguments: None)  # type: ignore[arg-type]
+
+
+def test_a_memory_that_a_factory_does_not_read_is_refused():
+    asked = NetworkConfig(memory="gru")
+    with pytest.raises(
+        ValueError, match="^network.memory is 'gru', which the network's factory does not read"
+    ):
+        make_network(asked, OBS, ACTIONS, 0, linear)
+    assert make_network(asked, OBS, ACTIONS, 0, make_actor_critic).recurrent
+
+
 def test_a_name_that_is_none_gets_near_matches():
     assert "actor-critic" in network_names()
     with pytest.raises(ValueError, match=r"network.kind is 'actor-critik'.*: did you mean actor-critic"):

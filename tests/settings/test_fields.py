@@ -34,6 +34,17 @@ def test_what_is_no_whole_number(text):
         parse_field(CONFIG, "num-envs", text)
 
 
+def test_a_number_without_the_brackets_of_its_tuple_is_shown_with_them():
+    point = "learner.network.hidden"
+    with pytest.raises(
+        ValueError, match=re.escape("hidden is '8'; it must be a tuple such as (8,) or (8, 8)")
+    ):
+        parse_grid(CONFIG, [f"{point}=8,16"], lambda name: None)
+    assert parse_grid(CONFIG, [f"{point}=(8,),(16,)"], lambda name: None) == {point: [(8,), (16,)]}
+    with pytest.raises(ValueError, match=re.escape("a tuple such as (64,) or (64, 64)")):
+        parse_field(CONFIG, point, "wide")
+
+
 def test_hyphens_mean_underscores_at_every_entrance():
     grid = parse_grid(
         CONFIG, ["hp.learning-rate=1e-3,2", "learner.network.memory-size=1e2"], lambda name: None

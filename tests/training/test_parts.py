@@ -10,6 +10,7 @@ import walk
 from jaxrl_envs.contract import EnvStep
 from jaxrl_evolve import TrainConfig, register
 from jaxrl_evolve.algorithms.ppo import PPO
+from jaxrl_evolve.compilation import forget_programs
 from jaxrl_evolve.curricula.domain_randomisation import domain_randomisation
 from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.objectives import Objective
@@ -149,6 +150,10 @@ LEARNERS = {
         updating(lambda s, m: (s.params, m)),
         "learner 'ppo': update gives a state of another structure than it was before",
     ),
+    "a name of the curriculum's": (
+        updating(lambda s, m: (s, {**m, "curriculum_level": m["loss"]})),
+        "update gives a metric called 'curriculum_level', a name that is taken",
+    ),
     "a failure": (
         updating(lambda s, m: 1 / 0),
         "learner 'ppo': update failed with ZeroDivisionError: division by zero",
@@ -190,6 +195,14 @@ OBJECTIVES = {
         loss_of(lambda x, m: (x, {**m, "loss": x})),
         "objective 'mine': loss gives a metric called 'loss', a name that is taken",
     ),
+    "a name of the row's": (
+        loss_of(lambda x, m: (x, {**m, "eval_accuracy": x})),
+        "objective 'mine': loss gives a metric called 'eval_accuracy', a name that is taken",
+    ),
+    "a name of the frame's": (
+        lambda: actor_critic_objective("mine", lambda eta, r, a, b, c: (-a, {"entropy": a.mean()})),
+        "objective 'mine': its surrogate gives a metric called 'entropy', a name that is taken",
+    ),
     "a failure": (loss_of(lambda x, m: fails()), "objective 'mine': loss failed with KeyError"),
     "a mean as surrogate": (
         lambda: actor_critic_objective("mine", lambda eta, r, a, b, c: ((-a * jnp.exp(r)).mean(), {})),
@@ -217,6 +230,10 @@ def test_a_broken_objective_is_refused(fault, tmp_path):
 
 
 CURRICULA = {
+    "a factory that forgets to return": (
+        lambda env, n: None,
+        "curriculum 'own': its factory gave a NoneType; it must be a Curriculum",
+    ),
     "a factory that fails": (
         lambda env, n: fails(),
         "curriculum 'own': its factory failed with KeyError: 'no such map'",
@@ -242,6 +259,30 @@ def test_a_broken_curriculum_is_refused(fault, tmp_path):
     if not callable(changes):
         register("curriculum", "own", domain_randomisation)
         build(dataclasses.replace(walk.config(updates=1), curriculum="own", env="own tasks"))
+
+
+def test_a_preset_that_is_none_is_refused():
+    register("algorithm", "own", PPO._replace(preset=lambda env: None))
+    with pytest.raises(ValueError, match="algorithm 'own': its preset gave a NoneType; it must be a Preset"):
+        TrainConfig.preset("own", walk.NAME)
+
+
+def test_an_environment_is_made_once_until_its_name_or_options_mean_another():
+    made = []
+    factory = lambda nan_rate=0.0: made.append(nan_rate) or walk.make(nan_rate)
+    register("env", "own", factory)
+    first = make_env("own", {"nan_rate": "0.5"})
+    assert make_env("own", {"nan_rate": "0.25"}) is not first
+    assert make_env("own", {"nan_rate": "0.5"}) is first
+    limited = {"nan_rate": "0.5", "wrappers": "time_limit:3"}
+    assert make_env("own", limited) is make_env("own", limited) is not first
+    assert made == [0.5, 0.25, 0.5]
+    forget_programs()
+    assert make_env("own", {"nan_rate": "0.5"}) is not first
+    register("env", "own", walk.make)
+    made.clear()
+    make_env("own", {"nan_rate": "0.5"})
+    assert not made
 
 
 def test_options_that_no_file_can_hold_are_refused():

@@ -12,6 +12,7 @@ from same import assert_close, assert_equal, host
 
 from jaxrl_evolve import EvaluationConfig, TrainConfig
 from jaxrl_evolve.runs.axes import mesh_for
+from jaxrl_evolve.settings.rows import is_taken
 from jaxrl_evolve.storage import destinations, sinks
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage.checkpoint import Checkpoints
@@ -62,6 +63,12 @@ def test_a_run_folder_is_complete(two):
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert len((out / "metrics.csv").read_text().splitlines()) == 6
     assert [path.name for path in out.glob(".*")] == [".lock"]
+
+
+def test_no_column_that_the_library_writes_can_be_a_metric_of_a_learner(two):
+    own = "loss policy_loss value_loss entropy approx_kl clip_fraction grad_norm learning_rate explained_variance"
+    columns = {name for row in two[0].rows for name in row}
+    assert {name for name in columns if not is_taken(name)} == set(own.split())
 
 
 def test_the_reported_return_is_that_of_the_saved_agents(two):

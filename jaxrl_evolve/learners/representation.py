@@ -17,7 +17,7 @@ from jaxrl_evolve.learners.optimiser import Kind, init_optimiser
 from jaxrl_evolve.learners.ppo_config import PPOConfig
 from jaxrl_evolve.networks.network import Network
 from jaxrl_evolve.objectives import TargetObjective
-from jaxrl_evolve.objectives.check import RESERVED, check_metrics, pair
+from jaxrl_evolve.objectives.check import check_metrics, is_the_learners, pair
 from jaxrl_evolve.objectives.representation import (
     MakeRepresentation,
     Representation,
@@ -190,5 +190,5 @@ def representation_loss(
     missed, metrics = pair(who, representation.loss(*trained, batch, key))
     if told(missed) != "float32[]":
         raise Refused(f"{who} gives {told(missed)}; it must be a float32 scalar")
-    check_metrics(who, metrics, RESERVED)
+    check_metrics(who, metrics, is_the_learners)
     return missed, metrics

@@ -13,6 +13,11 @@ RESERVED = ("loss", "grad_norm", "learning_rate", "explained_variance")
 """Metrics that are the learner's."""
 
 
+def is_the_learners(name: str) -> bool:
+    """Whether a metric's name is the learner's or the library's, and no objective's."""
+    return name in RESERVED or is_taken(name)
+
+
 def watched(objective: AnyObjective) -> tuple[AnyObjective, list[str]]:
     """The same objective, for one abstract evaluation of a learner: it says what is wrong with its loss, and takes down
     which of its functions were called.
@@ -85,7 +90,7 @@ def check_loss(who: str, given: Any) -> None:
     total, metrics = pair(f"{who}: loss", given)
     if told(total) != "float32[]":
         raise Refused(f"{who}: loss gives {told(total)}; it must be a float32 scalar")
-    check_metrics(f"{who}: loss", metrics, lambda name: name in RESERVED or is_taken(name))
+    check_metrics(f"{who}: loss", metrics, is_the_learners)
 
 
 def check_metrics(what: str, metrics: Any, taken: Callable[[str], bool] = lambda name: False) -> None:

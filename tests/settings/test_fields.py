@@ -36,7 +36,9 @@ def test_what_is_no_whole_number(text):
 
 def test_a_number_without_the_brackets_of_its_tuple_is_shown_with_them():
     point = "learner.network.hidden"
-    with pytest.raises(ValueError, match=re.escape("hidden is '8'; it must be a tuple such as (8,) or (8, 8)")):
+    with pytest.raises(
+        ValueError, match=re.escape("hidden is '8'; it must be a tuple such as (8,) or (8, 8)")
+    ):
         parse_grid(CONFIG, [f"{point}=8,16"], lambda name: None)
     assert parse_grid(CONFIG, [f"{point}=(8,),(16,)"], lambda name: None) == {point: [(8,), (16,)]}
     with pytest.raises(ValueError, match=re.escape("a tuple such as (64,) or (64, 64)")):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 from jaxrl_evolve.algorithms.a2c import A2C
 from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
 from jaxrl_evolve.algorithms.disco import DISCO
@@ -40,14 +43,15 @@ def find_algorithm(name: str) -> Algorithm:
     return found
 
 
-def find_preset(name: str, env: str) -> Preset:
-    """The settings that the algorithm called ``name`` starts from in an environment.
+def find_preset(name: str, env: str) -> Any:
+    """The settings, fields as in `Preset`, that the algorithm called ``name`` starts from in an environment.
 
     Raises:
         ValueError: as `find_algorithm`, or a package's function fails or gives something that is no preset.
     """
     what = f"algorithm {name!r}: its preset"
     preset = called(what, find_algorithm(name).preset, env, saying=(ValueError,))
-    if not isinstance(preset, Preset):
-        raise Refused(f"{what} gave {told(preset)}; it must be a Preset")
+    lacking = [field.name for field in dataclasses.fields(Preset) if not hasattr(preset, field.name)]
+    if lacking:  # a package may have a class of its own for them
+        raise Refused(f"{what} gave {told(preset)} without {', '.join(lacking)}; it must be a Preset")
     return preset

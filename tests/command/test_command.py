@@ -314,8 +314,8 @@ WRONG = {
         r"there is no option --n_steps: did you mean --rollout_length\?$",
     ),
     "an algorithm like none": (
-        ["train", "sac", "--env", walk.NAME, "--out", OUT],
-        "algorithm is 'sac', which is not known: known are .*ppo",
+        ["train", "td3", "--env", walk.NAME, "--out", OUT],
+        "algorithm is 'td3', which is not known: known are .*ppo",
     ),
     "a table with a memory": (
         train_words(OUT, **{"learner.network.encoder": "tabular", "learner.network.memory": "gru"}),

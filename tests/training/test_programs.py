@@ -127,6 +127,7 @@ def anew(first, monkeypatch):
     return Anew
 
 
+@pytest.mark.filterwarnings("ignore:the horizon of:jaxrl_evolve.objectives.HorizonWarning")
 @pytest.mark.parametrize("change", DETERMINES)
 def test_what_determines_a_program_compiles_anew(first, anew, change):
     with pytest.raises(anew):

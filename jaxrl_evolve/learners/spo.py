@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, cast
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxrl_envs.contract import Env
 from jaxrl_evolve import random
@@ -48,7 +48,8 @@ class SPOState:
 
     Attributes:
         learner: of the learner inside.
-        running: summaries ``[N]`` of the episodes that run.
+        running: summaries ``[N]`` of the episodes that run, zeros of those that are spoiled.
+        spoiled: bool ``[N]``, whether something in the running episode was no number: it will be compared with nobody.
         queue: of comparators, or ``()``.
         reference: the policy of the magnet, or ``()``.
         updates: int32 scalar, updates made.
@@ -57,6 +58,7 @@ class SPOState:
 
     learner: Any
     running: Any
+    spoiled: Bool[Array, " N"]
     queue: Any
     reference: Any
     updates: Int[Array, ""]
@@ -72,7 +74,6 @@ class _Parts(NamedTuple):
         oracle: who prefers.
         watch: what is seen of an episode.
         most: how many episodes of a rollout are compared.
-        magnetic: whether there is a reference.
     """
 
     config: SPOConfig
@@ -80,7 +81,6 @@ class _Parts(NamedTuple):
     oracle: Oracle
     watch: Watch
     most: int
-    magnetic: bool
 
 
 class _Memory(NamedTuple):
@@ -103,8 +103,9 @@ def _init(parts: _Parts, example: Trajectory, key: Array, hp: Any) -> SPOState:
     running = nothing_lived(parts.watch, example)
     one = jax.tree.map(lambda x: x[0], running)
     queue = empty_queue(one, parts.config.number) if parts.config.comparators == "queue" else ()
-    reference = Reference.of(parts.inner.actor(state)) if parts.magnetic else ()
-    return SPOState(state, running, queue, reference, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.float32))
+    reference = Reference.of(parts.inner.actor(state)) if parts.config.magnetic else ()
+    zero = jnp.zeros((), jnp.float32)
+    return SPOState(state, running, ~finite(running), queue, reference, zero.astype(jnp.int32), zero)
 
 
 def _act(
@@ -124,7 +125,10 @@ def _drawn_to(parts: _Parts, key: Array, reference: Any, t: Trajectory) -> Float
     said = parts.inner.act(reference, obs, first, parts.inner.initial_memory(length * number), key, "sample")[
         2
     ]
-    assert said.distribution is not None
+    if said.distribution is None:
+        raise ValueError(
+            f"the learner {parts.inner.name!r} tells no distribution of its actions; learner.magnetic must be False"
+        )
     return t.policy.log_prob - said.distribution.log_prob(action).reshape((length, number))
 
 
@@ -133,7 +137,12 @@ def _update(
 ) -> tuple[SPOState, dict[str, Array]]:
     config, t = parts.config, trajectory
     key_labels, key_reference, key_inner = jax.random.split(key, 3)
-    running, phi = lived(parts.watch, state.running, t)
+    hide = lambda spoiled, summaries, value: jax.tree.map(
+        lambda x: jnp.where(spoiled.reshape(spoiled.shape + (1,) * (x.ndim - 1)), value, x), summaries
+    )
+    running, phi = lived(parts.watch, hide(state.spoiled, state.running, jnp.nan), t)
+    # Kept apart from the sums: a state in which something is no number is not taken over.
+    spoiled = ~finite(running)
     comparators = state.queue if config.comparators == "queue" else None
     if config.comparators == "subsample":
         comparators = config.number
@@ -149,7 +158,7 @@ def _update(
         policy=dataclasses.replace(t.policy, memory=memory.inner),
     )
     metrics: dict[str, Array] = {}
-    if parts.magnetic:
+    if parts.config.magnetic:
         apart = _drawn_to(parts, key_reference, state.reference.actor, seen)
         reward = reward - hp.payoff_scale * hp.magnet * apart
         metrics["reference_kl"] = apart.mean()
@@ -161,7 +170,7 @@ def _update(
     if isinstance(queue, Queue):
         metrics["comparator_age"] = mean_age(queue, state.updates).astype(jnp.float32)
         queue = push(queue, found.phi, state.updates, finite(found.phi))
-    if parts.magnetic:
+    if parts.config.magnetic:
         actor = parts.inner.actor(inner)
         reference = follow(
             config.reference, reference, actor, hp.reference_rate, config.reference_every, updates, clock
@@ -173,7 +182,8 @@ def _update(
         "compared": found.compared / ended,
         "queries": queries,
     }
-    return SPOState(inner, running, queue, reference, updates, queries), {**told, **metrics}
+    running = hide(spoiled, running, 0.0)
+    return SPOState(inner, running, spoiled, queue, reference, updates, queries), {**told, **metrics}
 
 
 def self_play(
@@ -182,7 +192,6 @@ def self_play(
     num_envs: int,
     rollout_length: int,
     config: SPOConfig,
-    magnetic: bool = False,
     oracle: Oracle | None = None,
     watch: Watch | None = None,
 ) -> Learner:
@@ -193,8 +202,7 @@ def self_play(
         env: the environment.
         num_envs: parallel environments ``N``.
         rollout_length: steps per update ``T``; episodes that are longer are paid where they end.
-        config: what of `SPOConfig` is not PPO's.
-        magnetic: whether ``hp.magnet`` is read; a reference policy is kept.
+        config: of it what is not PPO's.
         oracle: who prefers; the one that ``config.preference`` names by default.
         watch: what is seen of an episode; by default its return, effort and length as criteria, and the first two observed numbers as its place.
 
@@ -204,11 +212,14 @@ def self_play(
     """
     if num_envs < 2:
         raise ValueError(f"num_envs is {num_envs}; at least 2 trajectories can be compared")
-    horizon = config.horizon or time_limit(env)
-    watch = Watch(horizon) if watch is None else watch
+    watch = Watch(config.horizon or time_limit(env)) if watch is None else watch
     oracle = oracle_from_name(config.preference) if oracle is None else oracle
-    most = config.episodes or max(num_envs * -(-rollout_length // horizon), FEWEST_COMPARED)
+    most = config.episodes or max(num_envs * -(-rollout_length // watch.horizon), FEWEST_COMPARED)
     most = min(most, num_envs * rollout_length)
+    if config.comparators == "subsample" and (config.number >= most or (config.number % 2 and most % 2)):
+        raise ValueError(
+            f"learner.number is {config.number}; of {most} episodes that are compared it must be fewer, and one of the two even"
+        )
     example = example_of(env, num_envs)
     if config.check_oracle:
         kinds = nothing_lived(watch, example).criteria.shape[-1]
@@ -219,7 +230,7 @@ def self_play(
         raise ValueError(
             f"the learner {inner.name!r} keeps experience of its own; its rewards would be those of before"
         )
-    parts = _Parts(config, inner, oracle, watch, most, magnetic)
+    parts = _Parts(config, inner, oracle, watch, most)
     return inner._replace(
         name=f"spo-{inner.name}",
         init=partial(_init, parts, example),
@@ -270,4 +281,4 @@ def spo(
             f"learner.network.memory is {config.network.memory!r}; with learner.magnetic it must be 'none'"
         )
     make = lambda env: ppo(env, num_envs, rollout_length, config, hp, objective)
-    return self_play(make, env, num_envs, rollout_length, config, config.magnetic, oracle, watch)
+    return self_play(make, env, num_envs, rollout_length, config, oracle, watch)

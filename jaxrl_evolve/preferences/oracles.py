@@ -73,6 +73,11 @@ def populations(weights: Sequence[float]) -> Oracle:
         raise ValueError(f"weights is {weights!r}; it must be shares of at least 0 that add up to 1")
 
     def told(a: Summary, b: Summary, _: Any) -> Array:
+        # An index beyond the last would be taken for the last.
+        if a.criteria.shape != share.shape:
+            raise ValueError(
+                f"weights has {share.size} shares; there must be one for each of {a.criteria.size} criteria"
+            )
         # One criterion after the other: a sum over so short an axis is slow for all pairs of a batch.
         votes = (float(w) * jnp.sign(a.criteria[k] - b.criteria[k]) for k, w in enumerate(share))
         return jnp.clip(sum(votes, start=jnp.float32(0)), -1.0, 1.0)

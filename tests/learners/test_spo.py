@@ -223,6 +223,16 @@ def test_what_the_learner_inside_is_given():
     np.testing.assert_array_equal(tied.reward, 0.0)
 
 
+def test_an_episode_whose_rewards_are_no_numbers_is_compared_with_nobody():
+    """It spoils neither the run nor the others, also where it takes several rollouts."""
+    env = walk.make(nan_rate=0.5)
+    state, metrics = run(replace(SMALL, episodes=64), SPOHyperparameters(), 4, env, length=5)
+    assert int(state.diverged) == -1
+    assert all(np.isfinite(np.asarray(x)).all() for x in jax.tree.leaves(state.learner))
+    assert 0.2 < float(metrics["compared"]) < 0.8
+    assert state.learner.spoiled.any() and not state.learner.spoiled.all()
+
+
 def test_runs_side_by_side_are_the_runs_alone():
     env = walk.make()
     config = replace(SMALL, magnetic=True, comparators="queue", number=8, episodes=16)
@@ -306,6 +316,12 @@ def test_what_does_not_fit_is_refused():
         spo(env, N, 8, replace(SMALL, magnetic=True, network=NetworkConfig(memory="gru")))
     with pytest.raises(ValueError, match="the learner 'sac' keeps experience of its own"):
         self_play(lambda e: sac(e, N, 8), make("Pendulum-v1"), N, 8, SMALL)
+    with pytest.raises(
+        ValueError, match="learner.number is 4; of 4 episodes that are compared it must be fewer"
+    ):
+        spo(env, N, 8, replace(SMALL, comparators="subsample", number=4, episodes=4))
+    with pytest.raises(ValueError, match="weights has 2 shares; there must be one for each of 3 criteria"):
+        spo(env, N, 8, replace(SMALL, check_oracle=True, preference="populations:0.5:0.5"))
     lying = max_reward()._replace(prob=lambda a, b, context: jnp.float32(0.7))
     with pytest.raises(ValueError, match="max_reward"):
         spo(env, N, 8, replace(SMALL, check_oracle=True), oracle=lying)

@@ -35,7 +35,19 @@ gc.set_threshold(100_000, 50, 100)  # tracing makes many objects and little rubb
 # Two processes share the files out, so the longest come first: at the end, there are short ones to share.
 LONGEST = (
     *("training/test_kills.py", "training/test_resume.py", "runs/test_axes.py", "test_notebooks.py"),
-    *("learners/test_learners.py", "objectives/test_disco.py", "meta/test_meta_train.py"),
+    *(
+        "learners/test_learners.py",
+        "objectives/test_disco.py",
+        "meta/test_meta_train.py",
+        "meta/test_lifetimes.py",
+    ),
+    *(
+        "meta/test_groove.py",
+        "learners/test_rainbow.py",
+        "test_extension.py",
+        "test_docs.py",
+        "training/test_programs.py",
+    ),
 )
 
 

@@ -43,6 +43,8 @@ class KeyTag(enum.IntEnum):
     """Tasks that a meta-test tunes on."""
     TUNED_GAMES = 0x47414D45
     """Plays of a game that tune the numbers of a method, none of which is reported."""
+    SNAPSHOTS = 0x534E4150
+    """Which policies of before are kept, so that the learner is the same as without."""
 
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))

@@ -13,7 +13,7 @@ from jaxrl_evolve.command.start import start
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Continue an interrupted run, sweep, meta-training or meta-test."""
+    """Continue an interrupted run, sweep, meta-training, meta-test, tournament or search for an answer."""
 
     folder: tyro.conf.Positional[str]
     """Run folder."""

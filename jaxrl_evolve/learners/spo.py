@@ -26,12 +26,14 @@ from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.learners.learner import Learner, Mode, Update
 from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.learners.reference import Reference, follow
+from jaxrl_evolve.learners.snapshots import Snapshots, offer
 from jaxrl_evolve.learners.spo_config import SPOConfig, SPOHyperparameters
 from jaxrl_evolve.learners.spo_environment import example_of, time_limit, with_time
-from jaxrl_evolve.learners.spo_payoff import compared, spread
+from jaxrl_evolve.learners.spo_payoff import compared, others, spread
 from jaxrl_evolve.objectives.objective import AnyObjective
 from jaxrl_evolve.preferences.check import check_oracle
 from jaxrl_evolve.preferences.comparison import Queue, empty_queue, finite, mean_age, push
+from jaxrl_evolve.preferences.count import Count
 from jaxrl_evolve.preferences.episodes import Watch, lived, nothing_lived
 from jaxrl_evolve.preferences.named import oracle_from_name
 from jaxrl_evolve.preferences.oracle import Oracle
@@ -53,7 +55,8 @@ class SPOState:
         queue: of comparators, or ``()``.
         reference: the policy of the magnet, or ``()``.
         updates: int32 scalar, updates made.
-        queries: float32 scalar, labels asked for so far.
+        queries: labels asked for so far.
+        snapshots: policies of before, or ``()``.
     """
 
     learner: Any
@@ -62,7 +65,8 @@ class SPOState:
     queue: Any
     reference: Any
     updates: Int[Array, ""]
-    queries: Float[Array, ""]
+    queries: Count
+    snapshots: Any = ()
 
 
 class _Parts(NamedTuple):
@@ -74,6 +78,7 @@ class _Parts(NamedTuple):
         oracle: who prefers.
         watch: what is seen of an episode.
         most: how many episodes of a rollout are compared.
+        against: others with whom all are compared, or None.
     """
 
     config: SPOConfig
@@ -81,6 +86,7 @@ class _Parts(NamedTuple):
     oracle: Oracle
     watch: Watch
     most: int
+    against: Queue | None = None
 
 
 class _Memory(NamedTuple):
@@ -103,9 +109,12 @@ def _init(parts: _Parts, example: Trajectory, key: Array, hp: Any) -> SPOState:
     running = nothing_lived(parts.watch, example)
     one = jax.tree.map(lambda x: x[0], running)
     queue = empty_queue(one, parts.config.number) if parts.config.comparators == "queue" else ()
-    reference = Reference.of(parts.inner.actor(state)) if parts.config.magnetic else ()
-    zero = jnp.zeros((), jnp.float32)
-    return SPOState(state, running, ~finite(running), queue, reference, zero.astype(jnp.int32), zero)
+    actor, kept = parts.inner.actor(state), parts.config.snapshots
+    reference = Reference.of(actor) if parts.config.magnetic else ()
+    snapshots = Snapshots.of(actor, kept) if kept else ()
+    return SPOState(
+        state, running, ~finite(running), queue, reference, jnp.zeros((), jnp.int32), Count.none(), snapshots
+    )
 
 
 def _act(
@@ -143,7 +152,7 @@ def _update(
     running, phi = lived(parts.watch, hide(state.spoiled, state.running, jnp.nan), t)
     # Kept apart from the sums: a state in which something is no number is not taken over.
     spoiled = ~finite(running)
-    comparators = state.queue if config.comparators == "queue" else None
+    comparators = state.queue if config.comparators == "queue" else parts.against
     if config.comparators == "subsample":
         comparators = config.number
     found = compared(parts.oracle, key_labels, phi, t.ended, parts.most, comparators, config.soft)
@@ -165,7 +174,7 @@ def _update(
     inner, told = cast(Update, parts.inner.update)(
         key_inner, state.learner, dataclasses.replace(seen, reward=reward), hp, eta, clock
     )
-    updates, queries = state.updates + 1, state.queries + found.queries
+    updates, queries = state.updates + 1, state.queries.plus(found.queries)
     queue, reference = state.queue, state.reference
     if isinstance(queue, Queue):
         metrics["comparator_age"] = mean_age(queue, state.updates).astype(jnp.float32)
@@ -175,15 +184,20 @@ def _update(
         reference = follow(
             config.reference, reference, actor, hp.reference_rate, config.reference_every, updates, clock
         )
+    snapshots = state.snapshots
+    if config.snapshots:
+        drawing = jax.random.fold_in(key, random.KeyTag.SNAPSHOTS)
+        snapshots = offer(drawing, snapshots, parts.inner.actor(inner))
     ended = jnp.maximum(t.ended.sum(), 1)
     metrics |= {
         "win_rate": found.win_rate,
         "payoff_spread": jnp.sqrt(jnp.square(found.payoff).sum() / jnp.maximum(found.compared, 1.0)),
         "compared": found.compared / ended,
-        "queries": queries,
+        "queries": queries.total,
     }
     running = hide(spoiled, running, 0.0)
-    return SPOState(inner, running, spoiled, queue, reference, updates, queries), {**told, **metrics}
+    state = SPOState(inner, running, spoiled, queue, reference, updates, queries, snapshots)
+    return state, {**told, **metrics}
 
 
 def self_play(
@@ -221,8 +235,9 @@ def self_play(
             f"learner.number is {config.number}; of {most} episodes that are compared it must be fewer, and one of the two even"
         )
     example = example_of(env, num_envs)
+    kinds = nothing_lived(watch, example).criteria.shape[-1]
+    against = others(config.against, kinds) if config.against else None
     if config.check_oracle:
-        kinds = nothing_lived(watch, example).criteria.shape[-1]
         check_oracle(oracle, random_summaries(random.key(0), 256, kinds))
     space = with_time(env.observation_space) if config.time else env.observation_space
     inner = make(dataclasses.replace(env, observation_space=space))
@@ -230,7 +245,7 @@ def self_play(
         raise ValueError(
             f"the learner {inner.name!r} keeps experience of its own; its rewards would be those of before"
         )
-    parts = _Parts(config, inner, oracle, watch, most)
+    parts = _Parts(config, inner, oracle, watch, most, against)
     return inner._replace(
         name=f"spo-{inner.name}",
         init=partial(_init, parts, example),

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
 from jaxrl_evolve.settings.checks import AtLeast, Between
+from jaxrl_evolve.settings.nested import UNWRITTEN_BY_DEFAULT
 from jaxrl_evolve.settings.scalar import Scalar, hyperparameters
 
 
@@ -50,5 +51,17 @@ class SPOConfig(PPOConfig):
     of every stage, of which there are `reference_every` in the horizon."""
     reference_every: Annotated[int, AtLeast(1)] = 10
     """Updates between two references, or stages of the horizon."""
+    snapshots: Annotated[int, AtLeast(0)] = dataclasses.field(default=0, metadata=UNWRITTEN_BY_DEFAULT)
+    """How many policies are kept of those after each update, a uniform sample: together they play the average policy."""
+    against: str = dataclasses.field(default="", metadata=UNWRITTEN_BY_DEFAULT)
+    """File of summaries of others' episodes with which all are compared, instead of with each other: what comes out is an answer to them. `preferences
+    exploitability` writes one."""
     check_oracle: bool = True
     """Whether the oracle is tried on a thousand pairs before anything compiles."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.against and self.comparators != "batch":
+            raise ValueError(
+                f"learner.comparators is {self.comparators!r}; with learner.against it must be 'batch'"
+            )

@@ -8,8 +8,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from jaxrl_evolve.preferences.comparison import Queue, against_queue, in_batch, payoff, subsample
+from jaxrl_evolve.preferences.comparison import (
+    Queue,
+    against_queue,
+    empty_queue,
+    in_batch,
+    payoff,
+    push,
+    subsample,
+)
 from jaxrl_evolve.preferences.oracle import Oracle
+from jaxrl_evolve.preferences.stored import read_summaries
 
 
 class Compared(NamedTuple):
@@ -74,6 +83,24 @@ def compared(
         rates.queries.astype(jnp.float32),
         taken,
     )
+
+
+def others(path: str, criteria: int) -> Queue:
+    """The episodes in a file as comparators.
+
+    Args:
+        path: of the file, see `write_summaries`.
+        criteria: how many the episodes have that will be compared with them.
+
+    Raises:
+        ValueError: there is no such file, or its episodes have other criteria.
+    """
+    phi = read_summaries(path)
+    if phi.criteria.shape[1] != criteria:
+        raise ValueError(
+            f"learner.against is {path!r}, whose episodes have {phi.criteria.shape[1]} criteria; they must have {criteria}"
+        )
+    return push(empty_queue(jax.tree.map(lambda x: x[0], phi), phi.total.shape[0]), phi)
 
 
 def spread(

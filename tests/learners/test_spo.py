@@ -174,7 +174,7 @@ def test_it_learns_from_comparisons_alone(comparators: Any):
     assert abs(float(first["episode_return"])) < 12
     assert float(last["episode_return"]) > 20
     queries = {"batch": 16 * 15 / 2, "subsample": 16 * 8 / 2, "queue": 16 * 16}[comparators]
-    assert float(state.learner.queries) == queries * (39 if comparators == "queue" else 40)
+    assert float(state.learner.queries.total) == queries * (39 if comparators == "queue" else 40)
     if comparators != "queue":
         np.testing.assert_allclose(last["win_rate"], 0.5, atol=1e-6)
 

@@ -31,7 +31,8 @@ from jaxrl_envs import (
     time_limit,
 )
 from jaxrl_envs.keywords import reject_unknown
-from jaxrl_envs.vector import FullResets, OptimisticResets, PoolResets, vectorize
+from jaxrl_envs.resets import FullResets, OptimisticResets, PoolResets
+from jaxrl_envs.vector import vectorize
 from jaxrl_envs.wrappers import WRAPPERS, wrapped
 
 N, T = 4, 60

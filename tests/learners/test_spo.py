@@ -15,6 +15,7 @@ import walk
 from same import assert_equal
 
 from jaxrl_envs import make
+from jaxrl_envs.resets import FullResets
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve import PolicyOutput, RunAxis, TrainConfig, Trajectory, make_chunk, over_runs, random
 from jaxrl_evolve.clock import Clock
@@ -90,6 +91,8 @@ def test_payoffs_are_the_win_rates_of_the_dossier():
     expected = [0, 1 / 3, 0, -2 / 3, 0, 0, -2 / 3, 0, 1, 0]
     np.testing.assert_allclose(found.payoff.ravel(), expected, rtol=1e-6)
     assert (float(found.win_rate), float(found.compared), float(found.queries)) == (0.5, 4.0, 6.0)
+    tied = jax.tree.map(jnp.zeros_like, phi)
+    assert not compared(max_reward(), random.key(1), tied, ended, 6, None, False).payoff.any()
     fewer = compared(max_reward(), random.key(1), phi, ended, 2, None, False)
     np.testing.assert_array_equal(np.flatnonzero(fewer.payoff), [1, 3])
     assert float(fewer.queries) == 1.0
@@ -180,32 +183,8 @@ def test_it_learns_from_comparisons_alone(comparators: Any):
 
 
 def test_what_the_learner_inside_is_given():
-    """Ends are terminations, since nothing can be won after them; the time is observed; rewards are the payoffs, of ties nothing."""
-    env, seen = make("Pendulum-v1", max_steps_in_episode=4), []
-
-    def watched(inner_env: Any) -> Any:
-        inner = ppo(inner_env, N, 8, SMALL)
-
-        def update(key: Any, state: Any, t: Any, *rest: Any) -> Any:
-            del key, rest
-            seen.append(t)
-            return state, {}
-
-        return inner._replace(update=update)
-
-    learner, venv = self_play(watched, env, N, 8, replace(SMALL, horizon=0)), vectorize(env, N)
-    hp, key = traced(SPOHyperparameters()), random.key(0)
-    state, envs = learner.init(key, hp), venv.reset(key, env.params)
-    t = rollout(key, learner, state, venv, envs, learner.initial_memory(N), env.params, 8)[2]
-    update = partial(learner.update, key, state)
-    _, metrics = update(t, hp, (), Clock(jnp.float32(0), jnp.float32(8), jnp.float32(0)))
-    update(
-        t.replace(reward=jnp.ones_like(t.reward)),
-        hp,
-        (),
-        Clock(jnp.float32(0), jnp.float32(8), jnp.float32(0)),
-    )
-    given, tied = seen
+    """Ends are terminations, since nothing can be won after them; the time is observed; rewards are the payoffs."""
+    t, (given, metrics) = given_to_the_learner_inside(SMALL, 8)
     ends = np.arange(8) % 4 == 3
     assert given.obs.shape == (8, N, 4)
     np.testing.assert_allclose(given.obs[..., 3], np.tile(np.arange(8) % 4 / 4, (N, 1)).T)
@@ -220,7 +199,51 @@ def test_what_the_learner_inside_is_given():
         np.asarray(given.reward), np.repeat(paid.reshape(2, 1, N), 4, 1).reshape(8, N), rtol=1e-5
     )
     assert float(metrics["queries"]) == 28
-    np.testing.assert_array_equal(tied.reward, 0.0)
+
+
+def given_to_the_learner_inside(config: SPOConfig, length: int, resets: Any = None) -> tuple[Any, Any]:
+    """A rollout on Pendulum with episodes of 4 steps, and what the learner inside is given of it."""
+    env, seen = make("Pendulum-v1", max_steps_in_episode=4), []
+
+    def watched(inner_env: Any) -> Any:
+        def update(key: Any, state: Any, t: Any, *rest: Any) -> Any:
+            del key, rest
+            seen.append(t)
+            return state, {}
+
+        return ppo(inner_env, N, length, SMALL)._replace(update=update)
+
+    learner, venv = self_play(watched, env, N, length, replace(config, horizon=0)), vectorize(env, N, resets)
+    hp, key = traced(SPOHyperparameters()), random.key(0)
+    state, envs = learner.init(key, hp), venv.reset(key, env.params)
+    t = rollout(key, learner, state, venv, envs, learner.initial_memory(N), env.params, length)[2]
+    update = partial(learner.update, key, state)
+    _, metrics = update(t, hp, (), Clock(jnp.float32(0), jnp.float32(8), jnp.float32(0)))
+    return t, (seen[0], metrics)
+
+
+def test_pieces_are_compared_and_paid_each_by_itself():
+    """Episodes of four steps in pieces of three and one, against ranks."""
+    t, (given, metrics) = given_to_the_learner_inside(replace(SMALL, segment=3), 4)
+    reward = np.asarray(t.reward)
+    totals = np.concatenate([reward[:3].sum(0), reward[3]])
+    paid = 10 * (2 * totals.argsort().argsort() / 7 - 1)
+    np.testing.assert_allclose(given.reward[:3], np.tile(paid[:N] / 3, (3, 1)), rtol=1e-5)
+    np.testing.assert_allclose(given.reward[3], paid[N:], rtol=1e-5)
+    np.testing.assert_array_equal(given.terminated, [[False] * N] * 3 + [[True] * N])
+    assert float(metrics["queries"]) == 28
+
+
+def test_groups_are_compared_among_themselves():
+    """Two episodes of each of four environments: one query for each pair that began alike."""
+    t, (given, metrics) = given_to_the_learner_inside(replace(SMALL, group=2), 8, FullResets(2))
+    obs, reward = np.asarray(t.obs), np.asarray(t.reward).reshape(2, 4, N).sum(1)
+    for start in (0, 4):
+        np.testing.assert_array_equal(obs[start, ::2], obs[start, 1::2])
+        assert (obs[start, 0] != obs[start, 2]).any()
+    better = reward > reward.reshape(2, 2, 2)[:, :, ::-1].reshape(2, N)
+    np.testing.assert_allclose(given.reward, np.repeat(np.where(better, 2.5, -2.5), 4, 0), rtol=1e-5)
+    assert float(metrics["queries"]) == 4 and float(metrics["compared"]) == 1
 
 
 def test_an_episode_whose_rewards_are_no_numbers_is_compared_with_nobody():
@@ -320,6 +343,11 @@ def test_what_does_not_fit_is_refused():
         ValueError, match="learner.number is 4; of 4 episodes that are compared it must be fewer"
     ):
         spo(env, N, 8, replace(SMALL, comparators="subsample", number=4, episodes=4))
+    for group in (1, 3):
+        with pytest.raises(ValueError, match=f"learner.group is {group}; it must be at least 2 and divide"):
+            spo(env, N, 8, replace(SMALL, group=group))
+    with pytest.raises(ValueError, match="learner.comparators is 'queue'; with learner.group it must be"):
+        spo(env, N, 8, replace(SMALL, group=2, comparators="queue"))
     with pytest.raises(ValueError, match="weights has 2 shares; there must be one for each of 3 criteria"):
         spo(env, N, 8, replace(SMALL, check_oracle=True, preference="populations:0.5:0.5"))
     lying = max_reward()._replace(prob=lambda a, b, context: jnp.float32(0.7))

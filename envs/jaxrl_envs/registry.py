@@ -43,6 +43,7 @@ _SUITES = {
     "grid": _Suite("jaxrl_envs.gridworlds", "gymnax six", "grid/", known.GRID),
     "chain": _Suite("jaxrl_envs.gridworlds.chains", "gymnax six", "chain/", known.CHAIN),
     "point": _Suite("jaxrl_envs.point_mass", "flax", "point/", known.POINT),
+    "maze": _Suite("jaxrl_envs.maze", "jaxrl_evolve", "maze/", known.MAZE),
 }
 _registered: dict[str, Callable[..., Env]] = {}
 

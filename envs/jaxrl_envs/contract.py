@@ -96,6 +96,19 @@ class Stack(NamedTuple):
 NO_STACK = Stack()
 
 
+class Arms(NamedTuple):
+    """Kinds of tasks that a curriculum chooses among, such as levels of difficulty, from the easiest.
+
+    Attributes:
+        names: of the arms, none twice.
+        sample: ``(key, arm) -> params``, a task of the arm of that number (int32 scalar): parameters of the structure,
+            shapes and dtypes of `Env.params`. It is pure and vmapped over both; the key may go unread.
+    """
+
+    names: tuple[str, ...]
+    sample: Callable[[jax.Array, jax.Array], Any]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Env:
     """An environment as data and pure functions. Compared and hashed by identity.
@@ -118,6 +131,7 @@ class Env:
         restart: optional ``(key, state, params) -> (obs, state)``, what follows on an episode that ended in ``state`` where
             that is not `reset`: after a lost life the same game goes on.
         stack: whether observations are stacks of frames; a replay buffer then keeps every frame once.
+        arms: optional kinds of its tasks, for curricula of arms.
     """
 
     name: str
@@ -132,6 +146,7 @@ class Env:
     metrics: tuple[str, ...] = ()
     restart: Callable[[jax.Array, Any, Any], tuple[Any, Any]] | None = None
     stack: Stack = NO_STACK
+    arms: Arms | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.metrics, tuple) or not all(isinstance(name, str) for name in self.metrics):

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl_envs.contract import Env, EnvStep
+from jaxrl_envs.contract import Arms, Env, EnvStep
 from jaxrl_envs.endings import (
     Played,
     back_at_start,
@@ -153,6 +153,15 @@ class _Check:
         if env.sample_params is not None:
             drawn = self.run("sample_params(key)", jax.eval_shape, env.sample_params, self.key)
             self.same_types("params", env.params, drawn, ("in the environment", "from sample_params"))
+        if env.arms is not None:
+            self.kinds(env.arms)
+
+    def kinds(self, arms: Arms) -> None:
+        names, arm = arms.names, jax.ShapeDtypeStruct((), "int32")
+        if not names or len({*names}) < len(names):
+            raise self.fail(f"arms.names is {names!r}; it must have at least one name, and none twice")
+        drawn = self.run("arms.sample(key, arm)", jax.eval_shape, arms.sample, self.key, arm)
+        self.same_types("params", self.env.params, drawn, ("in the environment", "from arms.sample"))
 
     def strong(self, what: str, tree: Any) -> None:
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from jaxrl_evolve.curricula.arms.names import ARM_CURRICULA
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.foreign import Refused, called, told
 from jaxrl_evolve.settings.later import later
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from jaxrl_evolve.runs.tasks import Curriculum
 
 BUILTIN_CURRICULA: dict[str, Callable[..., Curriculum]] = {
-    "random": later("curricula.domain_randomisation", "domain_randomisation")
+    "random": later("curricula.domain_randomisation", "domain_randomisation"),
+    **ARM_CURRICULA,
 }
 """Functions ``(env, num_envs, **options) -> Curriculum``."""
 

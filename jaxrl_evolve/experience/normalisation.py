@@ -91,6 +91,10 @@ class ReturnScale:
         """Rewards over the standard deviation of returns, clipped to ``[-limit, limit]``."""
         return jnp.clip(reward * jax.lax.rsqrt(self.moments.variance + 1e-8), -limit, limit)
 
+    def unscale(self, value: Array) -> Array:
+        """Values of scaled rewards in units of the rewards as they came."""
+        return value * jnp.sqrt(self.moments.variance + 1e-8)
+
 
 @struct.dataclass
 class DecayingMoments:

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxrl_evolve.experience.returns import gae
 from jaxrl_evolve.networks.network import Network
@@ -64,6 +64,14 @@ def next_values(
         return jnp.concatenate([value[1:], network.value(params, *last)])
 
     return jax.lax.cond(trajectory.truncated.any(), all_steps, last_step)
+
+
+def td_errors(
+    advantage: Float[Array, "T N"], ended: Bool[Array, "T N"], gamma: Any, lam: Any
+) -> Float[Array, "T N"]:
+    """One-step errors of the values that the advantages of `gae` are sums of."""
+    following = jnp.concatenate([advantage[1:], jnp.zeros_like(advantage[:1])])
+    return advantage - jnp.where(ended, 0.0, gamma * lam * following)
 
 
 def first_memory(network: Network, trajectory: Trajectory) -> Any:

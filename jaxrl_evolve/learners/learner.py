@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
@@ -89,6 +89,20 @@ class Store(NamedTuple):
     add: Callable[[Any, Trajectory], Any]
 
 
+class Assessment(NamedTuple):
+    """What a critic says of a rollout, float32 ``[T, N]``, in units of the reward that was learned from.
+
+    Attributes:
+        value: of every observation.
+        advantage: of every action, as the learner estimates it.
+        td_error: reward and discounted value of the true successor, less the value.
+    """
+
+    value: Float[Array, "T N"]
+    advantage: Float[Array, "T N"]
+    td_error: Float[Array, "T N"]
+
+
 class Learner(NamedTuple):
     """A learning algorithm for a fixed number of parallel environments.
 
@@ -105,6 +119,8 @@ class Learner(NamedTuple):
         adopt: ``(state, other) -> state`` with what ``other``, of another run, has learned: parameters and what
             normalises their inputs, all else as ``state`` has it. It moves leaves and computes nothing. None of a
             learner whose runs cannot start from trained weights.
+        assess: ``(state, trajectory, hp) -> Assessment``, what its critic says of a rollout of this state. None of a learner
+            without a critic of states.
     """
 
     name: str
@@ -117,3 +133,4 @@ class Learner(NamedTuple):
     default_hp: Any
     store: Store | None = None
     adopt: Callable[[Any, Any], Any] | None = None
+    assess: Callable[[Any, Trajectory, Any], Assessment] | None = None

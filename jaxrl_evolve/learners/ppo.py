@@ -20,8 +20,8 @@ from jaxrl_envs.contract import Env
 from jaxrl_evolve.clock import Clock, linear_schedule
 from jaxrl_evolve.experience.minibatches import make_minibatches
 from jaxrl_evolve.experience.normalisation import ReturnScale, RunningMoments
-from jaxrl_evolve.learners.critic import assess
-from jaxrl_evolve.learners.learner import Learner, Mode
+from jaxrl_evolve.learners.critic import assess, td_errors
+from jaxrl_evolve.learners.learner import Assessment, Learner, Mode
 from jaxrl_evolve.learners.optimiser import init_optimiser
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
 from jaxrl_evolve.learners.ppo_step import Parts, PPOState, minimise, targets_of
@@ -101,6 +101,7 @@ def ppo(
         init_objective=minimised.init,
         default_hp=hp,
         adopt=_adopt,
+        assess=partial(_assess, parts) if isinstance(minimised, Objective) else None,
     )
 
 
@@ -179,6 +180,16 @@ def _update(
     if aside:
         aside = replace(aside, params=own, optimiser=own_optimiser)
     return PPOState(params, optimiser, observations, returns, aside), metrics
+
+
+def _assess(parts: Parts, state: PPOState, trajectory: Trajectory, hp: PPOHyperparameters) -> Assessment:
+    """The computation that begins an update, so that one program does it once for both."""
+    returns, scaled = _scaled(parts, state, trajectory, hp)
+    value, advantage, _ = assess(parts.network, state.params, scaled, hp)
+    error = td_errors(advantage, trajectory.ended, hp.gamma, hp.gae_lambda)
+    if not parts.config.normalise_returns:
+        return Assessment(value, advantage, error)
+    return Assessment(*(returns.unscale(x) for x in (value, advantage, error)))
 
 
 def _seen(parts: Parts, state: PPOState, obs: Any) -> Any:

@@ -229,6 +229,7 @@ def self_play(
         update=partial(_update, parts),
         initial_memory=time.memory,
         adopt=None if inner.adopt is None else partial(_adopt, inner),
+        assess=None,  # its critic is one of win rates
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, get_args
 
 import jax
@@ -12,11 +13,11 @@ from jaxrl_envs.contract import Env
 from jaxrl_envs.spaces import Discrete
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve.clock import Clock
-from jaxrl_evolve.learners.learner import Learner, Mode
+from jaxrl_evolve.learners.learner import Assessment, Learner, Mode
 from jaxrl_evolve.objectives.check import check_metrics
 from jaxrl_evolve.runs.chunk import Lived
 from jaxrl_evolve.runs.rollout import Played, rollout, rollout_on_tasks
-from jaxrl_evolve.runs.tasks import NEW, Assignment, Curriculum, Openings, drawn_tasks
+from jaxrl_evolve.runs.tasks import NEW, Assignment, Curriculum, Openings, check_seat, drawn_tasks
 from jaxrl_evolve.settings.foreign import Refused, evaluated, told
 from jaxrl_evolve.settings.rows import is_taken
 from jaxrl_evolve.trajectory import PolicyOutput
@@ -54,6 +55,8 @@ def check_curriculum(
         ValueError: a function fails, or gives what has another shape, dtype or structure than `Curriculum` says.
     """
     who = f"curriculum {name!r}"
+    venv = vectorize(env, num_envs, params_per_slot=True)
+    check_seat(learner, venv, curriculum)
     seen = _learned(learner, env, num_envs, rollout_length)
     state = evaluated(f"{who}: init", curriculum.init, _key())
     nobody = lambda: jnp.full((num_envs,), NEW, jnp.int32)
@@ -68,13 +71,14 @@ def check_curriculum(
     _same(who, "propose", "numbers of tasks", given[1].number, openings.playing)
     _same(who, "propose", "parameters of tasks", given[1].params, openings.drawn)
 
-    venv = vectorize(env, num_envs, params_per_slot=True)
+    hp = _hyperparameters(learner)
 
     def recorded(key: Any, learned: Any, memory: Any, state: Any, proposed: Assignment, metrics: Any) -> Any:
         envs = venv.reset(key, proposed.params)
         acting = (key, learner, learned, venv, envs, memory, proposed, proposed, rollout_length)
         played: Played = rollout_on_tasks(*acting)[3]
-        return curriculum.record(state, Lived(proposed, played, learned, metrics))
+        critic = learner.assess and partial(learner.assess, learned, played.trajectory, hp)
+        return curriculum.record(state, Lived(proposed, played, learned, metrics, critic))
 
     facts = (_key(), seen.state, seen.memory, state, given[1], seen.metrics)
     _same(who, "record", "a state", evaluated(f"{who}: record", recorded, *facts), state)
@@ -84,7 +88,7 @@ def check_curriculum(
 def _learned(learner: Learner, env: Env, num_envs: int, rollout_length: int) -> _Seen:
     who = f"learner {learner.name!r}"
     venv = vectorize(env, num_envs)
-    hp = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), learner.default_hp)
+    hp = _hyperparameters(learner)
     state = evaluated(f"{who}: init", learner.init, _key(), hp)
     eta = evaluated(f"{who}: init_objective", learner.init_objective, _key())
     memory = evaluated(f"{who}: initial_memory", lambda: learner.initial_memory(num_envs))
@@ -101,6 +105,11 @@ def _learned(learner: Learner, env: Env, num_envs: int, rollout_length: int) -> 
         key, learner, state, venv, envs, memory, env.params, rollout_length
     )
     trajectory = jax.eval_shape(acting, _key(), state, envs, memory)[2]
+    if learner.assess is not None:
+        said = evaluated(f"{who}: assess", learner.assess, state, trajectory, hp)
+        if not isinstance(said, Assessment):
+            raise Refused(f"{who}: assess gives {told(said)}; it must be an Assessment")
+        _same(who, "assess", "numbers", said, Assessment(*[trajectory.reward] * 3))
     arguments = [_key(), state, trajectory, hp, eta, Clock.at(0.0, 1.0)]
     if learner.store is not None:
         keep = learner.store.init
@@ -142,6 +151,10 @@ def _check_act(who: str, learner: Learner, env: Env, actor: Any, envs: Any, memo
         raise Refused(
             f"{who}: {what} gives a log_prob of {told(policy.log_prob)}; it must be float32{list(envs.first.shape)}"
         )
+
+
+def _hyperparameters(learner: Learner) -> Any:
+    return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), learner.default_hp)
 
 
 def _key() -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -17,10 +18,10 @@ from jaxtyping import Array, Int
 
 from jaxrl_envs.vector import VectorEnv, VectorState
 from jaxrl_evolve.clock import Clock
-from jaxrl_evolve.learners.learner import Learner
+from jaxrl_evolve.learners.learner import Assessment, Learner
 from jaxrl_evolve.random import KeyTag
 from jaxrl_evolve.runs.rollout import EpisodeSums, Played, rollout, rollout_on_tasks
-from jaxrl_evolve.runs.tasks import Assignment, Curriculum, Tasks, assign, propose
+from jaxrl_evolve.runs.tasks import Assignment, Curriculum, Tasks, assign, check_seat, propose
 from jaxrl_evolve.settings.rows import OF_CURRICULUM, OF_EPISODES
 from jaxrl_evolve.trajectory import Trajectory
 
@@ -80,12 +81,15 @@ class Lived(NamedTuple):
         played: what was seen; ``trajectory.task`` is the number of the task of every step.
         learner: state of the learner that acted.
         metrics: of the update that was made from it.
+        critic: what the critic of that state says of the rollout; costs nothing where it is not called, and is None
+            where the learner has none. A curriculum that calls it says so (`Curriculum.critic`).
     """
 
     proposed: Assignment
     played: Played
     learner: Any
     metrics: dict[str, Array]
+    critic: Callable[[], Assessment] | None = None
 
 
 class _Experience(NamedTuple):
@@ -117,9 +121,10 @@ def make_update(
         curriculum: what chooses the slots' tasks; ``venv`` then takes parameters per slot.
 
     Raises:
-        ValueError: a curriculum with slots that share their parameters, or the other way round.
+        ValueError: a curriculum with slots that share their parameters, or the other way round; or one that reads a
+            critic, beside a learner without.
     """
-    _check_slots(venv, curriculum)
+    check_seat(learner, venv, curriculum)
     steps_per_update = venv.num_envs * rollout_length
 
     def experience(key: Array, state: TrainState, env_params: Any) -> _Experience:
@@ -146,7 +151,7 @@ def make_update(
         updated, metrics, store = _learn(learner, key_update, state, trajectory, hp, eta, clock)
         tasks = seen.tasks
         if curriculum is not None:
-            tasks, facts = _recorded(curriculum, seen, state.learner, metrics)
+            tasks, facts = _recorded(curriculum, seen, learner, state.learner, hp, metrics)
             metrics = metrics | facts
         good = jnp.isfinite(metrics["loss"]) & _finite(updated) & (state.diverged < 0)
         kept = jax.tree.map(lambda new, old: jnp.where(good, new, old), updated, state.learner)
@@ -165,14 +170,6 @@ def _finite(state: Any) -> Array:
     # A sum is not finite where one of its numbers is not; to test each number is a twentieth of a small network's update.
     sums = [x.sum() for x in jax.tree.leaves(state) if jnp.issubdtype(x.dtype, jnp.floating)]
     return jnp.isfinite(sum(sums, jnp.float32(0.0)))
-
-
-def _check_slots(venv: VectorEnv, curriculum: Curriculum | None) -> None:
-    if venv.params_per_slot != (curriculum is not None):
-        needs = "parameters per slot" if curriculum else "one set of parameters for all slots"
-        raise ValueError(
-            f"params_per_slot is {venv.params_per_slot}, but {'a' if curriculum else 'no'} curriculum needs {needs}"
-        )
 
 
 def _learn(
@@ -201,11 +198,19 @@ def _proposed(
 
 
 def _recorded(
-    curriculum: Curriculum, seen: _Experience, learner_state: Any, metrics: dict[str, Array]
+    curriculum: Curriculum,
+    seen: _Experience,
+    learner: Learner,
+    acted: Any,
+    hp: Any,
+    metrics: dict[str, Array],
 ) -> tuple[Tasks, dict[str, Array]]:
     """The curriculum once it knows what came of its proposals, and its metrics."""
     assert seen.proposed is not None
-    lived = Lived(seen.proposed, seen.played, learner_state, metrics)
+    critic = None
+    if learner.assess is not None:
+        critic = partial(learner.assess, acted, seen.played.trajectory, hp)
+    lived = Lived(seen.proposed, seen.played, acted, metrics, critic)
     state = curriculum.record(seen.tasks.curriculum, lived)
     facts = {f"{OF_CURRICULUM}{name}": value for name, value in curriculum.metrics(state).items()}
     return replace(seen.tasks, curriculum=state), facts
@@ -223,7 +228,8 @@ def make_chunk(
         curriculum: what chooses the slots' tasks; ``venv`` then takes parameters per slot.
 
     Raises:
-        ValueError: a curriculum with slots that share their parameters, or the other way round.
+        ValueError: a curriculum with slots that share their parameters, or the other way round; or one that reads a
+            critic, beside a learner without.
     """
     steps_per_update = venv.num_envs * rollout_length
 

@@ -18,6 +18,8 @@ from flax import struct
 from jaxtyping import Array, Bool, Int
 
 from jaxrl_envs.contract import Env
+from jaxrl_envs.vector import VectorEnv
+from jaxrl_evolve.learners.learner import Learner
 
 NEW = -1
 """Number of a task that the curriculum does not know by number (yet)."""
@@ -62,6 +64,7 @@ class Curriculum(NamedTuple):
         metrics: ``state -> dict`` of float32 scalars, the same keys on every call.
         restart: whether every slot begins a new episode at each proposal, as where a score is that of a whole
             rollout on one level; else running episodes go on to their ends.
+        critic: whether `record` reads what the learner's critic says (`Lived.critic`).
     """
 
     init: Callable[[Array], Any]
@@ -69,6 +72,7 @@ class Curriculum(NamedTuple):
     record: Callable[[Any, Any], Any]
     metrics: Callable[[Any], dict[str, Array]]
     restart: bool = False
+    critic: bool = False
 
 
 @struct.dataclass
@@ -118,3 +122,22 @@ def assign(curriculum: Curriculum, env: Env, key: Array, params: Any, count: int
     state = curriculum.init(key_init)
     nobody = jnp.full((count,), NEW, jnp.int32)
     return Tasks(*propose(curriculum, env, key_first, state, nobody, params))
+
+
+def check_seat(learner: Learner, venv: VectorEnv, curriculum: Curriculum | None) -> None:
+    """Refuse what a curriculum, or none, cannot be run with.
+
+    Raises:
+        ValueError: slots that share their parameters beside a curriculum, or the other way round; or a curriculum that
+            reads a critic, beside a learner that has none of states.
+    """
+    if venv.params_per_slot != (curriculum is not None):
+        needs = "parameters per slot" if curriculum else "one set of parameters for all slots"
+        raise ValueError(
+            f"params_per_slot is {venv.params_per_slot}, but {'a' if curriculum else 'no'} curriculum needs {needs}"
+        )
+    if curriculum is not None and curriculum.critic and learner.assess is None:
+        raise ValueError(
+            f"the curriculum learns from what a critic says, but learner {learner.name!r} has no critic of states: it must "
+            "be one that has (ppo, a2c), or the curriculum's signal one of returns or successes"
+        )

@@ -31,7 +31,7 @@ def parse_grid(config: Any, grid: Sequence[str], check: Callable[[str], None]) -
         # What may not vary is said of any field, also where the rest of its name is wrong.
         check(spelled(name))
         name = field_name(config, name)
-        values = [parse_field(config, name, value) for value in _split(listed)]
+        values = [parse_field(config, name, value) for value in split(listed)]
         for i, value in enumerate(values):
             if value in values[:i]:
                 raise ValueError(f"grid gives {name} the value {value!r} twice")
@@ -51,8 +51,8 @@ def settings_from_json(settings: Mapping[str, Any]) -> Settings:
     return {name: tuples(value) for name, value in settings.items()}
 
 
-def _split(text: str) -> list[str]:
-    """Text at the commas that stand outside of brackets."""
+def split(text: str) -> list[str]:
+    """The parts of a text between the commas that stand outside of brackets."""
     parts, depth = [""], 0
     for character in text:
         depth += (character in "([{") - (character in ")]}")

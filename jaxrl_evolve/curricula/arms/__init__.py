@@ -1,0 +1,1 @@
+"""Bandits over tasks: a curriculum chooses among finitely many arms, each a task or a kind of tasks."""

@@ -1,0 +1,265 @@
+"""A bandit in the seat of a curriculum: it draws an arm for every slot, and is told what came of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Bool, Float
+
+from jaxrl_envs.contract import Arms, Env
+from jaxrl_evolve.curricula.arms.arms import arms_of
+from jaxrl_evolve.curricula.arms.bandit import Bandit, Feedback, Hyperparameters, draw, filled
+from jaxrl_evolve.curricula.arms.choice import perplexity
+from jaxrl_evolve.curricula.arms.table import bandit_of, find_method
+from jaxrl_evolve.curricula.signals import Signal, Sums, find_signal
+from jaxrl_evolve.curricula.statistics import Success, by_number, columns, extremes, success_rule
+from jaxrl_evolve.runs.chunk import Lived
+from jaxrl_evolve.runs.tasks import Assignment, Curriculum, Openings
+from jaxrl_evolve.settings.checks import MOST
+
+MEMORY = 0.95
+"""What is left after an update of the shares of draws, of lengths and of successes that are reported."""
+SHOWN = 32
+"""Up to so many arms each has metrics of its own."""
+
+
+@struct.dataclass
+class Seated:
+    """State of a curriculum of arms; float32 ``[arms]`` but for the bandit's.
+
+    Attributes:
+        bandit: the method's state.
+        key: for what the method draws when it learns.
+        share: of the draws lately.
+        seen: bool, whether an episode of the arm has ended yet; until then the others are 0.
+        before: mean return when the arm was last seen.
+        length: mean length of its episodes lately.
+        success: share of successes lately; 0 where nobody says what a success is.
+    """
+
+    bandit: Any
+    key: Array
+    share: Float[Array, " arms"]
+    seen: Bool[Array, " arms"]
+    before: Float[Array, " arms"]
+    length: Float[Array, " arms"]
+    success: Float[Array, " arms"]
+
+
+class Setup(NamedTuple):
+    """What a curriculum of arms is made of.
+
+    Attributes:
+        arms: the arms.
+        bandit: the method.
+        hp: its numbers; they may be traced.
+        signal: what it learns from.
+        success: what a success is; None if nobody says.
+        available: bool ``[arms]``.
+        costs: float32 ``[arms]``, by which rewards are divided; None for none, ``"steps"`` for the lengths of episodes.
+    """
+
+    arms: Arms
+    bandit: Bandit
+    hp: Hyperparameters
+    signal: Signal
+    success: Success | None
+    available: Any
+    costs: Any = None
+
+
+def arm_curriculum(
+    method: str,
+    env: Env,
+    num_envs: int,
+    arms: str | Arms = "",
+    signal: str = "",
+    threshold: float | Sequence[float] | None = None,
+    costs: str | Sequence[float] = "",
+    available: Sequence[Any] = (),
+    **options: Any,
+) -> Curriculum:
+    """A curriculum of arms by the name of its method.
+
+    Args:
+        method: in `table.METHODS`.
+        env: whose tasks are chosen.
+        num_envs: not read.
+        arms: the arms, or text for `arms_of`; those of the environment by default.
+        signal: what the method learns from, in `signals.SIGNALS`; the method's own by default.
+        threshold: return from which on an episode is a success, or one for each arm; what the environment reports as
+            ``success`` by default.
+        costs: by which rewards are divided, one for each arm; ``"steps"`` for the mean lengths of their episodes.
+        available: whether each arm may be drawn; all by default.
+        **options: numbers and static options of the method.
+
+    Raises:
+        ValueError: naming the option, its value, and what is allowed.
+    """
+    del num_envs
+    found = arms if isinstance(arms, Arms) else arms_of(env, str(arms))
+    count = len(found.names)
+    chosen = find_signal(signal or find_method(method).signal)
+    _check_signal(method, signal, costs, chosen)
+    for name, value in options.items():
+        if isinstance(value, list | tuple) and value:
+            _fits(name, value, count)
+    bandit, hp = bandit_of(method, options)
+    success = success_rule(env, _limits(threshold, count))
+    if chosen.success and success is None:
+        raise ValueError(
+            f"curriculum {method!r} learns from successes, which {env.name} does not report: say from which return on an episode "
+            "is one, --curriculum_options threshold NUMBER"
+        )
+    return seated(Setup(found, bandit, hp, chosen, success, _flags(available, count), _prices(costs, count)))
+
+
+def seated(setup: Setup) -> Curriculum:
+    """The curriculum that a setup makes; pure, and vmapped over seeds as any."""
+    arms = len(setup.arms.names)
+    available = jnp.asarray(setup.available, bool)
+
+    def init(key: Array) -> Seated:
+        zeros, nobody = filled(arms), jnp.zeros((arms,), bool)
+        return Seated(setup.bandit.init(arms, setup.hp), key, zeros, nobody, zeros, zeros, zeros)
+
+    def propose(key: Array, state: Seated, openings: Openings) -> tuple[Seated, Assignment]:
+        key_arms, key_tasks, key_kept = jax.random.split(key, 3)
+        (n,) = openings.wanted.shape
+        number = draw(setup.bandit, key_arms, state.bandit, available, setup.hp, n)
+        params = jax.vmap(setup.arms.sample)(jax.random.split(key_tasks, n), number)
+        drawn = (number[:, None] == jnp.arange(arms)).mean(0, dtype=jnp.float32)
+        first = state.share.sum() == 0
+        share = jnp.where(first, drawn, MEMORY * state.share + (1.0 - MEMORY) * drawn)
+        return replace(state, key=key_kept, share=share), Assignment(number, params)
+
+    def record(state: Seated, lived: Lived) -> Seated:
+        sums = _sums(setup, state, lived)
+        feedback, state = _feedback(setup, state, sums, available)
+        return replace(state, bandit=setup.bandit.update(state.key, state.bandit, feedback, setup.hp))
+
+    def metrics(state: Seated) -> dict[str, Array]:
+        return _metrics(setup, state, available)
+
+    return Curriculum(init, propose, record, metrics, critic=setup.signal.critic)
+
+
+def _sums(setup: Setup, state: Seated, lived: Lived) -> Sums:
+    """All that is read of a rollout, by arm."""
+    signal, arms = setup.signal, len(setup.arms.names)
+    also = ("successes",) if setup.success is not None else ()
+    reads = dict.fromkeys(("episodes", "returns", "lengths", *also, *signal.reads))
+    number = lived.played.trajectory.task
+    sums: dict[str, Array] = {**by_number(columns(lived, [*reads], setup.success), number, arms)}
+    if signal.extremes:
+        sums["best"], sums["worst"] = extremes(lived, number, arms)
+    return {**sums, "before": state.before, "seen": state.seen}
+
+
+def _feedback(setup: Setup, state: Seated, sums: Sums, available: Array) -> tuple[Feedback, Seated]:
+    """What the bandit is told, and the state with what is remembered of the arms."""
+    signal, episodes = setup.signal, sums["episodes"]
+    ended = episodes > 0
+    mean = lambda name: sums[name] / jnp.maximum(episodes, 1.0)
+    blend = lambda old, new: jnp.where(
+        ended, jnp.where(state.seen, MEMORY * old + (1.0 - MEMORY) * new, new), old
+    )
+    length, success = blend(state.length, mean("lengths")), state.success
+    if setup.success is not None:
+        success = blend(success, mean("successes"))
+    reward = signal.value(sums)
+    if setup.costs is not None:
+        reward = reward / _relative(length if setup.costs == "steps" else setup.costs, available)
+    count = jnp.where((sums[signal.counts] >= signal.least) & jnp.isfinite(reward), sums[signal.counts], 0.0)
+    if signal.critic:  # steps of one rollout are not so many independent draws
+        count = (count > 0).astype(jnp.float32) * jnp.maximum(episodes, 1.0)
+    before = jnp.where(ended, mean("returns"), state.before)
+    state = replace(state, seen=state.seen | ended, before=before, length=length, success=success)
+    return Feedback(jnp.where(count > 0, reward, 0.0), count, available), state
+
+
+def _relative(costs: Any, available: Array) -> Array:
+    """Costs over their mean; of arms whose cost is not known yet, the mean."""
+    costs = jnp.asarray(costs, jnp.float32)
+    known = available & (costs > 0)
+    mean = jnp.where(known, costs, 0.0).sum() / jnp.maximum(known.sum(), 1)
+    return jnp.where(known, costs / jnp.where(mean > 0, mean, 1.0), 1.0)
+
+
+def _metrics(setup: Setup, state: Seated, available: Array) -> dict[str, Array]:
+    share, names = state.share, setup.arms.names
+    fair = 1.0 / available.sum()
+    made = {
+        "effective_arms": perplexity(share),
+        "least_share": jnp.where(available, share, 1.0).min(),
+        "starved_arms": (available & (share < 0.1 * fair)).sum(dtype=jnp.float32),
+    }
+    if len(names) <= SHOWN:
+        made |= {f"share_{name}": share[i] for i, name in enumerate(names)}
+        if setup.success is not None:
+            made |= {f"success_{name}": state.success[i] for i, name in enumerate(names)}
+    return made
+
+
+def _check_signal(method: str, signal: str, costs: Any, chosen: Signal) -> None:
+    if find_method(method).successes and signal not in ("", "success"):
+        raise ValueError(
+            f"signal is {signal!r}, but {method} reckons with shares of successes: it must be 'success'"
+        )
+    if len(costs) and not chosen.gain:
+        raise ValueError(
+            f"costs is {costs!r}, but {method} learns from {signal or find_method(method).signal!r}, which is no gain that could "
+            "be divided: choose a signal such as advantage, learnability or progress, or no costs"
+        )
+
+
+def _fits(name: str, value: Sequence[Any], arms: int) -> None:
+    shape = np.shape(value)
+    wanted = (arms, arms) if len(shape) == 2 else (arms,)
+    if shape != wanted:
+        raise ValueError(
+            f"curriculum_options.{name} is of shape {shape}; there are {arms} arms, so it must be {wanted}"
+        )
+
+
+def _limits(threshold: Any, arms: int) -> Any:
+    if threshold is None:
+        return None
+    values = np.asarray(threshold)
+    if values.dtype.kind not in "iuf" or values.shape not in ((), (arms,)) or not np.isfinite(values).all():
+        raise ValueError(
+            f"threshold is {threshold!r}; it must be a finite number, or {arms}, one for each arm"
+        )
+    return values.astype(np.float32)
+
+
+def _flags(available: Any, arms: int) -> np.ndarray:
+    values = np.asarray(available if np.size(available) else [True] * arms)
+    if values.shape != (arms,) or not np.isin(values, (0, 1)).all():
+        raise ValueError(
+            f"available is {available!r}; it must be {arms} of True and False (or 1 and 0), one for each arm"
+        )
+    if not values.any():
+        raise ValueError(f"available is {available!r}; at least one arm must be")
+    return values.astype(bool)
+
+
+def _prices(costs: Any, arms: int) -> Any:
+    if isinstance(costs, str):
+        if costs not in ("", "steps"):
+            raise ValueError(f"costs is {costs!r}; it must be 'steps', or {arms} numbers, one for each arm")
+        return costs or None
+    values = np.asarray(costs)
+    if (
+        values.shape != (arms,)
+        or values.dtype.kind not in "iuf"
+        or not ((values > 0) & (values < MOST)).all()
+    ):
+        raise ValueError(f"costs is {costs!r}; it must be {arms} finite numbers above 0, one for each arm")
+    return values.astype(np.float32)

@@ -14,7 +14,7 @@ from jaxrl_evolve.settings.fields import field_name, parse_field
 from jaxrl_evolve.settings.nested import update
 from jaxrl_evolve.storage.folder import plain, read_json
 from jaxrl_evolve.training.config import TrainConfig
-from jaxrl_evolve.training.experiment import build
+from jaxrl_evolve.training.experiment import build, limited
 from jaxrl_evolve.training.groups import groups_of
 from jaxrl_evolve.training.memory import check_memory
 from jaxrl_evolve.training.suites import Suite, find_suite
@@ -78,7 +78,7 @@ def benchmark(
     """
     suite, out = find_suite(name), Path(out)
     plan = cells(suite, out, presets, games, seeds, seed, steps, evaluation)
-    check_protocol(out, plan[0].config)
+    check_protocol(out, plan)
     for cell in plan:  # all before the first is trained
         check_memory(cell.config, build(cell.config), groups_of(cell.config, None))
     for cell in plan:
@@ -125,14 +125,18 @@ def cells(
     return plan
 
 
-def check_protocol(out: Path, config: TrainConfig[Any, Any]) -> None:
+def check_protocol(out: Path, plan: Sequence[Cell]) -> None:
     """Refuse a folder of cells of another length or evaluation, with which these could not be compared.
 
     Raises:
         ValueError: naming one of them.
     """
+    planned = {cell.game: cell.config for cell in plan}
     for path in sorted(out.glob("*/*/seed-*/config.json")):
-        there, here = read_json(path), plain(config)
+        config = planned.get(path.parent.parent.name, plan[0].config)
+        there, here = read_json(path), plain(limited(config, build(config)))
+        if config.env != there["env"] and config.evaluation.max_steps is None:
+            here["evaluation"]["max_steps"] = there["evaluation"]["max_steps"]  # each game has its own limit
         for name in ("steps", "evaluation"):
             if there[name] != here[name]:
                 raise ValueError(

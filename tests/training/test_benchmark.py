@@ -22,7 +22,7 @@ TINY = (
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch):
     """A benchmark of two games that take no time."""
-    evaluation = EvaluationConfig(times=1, episodes=2, final_episodes=2, mode="sample", max_steps=20)
+    evaluation = EvaluationConfig(times=1, episodes=2, final_episodes=2, mode="sample")
     games = {"Pole": "CartPole-v1", "Car": "MountainCar-v0"}
     monkeypatch.setitem(SUITES, "tiny", Suite("two games", games, 64, "dqn", evaluation))
 
@@ -54,6 +54,8 @@ def test_cells_are_trained_once_and_more_of_them_join(tmp_path: Path, monkeypatc
     assert [config.hp.gamma for config in trained] == [0.99, 0.99, 0.9, 0.99, 0.9]
     with pytest.raises(ValueError, match="evaluation is .*'final_episodes': 1.*; give another --out"):
         benchmark("tiny", out, presets=["dqn"], games=["Pole"], evaluation=["final_episodes=1"])
+    with pytest.raises(ValueError, match="evaluation is .*'max_steps': 20.* has .*'max_steps': 10000"):
+        benchmark("tiny", out, presets=["dqn"], games=["Pole"], evaluation=["max_steps=20"])
     with pytest.raises(ValueError, match="steps is 128, but .*Car/seed-0 has 64; give another --out"):
         benchmark("tiny", out, presets=["dqn"], games=["Pole"], steps=128)
     # Seeds are paired: the same root seed, the same steps.

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
+
 from jaxrl_evolve.results.report import Report, report
 from jaxrl_evolve.results.report.published import published_section
 from jaxrl_evolve.settings.fields import field_name, parse_field
@@ -54,7 +56,7 @@ def benchmark(
     steps: int | None = None,
     evaluation: Sequence[str] = (),
     quiet: bool = True,
-) -> Report:
+) -> Report | None:
     """Train what is not trained yet, and report all.
 
     A cell, one preset on one game with all seeds of one root seed, is a run folder ``out/PRESET/GAME/seed-SEED`` of its own: who is interrupted goes on where
@@ -71,6 +73,9 @@ def benchmark(
         evaluation: changes of the benchmark's evaluation, for all cells: ``"final_episodes=5"``; likewise.
         quiet: show no progress.
 
+    Returns:
+        The report; of several processes only the first one makes it, the others get None.
+
     Raises:
         ValueError: a name is not known, a setting is not allowed, or a folder holds a run of other settings or steps.
         Interrupted: SIGINT or SIGTERM came; the state is saved.
@@ -84,6 +89,8 @@ def benchmark(
     for cell in plan:
         there = (cell.folder / "config.json").exists()
         train(cell.config, cell.folder, resume=there, quiet=quiet)
+    if jax.process_index() != 0:  # the first one writes
+        return None
     done = finished(out)
     beside = lambda ours: published_section(ours, suite.games, suite.published, suite.steps)
     folders, labels = [cell for cell, _ in done], [label for _, label in done]

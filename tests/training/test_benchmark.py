@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import jax
 import pytest
 
 from jaxrl_evolve.command.main import main
@@ -58,6 +60,11 @@ def test_cells_are_trained_once_and_more_of_them_join(tmp_path: Path, monkeypatc
         benchmark("tiny", out, presets=["dqn"], games=["Pole"], evaluation=["max_steps=20"])
     with pytest.raises(ValueError, match="steps is 128, but .*Car/seed-0 has 64; give another --out"):
         benchmark("tiny", out, presets=["dqn"], games=["Pole"], steps=128)
+    # Of several processes the first one alone reports.
+    shutil.rmtree(out / "report")
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    assert benchmark("tiny", out, presets=[f"dqn {TINY}"], games=["Pole"], seeds=2) is None
+    assert not (out / "report").exists()
     # Seeds are paired: the same root seed, the same steps.
     assert {(config.seed, config.steps) for config in trained} == {(0, 64)}
 

@@ -46,8 +46,8 @@ def solvable_levels(env: Env, count: int, seed: int = 0) -> Any:
         paths = jax.tree_util.tree_leaves_with_path(env.params)
         fields = ", ".join(jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in paths)
         raise ValueError(
-            f"levels is {count}, but {env.name} is one task and draws no levels (`sample_params`); it must be 0. Parameters "
-            f"that levels could vary: {fields or 'none'}"
+            f"levels is {count}, but {env.name} is one task and draws no levels (`sample_params`); it must be 0. Parameters that "
+            f"levels could vary, by the wrapper vary_params: {fields or 'none'}"
         )
     key = jax.random.fold_in(random.key(seed), random.KeyTag.TEST_LEVELS)
     draw = kept(

@@ -115,7 +115,7 @@ def test_a_run_that_diverged_has_no_scores_and_counts_as_the_worst(
 def test_what_cannot_be_tested_is_refused(folder: Any, monkeypatch: Any):
     with pytest.raises(
         ValueError,
-        match=r"levels is 5, but CartPole-v1 is one task .*; it must be 0\. .* vary: max_steps_in_episode, gravity, ",
+        match=r"levels is 5, but CartPole-v1 is one task .*; it must be 0\. .* vary_params: max_steps_in_episode, gravity, ",
     ):
         level_scores.solvable_levels(jaxrl_envs.make("CartPole-v1"), 5)
     for found, many in (([False] * 5, "none"), ([True, False, True, False, False], "only 2")):

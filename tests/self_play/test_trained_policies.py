@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxrl_evolve import TrainConfig
+from jaxrl_evolve import TrainConfig, random
 from jaxrl_evolve.command.main import main
 from jaxrl_evolve.self_play.exploitability import exploitability
 from jaxrl_evolve.self_play.exploitability_config import ExploitabilityConfig
@@ -52,6 +52,8 @@ def test_policies_of_a_run(run: str):
         "last": 1, "average": 1, "snapshots": 3, "checkpoints": 3,
     }  # fmt: skip
     snapshots, checkpoints = (find_player(trained, 1, which) for which in ("snapshots", "checkpoints"))
+    # Episodes that do not end in time are cut off.
+    assert (play(snapshots, random.key(0), 5, 6).length == 6).all()
     # The same up to how a program rounds what it computes twice.
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5), snapshots.actors, checkpoints.actors)
 

@@ -104,6 +104,13 @@ def _sectors() -> Study:
             cell("SPO", {}),
             cell("SPO, fixed reference", {**drawn, "reference": "first"}, magnet=0.02),
             cell("EMA-SPO", {**drawn, "reference": "average"}, magnet=0.02, reference_rate=0.01),
+            cell(
+                "EMA-SPO, annealed",
+                {**drawn, "reference": "average"},
+                magnet=0.02,
+                reference_rate=0.01,
+                learning_rate_end=0.0,
+            ),
         ),
         f"Episodes of 20 steps on a plane from the origin; judged is the sector in which they end, by hard labels of three groups with shares {SHARES}. "
         "The Minimax Winner is (0.8, 0.1, 0.1). Exploitability is in advantage units: `average` of the mean of the second half of training, `late` the mean "

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from preference_control_studies import Study
+import numpy as np
+from preference_control_studies import SHARES, Study
 
+from jaxrl_evolve.preferences.games import populations
 from jaxrl_evolve.results.report.text import markdown_table, with_bounds
 from jaxrl_evolve.results.statistics import caution, estimate, mean
 
@@ -80,22 +81,26 @@ def _return_table(study: Study, there: Mapping[str, Rows]) -> str:
 def _sector_table(there: Mapping[str, Rows]) -> str:
     lines = []
     for name, own in there.items():
-        cells: list[Any] = []
-        for column in _OWN:
-            values = _numbers(own, column)
-            cells.append(f"{with_bounds(estimate(values, mean))} / {max(values):.3f}")
-        shares = "; ".join(row["shares"] for row in own[:3])
-        late = _numbers(own, "late")
-        passes = sum(late) / len(late) < _BAR_MEAN and max(late) < _BAR_WORST
-        lines.append([name, *cells, "yes" if passes else "no", shares])
-    bar = f"Late: mean below {_BAR_MEAN}, worst below {_BAR_WORST}"
+        values = {column: _numbers(own, column) for column in _OWN}
+        cells = [_exploited(x) for x in values.values()]
+        passed = [n for n, x in values.items() if sum(x) / len(x) < _BAR_MEAN and max(x) < _BAR_WORST]
+        shares = np.array([[float(x) for x in row["shares"].split()] for row in own])
+        far = np.abs(shares - populations(SHARES).winner).max()
+        lines.append([name, *cells, ", ".join(passed) or "none", f"{far:.3f}"])
+    bar = f"Mean below {_BAR_MEAN}, worst below {_BAR_WORST}"
     head = [
         "",
         *(f"{name.capitalize()} / worst seed" for name in _OWN),
         bar,
-        "Shares, second half, first seeds",
+        "Farthest share from the winner's",
     ]
     return markdown_table(head, lines)
+
+
+def _exploited(values: list[float]) -> str:
+    found = estimate(values, mean)
+    bounds = f" [{found.low:.4f}, {found.high:.4f}]" if found.low == found.low else ""
+    return f"{found.value:.4f}{bounds} / {max(values):.4f}"
 
 
 def _tournament(study: Study, meetings: Rows) -> str:

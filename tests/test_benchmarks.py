@@ -281,3 +281,41 @@ def test_cells_of_a_store_are_read_by_agent_game_and_seed(tmp_path: Path):
     (folder / "config.json").write_text(json.dumps({"steps": 10}))
     with pytest.raises(SystemExit, match="has 10 steps; the table is of 30000"):
         study.rows_of(tmp_path)
+
+
+def test_control_from_comparisons_is_reported_from_stored_rows():
+    import preference_control_table as table
+    from preference_control_studies import STUDIES, exploitability_of_shares
+
+    assert exploitability_of_shares((0.8, 0.1, 0.1)) == pytest.approx(0.0, abs=1e-9)
+    assert exploitability_of_shares((1, 0, 0)) == pytest.approx(0.1)
+    about = {"hardware": "x", "date": "today", "env_steps": "64", "queries": "", "run_seconds": "2"}
+    row = lambda cell, seed, **own: (
+        about | {"cell": cell, "seed": str(seed)} | {k: str(v) for k, v in own.items()}
+    )
+    sectors = [row("EMA-SPO", i, average=0.01, late=0.02, last=x, shares="0.790 0.105 0.105") for i, x in enumerate((0.01, 0.02, 0.06))]  # fmt: skip
+    said = table.markdown(STUDIES["sectors"], sectors)
+    assert "| 0.0300 [0.0100, 0.0600] / 0.0600 | average, late | 0.010 |" in said
+    assert "Not run yet: SPO, SPO, fixed reference, EMA-SPO, annealed." in said
+    pendulum = [row("SPO, episodes", i, eval_return=x) for i, x in enumerate((-170, -180, -175))]
+    said = table.markdown(STUDIES["pendulum"], pendulum)
+    assert "| SPO, episodes | -175" in said and "above -180: yes" in said
+    met = [
+        {"entry": f"SPO-PPO:{i}", "other": "true_reward__PPO:0", "win_rate": w}
+        for i, w in enumerate(("0.6", "0.8"))
+    ]
+    said = table.markdown(STUDIES["populations"], [row("SPO-PPO", i, eval_return=1) for i in range(3)], met)
+    assert "| SPO-PPO | – | – | – | 0.700 |" in said
+
+
+def test_an_update_of_spo_is_timed_beside_plain_ppo_and_its_comparisons():
+    import preference_speed as speed
+
+    times = speed.timed({"pairs": speed.all_pairs(8), "exact": speed.exact()}, 2)
+    assert all(len(x) == 2 and min(x) > 0 for x in times.values())
+    rows = [
+        {"part": "update", "what": what, "median_ms": ms, "min_ms": ms, "max_ms": ms, "repeats": "5", "date": "d", "hardware": "x"}
+        for what, ms in (("SPO-PPO", "110"), ("PPO", "100"), (f"all pairs of {speed.N:,}", "1.1"))
+    ]  # fmt: skip
+    said = speed.markdown(rows)
+    assert "SPO-PPO takes 1.100 times" in said and "are 1.00% of it" in said

@@ -82,9 +82,7 @@ def find_player(trained: Trained, run: int, which: Which = "last", label: str = 
         if getattr(trained.config.learner, "reference", "") != "average" or not getattr(
             state, "reference", ()
         ):
-            raise ValueError(
-                f"policy is 'average', but {folder} keeps none; train with --learner.magnetic True --learner.reference average"
-            )
+            raise ValueError(f"policy is 'average', but {folder} keeps none; train with --learner.magnetic")
         actors = one(state.reference.actor)
     else:
         if not getattr(state, "snapshots", ()):

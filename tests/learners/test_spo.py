@@ -28,6 +28,7 @@ from jaxrl_evolve.learners.spo_payoff import compared, spread
 from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.preferences.comparison import empty_queue, push
 from jaxrl_evolve.preferences.episodes import Watch, lived, nothing_lived
+from jaxrl_evolve.preferences.games import populations
 from jaxrl_evolve.preferences.named import oracle_from_name
 from jaxrl_evolve.preferences.oracles import max_reward
 from jaxrl_evolve.preferences.summary import random_summaries, summarise
@@ -325,6 +326,20 @@ def test_preferences_as_text():
     )
 
 
+def test_a_cyclic_share_is_mixed_into_an_order():
+    """Sector 1 beats sector 0 by 0.2; 0.4 of that against 0.6 of a return that says the opposite."""
+    a, b = (replace(random_summaries(random.key(0), 1), total=jnp.float32(x), end=jnp.asarray(y)) for x, y in ((1, (-1.0, 0.1)), (2, (1.0, 0.1))))  # fmt: skip
+    expected = 0.5 + 0.5 * (0.4 * 0.2 - 0.6)
+    np.testing.assert_allclose(oracle_from_name("cyclic:0.4").prob(a, b, None), expected, rtol=1e-6)
+
+
+def test_episodes_that_never_end_are_paid_nothing_and_ask_nothing():
+    phi = jax.tree.map(lambda x: x.reshape((5, 2, *x.shape[1:])), random_summaries(random.key(0), 10))
+    found = compared(max_reward(), random.key(1), phi, jnp.zeros((5, 2), bool), 4, None, False)
+    assert not found.payoff.any()
+    assert (float(found.win_rate), float(found.compared), float(found.queries)) == (0.5, 0.0, 0.0)
+
+
 def test_what_does_not_fit_is_refused():
     env = walk.make()
     with pytest.raises(ValueError, match="num_envs is 1; at least 2 trajectories can be compared"):
@@ -361,3 +376,28 @@ def test_pendulum_is_learned_from_comparisons_of_whole_episodes():
     for preference in ("max_reward", "flips:0.3"):
         config = TrainConfig.preset("spo", "Pendulum-v1", steps=4_000_000, learner={"preference": preference})
         assert train(config).eval_return[0] > -180
+
+
+@pytest.mark.slow
+def test_drawn_to_its_average_it_ends_in_sectors_as_the_minimax_winner_does():
+    """Shares of the second half within 0.03 of (0.8, 0.1, 0.1), and the last policy below 0.03; without, one sector is all that is left."""
+    game = populations((0.45, 0.45, 0.1))
+    exploited = lambda shares: (game.advantage @ np.asarray(shares, np.float64)).max()
+    evaluation = {"times": 1, "episodes": 32, "final_episodes": 8_192, "mode": "sample"}
+
+    def shares(learner: Any, **hp: float) -> Any:
+        config = TrainConfig.preset(
+            *("spo", "point/sectors"),
+            learner={"preference": "sectors", **learner},
+            steps=7_680_000,
+            hp=hp,
+            evaluation=evaluation,
+        )
+        result = train(config)
+        second = result.rows[len(result.rows) // 2 :]
+        return np.mean([row["episode_sector"][0] for row in second], 0), result.summary["eval_sector"][0]
+
+    half, last = shares({"magnetic": True}, magnet=0.02, learning_rate_end=0.0)
+    np.testing.assert_allclose(half, game.winner, atol=0.03)
+    assert exploited(last) < 0.03
+    assert exploited(shares({})[1]) > 0.09

@@ -8,10 +8,7 @@ SWITCH = "TEST_XLA_FLAGS"
 
 # Most of a test's time goes into compiling programs that run for milliseconds. Without optimisation that takes less
 # than a third as long, and what is computed is the same. `jaxrl_evolve` itself sets none of these.
-QUICK_TO_COMPILE = {
-    "xla_backend_optimization_level": "0",
-    "xla_cpu_parallel_codegen_split_count": "1",  # a program cut in 32 and compiled at once takes a sixth more work
-}
+QUICK_TO_COMPILE = {"xla_backend_optimization_level": "0"}
 # jaxlib 0.11 has no other way to make kernels than these emitters, and ends the process on a flag it does not know.
 QUICK_BEFORE_0_11 = {"xla_cpu_use_fusion_emitters": "false"}
 

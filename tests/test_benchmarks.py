@@ -177,16 +177,14 @@ def test_what_a_store_costs_is_told_beside_the_smallest_of_its_case(monkeypatch:
     import replay
 
     monkeypatch.setattr(replay, "UPDATES", 2)
-    times = replay.bare(512, 3)
-    assert len(times) == 3 and min(times) > 0
-    rows = [
-        dict(zip(replay.COLUMNS, values, strict=True))
-        for values in (("a", 10, 4.0, 3.0, 5.0), ("a", 1_000, 5.0, 4.0, 6.0), ("b", 10, 8.0, 7.0, 9.0))
-    ]
+    found = replay.in_turn({capacity: replay.bare(capacity) for capacity in (512, 1_024)}, 3)
+    assert [len(times) for times in found.values()] == [3, 3] and min(map(min, found.values())) > 0
+    rows = replay.rows_of("a", {10: [4e-6] * 3, 1_000: [4e-6, 5e-6, 6e-6]})
+    rows += replay.rows_of("b", {10: [8e-6] * 3}, paired=False)
     about = dict.fromkeys(("hardware", "versions", "peer", "date", "commit", "command"), "") | {"repeats": 3}
     table = replay.markdown(rows, about)
-    assert "| a | 1,000 | 5.0 | 4.0 | 6.0 | 1.25 |" in table
-    assert "| b | 10 | 8.0 | 7.0 | 9.0 | 1.00 |" in table
+    assert "| a | 1,000 | 5.0 | 4.0 | 6.0 | 1.250 | [1.000, 1.500] |" in table
+    assert "| b | 10 | 8.0 | 8.0 | 8.0 | 1.000 |  |" in table
 
 
 def test_self_prediction_is_compared_in_pairs_of_seeds():

@@ -19,10 +19,10 @@ REJAX = {
         "target_period": 64,
         "target": 1.5,
     },
-    "dqn-100k": {
-        "title": "the same, buffer of 100,000",
+    "dqn-131k": {
+        "title": "DQN, Breakout-MinAtar, 16 environments, Rejax's own buffer of 131,072",
         "steps": 8_192,
-        "capacity": 100_000,
+        "capacity": 131_072,
     },
     "sac": {
         "title": "SAC, Pendulum-v1, 4 environments, buffer of 10,000",
@@ -36,11 +36,17 @@ REJAX = {
         "hidden": (64, 64),
         "learning_rate": 1e-3,
         "target_rate": 0.005,
-        "target": 1.0,
+        "target": 1.5,
+    },
+    "sac-131k": {
+        "title": "SAC, Pendulum-v1, 4 environments, Rejax's own buffer of 131,072",
+        "steps": 4_096,
+        "capacity": 131_072,
     },
 }
 """Whole trainings of one seed: one gradient step for each step of all environments. ``target`` is what the project asks of the ratio."""
-REJAX["dqn-100k"] = REJAX["dqn"] | REJAX["dqn-100k"]
+for _name in ("dqn", "sac"):
+    REJAX[f"{_name}-131k"] = REJAX[_name] | REJAX[f"{_name}-131k"]
 
 SPR: dict[str, dict[str, Any]] = {
     "spr-boards": {

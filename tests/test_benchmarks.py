@@ -332,10 +332,10 @@ def test_learners_beside_those_of_others_are_told_with_their_ratios(tmp_path: Pa
         note("sac", "about", "rejax 0.1.3", "peer"),
     ]
     page = off_policy.markdown(rows)
-    assert "16,384 steps | 200 (100 to 400) | 500 (250 to 1e+03) | 2.50 | 1 |" in page
+    assert "16,384 steps | 200 (100 to 400) | 500 (250 to 1e+03) | 2.50 | 1.5 |" in page
     assert ": a gradient step | 20 (10 to 40) | 30 (15 to 60) | 1.50 | 1 |" in page
     assert ": an environment step of the whole loop | 40 (20 to 80) | 200 (100 to 400) | 5.00 | 2 |" in page
-    assert "- sac, peer: rejax 0.1.3" in page and "100,000" not in page
+    assert "- sac, peer: rejax 0.1.3" in page and "131,072" not in page
 
 
 @pytest.mark.parametrize(

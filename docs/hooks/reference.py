@@ -22,7 +22,7 @@ ALSO = (
     *("jaxrl_evolve.learners.a2c", "jaxrl_evolve.learners.disco", "jaxrl_evolve.learners.disco_config"),
     *("jaxrl_evolve.learners.rainbow", "jaxrl_evolve.learners.rainbow_config", "jaxrl_evolve.learners.lpg"),
     *("jaxrl_evolve.learners.sac", "jaxrl_evolve.learners.spo", "jaxrl_evolve.learners.spo_sac"),
-    "jaxrl_evolve.networks.action_values",
+    *("jaxrl_evolve.learners.reward_model", "jaxrl_evolve.networks.action_values"),
     *("jaxrl_evolve.objectives.categorical", "jaxrl_evolve.objectives.library"),
     *("jaxrl_evolve.results.figures", "jaxrl_evolve.results.scores", "jaxrl_evolve.results.statistics"),
     *("jaxrl_evolve.runs.rollout", "jaxrl_evolve.training.export", "jaxrl_evolve.training.render"),

@@ -175,7 +175,8 @@ def _feedback(setup: Setup, state: Seated, sums: Sums, available: Array) -> tupl
         success = blend(success, mean("successes"))
     reward = signal.value(sums)
     if setup.costs is not None:
-        reward = reward / _relative(length if setup.costs == "steps" else setup.costs, available)
+        costs = length if isinstance(setup.costs, str) else setup.costs
+        reward = reward / _relative(costs, available)
     count = jnp.where((sums[signal.counts] >= signal.least) & jnp.isfinite(reward), sums[signal.counts], 0.0)
     if signal.critic:  # steps of one rollout are not so many independent draws
         count = (count > 0).astype(jnp.float32) * jnp.maximum(episodes, 1.0)

@@ -141,7 +141,7 @@ def seated(setup: Setup) -> Curriculum:
 
     def record(state: Seated, lived: Lived) -> Seated:
         sums = _sums(setup, state, lived)
-        feedback, state = _feedback(setup, state, sums, available)
+        feedback, state = feedback_of(setup, state, sums, available)
         return replace(state, bandit=setup.bandit.update(state.key, state.bandit, feedback, setup.hp))
 
     def metrics(state: Seated) -> dict[str, Array]:
@@ -162,8 +162,16 @@ def _sums(setup: Setup, state: Seated, lived: Lived) -> Sums:
     return {**sums, "before": state.before, "seen": state.seen}
 
 
-def _feedback(setup: Setup, state: Seated, sums: Sums, available: Array) -> tuple[Feedback, Seated]:
-    """What the bandit is told, and the state with what is remembered of the arms."""
+def feedback_of(setup: Setup, state: Seated, sums: Sums, available: Array) -> tuple[Feedback, Seated]:
+    """What the bandit is told, and the state with what is remembered of the arms.
+
+    Args:
+        setup: of the curriculum.
+        state: its state.
+        sums: float32 ``[arms]``: ``episodes``, ``returns``, ``lengths``, what the signal reads, and ``successes`` if anybody says
+            what a success is.
+        available: bool ``[arms]``.
+    """
     signal, episodes = setup.signal, sums["episodes"]
     ended = episodes > 0
     mean = lambda name: sums[name] / jnp.maximum(episodes, 1.0)

@@ -210,9 +210,10 @@ def _metrics(setup: Setup, state: Seated, available: Array) -> dict[str, Array]:
         "starved_arms": (available & (share < 0.1 * fair)).sum(dtype=jnp.float32),
     }
     if len(names) <= SHOWN:
-        made |= {f"share_{name}": share[i] for i, name in enumerate(names)}
+        words = [name.replace(" ", "_") for name in names]
+        made |= {f"share_{name}": share[i] for i, name in enumerate(words)}
         if setup.success is not None:
-            made |= {f"success_{name}": state.success[i] for i, name in enumerate(names)}
+            made |= {f"success_{name}": state.success[i] for i, name in enumerate(words)}
     return made
 
 

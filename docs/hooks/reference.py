@@ -13,6 +13,11 @@ ALSO = (
     *("jaxrl_envs.check", "jaxrl_envs.resets", "jaxrl_envs.vector"),
     *("jaxrl_evolve.algorithms.table", "jaxrl_evolve.random"),
     *("jaxrl_evolve.curricula.domain_randomisation", "jaxrl_evolve.curricula.level_replay"),
+    *("jaxrl_evolve.curricula.statistics", "jaxrl_evolve.curricula.signals"),
+    *(
+        f"jaxrl_evolve.curricula.arms.{name}"
+        for name in ("arms", "bandit", "choice", "curriculum", "estimator")
+    ),
     *("jaxrl_evolve.experience.minibatches", "jaxrl_evolve.experience.normalisation"),
     *(
         "jaxrl_evolve.experience.n_step",

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxrl_envs.contract import Env
+from jaxrl_evolve.curricula.arms.arms import varied
 from jaxrl_evolve.runs.tasks import NEW, Assignment, Curriculum, Openings
 
 
@@ -25,7 +26,7 @@ def domain_randomisation(env: Env, num_envs: int) -> Curriculum:
     if env.sample_params is None:
         raise ValueError(
             f"curriculum is 'random', but {env.name} is one task only; it must be a family of levels, such as "
-            "grid/random-small, or have `sample_params`"
+            f"grid/random-small, or have `sample_params`. A curriculum of arms could vary {', '.join(varied(env)) or 'nothing'}"
         )
 
     def propose(key: Array, state: Any, openings: Openings) -> tuple[Any, Assignment]:

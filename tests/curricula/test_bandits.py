@@ -54,8 +54,9 @@ def played(name: str, reward: Any, count: Any, key: Any, **more: Any) -> Any:
         reward, count, i = x
         keys = jax.random.split(jax.random.fold_in(key, i))
         state = bandit.update(keys[0], state, Feedback(reward, count), hp)
-        some = bandit.probabilities(keys[1], state, AVAILABLE, hp)
-        return state, (state, bandit.probabilities(keys[1], state, jnp.ones(ARMS, bool), hp), some)
+        masks = jnp.stack([jnp.ones(ARMS, bool), AVAILABLE])
+        everyone, some = jax.vmap(lambda mask: bandit.probabilities(keys[1], state, mask, hp))(masks)
+        return state, (state, everyone, some)
 
     return jax.lax.scan(step, bandit.init(ARMS, hp), (reward, count, jnp.arange(len(reward))))[1]
 
@@ -447,7 +448,6 @@ FORGETTING = {
     "discounted-ucb": {"temperature": 0.0, "bonus": 0.3},
     "window-ucb": {"temperature": 0.0, "window": 50, "bonus": 0.3},
     "thompson-gaussian": {"bonus": 0.3},
-    "thompson": {"worth": "success"},
 }
 
 

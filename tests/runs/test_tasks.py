@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -212,16 +213,22 @@ SMALL = {
 }
 
 
-def test_a_run_on_drawn_levels_resumes_as_it_would_have_gone_on(tmp_path: Any):
+def test_a_run_with_a_bandit_resumes_as_it_would_have_gone_on(tmp_path: Any):
+    """And is evaluated on levels that the environment draws."""
     from jaxrl_evolve import TrainConfig
 
-    config = TrainConfig.preset("ppo", "grid/random-small", steps=4 * 8 * 4, curriculum="random", **SMALL)
+    arms = {"curriculum": "sec", "curriculum_options": {"arms": "max_steps=4,8", "temperature": "0.1"}}
+    config = TrainConfig.preset("ppo", "grid/random-small", steps=4 * 8 * 4, **arms, **SMALL)
     whole = train(config, tmp_path / "whole")
     assert len(whole.eval_return) == 1
     train(config, tmp_path / "cut")
     again = train(config, tmp_path / "cut", resume=True, step=2)
     assert_equal(whole.states, again.states)
     assert whole.summary["eval_return"] == again.summary["eval_return"]
+    assert (np.asarray(whole.states[0].tasks.curriculum.bandit) > 0).any()
+    more = {**arms["curriculum_options"], "arms": "max_steps=4,8,16"}
+    with pytest.raises(ValueError, match="curriculum_options"):
+        train(dataclasses.replace(config, curriculum_options=more), tmp_path / "cut", resume=True)
 
 
 def test_what_does_not_fit_is_refused_in_one_sentence():

@@ -240,6 +240,7 @@ def self_play(
         initial_memory=lambda number: _Memory(inner.initial_memory(number), jnp.zeros((number,), jnp.int32)),
         adopt=None if inner.adopt is None else partial(_adopt, inner),
         assess=None,  # its critic is one of win rates
+        influence=None,
     )
 
 

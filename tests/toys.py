@@ -1,0 +1,52 @@
+"""Families of tasks with known answers, for curricula."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from jaxrl_envs import Box, Discrete, Env, EnvStep
+
+
+@struct.dataclass
+class Coin:
+    """A level: how likely an episode is a success, whatever is done; float32."""
+
+    p: Any
+
+
+def coins(easy: float = 0.0, length: int = 2) -> Env:
+    """Episodes of ``length`` steps whose last is a success, with reward 1, with the probability of the level.
+
+    A share ``easy`` of the levels always succeeds, as many never do, the others have a probability between 0.3 and 0.7. An edit moves it
+    by 0.01. The observation is the probability.
+    """
+
+    def reset(key: Any, coin: Coin) -> tuple[Any, Any]:
+        del key
+        return coin.p[None], jnp.zeros((), jnp.int32)
+
+    def step(key: Any, state: Any, action: Any, coin: Coin) -> EnvStep:
+        del action
+        last = state + 1 >= length
+        won = last & (jax.random.uniform(key) < coin.p)
+        reward = won.astype(jnp.float32)
+        return EnvStep(coin.p[None], state + 1, reward, last, jnp.bool_(False), {"success": won})
+
+    def sample(key: Any) -> Coin:
+        kind, place = jax.random.uniform(key, (2,))
+        return Coin(jnp.where(kind < easy, 1.0, jnp.where(kind < 2 * easy, 0.0, 0.3 + 0.4 * place)))
+
+    def edit(key: Any, coin: Coin) -> Coin:
+        return Coin(jnp.clip(coin.p + jnp.where(jax.random.bernoulli(key), 0.01, -0.01), 0.0, 1.0))
+
+    return Env(
+        *("coins", reset, step, Coin(jnp.float32(0.5)), Box(0.0, 1.0, (1,)), Discrete(2)),
+        sample_params=sample,
+        optimal_return=lambda coin: coin.p,
+        edit_params=edit,
+        metrics=("success",),
+    )

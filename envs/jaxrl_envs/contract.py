@@ -131,6 +131,8 @@ class Env:
         restart: optional ``(key, state, params) -> (obs, state)``, what follows on an episode that ended in ``state`` where
             that is not `reset`: after a lost life the same game goes on.
         stack: whether observations are stacks of frames; a replay buffer then keeps every frame once.
+        edit_params: optional ``(key, params) -> params``, a task near by: one random edit.
+        solvable: optional ``params -> bool``, whether the task can be solved at all.
         arms: optional kinds of its tasks, for curricula of arms.
     """
 
@@ -146,6 +148,8 @@ class Env:
     metrics: tuple[str, ...] = ()
     restart: Callable[[jax.Array, Any, Any], tuple[Any, Any]] | None = None
     stack: Stack = NO_STACK
+    edit_params: Callable[[jax.Array, Any], Any] | None = None
+    solvable: Callable[[Any], jax.Array] | None = None
     arms: Arms | None = None
 
     def __post_init__(self) -> None:

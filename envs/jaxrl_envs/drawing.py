@@ -167,6 +167,7 @@ def grid_world(
     objects: Sequence[tuple[int, int, float]],
     agent: tuple[int, int],
     cell: int = 16,
+    facing: tuple[int, int] | None = None,
 ) -> np.ndarray:
     """Cells with walls, objects and an agent.
 
@@ -176,6 +177,7 @@ def grid_world(
             the nearer it is to zero.
         agent: ``(row, column)``, drawn last as a blue disc.
         cell: pixels per cell.
+        facing: rows and columns of a step to where the agent looks, which a light spot shows.
 
     Returns:
         uint8 ``[H * cell, W * cell, 3]``.
@@ -194,6 +196,9 @@ def grid_world(
         colour = np.asarray(_GREEN if reward > 0 else _RED)
         put(row, column, square, np.round(strength * colour + (1 - strength) * np.asarray(_PAPER)))
     put(*agent, disc, np.asarray(_BLUE))
+    if facing is not None:
+        row, column = (0.18 * cell * step for step in facing)
+        put(*agent, np.hypot(centred[:, None] - row, centred - column) < 0.12 * cell, np.asarray(_PAPER))
     return frame
 
 

@@ -83,6 +83,24 @@ CHAIN = (
     "noisy-long",
     "distractor",
 )
+MAZE = (
+    "random",
+    "perfect-maze",
+    "perfect-maze-medium",
+    "perfect-maze-xl",
+    "small-corridor",
+    "large-corridor",
+    "four-rooms",
+    "crossing",
+    "sixteen-rooms",
+    "sixteen-rooms-2",
+    "labyrinth",
+    "labyrinth-flipped",
+    "labyrinth-2",
+    "standard-maze",
+    "standard-maze-2",
+    "standard-maze-3",
+)
 OCTAX = (
     "airplane",
     "blinky",

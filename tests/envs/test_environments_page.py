@@ -11,8 +11,28 @@ def test_python_blocks_run(monkeypatch):
 
     monkeypatch.setattr(registry, "_registered", {})
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     names = {"__name__": "environments_page"}
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), names)
     assert registry.available("mine") == ["mine/Line-v0"]
+
+
+def test_the_table_of_mazes_is_that_of_the_registry():
+    from jaxrl_envs import available
+    from jaxrl_envs.maze import FAMILIES, LAYOUTS
+
+    section = PAGE.read_text().partition("\n### maze\n")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1:-1] for line in section.splitlines() if line.startswith("| `")]
+    told = {name: row for row in rows for name in re.findall(r"`([\w-]+)`", row[0])}
+    assert sorted(f"maze/{name}" for name in told) == sorted(available("maze"))
+    numbers = lambda text: [int(x.replace(",", "")) for x in text.split(", ")]
+    for row in rows:
+        names, sizes, limits = re.findall(r"`([\w-]+)`", row[0]), numbers(row[2]), numbers(row[3])
+        for i, name in enumerate(names):
+            size, limit = sizes[min(i, len(sizes) - 1)], limits[min(i, len(limits) - 1)]
+            if name in LAYOUTS:
+                assert (size, limit) == (13, 250)
+            else:
+                family = FAMILIES[name]
+                assert (size, limit) == (family.size, family.max_steps or 2 * (family.size + 2) ** 2)

@@ -47,6 +47,7 @@ def around(
     if "observation_space" in changes:
         made["stack"] = NO_STACK  # whatever stacks there were are not the last axis any more
     render, draw, best, arms = env.render, env.sample_params, env.optimal_return, env.arms
+    edit, can = env.edit_params, env.solvable
     if render is not None:
         made["render"] = lambda state, p: render(inner_state(state), inner(p))
     if (restart := env.restart) is not None:
@@ -57,6 +58,10 @@ def around(
             made["sample_params"] = lambda key: params(draw(key))
         if best is not None:
             made["optimal_return"] = lambda p: best(p.env)
+        if edit is not None:
+            made["edit_params"] = lambda key, p: params(edit(key, p.env))
+        if can is not None:
+            made["solvable"] = lambda p: can(p.env)
         if arms is not None:
             made["arms"] = arms._replace(sample=lambda key, arm: params(arms.sample(key, arm)))
     return dataclasses.replace(env, **made | changes)

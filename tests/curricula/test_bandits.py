@@ -115,7 +115,9 @@ def dump() -> Any:
                 kept[i].append(reward[i])
                 n[i] += count[i]
         means = [np.mean(k) if k else 0.0 for k in kept]
-        scores = np.array([m + math.sqrt(2 * math.log(n.sum() + 1) / (x + 1)) for m, x in zip(means, n, strict=True)])
+        scores = np.array(
+            [m + math.sqrt(2 * math.log(n.sum() + 1) / (x + 1)) for m, x in zip(means, n, strict=True)]
+        )
         return softmax(scores, 0.1, 0.0)
 
     return step

@@ -22,7 +22,7 @@ def coins(easy: float = 0.0, length: int = 2) -> Env:
     """Episodes of ``length`` steps whose last is a success, with reward 1, with the probability of the level.
 
     A share ``easy`` of the levels always succeeds, as many never do, the others have a probability between 0.3 and 0.7. An edit moves it
-    by 0.01. The observation is the probability.
+    by 1/64. The observation is the probability. All probabilities are 4096ths, so that no program rounds them otherwise.
     """
 
     def reset(key: Any, coin: Coin) -> tuple[Any, Any]:
@@ -37,11 +37,13 @@ def coins(easy: float = 0.0, length: int = 2) -> Env:
         return EnvStep(coin.p[None], state + 1, reward, last, jnp.bool_(False), {"success": won})
 
     def sample(key: Any) -> Coin:
-        kind, place = jax.random.uniform(key, (2,))
-        return Coin(jnp.where(kind < easy, 1.0, jnp.where(kind < 2 * easy, 0.0, 0.3 + 0.4 * place)))
+        key_kind, key_place = jax.random.split(key)
+        kind, place = jax.random.uniform(key_kind), jax.random.randint(key_place, (), 1_229, 2_868, jnp.int32)
+        between = place.astype(jnp.float32) / 4_096
+        return Coin(jnp.where(kind < easy, 1.0, jnp.where(kind < 2 * easy, 0.0, between)))
 
     def edit(key: Any, coin: Coin) -> Coin:
-        return Coin(jnp.clip(coin.p + jnp.where(jax.random.bernoulli(key), 0.01, -0.01), 0.0, 1.0))
+        return Coin(jnp.clip(coin.p + jnp.where(jax.random.bernoulli(key), 1.0, -1.0) / 64, 0.0, 1.0))
 
     return Env(
         *("coins", reset, step, Coin(jnp.float32(0.5)), Box(0.0, 1.0, (1,)), Discrete(2)),

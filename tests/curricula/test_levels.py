@@ -204,7 +204,7 @@ def test_mutants_are_edits_of_what_was_trained_on_and_lack_of_evidence_is_looked
     state, given = made.scouts.propose(random.key(1), state, lived)
     assert given.number.tolist() == [NEW] * 8
     moved = np.abs(np.asarray(given.params.p[2:]) - (1 + np.arange(6) % 4) / 5)
-    assert (moved < 0.0301).all() and (moved > 0).all()
+    assert (moved < 3.01 / 64).all() and (moved > 0).all()
 
     made = make_curriculum("sfl", env, 4, {"kept": 3, "again": 2, "screened": 1, "refresh": 1})
     state, scouts = made.init(random.key(0)), made.scouts

@@ -212,11 +212,22 @@ SMALL = {
 }
 
 
-def test_a_run_on_drawn_levels_resumes_as_it_would_have_gone_on(tmp_path: Any):
+def test_a_run_with_scouts_resumes_as_it_would_have_gone_on_and_counts_what_they_play(tmp_path: Any):
     from jaxrl_evolve import TrainConfig
 
-    config = TrainConfig.preset("ppo", "grid/random-small", steps=4 * 8 * 4, curriculum="random", **SMALL)
+    # An update is 4 x 8 steps to learn from, and 2 x 8 of scouts; with both, there is a budget for four.
+    config = TrainConfig.preset(
+        "ppo",
+        "grid/random-small",
+        steps=4 * (32 + 16) + 40,
+        count_scoring=True,
+        curriculum="parallel-plr",
+        curriculum_options={"capacity": "6", "new": "2", "score": "pvl"},
+        **SMALL,
+    )
     whole = train(config, tmp_path / "whole")
+    assert (whole.summary["env_steps"], whole.summary["scoring_steps"]) == (4 * 32, 4 * 16)
+    assert [row["scoring_steps"] for row in whole.rows] == [2 * 16, 4 * 16]
     assert len(whole.eval_return) == 1
     train(config, tmp_path / "cut")
     again = train(config, tmp_path / "cut", resume=True, step=2)

@@ -43,8 +43,12 @@ class KeyTag(enum.IntEnum):
     """What a representation objective draws, so that the learner is the same as without."""
     VALIDATION_TASKS = 0x56414C44
     """Tasks that a meta-test tunes on."""
+    TEST_LEVELS = 0x4C564C53
+    """Levels that agents are tested on, apart from those that they are trained on."""
     TUNED_GAMES = 0x47414D45
     """Plays of a game that tune the numbers of a method, none of which is reported."""
+    SNAPSHOTS = 0x534E4150
+    """Which policies of before are kept, so that the learner is the same as without."""
 
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))

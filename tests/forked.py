@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-PRELOADED = ("orbax.checkpoint", "matplotlib.backends.backend_agg", "mortal")
+PRELOADED = ("orbax.checkpoint", "matplotlib.figure", "matplotlib.backends.backend_agg", "mortal")
 """With what these import. There is one server for all tests of a worker, so all of them name the same."""
 
 

@@ -219,3 +219,103 @@ def test_self_prediction_is_compared_in_pairs_of_seeds():
     assert "pairs: +1.00 [+0.12, +1.88] (Student), without zero: an effect." in table
     assert "2.50 times the processor time" in table and "four times the steps add 5.0" in table
     assert "| 5.00 | 3.00 4.00 5.00 6.00 7.00 | +2.00 [+2.00, +2.00] |" in table
+
+
+def test_the_study_of_self_prediction_tells_who_learns_and_by_what_agents_differ():
+    import spr_minatar as study
+
+    from jaxrl_evolve.results.scores import SCALES
+
+    rainbow = {
+        "Breakout": (3.0,) * 5,
+        "SpaceInvaders": (10.0, 30.0, 10.0, 30.0, 20.0),
+        "Freeway": (0.0,) * 5,
+    }
+    made = lambda agent, game, seed, value: dict.fromkeys(study.COLUMNS, "x") | {
+        "agent": agent, "game": game, "root_seed": 0, "seed": seed, "eval_return": value
+    }  # fmt: skip
+    better = lambda game, i, x: (
+        x + (0.1 + 0.03 * (i - 2)) * (SCALES[f"{game}-MinAtar"].reference - SCALES[f"{game}-MinAtar"].random)
+    )
+    rows = [made("rainbow", game, i, x) for game, own in rainbow.items() for i, x in enumerate(own)]
+    rows += [made("spr", row["game"], row["seed"], "") for row in rows]  # to be replaced
+    anew = [
+        made("spr", game, i, better(game, i, x)) for game, own in rainbow.items() for i, x in enumerate(own)
+    ]
+    rows = study.merged(rows, anew)
+    assert len(rows) == 30 and [row["agent"] for row in rows[:15]] == ["rainbow"] * 15
+    found = study.difference(rows, "spr", "rainbow")
+    # Pairs differ by 0.04 to 0.16 in each game: their mean, and 2.776 of its standard errors.
+    assert found is not None and found[:3] == pytest.approx((0.1, 0.1 - 0.0589, 0.1 + 0.0589), abs=1e-4)
+    table = study.markdown(rows)
+    assert "| Breakout | rainbow | 3.00 | [3.00, 3.00] | 3.00 3.00 3.00 3.00 3.00 | 7.3 | yes |" in table
+    assert "| Freeway | rainbow | 0.00 |" in table and "| 0.0 | plainly not |" in table
+    assert "| 4.8 | open |" in table
+    assert "| spr | rainbow | +0.1000 | [+0.0411, +0.1589] | 5 | shown |" in table
+    assert "Missing: spr-noaug on Breakout" in table and "bbf less bbf, s(t+n-1)." in table
+    assert len(study.commands("x")) == len(study.ARMS)
+
+
+def test_cells_of_a_store_are_read_by_agent_game_and_seed(tmp_path: Path):
+    import json
+
+    import spr_minatar as study
+
+    folder = tmp_path / study.folder_name(study.ARMS["bbf"]) / "Freeway" / "seed-3"
+    folder.mkdir(parents=True)
+    result = {
+        "seed": 3, "eval_return": [1.5, None], "env_steps": 30_000, "diverged": {"1": 64}, "run_seconds": 7.4,
+        "device": {"platform": "gpu", "count": 1, "kind": "K"}, "versions": {"python": "3", "jax": "0", "gymnax": "1"}, "git": None,
+    }  # fmt: skip
+    (folder / "result.json").write_text(json.dumps(result))
+    (folder / "config.json").write_text(json.dumps({"steps": 30_000}))
+    first, second = study.rows_of(tmp_path)
+    assert (first["agent"], first["game"], first["root_seed"], first["seed"]) == ("bbf", "Freeway", 3, 0)
+    assert (first["eval_return"], first["diverged"], second["eval_return"], second["diverged"]) == (
+        1.5,
+        "",
+        None,
+        64,
+    )
+    assert study.returns([first, second], "bbf", "Freeway").tolist() == [1.5, 1.5]
+    (folder / "config.json").write_text(json.dumps({"steps": 10}))
+    with pytest.raises(SystemExit, match="has 10 steps; the table is of 30000"):
+        study.rows_of(tmp_path)
+
+
+def test_control_from_comparisons_is_reported_from_stored_rows():
+    import preference_control_table as table
+    from preference_control_studies import STUDIES, exploitability_of_shares
+
+    assert exploitability_of_shares((0.8, 0.1, 0.1)) == pytest.approx(0.0, abs=1e-9)
+    assert exploitability_of_shares((1, 0, 0)) == pytest.approx(0.1)
+    about = {"hardware": "x", "date": "today", "env_steps": "64", "queries": "", "run_seconds": "2"}
+    row = lambda cell, seed, **own: (
+        about | {"cell": cell, "seed": str(seed)} | {k: str(v) for k, v in own.items()}
+    )
+    sectors = [row("EMA-SPO", i, average=0.01, late=0.02, last=x, shares="0.790 0.105 0.105") for i, x in enumerate((0.01, 0.02, 0.06))]  # fmt: skip
+    said = table.markdown(STUDIES["sectors"], sectors)
+    assert "| 0.0300 [0.0100, 0.0600] / 0.0600 | average, late | 0.010 |" in said
+    assert "Not run yet: SPO, SPO, fixed reference, EMA-SPO, annealed." in said
+    pendulum = [row("SPO, episodes", i, eval_return=x) for i, x in enumerate((-170, -180, -175))]
+    said = table.markdown(STUDIES["pendulum"], pendulum)
+    assert "| SPO, episodes | -175" in said and "above -180: yes" in said
+    met = [
+        {"entry": f"SPO-PPO:{i}", "other": "true_reward__PPO:0", "win_rate": w}
+        for i, w in enumerate(("0.6", "0.8"))
+    ]
+    said = table.markdown(STUDIES["populations"], [row("SPO-PPO", i, eval_return=1) for i in range(3)], met)
+    assert "| SPO-PPO | – | – | – | 0.700 |" in said
+
+
+def test_an_update_of_spo_is_timed_beside_plain_ppo_and_its_comparisons():
+    import preference_speed as speed
+
+    times = speed.timed({"pairs": speed.all_pairs(8), "exact": speed.exact()}, 2)
+    assert all(len(x) == 2 and min(x) > 0 for x in times.values())
+    rows = [
+        {"part": "update", "what": what, "median_ms": ms, "min_ms": ms, "max_ms": ms, "repeats": "5", "date": "d", "hardware": "x"}
+        for what, ms in (("SPO-PPO", "110"), ("PPO", "100"), (f"all pairs of {speed.N:,}", "1.1"))
+    ]  # fmt: skip
+    said = speed.markdown(rows)
+    assert "SPO-PPO takes 1.100 times" in said and "are 1.00% of it" in said

@@ -15,6 +15,7 @@ from jaxrl_evolve.learners.pqn_config import PQNConfig, PQNHyperparameters
 from jaxrl_evolve.learners.rainbow_config import RainbowConfig, RainbowHyperparameters
 from jaxrl_evolve.learners.sac_config import SACConfig, SACHyperparameters
 from jaxrl_evolve.learners.spo_config import SPOConfig, SPOHyperparameters
+from jaxrl_evolve.learners.spo_sac_config import SPOSACConfig, SPOSACHyperparameters
 from jaxrl_evolve.networks.action_values_config import ActionValuesConfig
 from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.storage.folder import write_json
@@ -191,13 +192,15 @@ def test_functions_that_pages_name_are_there(page):
         ("sac", SACHyperparameters),
         ("spo", SPOConfig),
         ("spo", SPOHyperparameters),
+        ("spo_sac", SPOSACConfig),
+        ("spo_sac", SPOSACHyperparameters),
     ],
 )
 def test_the_page_of_an_algorithm_names_every_setting(page, settings):
     told = set(re.findall(r"`(\w+)`", (DOCS / f"{page}.md").read_text()))
-    # What SPO has of PPO is on PPO's page.
-    if page == "spo":
-        told |= {field.name for kind in (PPOConfig, PPOHyperparameters) for field in dataclasses.fields(kind)}
+    # What a learner has of the one inside is on the page of that one.
+    inside = {"spo": (PPOConfig, PPOHyperparameters), "spo_sac": (SACConfig, SACHyperparameters)}
+    told |= {field.name for kind in inside.get(page, ()) for field in dataclasses.fields(kind)}
     assert not {field.name for field in dataclasses.fields(settings)} - told
 
 

@@ -10,7 +10,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"jaxrl_envs": ROOT / "envs", "jaxrl_evolve": ROOT}
 ALSO = (
-    *("jaxrl_envs.check", "jaxrl_envs.vector"),
+    *("jaxrl_envs.check", "jaxrl_envs.resets", "jaxrl_envs.vector"),
     *("jaxrl_evolve.algorithms.table", "jaxrl_evolve.random"),
     *("jaxrl_evolve.curricula.domain_randomisation", "jaxrl_evolve.curricula.level_replay"),
     *("jaxrl_evolve.experience.minibatches", "jaxrl_evolve.experience.normalisation"),
@@ -21,7 +21,8 @@ ALSO = (
     ),
     *("jaxrl_evolve.learners.a2c", "jaxrl_evolve.learners.disco", "jaxrl_evolve.learners.disco_config"),
     *("jaxrl_evolve.learners.rainbow", "jaxrl_evolve.learners.rainbow_config", "jaxrl_evolve.learners.lpg"),
-    *("jaxrl_evolve.learners.sac", "jaxrl_evolve.learners.spo", "jaxrl_evolve.networks.action_values"),
+    *("jaxrl_evolve.learners.sac", "jaxrl_evolve.learners.spo", "jaxrl_evolve.learners.spo_sac"),
+    "jaxrl_evolve.networks.action_values",
     *("jaxrl_evolve.objectives.categorical", "jaxrl_evolve.objectives.library"),
     *("jaxrl_evolve.results.figures", "jaxrl_evolve.results.scores", "jaxrl_evolve.results.statistics"),
     *("jaxrl_evolve.runs.rollout", "jaxrl_evolve.training.export", "jaxrl_evolve.training.render"),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         scale_rewards,
         sticky_actions,
         time_limit,
+        vary_params,
     )
 
 _MODULE_OF = {
@@ -49,6 +50,7 @@ _MODULE_OF = {
     "stabilise": "stable",
     "sticky_actions": "wrappers",
     "time_limit": "wrappers",
+    "vary_params": "wrappers",
 }
 
 __all__ = [
@@ -74,6 +76,7 @@ __all__ = [
     "stabilise",
     "sticky_actions",
     "time_limit",
+    "vary_params",
 ]
 
 

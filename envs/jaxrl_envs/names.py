@@ -83,6 +83,7 @@ CHAIN = (
     "noisy-long",
     "distractor",
 )
+POINT = ("sectors",)
 MAZE = (
     "random",
     "perfect-maze",

@@ -42,6 +42,7 @@ _SUITES = {
     "atari": _Suite("jaxrl_envs.adapters.atari", "jaxrl_evolve[atari]", "atari/", known.ATARI),
     "grid": _Suite("jaxrl_envs.gridworlds", "gymnax six", "grid/", known.GRID),
     "chain": _Suite("jaxrl_envs.gridworlds.chains", "gymnax six", "chain/", known.CHAIN),
+    "point": _Suite("jaxrl_envs.point_mass", "flax", "point/", known.POINT),
     "maze": _Suite("jaxrl_envs.maze", "jaxrl_evolve", "maze/", known.MAZE),
 }
 _registered: dict[str, Callable[..., Env]] = {}

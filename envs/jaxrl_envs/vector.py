@@ -15,7 +15,6 @@ Which slots ended is decided exactly (a running count over the flags), never by 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -25,44 +24,7 @@ import jax.numpy as jnp
 
 from jaxrl_envs.contract import GAME_OVER, Env, own_reward
 from jaxrl_envs.fusion import computed_once
-
-
-@dataclasses.dataclass(frozen=True)
-class FullResets:
-    """A fresh reset for every slot at every step."""
-
-
-@dataclasses.dataclass(frozen=True)
-class OptimisticResets:
-    """At most ``resets_per_step`` fresh resets a step, dealt to the slots that ended."""
-
-    resets_per_step: int
-
-    def __post_init__(self) -> None:
-        if self.resets_per_step < 1:
-            raise ValueError(f"resets_per_step is {self.resets_per_step}; it must be at least 1")
-
-
-@dataclasses.dataclass(frozen=True)
-class PoolResets:
-    """Starts drawn uniformly from ``size`` stored resets.
-
-    Attributes:
-        size: stored starts, made once at the beginning.
-        renew: how many of them `VectorEnv.refresh` replaces, oldest first (0 keeps them for ever).
-    """
-
-    size: int
-    renew: int = 0
-
-    def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ValueError(f"size is {self.size}; it must be at least 1")
-        if not 0 <= self.renew <= self.size:
-            raise ValueError(f"renew is {self.renew}; it must be between 0 and size ({self.size})")
-
-
-ResetPolicy = FullResets | OptimisticResets | PoolResets
+from jaxrl_envs.resets import FullResets, OptimisticResets, PoolResets, ResetPolicy
 
 
 class Pool(NamedTuple):
@@ -174,14 +136,16 @@ def vectorize(
     resets = FullResets() if resets is None else resets
     if num_envs < 1:
         raise ValueError(f"num_envs is {num_envs}; it must be at least 1")
+    if isinstance(resets, FullResets) and num_envs % resets.shared:
+        raise ValueError(f"resets is {resets}; shared must divide num_envs, {num_envs}")
     if params_per_slot and not isinstance(resets, FullResets):
         raise ValueError(
             f"resets is {resets}; with params_per_slot only FullResets is allowed, because the other "
             "policies share starts between slots"
         )
-    if env.restart is not None and not isinstance(resets, FullResets):
+    if env.restart is not None and resets != FullResets():
         raise ValueError(
-            f"resets is {resets}; {env.name} says itself how an ended episode goes on, so only FullResets is allowed"
+            f"resets is {resets}; {env.name} says itself how an ended episode goes on, so only FullResets is allowed, with nothing shared"
         )
     params_axis = 0 if params_per_slot else None
     slots = _Slots(
@@ -213,7 +177,10 @@ class _Slots(NamedTuple):
 
 def _reset(slots: _Slots, key: jax.Array, params: Any) -> VectorState:
     key_slots, key_pool = jax.random.split(key)
-    obs, state = slots.reset(jax.random.split(key_slots, slots.count), params)
+    keys = jax.random.split(key_slots, slots.count)
+    if isinstance(slots.resets, FullResets):
+        keys = slots.resets.keys(keys)
+    obs, state = slots.reset(keys, params)
     pool: Any = ()
     if isinstance(slots.resets, PoolResets):
         stored = slots.reset(jax.random.split(key_pool, slots.resets.size), params)
@@ -231,8 +198,8 @@ def _reset(slots: _Slots, key: jax.Array, params: Any) -> VectorState:
 def _starts(slots: _Slots, keys: jax.Array, ended: jax.Array, pool: Any, params: Any) -> tuple[Any, Any]:
     """Observations and states ``[N, ...]`` for the slots in ``ended`` to continue from."""
     match slots.resets:
-        case FullResets():
-            return slots.reset(keys, params)
+        case FullResets() as full:
+            return slots.reset(full.keys(keys), params)
         case OptimisticResets(resets_per_step=k):
             fresh = _as_many_as_needed(slots.reset, jax.random.split(keys[0], k), ended.sum(), params)
             turn = (jnp.cumsum(ended, dtype=jnp.int32) - 1) % k
@@ -284,26 +251,3 @@ def _refresh(slots: _Slots, key: jax.Array, state: VectorState, params: Any) -> 
         (state.pool.cursor + resets.renew) % resets.size,
     )
     return state._replace(pool=pool)
-
-
-def resets_from_name(name: str) -> ResetPolicy:
-    """A reset policy from text: ``full``, ``optimistic:K``, ``pool:M`` or ``pool:M:RENEW``.
-
-    Raises:
-        ValueError: the text is none of these.
-    """
-    kind, *numbers = name.split(":")
-    try:
-        sizes = [int(number) for number in numbers]
-        match kind, sizes:
-            case "full", []:
-                return FullResets()
-            case "optimistic", [k]:
-                return OptimisticResets(k)
-            case "pool", [m]:
-                return PoolResets(m)
-            case "pool", [m, renew]:
-                return PoolResets(m, renew)
-    except ValueError as error:
-        raise ValueError(f"resets is {name!r}: {error}") from None
-    raise ValueError(f"resets is {name!r}; allowed are full, optimistic:K, pool:M and pool:M:RENEW")

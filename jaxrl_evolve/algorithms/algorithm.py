@@ -27,7 +27,7 @@ class Preset:
     Attributes:
         num_envs: parallel environments of one run.
         rollout_length: steps per environment and update.
-        resets: reset policy by name, see `jaxrl_envs.vector.resets_from_name`.
+        resets: reset policy by name, see `jaxrl_envs.resets.resets_from_name`.
         config: the algorithm's static settings.
         hp: its hyperparameters.
     """

@@ -25,6 +25,9 @@ SPO_PRESETS: dict[str, Preset] = {
     "Pendulum-*": _preset(
         256, 200, dataclasses.replace(_SMALL, minibatches=32), learning_rate=1e-3, entropy_coef=0.0
     ),
+    "point/*": _preset(
+        256, 20, _SMALL, learning_rate=3e-4, learning_rate_end=1.0, gamma=1.0, entropy_coef=0.0
+    ),
     "brax/*": _preset(
         256,
         1_000,

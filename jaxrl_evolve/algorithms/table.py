@@ -15,6 +15,7 @@ from jaxrl_evolve.algorithms.pqn import PQN
 from jaxrl_evolve.algorithms.rainbow import RAINBOWS
 from jaxrl_evolve.algorithms.sac import SAC
 from jaxrl_evolve.algorithms.spo import SPO
+from jaxrl_evolve.algorithms.spo_sac import SPO_SAC
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.foreign import Refused, called, told
 
@@ -27,6 +28,7 @@ BUILTIN_ALGORITHMS: dict[str, Algorithm] = {
     "pqn": PQN,
     "sac": SAC,
     "spo": SPO,
+    "spo-sac": SPO_SAC,
     **RAINBOWS,
 }
 

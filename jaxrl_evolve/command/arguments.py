@@ -125,12 +125,15 @@ def _options(thing: Any, hidden: Hidden, where: str = "") -> list[str]:
     """Dotted names of the options that tyro makes of a dataclass, or of an instance that has the defaults."""
     cls, found = thing if isinstance(thing, type) else type(thing), list[str]()
     hints = typing.get_type_hints(cls, include_extras=True)
+    plain = typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):
         markers = getattr(hints[field.name], "__metadata__", ())
         if field.name in hidden.get(cls, ()) or {tyro.conf.Suppress, tyro.conf.Positional} & {*markers}:
             continue
         made = field.default_factory
         inner = field.default if made is dataclasses.MISSING else made()
+        if inner is dataclasses.MISSING:  # as a class, its options are known as well
+            inner = plain[field.name]
         inner = inner if isinstance(thing, type) else getattr(thing, field.name)
         flat = any(getattr(marker, "name", None) == "" for marker in markers)
         name = where if flat else joined(where, field.name)

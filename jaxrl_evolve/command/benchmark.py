@@ -40,7 +40,7 @@ class Arguments:
 def _run(arguments: Any) -> str:
     from jaxrl_evolve.training.benchmark import REPORT, benchmark
 
-    start(arguments.devices)
+    start(arguments.devices, shared=True)
     made = benchmark(
         arguments.name,
         arguments.out,
@@ -52,7 +52,7 @@ def _run(arguments: Any) -> str:
         evaluation=arguments.evaluation,
         quiet=arguments.quiet,
     )
-    return f"{made.markdown}\nreport in {arguments.out}/{REPORT}"
+    return f"{made.markdown}\nreport in {arguments.out}/{REPORT}" if made else ""
 
 
 COMMAND = Command(

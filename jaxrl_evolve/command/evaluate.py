@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -29,6 +29,20 @@ class Arguments:
     max_steps: int | None = None
     """Steps after which an episode is cut off; None for the environment's own limit, and 10,000 where it has none or a
     shorter one."""
+    levels: int = 0
+    """Solvable levels of the environment to test on, one by one, drawn from a fixed key; 0 for an ordinary evaluation."""
+    cvar: tuple[float, ...] = (0.1, 0.01)
+    """With levels: shares of them whose worst are reported, judged by other episodes than those they are chosen by."""
+    level_episodes: int = 10
+    """With levels: whole episodes on each, in each of two samples."""
+    level_seed: int = 0
+    """Root of the levels' randomness."""
+    held_out: tuple[str, ...] = ()
+    """Other environments to test on, by name or by patterns of names, such as maze/labyrinth* (with --episodes on each)."""
+    held_out_options: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Options of these as names and values, such as max_steps 450."""
+    table: str = ""
+    """With levels or held_out: CSV file to write, a row for each run and level."""
     devices: Annotated[Devices, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Devices)
 
 
@@ -37,6 +51,11 @@ def _run(arguments: Arguments) -> str:
     from jaxrl_evolve.training.restore import evaluate_folder
 
     start(arguments.devices)
+    if arguments.levels or arguments.held_out:
+        return json.dumps(plain(_on_levels(arguments)), indent=2)
+    if arguments.table or arguments.held_out_options:
+        name = "table" if arguments.table else "held_out_options"
+        raise ValueError(f"{name} is given, but neither levels nor held_out, to which it belongs")
     outcome = evaluate_folder(
         arguments.folder,
         arguments.episodes,
@@ -46,6 +65,33 @@ def _run(arguments: Arguments) -> str:
         max_steps=arguments.max_steps,
     )
     return json.dumps(plain(outcome), indent=2)
+
+
+def _on_levels(arguments: Arguments) -> dict[str, Any]:
+    from jaxrl_evolve.results.report.text import csv_text
+    from jaxrl_evolve.storage.folder import write_text
+    from jaxrl_evolve.training.held_out import HeldOut, evaluate_levels
+
+    held_out = HeldOut(
+        levels=arguments.levels,
+        episodes=arguments.level_episodes,
+        shares=arguments.cvar,
+        level_seed=arguments.level_seed,
+        envs=arguments.held_out,
+        env_options=arguments.held_out_options,
+        env_episodes=arguments.episodes,
+    )
+    outcome, rows = evaluate_levels(
+        arguments.folder,
+        held_out,
+        mode=arguments.mode,
+        seed=arguments.seed,
+        step=None if arguments.step < 0 else arguments.step,
+        max_steps=arguments.max_steps,
+    )
+    if arguments.table:
+        write_text(arguments.table, csv_text(list(rows[0]), [list(row.values()) for row in rows]))
+    return outcome
 
 
 COMMAND = Command(

@@ -8,13 +8,17 @@ from pathlib import Path
 from jaxrl_evolve.meta.sweep import META_SWEEP
 from jaxrl_evolve.meta.train import META_TRAIN
 from jaxrl_evolve.meta_test.run import META_TEST
+from jaxrl_evolve.self_play.exploitability import EXPLOITABILITY
+from jaxrl_evolve.self_play.tournament import TOURNAMENT
 from jaxrl_evolve.settings.names import suggestion
 from jaxrl_evolve.storage.folder import kind_of
 from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.training.sweep import SWEEP
 from jaxrl_evolve.training.train import TRAIN
 
-KINDS = {kind.name: kind for kind in (TRAIN, SWEEP, META_TRAIN, META_SWEEP, META_TEST)}
+KINDS = {
+    kind.name: kind for kind in (TRAIN, SWEEP, META_TRAIN, META_SWEEP, META_TEST, EXPLOITABILITY, TOURNAMENT)
+}
 
 
 def kind_in(path: str | os.PathLike[str]) -> Kind:

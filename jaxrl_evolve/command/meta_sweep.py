@@ -27,7 +27,7 @@ def _run(arguments: Any) -> str:
     from jaxrl_evolve.meta.sweep import meta_sweep
     from jaxrl_evolve.results.ranking import placed
 
-    start(arguments.devices)
+    start(arguments.devices, shared=True)
     to, space = arguments.output, arguments.space
     table = meta_sweep(
         arguments.config,

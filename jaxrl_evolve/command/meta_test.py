@@ -22,7 +22,7 @@ def _parse(words: list[str]) -> Any:
 def _run(arguments: Any) -> str:
     from jaxrl_evolve.meta_test.run import meta_test
 
-    start(arguments.devices)
+    start(arguments.devices, shared=True)
     to = arguments.output
     result = meta_test(arguments.config, to.out, resume=to.resume, overwrite=to.overwrite, quiet=to.quiet)
     return "" if to.quiet else result.markdown

@@ -82,7 +82,7 @@ def _run(arguments: Any) -> str:
     from jaxrl_evolve.meta.outcome import sentence
     from jaxrl_evolve.meta.train import meta_train
 
-    start(arguments.devices)
+    start(arguments.devices, shared=True)
     to = arguments.output
     result = meta_train(arguments.config, to.out, resume=to.resume, overwrite=to.overwrite, quiet=to.quiet)
     return "" if to.quiet else sentence(result.summary, to.out)

@@ -11,6 +11,8 @@ import tyro
 
 from jaxrl_evolve.command.arguments import PROGRAM, Command, Devices, asks_for_help, parse
 from jaxrl_evolve.self_play.benchmark_config import GamesConfig
+from jaxrl_evolve.self_play.exploitability_config import ExploitabilityConfig
+from jaxrl_evolve.self_play.tournament_config import TournamentConfig
 from jaxrl_evolve.settings.names import suggestion
 
 
@@ -49,6 +51,63 @@ def _games(arguments: Games) -> str:
     return f"{write_report(arguments.config, arguments.out)}\nreport in {arguments.out}/games.md"
 
 
+@dataclasses.dataclass(frozen=True)
+class Folder:
+    """Where results go."""
+
+    out: str
+    """Folder to write. One that is not empty is refused, unless --resume or --overwrite."""
+    resume: bool = False
+    """Go on with what is in the folder, if there is something."""
+    overwrite: bool = False
+    """Delete what is in the folder first."""
+    quiet: bool = False
+    """Show no progress and no summary."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Exploitability:
+    """Learn an answer to a frozen policy from comparisons with its episodes: with what win rate is it preferred to the policy?
+
+    The policy's run may be of any algorithm. What is found is a lower bound: a better answer may exist.
+    """
+
+    config: Annotated[ExploitabilityConfig, tyro.conf.arg(name="")]
+    output: Annotated[Folder, tyro.conf.arg(name="")]
+    devices: Devices = dataclasses.field(default_factory=Devices)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tournament:
+    """Compare all policies of runs with each other: who is preferred to whom, and which mixture of them is beaten by none?"""
+
+    config: Annotated[TournamentConfig, tyro.conf.arg(name="")]
+    output: Annotated[Folder, tyro.conf.arg(name="")]
+    devices: Devices = dataclasses.field(default_factory=Devices)
+
+
+def _exploitability(arguments: Exploitability) -> str:
+    from jaxrl_evolve.command.start import start
+    from jaxrl_evolve.self_play.exploitability import exploitability, sentence
+
+    start(arguments.devices)
+    to = arguments.output
+    options = {"resume": to.resume, "overwrite": to.overwrite, "quiet": to.quiet}
+    found = exploitability(arguments.config, to.out, **options)
+    return "" if to.quiet else sentence(found, to.out)
+
+
+def _tournament(arguments: Tournament) -> str:
+    from jaxrl_evolve.command.start import start
+    from jaxrl_evolve.self_play.tournament import sentence, tournament
+
+    start(arguments.devices)
+    to = arguments.output
+    options = {"resume": to.resume, "overwrite": to.overwrite, "quiet": to.quiet}
+    found = tournament(arguments.config, to.out, **options)
+    return "" if to.quiet else sentence(found, to.out)
+
+
 class Action(NamedTuple):
     """What can be done.
 
@@ -63,7 +122,11 @@ class Action(NamedTuple):
     run: Callable[[Any], str]
 
 
-ACTIONS = {"games": Action("play methods on games at equal queries", Games, _games)}
+ACTIONS = {
+    "games": Action("play methods on games at equal queries", Games, _games),
+    "exploitability": Action("learn an answer to a trained policy", Exploitability, _exploitability),
+    "tournament": Action("compare trained policies with each other", Tournament, _tournament),
+}
 
 
 def _parse(words: list[str]) -> tuple[Action, Any]:
@@ -88,8 +151,8 @@ def _parse(words: list[str]) -> tuple[Action, Any]:
 
 
 COMMAND = Command(
-    usage="preferences games --out FOLDER",
-    summary="play methods that learn from preferences on games",
+    usage="preferences ACTION … --out FOLDER",
+    summary="methods on games of preference; how exploitable policies are; tournaments",
     parse=_parse,
     run=lambda parsed: parsed[0].run(parsed[1]),
 )

@@ -13,7 +13,7 @@ from jaxrl_evolve.command.start import start
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Continue an interrupted run, sweep, meta-training or meta-test."""
+    """Continue an interrupted run, sweep, meta-training, meta-test, tournament or search for an answer."""
 
     folder: tyro.conf.Positional[str]
     """Run folder."""
@@ -33,7 +33,7 @@ def _run(arguments: Arguments) -> str:
     from jaxrl_evolve.command.kinds import kind_in
     from jaxrl_evolve.results.ranking import placed
 
-    start(arguments.devices)
+    start(arguments.devices, shared=True)
     step = None if arguments.step < 0 else arguments.step
     kind, tell = kind_in(arguments.folder), unless_finished(arguments.folder)
     if arguments.steps:

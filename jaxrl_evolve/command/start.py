@@ -6,12 +6,21 @@ from jaxrl_evolve.command.arguments import Devices
 from jaxrl_evolve.training.interrupts import take_signals_back
 
 
-def start(devices: Devices) -> None:
+def start(devices: Devices, shared: bool = False) -> None:
     """Use all cores, join the other processes, and keep compiled programs.
 
+    Args:
+        devices: what the command was told.
+        shared: whether it shares its work among processes. Where it does not, each would do the whole, and all would
+            write the same files.
+
     Raises:
-        ValueError: the numbers of the processes don't fit.
+        ValueError: the numbers of the processes don't fit, or there is nothing that they could share.
     """
+    if devices.coordinator and not shared:
+        raise ValueError(
+            f"coordinator is {devices.coordinator!r}, but what this command does is not shared among processes: leave it out"
+        )
     from jaxrl_evolve._cpu import use_all_cores
     from jaxrl_evolve.compilation import use_compilation_cache
 

@@ -35,7 +35,7 @@ def _run(arguments: Any) -> str:
     from jaxrl_evolve.training.sweep import sweep
     from jaxrl_evolve.training.sweep_parts import part_folder
 
-    start(arguments.devices)
+    start(arguments.devices, shared=True)
     to, space = arguments.output, arguments.space
     table = sweep(
         arguments.config,

@@ -53,7 +53,7 @@ def _run(arguments: Any) -> str:
     from jaxrl_evolve.training.outcome import sentence
     from jaxrl_evolve.training.train import train
 
-    start(arguments.devices)
+    start(arguments.devices, shared=True)
     to = arguments.output
     tell = unless_finished(to.out)
     result = train(arguments.config, to.out, resume=to.resume, overwrite=to.overwrite, quiet=to.quiet)

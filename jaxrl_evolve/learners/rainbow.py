@@ -183,7 +183,7 @@ def _update(
 def _diagnosed(
     parts: Parts, key: Array, before: RainbowState, after: RainbowState, store: Replay
 ) -> dict[str, Array]:
-    """Of a batch of what is stored: how many directions its features have, and how often an update changed the greedy action.
+    """Of a batch of what is stored: how many directions its features have, how often an update changed the greedy action, and values.
 
     The rank is the participation ratio of the eigenvalues of the features' products, ``(sum x)^2 / sum x^2``: products of
     matrices alone, where a decomposition of many at once may wait for itself for ever on a CPU.
@@ -196,14 +196,17 @@ def _diagnosed(
     def seen(params: Any) -> tuple[Array, Array]:
         features = parts.call(ActionValues.encode, params, images)
         logits, units = parts.call(ActionValues.values, params, features, False)
-        return parts.mean(logits).argmax(-1), units
+        return parts.mean(logits), units
 
     old, _ = seen(before.params)
     new, units = seen(after.params)
+    best = new.max(-1)
     gram = units @ units.T if units.shape[0] <= units.shape[1] else units.T @ units
     return {
         "feature_rank": jnp.square(jnp.trace(gram)) / jnp.maximum(jnp.square(gram).sum(), 1e-12),
-        "churn": (old != new).mean(dtype=jnp.float32),
+        "churn": (old.argmax(-1) != new.argmax(-1)).mean(dtype=jnp.float32),
+        "q_highest": best.max(),
+        "q_gap": (best - new.mean(-1)).mean(),
         "weight_norm": norm(ravel_pytree(after.params)[0]),
     }
 

@@ -21,6 +21,7 @@ from jaxrl_envs.contract import Env
 from jaxrl_envs.spaces import Discrete
 from jaxrl_evolve.clock import Clock, linear_schedule
 from jaxrl_evolve.experience.normalisation import RunningMoments
+from jaxrl_evolve.experience.relabelling import Relabel, Relabelled
 from jaxrl_evolve.experience.replay import Layout, Replay, add, check_capacity, init_replay, starts
 from jaxrl_evolve.learners.learner import Learner, Mode, Store
 from jaxrl_evolve.learners.optimiser import init_optimiser
@@ -107,10 +108,11 @@ def _update(
     hp: SACHyperparameters,
     eta: Any,
     clock: Clock,
-    store: Replay,
-) -> tuple[SACState, dict[str, Array], Replay]:
+    store: Replay | Relabelled,
+) -> tuple[SACState, dict[str, Array], Any]:
     del eta
     config = parts.config
+    replay, ready = (store.replay, store.ready) if isinstance(store, Relabelled) else (store, True)
     done = clock.step + parts.steps_per_update
     warm = done >= config.warm_up
     decay = jnp.asarray(linear_schedule(clock, 1.0, hp.learning_rate_end), jnp.float32)
@@ -122,13 +124,13 @@ def _update(
 
     shapes = jax.eval_shape(one, state, key)[1]
     zeros = {name: jnp.zeros(x.shape, x.dtype) for name, x in shapes.items()}
-    steps = jnp.where(warm & (starts(parts.layout, store) > 0), config.gradient_steps, 0)
+    steps = jnp.where(warm & ready & (starts(parts.layout, replay) > 0), config.gradient_steps, 0)
     learned, sums = jax.lax.fori_loop(0, steps, body, _Carry(state, zeros))
     metrics = {name: total / jnp.maximum(steps, 1) for name, total in sums.items()}
     metrics |= {
         "temperature": jnp.exp(learned.log_temperature[0]),
         "learning_rate": decay * hp.learning_rate,
-        "replay_fill": store.filled.astype(jnp.float32) / store.reward.shape[0],
+        "replay_fill": replay.filled.astype(jnp.float32) / replay.reward.shape[0],
         "gradient_steps": steps.astype(jnp.float32),
     }
     if config.normalise_observations:
@@ -156,6 +158,7 @@ def sac(
     config: SACConfig | None = None,
     hp: SACHyperparameters | None = None,
     objective: AnyObjective | None = None,
+    relabel: Relabel | None = None,
 ) -> Learner:
     """A SAC learner.
 
@@ -166,6 +169,7 @@ def sac(
         config: static settings.
         hp: default hyperparameters.
         objective: must be None; SAC has losses of its own.
+        relabel: what tells rewards when they are learned from; the learner's update then takes a `Relabelled` for its store.
 
     Raises:
         ValueError: a setting is not allowed, an objective is given, or actions are no numbers between finite bounds.
@@ -189,6 +193,7 @@ def sac(
         Critics(config.hidden, config.activation, config.layer_norm),
         layout,
         num_envs * rollout_length,
+        relabel,
     )
     return Learner(
         name="sac",

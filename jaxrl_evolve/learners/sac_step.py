@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxrl_envs.spaces import Box, Space
 from jaxrl_evolve.experience.n_step import n_step
+from jaxrl_evolve.experience.relabelling import Relabel, Relabelled, draw_relabelled
 from jaxrl_evolve.experience.replay import Layout, Replay, draw, observation
 from jaxrl_evolve.learners.optimiser import clipped_step
 from jaxrl_evolve.learners.sac_config import SACConfig, SACHyperparameters
@@ -58,6 +59,7 @@ class Parts(NamedTuple):
         critics: of observations and actions in [-1, 1].
         layout: of the replay buffer.
         steps_per_update: environment steps of one rollout.
+        relabel: what tells rewards when they are learned from, or None: then they are those that were lived.
     """
 
     config: SACConfig
@@ -67,6 +69,7 @@ class Parts(NamedTuple):
     critics: Critics
     layout: Layout
     steps_per_update: int
+    relabel: Relabel | None = None
 
     @property
     def affine(self) -> tuple[np.ndarray, np.ndarray]:
@@ -99,18 +102,28 @@ class Batch(NamedTuple):
         action: in [-1, 1].
         target: what the critics should say.
         known: whether the target is known: not where the successor is not held any more.
+        metrics: of what told the rewards.
     """
 
     obs: Array
     action: Array
     target: Array
     known: Array
+    metrics: dict[str, Array]
 
 
-def batch_of(parts: Parts, state: SACState, key: Array, store: Replay, hp: SACHyperparameters) -> Batch:
+def batch_of(
+    parts: Parts, state: SACState, key: Array, store: Replay | Relabelled, hp: SACHyperparameters
+) -> Batch:
     """Steps of experience, each with the soft value of its true successor by the target critics."""
     key_draw, key_next = jax.random.split(key)
-    window = draw(parts.layout, key_draw, store, parts.config.batch).window
+    told = None
+    if isinstance(store, Relabelled):
+        assert parts.relabel is not None
+        drawn, told = draw_relabelled(parts.layout, parts.relabel, key_draw, store, parts.config.batch)
+    else:
+        drawn = draw(parts.layout, key_draw, store, parts.config.batch)
+    window = drawn.window
     step = n_step(window, 1, hp.gamma)
     middle, half = parts.affine
     action = (window.action[:, 0].reshape((parts.config.batch, -1)) - middle) / half
@@ -120,7 +133,8 @@ def batch_of(parts: Parts, state: SACState, key: Array, store: Replay, hp: SACHy
     value = parts.values(state.target, after, chosen).min(0) - jnp.exp(state.log_temperature[0]) * log_prob
     # Selected, since what follows the end of a task may be no number.
     value = jnp.where(step.discount > 0, step.discount * value, 0.0)
-    return Batch(obs, action, hp.reward_scale * step.reward + value, step.known)
+    known, metrics = (step.known, {}) if told is None else (step.known & told.known, told.metrics)
+    return Batch(obs, action, hp.reward_scale * step.reward + value, known, metrics)
 
 
 def critic_loss(parts: Parts, params: Any, batch: Batch) -> tuple[Float[Array, ""], dict[str, Array]]:
@@ -142,7 +156,12 @@ def policy_loss(
 
 
 def gradient_step(
-    parts: Parts, state: SACState, key: Array, store: Replay, hp: SACHyperparameters, decay: Array
+    parts: Parts,
+    state: SACState,
+    key: Array,
+    store: Replay | Relabelled,
+    hp: SACHyperparameters,
+    decay: Array,
 ) -> tuple[SACState, dict[str, Array]]:
     """The state after one step of each, and metrics.
 
@@ -183,7 +202,7 @@ def gradient_step(
         optimisers=(by_policy, by_critics, by_temperature),
         steps=state.steps + 1,
     )
-    metrics |= {
+    metrics |= batch.metrics | {
         "loss": loss,
         "policy_loss": cost,
         "entropy": -log_prob,

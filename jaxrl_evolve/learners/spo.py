@@ -23,21 +23,21 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxrl_envs.contract import Env
 from jaxrl_evolve import random
 from jaxrl_evolve.clock import Clock
-from jaxrl_evolve.learners.learner import Learner, Mode, Update
+from jaxrl_evolve.learners.learner import Learner, Update
 from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.learners.reference import Reference, follow
+from jaxrl_evolve.learners.snapshots import Snapshots, offer
 from jaxrl_evolve.learners.spo_config import SPOConfig, SPOHyperparameters
-from jaxrl_evolve.learners.spo_environment import example_of, time_limit, with_time
-from jaxrl_evolve.learners.spo_payoff import compared, spread
+from jaxrl_evolve.learners.spo_environment import judgement, with_time
+from jaxrl_evolve.learners.spo_payoff import compared, others, spread
+from jaxrl_evolve.learners.spo_time import Timekeeper
 from jaxrl_evolve.objectives.objective import AnyObjective
-from jaxrl_evolve.preferences.check import check_oracle
 from jaxrl_evolve.preferences.comparison import Queue, empty_queue, finite, mean_age, push
+from jaxrl_evolve.preferences.count import Count
 from jaxrl_evolve.preferences.episodes import Watch, lived, nothing_lived
-from jaxrl_evolve.preferences.named import oracle_from_name
 from jaxrl_evolve.preferences.oracle import Oracle
-from jaxrl_evolve.preferences.summary import random_summaries
 from jaxrl_evolve.settings.checks import check
-from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
+from jaxrl_evolve.trajectory import Trajectory
 
 FEWEST_COMPARED = 256
 
@@ -53,7 +53,8 @@ class SPOState:
         queue: of comparators, or ``()``.
         reference: the policy of the magnet, or ``()``.
         updates: int32 scalar, updates made.
-        queries: float32 scalar, labels asked for so far.
+        queries: labels asked for so far.
+        snapshots: policies of before, or ``()``.
     """
 
     learner: Any
@@ -62,7 +63,8 @@ class SPOState:
     queue: Any
     reference: Any
     updates: Int[Array, ""]
-    queries: Float[Array, ""]
+    queries: Count
+    snapshots: Any = ()
 
 
 class _Parts(NamedTuple):
@@ -71,31 +73,20 @@ class _Parts(NamedTuple):
     Attributes:
         config: static settings.
         inner: the learner inside.
+        time: what it sees of the time.
         oracle: who prefers.
         watch: what is seen of an episode.
         most: how many episodes of a rollout are compared.
+        against: others with whom all are compared, or None.
     """
 
     config: SPOConfig
     inner: Learner
+    time: Timekeeper
     oracle: Oracle
     watch: Watch
     most: int
-
-
-class _Memory(NamedTuple):
-    """Memory of the learner inside, and how many steps the episode has had, int32 ``[N]``."""
-
-    inner: Any
-    time: Array
-
-
-def _timed(parts: _Parts, obs: Array, time: Array) -> Array:
-    """Observations ``[..., D]`` with the share of the horizon that is over as a last element."""
-    if not parts.config.time:
-        return obs
-    share = jnp.minimum(time.astype(jnp.float32) / parts.watch.horizon, 1.0)
-    return jnp.concatenate([obs, share[..., None]], -1)
+    against: Queue | None = None
 
 
 def _init(parts: _Parts, example: Trajectory, key: Array, hp: Any) -> SPOState:
@@ -103,18 +94,19 @@ def _init(parts: _Parts, example: Trajectory, key: Array, hp: Any) -> SPOState:
     running = nothing_lived(parts.watch, example)
     one = jax.tree.map(lambda x: x[0], running)
     queue = empty_queue(one, parts.config.number) if parts.config.comparators == "queue" else ()
-    reference = Reference.of(parts.inner.actor(state)) if parts.config.magnetic else ()
-    zero = jnp.zeros((), jnp.float32)
-    return SPOState(state, running, ~finite(running), queue, reference, zero.astype(jnp.int32), zero)
+    actor, kept = parts.inner.actor(state), parts.config.snapshots
+    reference = Reference.of(actor) if parts.config.magnetic else ()
+    snapshots = Snapshots.of(actor, kept) if kept else ()
+    return SPOState(
+        state, running, ~finite(running), queue, reference, jnp.zeros((), jnp.int32), Count.none(), snapshots
+    )
 
 
-def _act(
-    parts: _Parts, actor: Any, obs: Any, first: Array, memory: _Memory, key: Array, mode: Mode = "explore"
-) -> tuple[Any, _Memory, PolicyOutput]:
-    time = jnp.where(first, 0, memory.time)
-    action, inner, said = parts.inner.act(actor, _timed(parts, obs, time), first, memory.inner, key, mode)
-    before = _Memory(said.memory, time)
-    return action, _Memory(inner, time + 1), dataclasses.replace(said, memory=before)
+def _alike(group: int, updates: Array, length: Float[Array, "T N"]) -> Int[Array, "T N"]:
+    """A number that steps share where they are in the same group and their pieces began in the same step."""
+    steps, number = length.shape
+    begun = updates * steps + jnp.arange(steps)[:, None] - length.astype(jnp.int32)
+    return begun * (number // group) + jnp.arange(number)[None, :] // group
 
 
 def _drawn_to(parts: _Parts, key: Array, reference: Any, t: Trajectory) -> Float[Array, "T N"]:
@@ -140,23 +132,18 @@ def _update(
     hide = lambda spoiled, summaries, value: jax.tree.map(
         lambda x: jnp.where(spoiled.reshape(spoiled.shape + (1,) * (x.ndim - 1)), value, x), summaries
     )
-    running, phi = lived(parts.watch, hide(state.spoiled, state.running, jnp.nan), t)
+    begins, ends = parts.time.pieces(t)
+    before = hide(state.spoiled, state.running, jnp.nan)
+    running, phi = lived(parts.watch, before, dataclasses.replace(t, first=begins))
     # Kept apart from the sums: a state in which something is no number is not taken over.
     spoiled = ~finite(running)
-    comparators = state.queue if config.comparators == "queue" else None
+    comparators = state.queue if config.comparators == "queue" else parts.against
     if config.comparators == "subsample":
         comparators = config.number
-    found = compared(parts.oracle, key_labels, phi, t.ended, parts.most, comparators, config.soft)
-    reward = hp.payoff_scale * spread(found.payoff, t.first, t.ended, config.pay)
-    memory = t.policy.memory
-    seen = dataclasses.replace(
-        t,
-        obs=_timed(parts, t.obs, memory.time),
-        next_obs=_timed(parts, t.next_obs, memory.time + 1),
-        terminated=t.ended,
-        truncated=jnp.zeros_like(t.truncated),
-        policy=dataclasses.replace(t.policy, memory=memory.inner),
-    )
+    group = _alike(config.group, state.updates, phi.length) if config.group else None
+    found = compared(parts.oracle, key_labels, phi, ends, parts.most, comparators, config.soft, group)
+    reward = hp.payoff_scale * spread(found.payoff, begins, ends, config.pay)
+    seen = parts.time.shown_to_inner(t)
     metrics: dict[str, Array] = {}
     if parts.config.magnetic:
         apart = _drawn_to(parts, key_reference, state.reference.actor, seen)
@@ -165,7 +152,7 @@ def _update(
     inner, told = cast(Update, parts.inner.update)(
         key_inner, state.learner, dataclasses.replace(seen, reward=reward), hp, eta, clock
     )
-    updates, queries = state.updates + 1, state.queries + found.queries
+    updates, queries = state.updates + 1, state.queries.plus(found.queries)
     queue, reference = state.queue, state.reference
     if isinstance(queue, Queue):
         metrics["comparator_age"] = mean_age(queue, state.updates).astype(jnp.float32)
@@ -175,15 +162,20 @@ def _update(
         reference = follow(
             config.reference, reference, actor, hp.reference_rate, config.reference_every, updates, clock
         )
-    ended = jnp.maximum(t.ended.sum(), 1)
+    snapshots = state.snapshots
+    if config.snapshots:
+        drawing = jax.random.fold_in(key, random.KeyTag.SNAPSHOTS)
+        snapshots = offer(drawing, snapshots, parts.inner.actor(inner))
+    ended = jnp.maximum(ends.sum(), 1)
     metrics |= {
         "win_rate": found.win_rate,
         "payoff_spread": jnp.sqrt(jnp.square(found.payoff).sum() / jnp.maximum(found.compared, 1.0)),
         "compared": found.compared / ended,
-        "queries": queries,
+        "queries": queries.total,
     }
     running = hide(spoiled, running, 0.0)
-    return SPOState(inner, running, spoiled, queue, reference, updates, queries), {**told, **metrics}
+    state = SPOState(inner, running, spoiled, queue, reference, updates, queries, snapshots)
+    return state, {**told, **metrics}
 
 
 def self_play(
@@ -195,7 +187,7 @@ def self_play(
     oracle: Oracle | None = None,
     watch: Watch | None = None,
 ) -> Learner:
-    """SPO on any learner without a store.
+    """SPO on any learner without a store; `spo_sac.self_play_from_replay` is for those with one.
 
     Args:
         make: the learner inside, for an environment whose observations have the time as a last element (with ``config.time``).
@@ -212,36 +204,49 @@ def self_play(
     """
     if num_envs < 2:
         raise ValueError(f"num_envs is {num_envs}; at least 2 trajectories can be compared")
-    watch = Watch(config.horizon or time_limit(env)) if watch is None else watch
-    oracle = oracle_from_name(config.preference) if oracle is None else oracle
-    most = config.episodes or max(num_envs * -(-rollout_length // watch.horizon), FEWEST_COMPARED)
+    oracle, watch, horizon, example = judgement(config, env, num_envs, oracle, watch)
+    most = config.episodes or max(
+        num_envs * -(-rollout_length // (config.segment or horizon)), FEWEST_COMPARED
+    )
     most = min(most, num_envs * rollout_length)
-    if config.comparators == "subsample" and (config.number >= most or (config.number % 2 and most % 2)):
-        raise ValueError(
-            f"learner.number is {config.number}; of {most} episodes that are compared it must be fewer, and one of the two even"
-        )
-    example = example_of(env, num_envs)
-    if config.check_oracle:
-        kinds = nothing_lived(watch, example).criteria.shape[-1]
-        check_oracle(oracle, random_summaries(random.key(0), 256, kinds))
+    _check_comparators(config, num_envs, most)
+    kinds = nothing_lived(watch, example).criteria.shape[-1]
+    against = others(config.against, kinds) if config.against else None
     space = with_time(env.observation_space) if config.time else env.observation_space
     inner = make(dataclasses.replace(env, observation_space=space))
     if inner.store is not None:
         raise ValueError(
-            f"the learner {inner.name!r} keeps experience of its own; its rewards would be those of before"
+            f"the learner {inner.name!r} keeps experience of its own, whose rewards would be those of before; that is what "
+            "spo_sac.self_play_from_replay is for"
         )
-    parts = _Parts(config, inner, oracle, watch, most)
+    time = Timekeeper(inner, horizon, config.time, config.segment)
+    parts = _Parts(config, inner, time, oracle, watch, most, against)
     return inner._replace(
         name=f"spo-{inner.name}",
         init=partial(_init, parts, example),
         actor=lambda state: inner.actor(state.learner),
-        act=partial(_act, parts),
+        act=time.act,
         update=partial(_update, parts),
-        initial_memory=lambda number: _Memory(inner.initial_memory(number), jnp.zeros((number,), jnp.int32)),
+        initial_memory=time.memory,
         adopt=None if inner.adopt is None else partial(_adopt, inner),
         assess=None,  # its critic is one of win rates
         influence=None,
     )
+
+
+def _check_comparators(config: SPOConfig, num_envs: int, most: int) -> None:
+    if config.comparators == "subsample" and (config.number >= most or (config.number % 2 and most % 2)):
+        raise ValueError(
+            f"learner.number is {config.number}; of {most} episodes that are compared it must be fewer, and one of the two even"
+        )
+    if config.group == 1 or (config.group and num_envs % config.group):
+        raise ValueError(
+            f"learner.group is {config.group}; it must be at least 2 and divide num_envs, {num_envs}, or be 0"
+        )
+    if config.group and config.comparators != "batch":
+        raise ValueError(
+            f"learner.comparators is {config.comparators!r}; with learner.group it must be 'batch'"
+        )
 
 
 def _adopt(inner: Learner, state: SPOState, other: SPOState) -> SPOState:

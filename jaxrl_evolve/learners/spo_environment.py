@@ -1,8 +1,8 @@
-"""What SPO asks of an environment: how long its episodes are, and room for the time in its observations."""
+"""What SPO asks of an environment: how long its episodes are, room for the time in its observations, and who prefers."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +10,52 @@ import numpy as np
 from jaxrl_envs.contract import Env
 from jaxrl_envs.parameters import limits
 from jaxrl_envs.spaces import Box, Space
+from jaxrl_evolve import random
+from jaxrl_evolve.learners.self_play_config import SelfPlayConfig
+from jaxrl_evolve.preferences.check import check_oracle
+from jaxrl_evolve.preferences.episodes import Watch, nothing_lived
+from jaxrl_evolve.preferences.named import oracle_from_name
+from jaxrl_evolve.preferences.oracle import Oracle
+from jaxrl_evolve.preferences.summary import random_summaries
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
+
+
+class Judgement(NamedTuple):
+    """Who prefers what.
+
+    Attributes:
+        oracle: who prefers.
+        watch: what is seen of an episode, or of a piece of one.
+        horizon: steps of an episode that runs its whole length.
+        example: a trajectory of one step, for its shapes.
+    """
+
+    oracle: Oracle
+    watch: Watch
+    horizon: int
+    example: Trajectory
+
+
+def judgement(
+    config: SelfPlayConfig, env: Env, num_envs: int, oracle: Oracle | None, watch: Watch | None
+) -> Judgement:
+    """Of the settings, or of an oracle and a watch of one's own.
+
+    Raises:
+        ValueError: episodes have no known limit, a segment is longer than they are, or the oracle is none.
+    """
+    horizon = config.horizon or (time_limit(env) if watch is None else watch.horizon)
+    if config.segment > horizon:
+        raise ValueError(
+            f"learner.segment is {config.segment}; it must be at most the horizon of episodes, {horizon}"
+        )
+    watch = Watch(config.segment or horizon) if watch is None else watch
+    oracle = oracle_from_name(config.preference) if oracle is None else oracle
+    example = example_of(env, num_envs)
+    if config.check_oracle:
+        kinds = nothing_lived(watch, example).criteria.shape[-1]
+        check_oracle(oracle, random_summaries(random.key(0), 256, kinds))
+    return Judgement(oracle, watch, horizon, example)
 
 
 def time_limit(env: Env) -> int:

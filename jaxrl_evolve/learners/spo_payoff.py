@@ -6,10 +6,19 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
-from jaxrl_evolve.preferences.comparison import Queue, against_queue, in_batch, payoff, subsample
-from jaxrl_evolve.preferences.oracle import Oracle
+from jaxrl_evolve.preferences.comparison import (
+    Queue,
+    against_queue,
+    empty_queue,
+    in_batch,
+    payoff,
+    push,
+    subsample,
+)
+from jaxrl_evolve.preferences.oracle import Marked, Oracle, restricted
+from jaxrl_evolve.preferences.stored import read_summaries
 
 
 class Compared(NamedTuple):
@@ -38,6 +47,7 @@ def compared(
     most: int,
     comparators: int | Queue | None,
     soft: bool,
+    group: Int[Array, "T N"] | None = None,
 ) -> Compared:
     """Compare the episodes that ended.
 
@@ -49,14 +59,16 @@ def compared(
         most: how many there may be; the rest is paid nothing.
         comparators: those of a queue, so many of the same rollout, or all (None).
         soft: probabilities instead of labels.
+        group: a number that those share who are compared among themselves only; None compares all.
     """
     steps = ended.size
+    if group is not None:
+        oracle, phi = restricted(oracle, alike=True), Marked(phi, group)
     (place,) = jnp.nonzero(ended.ravel(), size=most, fill_value=steps)
     there = place < steps
     taken = jax.tree.map(lambda x: x.reshape((steps, *x.shape[2:]))[jnp.minimum(place, steps - 1)], phi)
     # What is not finite is compared with nobody.
-    hide = lambda x: jnp.where(there.reshape(there.shape + (1,) * (x.ndim - 1)), x, jnp.nan)
-    taken = jax.tree.map(hide, taken)
+    taken = only(there, taken)
     if isinstance(comparators, Queue):
         rates = against_queue(oracle, key, taken, comparators, soft=soft)
     elif comparators is None:
@@ -74,6 +86,35 @@ def compared(
         rates.queries.astype(jnp.float32),
         taken,
     )
+
+
+def others(path: str, criteria: int) -> Queue:
+    """The episodes in a file as comparators.
+
+    Args:
+        path: of the file, see `write_summaries`.
+        criteria: how many the episodes have that will be compared with them.
+
+    Raises:
+        ValueError: there is no such file, or its episodes have other criteria.
+    """
+    phi = read_summaries(path)
+    if phi.criteria.shape[1] != criteria:
+        raise ValueError(
+            f"learner.against is {path!r}, whose episodes have {phi.criteria.shape[1]} criteria; they must have {criteria}"
+        )
+    return push(empty_queue(jax.tree.map(lambda x: x[0], phi), phi.total.shape[0]), phi)
+
+
+def only(there: Bool[Array, " M"], phi: Any) -> Any:
+    """Summaries ``[M]`` with numbers that are none, which are compared with nobody, where they are not ``there``."""
+
+    def hide(x: Array) -> Array:
+        if not jnp.issubdtype(x.dtype, jnp.floating):
+            return x
+        return jnp.where(there.reshape(there.shape + (1,) * (x.ndim - 1)), x, jnp.nan)
+
+    return jax.tree.map(hide, phi)
 
 
 def spread(

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxrl_envs.contract import Env
-from jaxrl_envs.vector import VectorEnv, resets_from_name, vectorize
+from jaxrl_envs.resets import resets_from_name
+from jaxrl_envs.vector import VectorEnv, vectorize
 from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.meta.lifetimes import live_pairs, make_lifetime

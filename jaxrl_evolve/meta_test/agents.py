@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from jaxrl_envs.contract import Env
-from jaxrl_envs.vector import VectorEnv, resets_from_name, vectorize
+from jaxrl_envs.resets import resets_from_name
+from jaxrl_envs.vector import VectorEnv, vectorize
 from jaxrl_evolve.algorithms.lpg import lpg_preset
 from jaxrl_evolve.algorithms.table import find_algorithm, find_preset
 from jaxrl_evolve.learners.learner import Learner

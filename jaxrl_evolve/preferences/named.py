@@ -23,6 +23,10 @@ def _sector_rps(a: float = 0.2, b: float = 0.6, c: float = 0.9) -> Oracle:
     return oracles.sector_rps(biased_rps(a, b, c).advantage)
 
 
+def _cyclic(base: Oracle, share: float) -> Oracle:
+    return oracles.mixed(base, _sector_rps(), share)
+
+
 def _frozen(base: Oracle, seed: float = 0) -> Oracle:
     return frozen(base, int(seed))
 
@@ -41,6 +45,7 @@ ORACLES: dict[str, Callable[..., Oracle]] = {
 CHANGES: dict[str, Callable[..., Oracle]] = {
     "flips": oracles.flip,
     "frozen": _frozen,
+    "cyclic": _cyclic,
     "length_hack": oracles.length_hack,
     "near_duplicate": oracles.near_duplicate,
 }

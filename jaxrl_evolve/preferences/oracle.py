@@ -57,6 +57,29 @@ def label(oracle: Oracle, key: Array, phi_a: Any, phi_b: Any, context: Any = Non
     return label_from(oracle, jax.random.uniform(key, prob.shape, prob.dtype), prob)
 
 
+class Marked(NamedTuple):
+    """An item, and a whole number by which it is told with whom it may be compared."""
+
+    phi: Any
+    mark: Array
+
+
+def restricted(oracle: Oracle, alike: bool) -> Oracle:
+    """The same oracle over `Marked` items. A pair that may not be compared is NaN, which no win rate counts and which is no query.
+
+    Args:
+        oracle: that is asked.
+        alike: whether only items of the same mark are compared, such as those that share a start; else only those of
+            different marks, such as an episode and all but itself.
+    """
+
+    def prob(a: Marked, b: Marked, context: Any) -> Array:
+        told = oracle.prob(a.phi, b.phi, context)
+        return jnp.where((a.mark == b.mark) == alike, told, jnp.nan)
+
+    return Oracle(oracle.name, prob, oracle.tie_band)
+
+
 def frozen(oracle: Oracle, seed: int = 0) -> Oracle:
     """The same oracle with its mind made up: a pair gets the same hard label whenever and in whichever order it is asked.
 

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array
 from numpy.typing import ArrayLike
 
+from jaxrl_envs.point_mass import sector
 from jaxrl_evolve.preferences.check import check_table
 from jaxrl_evolve.preferences.oracle import Oracle, advantage, from_advantage
 from jaxrl_evolve.preferences.summary import Summary
@@ -97,12 +98,6 @@ def sector_rps(advantages: ArrayLike) -> Oracle:
     return from_advantage(
         "sector_rps", lambda a, b, _: table[sector(a.end, len(matrix)), sector(b.end, len(matrix))]
     )
-
-
-def sector(end: Array, number: int = 3) -> Array:
-    """Which of ``number`` sectors of the plane ``[..., 2]`` lies in, counted from the first axis on; int32."""
-    turn = jnp.arctan2(end[..., 1], end[..., 0]) / (2.0 * math.pi) % 1.0
-    return jnp.minimum((turn * number).astype(jnp.int32), number - 1)
 
 
 def nonmarkov(most: float) -> Oracle:

@@ -69,6 +69,10 @@ ABOUT = {
     ),
     "meta-sweep": About("a sweep of meta-trainings", "its runs lie in folders of their own below it"),
     "meta-test": About("a meta-test", "its tables and figures lie in it"),
+    "exploitability": About(
+        "a search for an answer to a policy", "the answers are a training run in {path}/answers"
+    ),
+    "tournament": About("a tournament", "its tables and its figure lie in it"),
 }
 """Words for the kinds by name, here because a room that is given the folder of a higher one must say so."""
 

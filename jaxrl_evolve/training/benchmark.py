@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
+
 from jaxrl_evolve.results.report import Report, report
 from jaxrl_evolve.results.report.published import published_section
 from jaxrl_evolve.settings.fields import field_name, parse_field
 from jaxrl_evolve.settings.nested import update
 from jaxrl_evolve.storage.folder import plain, read_json
 from jaxrl_evolve.training.config import TrainConfig
-from jaxrl_evolve.training.experiment import build
+from jaxrl_evolve.training.experiment import build, limited
 from jaxrl_evolve.training.groups import groups_of
 from jaxrl_evolve.training.memory import check_memory
 from jaxrl_evolve.training.suites import Suite, find_suite
@@ -54,7 +56,7 @@ def benchmark(
     steps: int | None = None,
     evaluation: Sequence[str] = (),
     quiet: bool = True,
-) -> Report:
+) -> Report | None:
     """Train what is not trained yet, and report all.
 
     A cell, one preset on one game with all seeds of one root seed, is a run folder ``out/PRESET/GAME/seed-SEED`` of its own: who is interrupted goes on where
@@ -71,6 +73,9 @@ def benchmark(
         evaluation: changes of the benchmark's evaluation, for all cells: ``"final_episodes=5"``; likewise.
         quiet: show no progress.
 
+    Returns:
+        The report; of several processes only the first one makes it, the others get None.
+
     Raises:
         ValueError: a name is not known, a setting is not allowed, or a folder holds a run of other settings or steps.
         Interrupted: SIGINT or SIGTERM came; the state is saved.
@@ -78,12 +83,14 @@ def benchmark(
     """
     suite, out = find_suite(name), Path(out)
     plan = cells(suite, out, presets, games, seeds, seed, steps, evaluation)
-    check_protocol(out, plan[0].config)
+    check_protocol(out, plan)
     for cell in plan:  # all before the first is trained
         check_memory(cell.config, build(cell.config), groups_of(cell.config, None))
     for cell in plan:
         there = (cell.folder / "config.json").exists()
         train(cell.config, cell.folder, resume=there, quiet=quiet)
+    if jax.process_index() != 0:  # the first one writes
+        return None
     done = finished(out)
     beside = lambda ours: published_section(ours, suite.games, suite.published, suite.steps)
     folders, labels = [cell for cell, _ in done], [label for _, label in done]
@@ -125,14 +132,18 @@ def cells(
     return plan
 
 
-def check_protocol(out: Path, config: TrainConfig[Any, Any]) -> None:
+def check_protocol(out: Path, plan: Sequence[Cell]) -> None:
     """Refuse a folder of cells of another length or evaluation, with which these could not be compared.
 
     Raises:
         ValueError: naming one of them.
     """
+    planned = {cell.game: cell.config for cell in plan}
     for path in sorted(out.glob("*/*/seed-*/config.json")):
-        there, here = read_json(path), plain(config)
+        config = planned.get(path.parent.parent.name, plan[0].config)
+        there, here = read_json(path), plain(limited(config, build(config)))
+        if config.env != there["env"] and config.evaluation.max_steps is None:
+            here["evaluation"]["max_steps"] = there["evaluation"]["max_steps"]  # each game has its own limit
         for name in ("steps", "evaluation"):
             if there[name] != here[name]:
                 raise ValueError(

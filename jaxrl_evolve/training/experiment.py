@@ -15,7 +15,8 @@ from jaxtyping import Array
 
 from jaxrl_envs.contract import Env
 from jaxrl_envs.registry import find_factory
-from jaxrl_envs.vector import VectorEnv, resets_from_name, vectorize
+from jaxrl_envs.resets import resets_from_name
+from jaxrl_envs.vector import VectorEnv, vectorize
 from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS, find_algorithm, find_preset
 from jaxrl_evolve.compilation import Same, once
 from jaxrl_evolve.curricula.table import BUILTIN_CURRICULA, make_curriculum

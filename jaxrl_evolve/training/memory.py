@@ -95,19 +95,32 @@ def _refuse(config: Any, need: Need, held: int, together: int, several: str) -> 
     }
     if there is None or sum(parts.values()) <= there:
         return
-    if several and need.store + need.state + need.rollout <= there:
-        field = several
-    elif need.store > need.state + need.rollout and hasattr(config.learner, "capacity"):
-        field = f"learner.capacity is {config.learner.capacity:,}"
-    elif 2 * need.learner > need.state + need.rollout and hasattr(config.learner, "network"):
-        field = f"learner.network is {config.learner.network}"
-    else:
-        field = f"num_envs is {config.num_envs:,} and rollout_length {config.rollout_length:,}"
+    field, fits = _blamed(config, need, there, together, several)
     told = ", ".join(f"{name} {_told(size)}" for name, size in parts.items() if size)
     raise ValueError(
         f"{field}: {held:,} {'run takes' if held == 1 else 'runs take'} {_told(sum(parts.values()))} at least ({told}), and "
-        f"there are {_told(there)} of memory"
+        f"there are {_told(there)} of memory{fits}"
     )
+
+
+def _blamed(config: Any, need: Need, there: int, together: int, several: str) -> tuple[str, str]:
+    """The field that asks for most, with its value, and what would fit instead as a clause, where a number says it."""
+    each, update = need.store + need.state, config.num_envs * config.rollout_length
+    if several and each + need.rollout <= there:
+        runs = (there - together * need.rollout) // each
+        runs = runs if runs >= together else there // (each + need.rollout)
+        return several, f", in which at most {runs:,} fit"
+    if need.store > need.state + need.rollout and hasattr(config.learner, "capacity"):
+        # It is rounded up to whole rollouts, and what comes with it need not grow as it does.
+        room = config.learner.capacity * (there - need.state - need.rollout) // need.store - update
+        field = f"learner.capacity is {config.learner.capacity:,}"
+        return field, f", in which a capacity of at most {room:,} fits" if room > update else ""
+    if 2 * need.learner > need.state + need.rollout and hasattr(config.learner, "network"):
+        return f"learner.network is {config.learner.network}", ""
+    slots = (there - need.store - need.learner) * config.num_envs
+    slots //= max(need.state - need.learner + need.rollout, 1)
+    field = f"num_envs is {config.num_envs:,} and rollout_length {config.rollout_length:,}"
+    return field, f", in which a num_envs of at most {slots:,} fits" if slots > 0 else ""
 
 
 def available_bytes() -> int | None:

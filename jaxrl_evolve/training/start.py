@@ -95,7 +95,7 @@ def _trained(config: TrainConfig[Any, Any], experiment: Experiment) -> Start:
         raise ValueError(
             f"{named}, but {config.algorithm} cannot take over weights: its learner has no `adopt`"
         )
-    path, run = _place(config.start)
+    path, run = place(config.start)
     there = load(path)
     state = jax.tree.map(np.asarray, there.learner_state)
     runs = there.diverged.size
@@ -121,8 +121,8 @@ def _trained(config: TrainConfig[Any, Any], experiment: Experiment) -> Start:
     return Start(adopt, state, digest.hexdigest())
 
 
-def _place(start: str) -> tuple[str, int | None]:
-    """A folder and the number of one of its runs, of ``FOLDER`` or ``FOLDER:RUN``."""
+def place(start: str) -> tuple[str, int | None]:
+    """A folder and the number of one of its runs, of ``FOLDER`` or ``FOLDER:RUN``; None for all of them."""
     path, colon, run = start.rpartition(":")
     if colon and run.isdecimal() and not Path(start).is_dir():
         return path, int(run)

@@ -356,6 +356,10 @@ WRONG = {
     ),
     "sizes of the net": (train_words(OUT, **{"learner.network.hidden": -3}), r"hidden is \(-3,\)"),
     "coordinator": (train_words(OUT, coordinator="x:1"), "processes is 0 and process_id -1"),
+    "coordinator of what is not shared": (
+        ["evaluate", OUT, "--coordinator", "x:1"],
+        "coordinator is 'x:1', but what this command does is not shared among processes: leave it out",
+    ),
     "both": ([*train_words(OUT), "--overwrite", "--resume"], "exclude each other"),
     "a2c's passes": (
         ["train", "a2c", *walk.words(OUT)[1:]],

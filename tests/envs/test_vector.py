@@ -12,14 +12,8 @@ import probes
 import pytest
 
 from jaxrl_envs import Box, Discrete, Env, EnvStep, scale_rewards, time_limit
-from jaxrl_envs.vector import (
-    FullResets,
-    OptimisticResets,
-    PoolResets,
-    VectorState,
-    resets_from_name,
-    vectorize,
-)
+from jaxrl_envs.resets import FullResets, OptimisticResets, PoolResets, resets_from_name
+from jaxrl_envs.vector import VectorState, vectorize
 
 N = 12
 
@@ -73,6 +67,16 @@ def test_slots_that_ended_start_anew_and_the_others_go_on(resets: Any, seed: int
 def test_full_resets_never_share_a_start():
     _, after, _ = _step(FullResets(), np.ones(N))
     assert len(set(np.asarray(after.env).tolist())) == N
+
+
+def test_neighbours_that_end_together_share_a_start_where_it_is_asked_for():
+    before, after, _ = _step(FullResets(4), np.asarray([1, 1, 1, 1, 0, 1, 0, 1, 0, 0, 0, 0]))
+    for state, groups in ((before, [range(4), range(4, 8), range(8, 12)]), (after, [range(4), (5, 7)])):
+        starts = np.asarray(state.env)
+        assert [len(set(starts[list(group)].tolist())) for group in groups] == [1] * len(groups)
+        assert len({float(starts[group[0]]) for group in groups}) == len(groups)
+    with pytest.raises(ValueError, match="shared must divide num_envs, 3"):
+        vectorize(switch_env(), 3, FullResets(2))
 
 
 @pytest.mark.parametrize("k", [1, 3, 4, 12, 20])
@@ -140,6 +144,7 @@ def test_every_slot_can_have_its_own_parameters():
     ("name", "policy"),
     [
         ("full", FullResets()),
+        ("full:4", FullResets(4)),
         ("optimistic:16", OptimisticResets(16)),
         ("pool:8", PoolResets(8)),
         ("pool:8:2", PoolResets(8, 2)),
@@ -149,7 +154,7 @@ def test_reset_policies_have_names(name: str, policy: Any):
     assert resets_from_name(name) == policy
 
 
-@pytest.mark.parametrize("name", ["", "fully", "full:1", "optimistic", "optimistic:x", "pool:0", "pool:2:3"])
+@pytest.mark.parametrize("name", ["", "fully", "full:0", "optimistic", "optimistic:x", "pool:0", "pool:2:3"])
 def test_other_names_are_refused(name: str):
     with pytest.raises(ValueError, match="resets is '"):
         resets_from_name(name)

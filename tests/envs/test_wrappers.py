@@ -31,7 +31,8 @@ from jaxrl_envs import (
     time_limit,
 )
 from jaxrl_envs.keywords import reject_unknown
-from jaxrl_envs.vector import FullResets, OptimisticResets, PoolResets, vectorize
+from jaxrl_envs.resets import FullResets, OptimisticResets, PoolResets
+from jaxrl_envs.vector import vectorize
 from jaxrl_envs.wrappers import WRAPPERS, wrapped
 
 N, T = 4, 60
@@ -338,6 +339,49 @@ def test_wrappers_have_names(monkeypatch):
 def test_other_names_are_refused(text, message):
     with pytest.raises(ValueError, match=message):
         wrapped(probes.scripted_env(), text)
+
+
+def test_parameters_are_drawn_for_each_task():
+    env = wrapped(timed(), "vary_params:gravity:8:12+vary_params:legs:2:4")
+    drawn = jax.vmap(env.sample_params)(jax.random.split(jax.random.key(0), 300))
+    assert drawn["gravity"].dtype == jnp.float32 and drawn["legs"].dtype == jnp.int32
+    assert 8.0 <= float(drawn["gravity"].min()) < 8.1 and 11.9 < float(drawn["gravity"].max()) <= 12.0
+    assert set(np.asarray(drawn["legs"]).tolist()) == {2, 3, 4}
+    assert (drawn["max_steps"] == 9).all() and env.params["legs"] == 3
+    assert abs(np.corrcoef(drawn["gravity"], drawn["legs"])[0, 1]) < 0.2
+
+
+def timed() -> Env:
+    """Never stepped: it has parameters of several kinds."""
+    inner = probes.scripted_env()
+    params = {
+        "gravity": jnp.float32(9.8),
+        "legs": jnp.int32(3),
+        "max_steps": jnp.int32(9),
+        "start": jnp.zeros(2),
+        "wet": jnp.bool_(False),
+    }
+    return Env(**{**vars(inner), "params": params, "sample_params": None})
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "gravty:8:12",
+            "no parameter 'gravty'; did you mean .gravity.. It has gravity, legs, max_steps, start, wet",
+        ),
+        ("gravity:12:8", "low is 12; it must be below high, which is 8"),
+        ("legs:2.5:4", "'legs' is a whole number"),
+        ("max_steps:0:4", "low of 'max_steps' is 0; a limit must be at least 1"),
+        ("start:0:1", r"parameter 'start' is float32 of shape \(2,\); it must be one number"),
+        ("wet:0:1", "parameter 'wet' is bool"),
+        ("gravity", "vary_params reads vary_params:NAME:LOW:HIGH"),
+    ],
+)
+def test_parameters_that_cannot_be_drawn_are_named(words, message):
+    with pytest.raises(ValueError, match=message):
+        wrapped(timed(), f"vary_params:{words}")
 
 
 def test_the_option_is_found_by_a_near_word():

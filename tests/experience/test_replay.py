@@ -149,6 +149,20 @@ def test_it_refuses_what_no_window_fits_into():
         init_replay(Layout(1, Stack(3)), shapes, 100)
 
 
+def test_where_nothing_has_a_priority_all_windows_are_equally_probable():
+    layout, rows = Layout(1, Stack(), True), 8
+    life = Life(Stack(), 0.1)
+    replay = init_replay(layout, life.rollout(), rows * N)
+    for _ in range(2):
+        replay = add(layout, replay, life.rollout(), 0.0)
+    assert not np.asarray(replay.priorities.sums).any()
+    drawn = draw(layout, jax.random.key(0), replay, 400)
+    many = int(starts(layout, replay))
+    assert many == (rows - 1) * N
+    assert set(np.asarray(drawn.place).tolist()) == set(range(many))
+    np.testing.assert_allclose(drawn.probability, 1 / many, rtol=1e-6)
+
+
 @pytest.mark.parametrize("prioritised", [False, True])
 def test_a_loop_that_adds_and_draws_copies_no_storage(prioritised: bool):
     layout, rows = Layout(3, Stack(2), prioritised), 1_024

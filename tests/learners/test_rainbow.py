@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -23,7 +24,14 @@ from jaxrl_evolve.experience.n_step import n_step
 from jaxrl_evolve.experience.replay import draw, observation, starts
 from jaxrl_evolve.learners.rainbow import rainbow
 from jaxrl_evolve.learners.rainbow_config import RainbowConfig, RainbowHyperparameters
-from jaxrl_evolve.learners.rainbow_loss import Parts, dormant, horizon_of_returns, loss_of, targets_of
+from jaxrl_evolve.learners.rainbow_loss import (
+    Parts,
+    _changed,
+    dormant,
+    horizon_of_returns,
+    loss_of,
+    targets_of,
+)
 from jaxrl_evolve.learners.rainbow_step import RainbowState, _reset
 from jaxrl_evolve.learners.replay_ratio import adapted, init_adaptation
 from jaxrl_evolve.networks.action_values import ActionValues
@@ -137,8 +145,8 @@ def test_it_learns_the_value_of_every_cell_and_what_comes_next(trained: Any):
     assert float(metrics["prediction_loss"]) < 0.5
 
 
-def numpy_loss(parts: Parts, params: Any, window: Any, target: Any, weight: Any) -> float:
-    """Of SPR with two streams, without noise and changes of images, in float64, from the definitions."""
+def numpy_loss(parts: Parts, params: Any, window: Any, target: Any, weight: Any, share: float = 1.0) -> float:
+    """Of SPR with two streams, without noise and changes of images, in float64, from the definitions; of the error of the returns a share."""
     config = parts.config
     p = jax.tree.map(np.float64, params["params"])
 
@@ -177,7 +185,7 @@ def numpy_loss(parts: Parts, params: Any, window: Any, target: Any, weight: Any)
     logits = value + advantage - advantage.mean(1, keepdims=True)
     logits = logits[np.arange(len(x)), window.action[:, 0]]
     logs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-    total = -(np.float64(target.returns) * logs).sum(-1)
+    total = -share * (np.float64(target.returns) * logs).sum(-1)
     unit = lambda x: x / np.linalg.norm(x, axis=-1, keepdims=True)
     for k in range(config.predicted):
         x = ahead(x, window.action[:, k])
@@ -258,8 +266,10 @@ def test_the_first_step_of_spr_is_that_of_numpy():
     flat = [x for _, x in named]
     moved = jax.tree.leaves(jax.device_get(after.learner.params))
     for leaf, (name, _) in enumerate(named):
-        if name[1].key == "encoder":
-            continue  # at which two streams pull by a root of a half each
+        if name[1].key == "encoder" and name[-1].key == "bias":
+            continue  # at zero, with cells that are not lit, units lie on the kink of their nonlinearity
+        # At the encoder the two streams of the head pull by a root of a half.
+        share = math.sqrt(0.5) if name[1].key == "encoder" else 1.0
         for _ in range(3):
             place = tuple(pick.integers(size) for size in flat[leaf].shape)
             losses = []
@@ -267,7 +277,7 @@ def test_the_first_step_of_spr_is_that_of_numpy():
                 other = [np.float64(x) for x in flat]
                 other[leaf] = other[leaf].copy()
                 other[leaf][place] += sign * 1e-5
-                losses.append(loss(jax.tree.unflatten(tree, other)))
+                losses.append(loss(jax.tree.unflatten(tree, other), share=share))
             gradient = (losses[0] - losses[1]) / 2e-5
             expected = -1e-2 * gradient / (abs(gradient) + 1.0)
             np.testing.assert_allclose(moved[leaf][place] - flat[leaf][place], expected, atol=3e-6)
@@ -460,6 +470,73 @@ def test_the_replay_ratio_is_raised_once_activity_has_settled():
 def test_dormant_units_are_those_far_below_their_layer():
     units = jnp.asarray([[1.0, 0.0, 2.0, 0.01], [1.0, 0.0, 2.0, 0.02]])
     assert float(dormant(units)) == 0.5
+
+
+def test_diagnostics_are_those_of_numpy():
+    """Rank by the eigenvalues of the units' products, the share of greedy actions that one update changed, values of the best actions."""
+    config, env = replace(PLAIN, longest=3, diagnostics=True), board()
+    hp = replace(HP, steps=1.0, learning_rate=0.1)
+    parts, chunk = parts_of(config), make_chunk(rainbow(env, 4, 4, config, hp), vectorize(env, 4), 4)
+    state = jax.jit(chunk.init)(random.key(0), traced(hp), env.params)
+    go = jax.jit(lambda state, n: chunk.run(state, traced(hp), (), env.params, jnp.float32(30), n))
+    before, _ = go(state, jnp.int32(8))
+    after, metrics = go(before, jnp.int32(1))
+    key = jax.random.fold_in(jax.random.split(before.key, 4)[3], 1)
+    window = draw(parts.layout, key, after.store, config.batch).window
+    images = observation(parts.layout, window, 0).astype(jnp.float32)
+
+    def seen(params: Any) -> Any:
+        found = parts.call(
+            ActionValues.values, params, parts.call(ActionValues.encode, params, images), False
+        )
+        return np.float64(found[0][..., 0]), np.float64(found[1])
+
+    (old, _), (new, units) = seen(before.learner.params), seen(after.learner.params)
+    eigenvalues = np.linalg.eigvalsh(units.T @ units)
+    expected = {
+        "feature_rank": eigenvalues.sum() ** 2 / (eigenvalues**2).sum(),
+        "churn": (old.argmax(-1) != new.argmax(-1)).mean(),
+        "q_highest": new.max(),
+        "q_gap": (new.max(-1) - new.mean(-1)).mean(),
+        "weight_norm": math.sqrt(
+            sum((np.float64(x) ** 2).sum() for x in jax.tree.leaves(after.learner.params))
+        ),
+    }
+    assert 0 < expected["churn"] < 1 < expected["feature_rank"]
+    for name, value in expected.items():
+        np.testing.assert_allclose(metrics[name], value, rtol=1e-4, err_msg=name)
+
+
+def test_an_error_that_is_no_number_stays_out_of_the_priorities_and_its_seed_diverges_alone():
+    config, hp, runs = replace(PLAIN, prioritised=True, priority="loss"), replace(HP, steps=1.0), 2
+    env = board()
+    chunk = make_chunk(rainbow(env, 4, 4, config, hp), vectorize(env, 4), 4)
+    many = over_runs(chunk, [RunAxis("seed", runs)])
+    state = jax.jit(many.init)(jax.random.split(random.key(0), runs), traced(hp), env.params)
+    go = jax.jit(lambda state: many.run(state, traced(hp), (), env.params, jnp.float32(30), jnp.int32(8))[0])
+    state = go(state)
+    spoiled = replace(
+        state, store=replace(state.store, reward=state.store.reward.at[0, :20].set(float("nan")))
+    )
+    alone, after = go(state), go(spoiled)
+    assert int(state.learner.steps[0]) > 0 and (np.asarray(alone.diverged) == -1).all()
+    assert int(after.diverged[0]) == 8 and int(after.diverged[1]) == -1
+    priorities = after.store.priorities
+    assert np.isfinite(priorities.leaves).all() and float(priorities.sums[0].sum()) > 0
+    np.testing.assert_array_equal(priorities.sums, priorities.leaves.sum((2, 3)))
+    second = lambda tree: jax.tree.map(lambda x: x[1], tree)
+    assert_equal(second(after), second(alone))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8"])
+def test_binary_images_become_brighter_and_darker_too(dtype: str):
+    env = dataclasses.replace(board(), observation_space=Box(0.0, 1.0, (SIDE, SIDE, 1), dtype))
+    images = _changed(
+        parts_of(replace(SPR, intensity=0.05), env), random.key(0), jnp.ones((64, SIDE, SIDE, 1), dtype)
+    )
+    factor = np.asarray(images).reshape(64, -1)
+    assert images.dtype == jnp.float32 and (factor == factor[:, :1]).all()
+    assert 0.9 <= factor.min() < 0.97 and 1.03 < factor.max() <= 1.1
 
 
 @pytest.fixture(scope="module")

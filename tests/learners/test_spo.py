@@ -15,6 +15,7 @@ import walk
 from same import assert_equal
 
 from jaxrl_envs import make
+from jaxrl_envs.resets import FullResets
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve import PolicyOutput, RunAxis, TrainConfig, Trajectory, make_chunk, over_runs, random
 from jaxrl_evolve.clock import Clock
@@ -27,6 +28,7 @@ from jaxrl_evolve.learners.spo_payoff import compared, spread
 from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.preferences.comparison import empty_queue, push
 from jaxrl_evolve.preferences.episodes import Watch, lived, nothing_lived
+from jaxrl_evolve.preferences.games import populations
 from jaxrl_evolve.preferences.named import oracle_from_name
 from jaxrl_evolve.preferences.oracles import max_reward
 from jaxrl_evolve.preferences.summary import random_summaries, summarise
@@ -90,6 +92,8 @@ def test_payoffs_are_the_win_rates_of_the_dossier():
     expected = [0, 1 / 3, 0, -2 / 3, 0, 0, -2 / 3, 0, 1, 0]
     np.testing.assert_allclose(found.payoff.ravel(), expected, rtol=1e-6)
     assert (float(found.win_rate), float(found.compared), float(found.queries)) == (0.5, 4.0, 6.0)
+    tied = jax.tree.map(jnp.zeros_like, phi)
+    assert not compared(max_reward(), random.key(1), tied, ended, 6, None, False).payoff.any()
     fewer = compared(max_reward(), random.key(1), phi, ended, 2, None, False)
     np.testing.assert_array_equal(np.flatnonzero(fewer.payoff), [1, 3])
     assert float(fewer.queries) == 1.0
@@ -174,38 +178,14 @@ def test_it_learns_from_comparisons_alone(comparators: Any):
     assert abs(float(first["episode_return"])) < 12
     assert float(last["episode_return"]) > 20
     queries = {"batch": 16 * 15 / 2, "subsample": 16 * 8 / 2, "queue": 16 * 16}[comparators]
-    assert float(state.learner.queries) == queries * (39 if comparators == "queue" else 40)
+    assert float(state.learner.queries.total) == queries * (39 if comparators == "queue" else 40)
     if comparators != "queue":
         np.testing.assert_allclose(last["win_rate"], 0.5, atol=1e-6)
 
 
 def test_what_the_learner_inside_is_given():
-    """Ends are terminations, since nothing can be won after them; the time is observed; rewards are the payoffs, of ties nothing."""
-    env, seen = make("Pendulum-v1", max_steps_in_episode=4), []
-
-    def watched(inner_env: Any) -> Any:
-        inner = ppo(inner_env, N, 8, SMALL)
-
-        def update(key: Any, state: Any, t: Any, *rest: Any) -> Any:
-            del key, rest
-            seen.append(t)
-            return state, {}
-
-        return inner._replace(update=update)
-
-    learner, venv = self_play(watched, env, N, 8, replace(SMALL, horizon=0)), vectorize(env, N)
-    hp, key = traced(SPOHyperparameters()), random.key(0)
-    state, envs = learner.init(key, hp), venv.reset(key, env.params)
-    t = rollout(key, learner, state, venv, envs, learner.initial_memory(N), env.params, 8)[2]
-    update = partial(learner.update, key, state)
-    _, metrics = update(t, hp, (), Clock(jnp.float32(0), jnp.float32(8), jnp.float32(0)))
-    update(
-        t.replace(reward=jnp.ones_like(t.reward)),
-        hp,
-        (),
-        Clock(jnp.float32(0), jnp.float32(8), jnp.float32(0)),
-    )
-    given, tied = seen
+    """Ends are terminations, since nothing can be won after them; the time is observed; rewards are the payoffs."""
+    t, (given, metrics) = given_to_the_learner_inside(SMALL, 8)
     ends = np.arange(8) % 4 == 3
     assert given.obs.shape == (8, N, 4)
     np.testing.assert_allclose(given.obs[..., 3], np.tile(np.arange(8) % 4 / 4, (N, 1)).T)
@@ -220,7 +200,51 @@ def test_what_the_learner_inside_is_given():
         np.asarray(given.reward), np.repeat(paid.reshape(2, 1, N), 4, 1).reshape(8, N), rtol=1e-5
     )
     assert float(metrics["queries"]) == 28
-    np.testing.assert_array_equal(tied.reward, 0.0)
+
+
+def given_to_the_learner_inside(config: SPOConfig, length: int, resets: Any = None) -> tuple[Any, Any]:
+    """A rollout on Pendulum with episodes of 4 steps, and what the learner inside is given of it."""
+    env, seen = make("Pendulum-v1", max_steps_in_episode=4), []
+
+    def watched(inner_env: Any) -> Any:
+        def update(key: Any, state: Any, t: Any, *rest: Any) -> Any:
+            del key, rest
+            seen.append(t)
+            return state, {}
+
+        return ppo(inner_env, N, length, SMALL)._replace(update=update)
+
+    learner, venv = self_play(watched, env, N, length, replace(config, horizon=0)), vectorize(env, N, resets)
+    hp, key = traced(SPOHyperparameters()), random.key(0)
+    state, envs = learner.init(key, hp), venv.reset(key, env.params)
+    t = rollout(key, learner, state, venv, envs, learner.initial_memory(N), env.params, length)[2]
+    update = partial(learner.update, key, state)
+    _, metrics = update(t, hp, (), Clock(jnp.float32(0), jnp.float32(8), jnp.float32(0)))
+    return t, (seen[0], metrics)
+
+
+def test_pieces_are_compared_and_paid_each_by_itself():
+    """Episodes of four steps in pieces of three and one, against ranks."""
+    t, (given, metrics) = given_to_the_learner_inside(replace(SMALL, segment=3), 4)
+    reward = np.asarray(t.reward)
+    totals = np.concatenate([reward[:3].sum(0), reward[3]])
+    paid = 10 * (2 * totals.argsort().argsort() / 7 - 1)
+    np.testing.assert_allclose(given.reward[:3], np.tile(paid[:N] / 3, (3, 1)), rtol=1e-5)
+    np.testing.assert_allclose(given.reward[3], paid[N:], rtol=1e-5)
+    np.testing.assert_array_equal(given.terminated, [[False] * N] * 3 + [[True] * N])
+    assert float(metrics["queries"]) == 28
+
+
+def test_groups_are_compared_among_themselves():
+    """Two episodes of each of four environments: one query for each pair that began alike."""
+    t, (given, metrics) = given_to_the_learner_inside(replace(SMALL, group=2), 8, FullResets(2))
+    obs, reward = np.asarray(t.obs), np.asarray(t.reward).reshape(2, 4, N).sum(1)
+    for start in (0, 4):
+        np.testing.assert_array_equal(obs[start, ::2], obs[start, 1::2])
+        assert (obs[start, 0] != obs[start, 2]).any()
+    better = reward > reward.reshape(2, 2, 2)[:, :, ::-1].reshape(2, N)
+    np.testing.assert_allclose(given.reward, np.repeat(np.where(better, 2.5, -2.5), 4, 0), rtol=1e-5)
+    assert float(metrics["queries"]) == 4 and float(metrics["compared"]) == 1
 
 
 def test_an_episode_whose_rewards_are_no_numbers_is_compared_with_nobody():
@@ -302,6 +326,20 @@ def test_preferences_as_text():
     )
 
 
+def test_a_cyclic_share_is_mixed_into_an_order():
+    """Sector 1 beats sector 0 by 0.2; 0.4 of that against 0.6 of a return that says the opposite."""
+    a, b = (replace(random_summaries(random.key(0), 1), total=jnp.float32(x), end=jnp.asarray(y)) for x, y in ((1, (-1.0, 0.1)), (2, (1.0, 0.1))))  # fmt: skip
+    expected = 0.5 + 0.5 * (0.4 * 0.2 - 0.6)
+    np.testing.assert_allclose(oracle_from_name("cyclic:0.4").prob(a, b, None), expected, rtol=1e-6)
+
+
+def test_episodes_that_never_end_are_paid_nothing_and_ask_nothing():
+    phi = jax.tree.map(lambda x: x.reshape((5, 2, *x.shape[1:])), random_summaries(random.key(0), 10))
+    found = compared(max_reward(), random.key(1), phi, jnp.zeros((5, 2), bool), 4, None, False)
+    assert not found.payoff.any()
+    assert (float(found.win_rate), float(found.compared), float(found.queries)) == (0.5, 0.0, 0.0)
+
+
 def test_what_does_not_fit_is_refused():
     env = walk.make()
     with pytest.raises(ValueError, match="num_envs is 1; at least 2 trajectories can be compared"):
@@ -320,6 +358,11 @@ def test_what_does_not_fit_is_refused():
         ValueError, match="learner.number is 4; of 4 episodes that are compared it must be fewer"
     ):
         spo(env, N, 8, replace(SMALL, comparators="subsample", number=4, episodes=4))
+    for group in (1, 3):
+        with pytest.raises(ValueError, match=f"learner.group is {group}; it must be at least 2 and divide"):
+            spo(env, N, 8, replace(SMALL, group=group))
+    with pytest.raises(ValueError, match="learner.comparators is 'queue'; with learner.group it must be"):
+        spo(env, N, 8, replace(SMALL, group=2, comparators="queue"))
     with pytest.raises(ValueError, match="weights has 2 shares; there must be one for each of 3 criteria"):
         spo(env, N, 8, replace(SMALL, check_oracle=True, preference="populations:0.5:0.5"))
     lying = max_reward()._replace(prob=lambda a, b, context: jnp.float32(0.7))
@@ -333,3 +376,28 @@ def test_pendulum_is_learned_from_comparisons_of_whole_episodes():
     for preference in ("max_reward", "flips:0.3"):
         config = TrainConfig.preset("spo", "Pendulum-v1", steps=4_000_000, learner={"preference": preference})
         assert train(config).eval_return[0] > -180
+
+
+@pytest.mark.slow
+def test_drawn_to_its_average_it_ends_in_sectors_as_the_minimax_winner_does():
+    """Shares of the second half within 0.03 of (0.8, 0.1, 0.1), and the last policy below 0.03; without, one sector is all that is left."""
+    game = populations((0.45, 0.45, 0.1))
+    exploited = lambda shares: (game.advantage @ np.asarray(shares, np.float64)).max()
+    evaluation = {"times": 1, "episodes": 32, "final_episodes": 8_192, "mode": "sample"}
+
+    def shares(learner: Any, **hp: float) -> Any:
+        config = TrainConfig.preset(
+            *("spo", "point/sectors"),
+            learner={"preference": "sectors", **learner},
+            steps=7_680_000,
+            hp=hp,
+            evaluation=evaluation,
+        )
+        result = train(config)
+        second = result.rows[len(result.rows) // 2 :]
+        return np.mean([row["episode_sector"][0] for row in second], 0), result.summary["eval_sector"][0]
+
+    half, last = shares({"magnetic": True}, magnet=0.02, learning_rate_end=0.0)
+    np.testing.assert_allclose(half, game.winner, atol=0.03)
+    assert exploited(last) < 0.03
+    assert exploited(shares({})[1]) > 0.09

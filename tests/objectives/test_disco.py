@@ -13,7 +13,8 @@ import probes
 import pytest
 
 from jaxrl_envs import make
-from jaxrl_envs.vector import resets_from_name, vectorize
+from jaxrl_envs.resets import resets_from_name
+from jaxrl_envs.vector import vectorize
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.experience import normalisation
 from jaxrl_evolve.experience.returns import retrace

@@ -14,7 +14,8 @@ import pytest
 
 from jaxrl_envs import scale_rewards
 from jaxrl_envs.contract import reported
-from jaxrl_envs.vector import FullResets, OptimisticResets, PoolResets, vectorize
+from jaxrl_envs.resets import FullResets, OptimisticResets, PoolResets
+from jaxrl_envs.vector import vectorize
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.runs.rollout import rollout
 from jaxrl_evolve.trajectory import PolicyOutput

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import jax
 import pytest
 
 from jaxrl_evolve.command.main import main
@@ -22,7 +24,7 @@ TINY = (
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch):
     """A benchmark of two games that take no time."""
-    evaluation = EvaluationConfig(times=1, episodes=2, final_episodes=2, mode="sample", max_steps=20)
+    evaluation = EvaluationConfig(times=1, episodes=2, final_episodes=2, mode="sample")
     games = {"Pole": "CartPole-v1", "Car": "MountainCar-v0"}
     monkeypatch.setitem(SUITES, "tiny", Suite("two games", games, 64, "dqn", evaluation))
 
@@ -54,8 +56,15 @@ def test_cells_are_trained_once_and_more_of_them_join(tmp_path: Path, monkeypatc
     assert [config.hp.gamma for config in trained] == [0.99, 0.99, 0.9, 0.99, 0.9]
     with pytest.raises(ValueError, match="evaluation is .*'final_episodes': 1.*; give another --out"):
         benchmark("tiny", out, presets=["dqn"], games=["Pole"], evaluation=["final_episodes=1"])
+    with pytest.raises(ValueError, match="evaluation is .*'max_steps': 20.* has .*'max_steps': 10000"):
+        benchmark("tiny", out, presets=["dqn"], games=["Pole"], evaluation=["max_steps=20"])
     with pytest.raises(ValueError, match="steps is 128, but .*Car/seed-0 has 64; give another --out"):
         benchmark("tiny", out, presets=["dqn"], games=["Pole"], steps=128)
+    # Of several processes the first one alone reports.
+    shutil.rmtree(out / "report")
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    assert benchmark("tiny", out, presets=[f"dqn {TINY}"], games=["Pole"], seeds=2) is None
+    assert not (out / "report").exists()
     # Seeds are paired: the same root seed, the same steps.
     assert {(config.seed, config.steps) for config in trained} == {(0, 64)}
 

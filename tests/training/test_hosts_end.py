@@ -21,10 +21,18 @@ LATE = "jaxrl-evolve: (of [24] processes, those with|the first process did not a
 WORDS = {
     "ppo": """train ppo --env CartPole-v1 --steps 3_000_000 --num-envs 4 --rollout-length 16 --seeds 4
         --checkpoints 2000 --rows 2000""",
+    "dqn": """train dqn --env CartPole-v1 --steps 3_000_000 --num-envs 4 --rollout-length 16 --seeds 4
+        --checkpoints 2000 --rows 2000 --learner.capacity 4096 --learner.warm-up 64""",
+    "sweep": """sweep ppo --env CartPole-v1 --steps 3_000_000 --num-envs 4 --rollout-length 16 --seeds 2
+        --checkpoints 2000 --rows 2000 --grid hp.gamma=0.9,0.99 num_envs=4,8""",
+    "meta-test": """meta-test --envs chain/delayed-short --horizons 4000 4001 4002 4003 4004 4005 4006 4007 4008
+        --seeds 4 --episodes 8 --max-steps 40 --baselines random ppo a2c --tuning.off --num-envs 4 --rollout-length 5""",
     "meta": """meta-train ta-lpg --env chain/delayed-short --generations 2000 --population 16 --num-envs 4
         --rollout-length 5 --horizons.low 2 --horizons.high 3 --settings.width 3 --tests 2 --test-every 2000
         --fitness.episodes 8 --fitness.max-steps 40 --sigma 3""",
 }
+IN = {"sweep": "shape_000"}
+"""The folder of the run that is made first, in that of the whole."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 
 
@@ -42,22 +50,31 @@ class Cell(NamedTuple):
 
 
 ALWAYS = Cell("ppo", 2, "first", "saving", signal.SIGINT)
-"""Tried in every run of the tests; the whole matrix takes half an hour."""
+"""Tried in every run of the tests; the whole matrix takes most of an hour."""
+WHOLE = ("ppo", "meta")
+"""Kinds that have every cell; the others differ from them in how they begin, go on and keep their state."""
 
 
 def cells() -> list[Any]:
     matrix = [
         Cell(kind, count, victim, moment, number)
         for kind in WORDS
-        for count in (2, 4)
+        for count in ((2, 4) if kind in WHOLE else (2,))
         for victim in ("first", "last")
-        for moment in ("joining", "start", "middle", "saving")
+        for moment in moments_of(kind)
         for number in SIGNALS
     ]
     return [pytest.param(cell, marks=() if cell == ALWAYS else pytest.mark.slow) for cell in matrix]
 
 
-def reach(moment: str, out: Path, victim: Process, processes: list[Process]) -> None:
+def moments_of(kind: str) -> tuple[str, ...]:
+    """They join alike, and a meta-test saves what no other process waits for."""
+    if kind in WHOLE:
+        return ("joining", "start", "middle", "saving")
+    return ("start", "middle") if kind == "meta-test" else ("start", "middle", "saving")
+
+
+def reach(moment: str, kind: str, out: Path, victim: Process, processes: list[Process]) -> None:
     """Return at the moment, as the operating system or the run's folder tells it; fail if the run ends before."""
 
     def until(happened: Callable[[], bool]) -> None:
@@ -69,15 +86,16 @@ def reach(moment: str, out: Path, victim: Process, processes: list[Process]) -> 
     if moment == "joining":
         until(lambda: hears_of_signals(victim))
         return
-    until((out / "config.json").exists)
+    run = out / IN.get(kind, "")
+    until((run / "config.json").exists)
     if moment == "start":  # it compiles
         return
-    metrics = out / "metrics.jsonl"
-    until(lambda: metrics.exists() and metrics.stat().st_size > 0)
+    made = "results/*.npz" if kind == "meta-test" else "metrics.jsonl"
+    until(lambda: any(path.stat().st_size > 0 for path in run.glob(made)))
     if moment == "middle":
         time.sleep(0.5)
     else:
-        until(lambda: any((out / "checkpoints").glob("tmp-*")))
+        until(lambda: any((run / "checkpoints").glob("tmp-*")))
 
 
 def hears_of_signals(process: Process) -> bool:
@@ -100,7 +118,7 @@ def test_all_end_soon_and_with_one_sentence_each(cell: Cell, tmp_path: Path, sta
     cluster = ["--coordinator", address(), "--processes", str(cell.count), "--process-id"]
     processes = [start([*command, *cluster, str(i)]) for i in range(cell.count)]
     victim = processes[0 if cell.victim == "first" else -1]
-    reach(cell.moment, out, victim, processes)
+    reach(cell.moment, cell.kind, out, victim, processes)
     victim.send_signal(cell.signal)
     until = time.monotonic() + SECONDS
     found = {process: ended(process, until - time.monotonic()) for process in processes}
@@ -109,10 +127,12 @@ def test_all_end_soon_and_with_one_sentence_each(cell: Cell, tmp_path: Path, sta
     if cell.signal == signal.SIGKILL:
         assert (code, said) == (-signal.SIGKILL, "")
     else:
-        assert code == EXIT_CODES[name] and re.fullmatch(f"jaxrl-evolve: {name}( after|: ended).*\n", said), (
-            said
-        )
-    together = re.search(f"jaxrl-evolve: {name} after .*continue with: jaxrl-evolve resume {out}\n$", said)
+        assert code == EXIT_CODES[name] and re.fullmatch(
+            f"jaxrl-evolve: {name}( after| in|: ended).*\n", said
+        ), said
+    together = re.search(
+        f"jaxrl-evolve: {name} (after|in) .*continue with: jaxrl-evolve resume {out}\n$", said
+    )
     assert together or cell.moment not in ("middle", "saving") or cell.signal == signal.SIGKILL, said
     sentence = re.escape(said[:-1]) if together else LATE if cell.moment == "joining" else LOST
     for its_code, its_said in found.values():

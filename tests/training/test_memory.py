@@ -1,5 +1,7 @@
 """What a run needs at least, and the sentence where it is more than there is; what fits is never refused."""
 
+import re
+
 import jax
 import pytest
 import walk
@@ -99,3 +101,34 @@ def test_the_memory_of_this_machine():
 def test_what_int32_cannot_count_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         TrainConfig.preset("ppo", "CartPole-v1", **changes)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "field", "changes", "told"),
+    [
+        ("ppo", "seeds", {"seeds": 10**6}, r"in which at most ([\d,]+) fit$"),
+        (
+            "dqn",
+            "capacity",
+            {"learner": {"capacity": 2 * 10**9}},
+            r"in which a capacity of at most ([\d,]+) fits$",
+        ),
+        ("ppo", "num_envs", {"num_envs": 10**6}, r"in which a num_envs of at most ([\d,]+) fits$"),
+    ],
+)
+def test_what_would_fit_is_told_and_does(algorithm, field, changes, told, monkeypatch):
+    monkeypatch.setattr(memory, "available_bytes", lambda: 2**28)
+
+    def check(**changes):
+        config = walk.config(algorithm, **changes)
+        memory.check_memory(config, build(config), groups_of(config, None))
+
+    with pytest.raises(ValueError, match=told) as caught:
+        check(**changes)
+    found = re.search(told, str(caught.value))
+    assert found is not None
+    most = int(found[1].replace(",", ""))
+    inside = lambda value: {"learner": {field: value}} if field == "capacity" else {field: value}
+    check(**inside(most))
+    with pytest.raises(ValueError, match=told):
+        check(**inside(most + max(1, most // 1_000)))

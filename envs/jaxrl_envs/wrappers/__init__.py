@@ -10,6 +10,7 @@ from jaxrl_envs.wrappers.limits import time_limit
 from jaxrl_envs.wrappers.named import WRAPPERS, wrapped
 from jaxrl_envs.wrappers.observations import flatten_observations, frame_stack
 from jaxrl_envs.wrappers.rewards import clip_rewards, scale_rewards
+from jaxrl_envs.wrappers.vary import vary_params
 
 __all__ = [
     "WRAPPERS",
@@ -21,5 +22,6 @@ __all__ = [
     "scale_rewards",
     "sticky_actions",
     "time_limit",
+    "vary_params",
     "wrapped",
 ]

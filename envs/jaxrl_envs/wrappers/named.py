@@ -13,6 +13,7 @@ from jaxrl_envs.wrappers.actions import flatten_actions, rescale_actions, sticky
 from jaxrl_envs.wrappers.limits import time_limit
 from jaxrl_envs.wrappers.observations import flatten_observations, frame_stack
 from jaxrl_envs.wrappers.rewards import clip_rewards, scale_rewards
+from jaxrl_envs.wrappers.vary import vary_params
 
 WRAPPERS: dict[str, Callable[..., Env]] = {
     wrapper.__name__: wrapper
@@ -25,9 +26,10 @@ WRAPPERS: dict[str, Callable[..., Env]] = {
         scale_rewards,
         sticky_actions,
         time_limit,
+        vary_params,
     )
 }
-"""By name; the first argument is the environment, the others are numbers."""
+"""By name; the first argument is the environment, the others are numbers, or names of parameters."""
 
 
 def wrapped(env: Env, text: Any) -> Env:
@@ -44,11 +46,16 @@ def wrapped(env: Env, text: Any) -> Env:
             raise ValueError(
                 f"wrappers is {text!r}; there is no {name!r}{near(name, WRAPPERS) or '.'} Known: {', '.join(WRAPPERS)}"
             )
+        signature = inspect.signature(WRAPPERS[name])
+        kinds = [parameter.annotation for parameter in signature.parameters.values()][1:]
         try:
-            given = [_number(word) for word in words]
-            inspect.signature(WRAPPERS[name]).bind(env, *given)
+            given = [
+                word if i < len(kinds) and kinds[i] == "str" else _number(word)
+                for i, word in enumerate(words)
+            ]
+            signature.bind(env, *given)
         except (TypeError, ValueError):
-            takes = ":".join(list(inspect.signature(WRAPPERS[name]).parameters)[1:]).upper()
+            takes = ":".join(list(signature.parameters)[1:]).upper()
             raise ValueError(
                 f"wrappers is {text!r}; {name} reads {':'.join(filter(None, (name, takes)))}, with numbers"
             ) from None

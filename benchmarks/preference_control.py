@@ -1,0 +1,164 @@
+"""Control learned from comparisons: tables of the studies that ``benchmarks/README.md`` describes.
+
+    python benchmarks/preference_control.py sectors|pendulum|hopper|populations [--only NAME ...] [--seeds N] [--steps N] [--table]
+
+writes ``benchmarks/results/preference_<study>.csv`` and ``.md``. A cell that is in the table is not run again; one that was interrupted goes on from its
+last checkpoint in ``runs/preference_control``; ``--table`` makes the table anew of the rows that are there, and runs nothing. ``populations`` ends with a
+tournament of what its cells have learned.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from learning import RESULTS, ROOT, hardware
+from preference_control_studies import STUDIES, Cell, Study
+from preference_control_table import markdown
+
+import jaxrl_evolve
+from jaxrl_evolve.results.report.text import csv_text
+from jaxrl_evolve.training.config import EvaluationConfig, TrainConfig
+from jaxrl_evolve.training.train import train
+
+COLUMNS = (
+    *("cell", "seed", "root_seed", "env_steps", "queries", "eval_return", "train_return"),
+    *("average", "late", "last", "shares", "run_seconds", "hardware", "date", "commit"),
+)
+
+
+def settings_of(study: Study, cell: Cell, steps: int, seeds: int, seed: int) -> TrainConfig:
+    """The configuration of a cell."""
+    final = {"mode": "sample", "times": 1, "episodes": 32, "final_episodes": study.final_episodes}
+    changes = {"steps": steps, "seeds": seeds, "seed": seed, "rows": study.rows, **cell.changes}
+    return TrainConfig.preset(cell.algorithm, study.env, evaluation=EvaluationConfig(**final), **changes)  # pyright: ignore[reportArgumentType]
+
+
+def queries(result: Any, i: int) -> float | str:
+    """Labels that a seed has asked for, where its learner asks."""
+    last = result.rows[-1]
+    return float(last["queries"][i]) if "queries" in last else ""
+
+
+def cell_rows(study: Study, cell: Cell, config: TrainConfig, result: Any) -> list[dict[str, Any]]:
+    """A row for each seed."""
+    summary, last = result.summary, result.rows[-1]
+    about = {
+        "root_seed": config.seed,
+        "env_steps": summary["env_steps"],
+        "run_seconds": round(summary["run_seconds"], 1),
+        "hardware": hardware(summary["device"]),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "commit": (summary["git"] or {}).get("commit"),
+    }
+    rows = []
+    for i in range(config.seeds):
+        played = {
+            "eval_return": round(float(result.eval_return[i]), 3),
+            "train_return": round(float(last["episode_return"][i]), 3),
+        }
+        own = study.measure(result, i) if study.measure else {}
+        rows.append({"cell": cell.name, "seed": i, "queries": queries(result, i), **played, **own, **about})
+    return rows
+
+
+def curve_rows(cell: Cell, result: Any) -> list[list[Any]]:
+    """Both axes of learning: for each seed and row of metrics the steps, the queries, and the return of the episodes that ended."""
+    found = []
+    for row in result.rows:
+        asked = row.get("queries", [""] * len(row["episode_return"]))
+        for i, value in enumerate(row["episode_return"]):
+            found.append(
+                [cell.name, i, row["env_steps"], asked[i], "" if value is None else round(float(value), 2)]
+            )
+    return found
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """Stored rows; none if there is no file."""
+    if not path.exists():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def write(study: Study, rows: list[Mapping[str, Any]], path: Path) -> None:
+    """Rows in the order of the cells, and their table."""
+    order = [cell.name for cell in study.cells]
+    rows = sorted(rows, key=lambda row: (order.index(row["cell"]), int(row["seed"])))
+    path.write_text(csv_text(COLUMNS, [[row.get(name, "") for name in COLUMNS] for row in rows]))
+    path.with_suffix(".md").write_text(markdown(study, read(path), read(_meetings(path))))
+
+
+def _meetings(path: Path) -> Path:
+    return path.with_name(f"{path.stem}_tournament.csv")
+
+
+def meet(study: Study, runs: Path, path: Path) -> None:
+    """The tournament of a study whose cells are all there."""
+    from jaxrl_evolve.self_play.tournament import tournament
+    from jaxrl_evolve.self_play.tournament_config import TournamentConfig
+
+    folders = tuple(str(runs / cell.folder) for cell in study.cells)
+    out = runs / "tournament"
+    config = TournamentConfig(folders, preference=study.preference, episodes=64)
+    tournament(config, out, resume=out.exists())
+    _meetings(path).write_text((out / "tournament.csv").read_text())
+
+
+def main(words: list[str] | None = None) -> None:
+    """Train what is not there, and write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("study", choices=STUDIES)
+    parser.add_argument("--only", nargs="+", default=[], help="cells whose name contains one of these")
+    parser.add_argument("--seeds", type=int, help="seeds per cell")
+    parser.add_argument("--steps", type=int, help="environment steps per seed, for all cells")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="root of all randomness; settings are tried on others"
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the tables")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "preference_control")
+    parser.add_argument("--table", action="store_true", help="make the table of stored rows, and run nothing")
+    args = parser.parse_args(words)
+    study, path = STUDIES[args.study], args.results / f"preference_{args.study}.csv"
+    args.results.mkdir(parents=True, exist_ok=True)
+    runs = args.runs / f"{args.study}_seed_{args.seed}"
+    runs.mkdir(parents=True, exist_ok=True)
+    jaxrl_evolve.use_all_cores()
+    for cell in () if args.table else study.cells:
+        there = read(path)
+        if any(row["cell"] == cell.name for row in there):
+            continue
+        if args.only and not any(part in cell.name for part in args.only):
+            continue
+        config = settings_of(study, cell, args.steps or cell.steps, args.seeds or study.seeds, args.seed)
+        folder = runs / cell.folder
+        result = train(config, folder, resume=folder.exists(), quiet=False)
+        rows = cell_rows(study, cell, config, result)
+        write(study, [*there, *rows], path)
+        if study.curves:
+            _add_curve(path.with_name(f"{path.stem}_curves.csv"), cell, result)
+        returns = [row["eval_return"] for row in rows]
+        print(f"{cell.name}: mean return {np.mean(returns):.4g} over {len(rows)} seeds", flush=True)
+    whole = {row["cell"] for row in read(path)} == {cell.name for cell in study.cells}
+    if study.meets and whole and not args.table and not _meetings(path).exists():
+        meet(study, runs, path)
+    if path.exists():
+        write(study, list(read(path)), path)
+
+
+def _add_curve(path: Path, cell: Cell, result: Any) -> None:
+    names = ("cell", "seed", "env_steps", "queries", "episode_return")
+    there = [[row[name] for name in names] for row in read(path) if row["cell"] != cell.name]
+    path.write_text(csv_text(names, [*there, *curve_rows(cell, result)]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Tasks of many kinds from one: parameters that are drawn for each."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl_envs.contract import Env
+from jaxrl_envs.keywords import near
+from jaxrl_envs.parameters import LIMITS
+from jaxrl_envs.wrappers.around import interval
+
+
+def vary_params(env: Env, name: str, low: float, high: float) -> Env:
+    """A family of tasks: the parameter ``name`` is drawn uniformly from ``low`` to ``high``, both included if it is whole.
+
+    `Env.params` stays as it is; `Env.sample_params` draws, what it draws already besides. Put it on once for each parameter.
+
+    Args:
+        env: the environment.
+        name: of a number among its parameters, dotted where they are nested (``env.gravity`` in a wrapper).
+        low: the lowest value.
+        high: the highest value.
+
+    Raises:
+        ValueError: there is no such number, or these are no values of it in this order.
+    """
+    paths, tree = jax.tree_util.tree_flatten_with_path(env.params)
+    names = [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in paths]
+    if name not in names:
+        known = ", ".join(names) or "none"
+        raise ValueError(f"{env.name} has no parameter {name!r}{near(name, names) or '.'} It has {known}.")
+    index, leaf = names.index(name), paths[names.index(name)][1]
+    whole = jnp.issubdtype(leaf.dtype, jnp.integer)
+    if leaf.ndim or not (whole or jnp.issubdtype(leaf.dtype, jnp.floating)):
+        raise ValueError(
+            f"{env.name}: parameter {name!r} is {leaf.dtype} of shape {leaf.shape}; it must be one number"
+        )
+    interval(env, low, high)
+    if whole and not (float(low).is_integer() and float(high).is_integer()):
+        raise ValueError(
+            f"{env.name}: {name!r} is a whole number, so low and high, {low!r} and {high!r}, must be"
+        )
+    if name.rpartition(".")[2] in LIMITS and low < 1:
+        raise ValueError(f"{env.name}: low of {name!r} is {low!r}; a limit must be at least 1")
+    draw = env.sample_params
+
+    def sample(key: jax.Array) -> Any:
+        key_others, key_own = jax.random.split(key)
+        leaves = jax.tree.leaves(env.params if draw is None else draw(key_others))
+        if whole:
+            ends = np.asarray([low, high + 1], leaf.dtype)
+            leaves[index] = jax.random.randint(key_own, (), ends[0], ends[1], leaf.dtype)
+        else:
+            leaves[index] = jax.random.uniform(key_own, (), leaf.dtype, low, high)
+        return jax.tree.unflatten(tree, leaves)
+
+    return dataclasses.replace(env, sample_params=sample)

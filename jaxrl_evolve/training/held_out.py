@@ -1,0 +1,228 @@
+"""Agents of a run folder on many levels: success on each, on the worst of them, and on named environments apart."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxrl_envs.contract import Env
+from jaxrl_envs.parameters import limits
+from jaxrl_envs.registry import available
+from jaxrl_evolve import random
+from jaxrl_evolve.learners.learner import Mode
+from jaxrl_evolve.results.worst_levels import cvar, worst_levels
+from jaxrl_evolve.runs.evaluation import check_mode
+from jaxrl_evolve.settings.checks import root_seed, whole
+from jaxrl_evolve.training.experiment import identity
+from jaxrl_evolve.training.level_scores import OnLevels, scores_on_levels, solvable_levels
+from jaxrl_evolve.training.outcome import diverged_steps, estimate_iqm
+from jaxrl_evolve.training.parts import make_env
+from jaxrl_evolve.training.restore import Trained, load
+
+
+@dataclasses.dataclass(frozen=True)
+class HeldOut:
+    """What trained agents are tested on.
+
+    Attributes:
+        levels: solvable levels of the environment that they were trained on, drawn from a fixed key; 0 for none.
+        episodes: whole episodes on each level in each of two samples: one tells which levels are the worst, the other how
+            the agents do there.
+        shares: of the levels, whose worst are reported.
+        level_seed: root of the levels' randomness.
+        envs: names of other environments, or patterns of them such as ``maze/*-maze``.
+        env_options: options of all of these.
+        env_episodes: whole episodes on each of these: all on its one task, or each on a solvable one of its own.
+    """
+
+    levels: int = 2_000
+    episodes: int = 10
+    shares: Sequence[float] = (0.1, 0.01)
+    level_seed: int = 0
+    envs: Sequence[str] = ()
+    env_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    env_episodes: int = 128
+
+    def __post_init__(self) -> None:
+        whole("levels", self.levels, 0)
+        for name in ("episodes", "env_episodes"):
+            whole(name, getattr(self, name), 1)
+        root_seed("level_seed", self.level_seed)
+        for share in self.shares:
+            if isinstance(share, bool) or not isinstance(share, int | float) or not 0.0 < share <= 1.0:
+                raise ValueError(f"cvar is {share!r}; it must be above 0 and at most 1, e.g. 0.1")
+        if not self.levels and not self.envs:
+            raise ValueError("levels is 0 and there are no other environments; there is nothing to test on")
+        if self.env_options and not self.envs:
+            raise ValueError(
+                f"env_options is {dict(self.env_options)}, but there are no other environments to take them"
+            )
+
+
+def evaluate_levels(
+    path: str | os.PathLike[str],
+    held_out: HeldOut | None = None,
+    *,
+    mode: Mode = "sample",
+    seed: int = 0,
+    step: int | None = None,
+    max_steps: int | None = None,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Test the agents of a run folder level by level.
+
+    Args:
+        path: the run folder.
+        held_out: what they are tested on.
+        mode: ``"greedy"`` or ``"sample"``.
+        seed: root of the episodes' randomness.
+        step: which checkpoint, by its number of updates; the newest by default.
+        max_steps: steps after which an episode is cut off; None for the environment's own limit.
+
+    Returns:
+        What was found, and a row for each run and level.
+
+        ``score`` says whether scores are shares of episodes that succeeded or returns. ``all`` is over all levels, and ``cvar``
+        has for each share the mean over the worst ``levels`` of each run, chosen by one sample of episodes and judged by
+        another; ``biased`` is judged by the same. ``held_out`` has a summary of each named environment. ``runs`` are scores of
+        single runs, ``iqm`` and ``ci95`` over them; of a run with points these are NaN.
+
+    Raises:
+        ValueError: there is no such folder or checkpoint, it is damaged, nothing can be solved, or another environment shows or
+            takes other things than the one that the agents were trained on.
+    """
+    held_out = held_out or HeldOut()
+    check_mode(mode)
+    root_seed("seed", seed)
+    trained = load(path, step)
+    test = _Test(trained, mode, seed, max_steps)
+    env, config = trained.experiment.env, trained.config
+    others = _others(env, held_out)  # refused before anything is played
+    outcome: dict[str, Any] = {
+        "algorithm": config.algorithm,
+        "env": config.env,
+        "env_steps": trained.updates * config.steps_per_update,
+        "mode": mode,
+        "seed": seed,
+        "level_seed": held_out.level_seed,
+        "diverged": diverged_steps(config, trained.diverged),
+    }
+    rows: list[dict[str, Any]] = []
+    if held_out.levels:
+        levels = solvable_levels(env, held_out.levels, held_out.level_seed)
+        seen = test.scores(env, levels, held_out.episodes)
+        outcome |= {
+            "levels": held_out.levels,
+            "episodes": held_out.episodes,
+            **_summary(test, env, seen),
+            "cvar": [_worst(test, seen, share) for share in held_out.shares],
+        }
+        rows += _rows(config.env, seen)
+    tables = [(other, _on_other(test, other, held_out)) for other in others]
+    if tables:
+        outcome["held_out"] = [{"env": other.name, **_summary(test, other, seen)} for other, seen in tables]
+        rows += [row for other, seen in tables for row in _rows(other.name, seen)]
+    return outcome, rows
+
+
+class _Test(NamedTuple):
+    """Which agents are tested, and how."""
+
+    trained: Trained
+    mode: Mode
+    seed: int
+    max_steps: int | None
+
+    def scores(self, env: Env, levels: Any, episodes: int) -> OnLevels:
+        trained = self.trained
+        return scores_on_levels(
+            env,
+            trained.experiment.learner,
+            trained.learner_state,
+            levels,
+            random.key(self.seed),
+            episodes,
+            self.mode,
+            self.max_steps,
+            trained.diverged >= 0,
+            identity(trained.config),
+        )
+
+    def told(self, scores: np.ndarray) -> dict[str, Any]:
+        """Scores ``[R]`` with their interquartile mean; points of a sweep are no seeds of one run, so of all together none."""
+        alone = not self.trained.folder.points.exists()
+        iqm = estimate_iqm(scores if alone else scores[:0])
+        return {"runs": scores, "iqm": iqm.value, "ci95": [iqm.low, iqm.high]}
+
+
+def _summary(test: _Test, env: Env, seen: OnLevels) -> dict[str, Any]:
+    limit = [int(np.max(leaf)) for _, leaf in limits(env.params)]
+    return {
+        "score": "success" if "success" in env.metrics else "return",
+        **({"max_steps": limit[0]} if limit else {}),
+        **({} if env.solvable is None else {"solvable": True}),
+        "all": test.told((seen.first + seen.second).mean(1) / 2),
+    }
+
+
+def _worst(test: _Test, seen: OnLevels, share: float) -> dict[str, Any]:
+    return {
+        "share": share,
+        "levels": worst_levels(seen.first, share).shape[1],
+        **test.told(cvar(seen.first, seen.second, share)),
+        "biased": cvar(seen.first, seen.first, share),
+    }
+
+
+def _rows(name: str, seen: OnLevels) -> list[dict[str, Any]]:
+    runs, levels = seen.first.shape
+    return [
+        {
+            "env": name,
+            "level": level,
+            "run": run,
+            "first": seen.first[run, level],
+            "second": seen.second[run, level],
+            "length": seen.lengths[run, level],
+            "best_return": seen.best[level],
+        }
+        for level in range(levels)
+        for run in range(runs)
+    ]
+
+
+def _others(env: Env, held_out: HeldOut) -> list[Env]:
+    """The other environments.
+
+    Raises:
+        ValueError: none is called so, or one shows or takes other things than ``env``.
+    """
+    names: list[str] = []
+    for pattern in held_out.envs:
+        found = fnmatch.filter(available(), pattern) if set(pattern) & set("*?[") else [pattern]
+        if not found:
+            raise ValueError(f"held_out is {pattern!r}, and no environment's name is like that")
+        names += found
+    others = [make_env(name, held_out.env_options) for name in dict.fromkeys(names)]
+    for other in others:
+        for field in ("observation_space", "action_space"):
+            own, theirs = getattr(env, field), getattr(other, field)
+            if own != theirs:
+                raise ValueError(
+                    f"held_out: {other.name} has the {field} {theirs}, but agents of {env.name} were trained with {own}; "
+                    "options of the environment may make them equal"
+                )
+    return others
+
+
+def _on_other(test: _Test, env: Env, held_out: HeldOut) -> OnLevels:
+    """An environment's one task with all episodes, half in each sample, or as many levels with one episode in each."""
+    half = -(-held_out.env_episodes // 2)
+    if env.sample_params is None:
+        return test.scores(env, jax.tree.map(lambda x: x[None], env.params), half)
+    return test.scores(env, solvable_levels(env, half, held_out.level_seed), 1)

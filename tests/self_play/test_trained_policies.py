@@ -1,0 +1,149 @@
+"""Trained policies as players: an answer to one, a tournament of all, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from jaxrl_evolve import TrainConfig, random
+from jaxrl_evolve.command.main import main
+from jaxrl_evolve.self_play.exploitability import exploitability
+from jaxrl_evolve.self_play.exploitability_config import ExploitabilityConfig
+from jaxrl_evolve.self_play.players import find_player, play
+from jaxrl_evolve.self_play.tournament import Matrix, rows_csv, tournament
+from jaxrl_evolve.self_play.tournament_config import TournamentConfig
+from jaxrl_evolve.training.restore import load
+from jaxrl_evolve.training.train import train
+
+SETTINGS = {
+    "num_envs": 16,
+    "rollout_length": 8,
+    "env_options": {"max_steps_in_episode": "8"},
+    "learner": {
+        "epochs": 1,
+        "minibatches": 1,
+        "network": {"hidden": (8,)},
+        "preference": "sectors",
+        "check_oracle": False,
+    },
+    "evaluation": {"times": 1, "episodes": 2, "final_episodes": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Two seeds of EMA-SPO, three updates, each of which is a checkpoint and a snapshot."""
+    folder = tmp_path_factory.mktemp("players") / "run"
+    changes = {**SETTINGS, "steps": 3 * 128, "seeds": 2, "rows": 3, "checkpoints": 3, "keep": 3}
+    learner = {**SETTINGS["learner"], "magnetic": True, "snapshots": 4}
+    train(TrainConfig.preset("spo", "point/sectors", **{**changes, "learner": learner}), folder)
+    return str(folder)
+
+
+def test_policies_of_a_run(run: str):
+    trained = load(run)
+    assert {which: find_player(trained, 1, which).count for which in ("last", "average", "snapshots", "checkpoints")} == {
+        "last": 1, "average": 1, "snapshots": 3, "checkpoints": 3,
+    }  # fmt: skip
+    snapshots, checkpoints = (find_player(trained, 1, which) for which in ("snapshots", "checkpoints"))
+    # Episodes that do not end in time are cut off.
+    assert (play(snapshots, random.key(0), 5, 6).length == 6).all()
+    # The same up to how a program rounds what it computes twice.
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5), snapshots.actors, checkpoints.actors)
+
+
+def test_an_answer_is_learned_and_both_meet_on_new_episodes(run: str, tmp_path: Any):
+    config = ExploitabilityConfig(
+        run, number=1, policy="snapshots", steps=256, seeds=2, comparators=5, episodes=8
+    )
+    out = tmp_path / "out"
+    found = exploitability(config, out)
+    assert found["step"] == 3 and found["policies"] == 3 and found["env_steps"] == 2 * 256
+    # Two answers learn for two updates from 16 episodes against 5 each; then 8 meet 8, for each answer and once more.
+    assert found["queries"] == 2 * 2 * 16 * 5 + 3 * 64
+    low, high = found["ci95"]
+    assert -0.5 <= low <= found["exploitability"] <= high <= 0.5
+    assert found["advantage"] == pytest.approx(2 * found["exploitability"])
+    again = exploitability(ExploitabilityConfig.from_json(out), out, resume=True)
+    assert {k: v for k, v in again.items() if k not in ("git", "device")} == {
+        k: v for k, v in found.items() if k not in ("git", "device")
+    }
+
+
+def test_a_tournament_is_antisymmetric_and_its_winner_is_beaten_by_none(run: str, tmp_path: Any, capsys: Any):
+    words = [
+        "preferences",
+        "tournament",
+        run,
+        "--checkpoints",
+        "--episodes",
+        "16",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "run:0@1" in said and "results in" in said
+    found = json.loads((tmp_path / "out" / "result.json").read_text())
+    rate, winner = np.array(found["win_rate"]), np.array(found["minimax_winner"])
+    assert rate.shape == (6, 6) and (np.diag(rate) == 0.5).all()
+    np.testing.assert_array_equal(rate + rate.T, 1.0)
+    assert rate[0, 1] != 0.5
+    assert ((2 * rate - 1) @ winner).max() < 1e-6 and winner.sum() == pytest.approx(1)
+    assert found["queries"] == 15 * 16 * 16
+    rows = list(csv.DictReader((tmp_path / "out" / "tournament.csv").read_text().splitlines()))
+    assert len(rows) == 36 and all(float(r["low"]) <= float(r["win_rate"]) <= float(r["high"]) for r in rows)
+    assert (tmp_path / "out" / "tournament.png").stat().st_size > 1_000
+    # What was played is not played again.
+    kept = sorted((tmp_path / "out" / "episodes").glob("*/*.npz"))
+    before = [path.stat().st_mtime_ns for path in kept]
+    assert main(["resume", str(tmp_path / "out")]) == 0
+    assert [path.stat().st_mtime_ns for path in kept] == before and len(kept) == 6
+
+
+def test_rows_of_a_tournament():
+    found = Matrix(
+        ("a", "b"),
+        np.array([[0.5, 0.8], [0.2, 0.5]]),
+        np.array([[0, 0.05], [0.05, 0]]),
+        np.array([[0, 9], [9, 0]]),
+    )
+    lines = [line.split(",") for line in rows_csv(found).splitlines()]
+    assert lines[1][:3] == ["a", "a", "0.5"] and lines[2][:2] == ["a", "b"]
+    assert [float(x) for x in lines[2][2:]] == pytest.approx([0.8, 0.702, 0.898, 9])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("exploitability nowhere", "nowhere"),
+        ("exploitability RUN --number 2", "run is 2; RUN has 2, counted from 0"),
+        ("exploitability RUN --step 9", "has no checkpoint of step 9 (it has: 1, 2, 3)"),
+        ("exploitability RUN --preference sectrs", "there is no 'sectrs'"),
+        ("exploitability RUN --episodes 1", "episodes is 1"),
+        ("tournament RUN:0", "of which 1 policies can play; at least 2 must"),
+        ("tournament RUN RUN", "twice"),
+        ("tournament RUN --policy all", "all"),
+        ("turnament RUN", "preferences has no action 'turnament'"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(words: str, message: str, run: str, tmp_path: Any, capsys: Any):
+    given = [*words.replace("RUN", run).split(), "--out", str(tmp_path / "out")]
+    assert main(["preferences", *given]) == (1 if "--step" in words else 2)
+    assert message.replace("RUN", run) in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_size_that_cannot_be_compared_is_refused(run: str):
+    with pytest.raises(ValueError, match="episodes is 1; at least 2 can be compared"):
+        play(find_player(load(run), 0), None, 1, 8)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="runs is empty"):
+        TournamentConfig(())
+    with pytest.raises(ValueError, match="runs has .* twice"):
+        tournament(TournamentConfig((run, run)), "nowhere")

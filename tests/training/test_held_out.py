@@ -1,0 +1,146 @@
+"""Trained agents on levels: the numbers of a folder, the command, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxrl_envs
+from jaxrl_evolve.command.commands import find_command
+from jaxrl_evolve.storage.folder import RunFolder
+from jaxrl_evolve.training import held_out, level_scores
+from jaxrl_evolve.training.config import TrainConfig
+from jaxrl_evolve.training.experiment import build
+from jaxrl_evolve.training.held_out import HeldOut, evaluate_levels
+from jaxrl_evolve.training.restore import Trained
+
+SMALL = HeldOut(
+    levels=20, episodes=2, shares=(0.1, 1.0), envs=("maze/labyrinth*", "maze/four-rooms"), env_episodes=8
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: Any) -> Trained:
+    """Two seeds on mazes of 5 by 5 that have not learned anything yet, as `load` gives them."""
+    config = TrainConfig.preset(
+        *("ppo", "maze/random"),
+        num_envs=4,
+        rollout_length=8,
+        seeds=2,
+        env_options={"size": "5", "walls": "8", "max_steps": "20"},
+        curriculum="random",
+        learner={"minibatches": 1, "network": {"memory": "none", "hidden": (4,)}},
+    )
+    experiment = build(config)
+    states = jax.vmap(experiment.learner.init, (0, None))(jax.random.split(jax.random.key(0), 2), config.hp)
+    folder = RunFolder(tmp_path_factory.mktemp("held-out"))
+    return Trained(config, experiment, states, 0, np.array([-1, -1]), folder)
+
+
+@pytest.fixture
+def folder(trained: Trained, monkeypatch: Any) -> Any:
+    """Its folder, which holds nothing: reading one is tested elsewhere."""
+    monkeypatch.setattr(held_out, "load", lambda *_: trained)
+    return trained.folder.path
+
+
+@pytest.fixture
+def seen(folder: Any) -> Any:
+    return evaluate_levels(folder, SMALL, seed=3)
+
+
+def test_summaries_are_those_of_the_rows(seen: Any):
+    outcome, rows = seen
+    own = [row for row in rows if row["env"] == "maze/random"]
+    first, second = (np.array([row[name] for row in own]).reshape(20, 2).T for name in ("first", "second"))
+    assert 0.0 < first.mean() < 1.0
+    np.testing.assert_allclose(outcome["all"]["runs"], (first + second).mean(1) / 2)
+    tenth, all_of_them = outcome["cvar"]
+    assert (tenth["share"], tenth["levels"], all_of_them["levels"]) == (0.1, 2, 20)
+    order = np.argsort(first, axis=1, kind="stable")[:, :2]
+    np.testing.assert_allclose(tenth["runs"], np.take_along_axis(second, order, 1).mean(1))
+    np.testing.assert_allclose(tenth["biased"], np.take_along_axis(first, order, 1).mean(1))
+    np.testing.assert_allclose(all_of_them["runs"], second.mean(1))
+    assert (outcome["score"], outcome["max_steps"], outcome["solvable"]) == ("success", 20, True)
+    assert all(0.1 <= row["best_return"] < 1.0 for row in own)
+
+
+def test_other_environments_have_a_summary_each(seen: Any):
+    outcome, rows = seen
+    told = {entry["env"]: entry for entry in outcome["held_out"]}
+    assert list(told) == ["maze/labyrinth", "maze/labyrinth-flipped", "maze/labyrinth-2", "maze/four-rooms"]
+    assert [entry["max_steps"] for entry in told.values()] == [250] * 4
+    counts = {name: sum(row["env"] == name for row in rows) for name in told}
+    assert counts == {
+        "maze/labyrinth": 2,
+        "maze/labyrinth-flipped": 2,
+        "maze/labyrinth-2": 2,
+        "maze/four-rooms": 8,
+    }
+
+
+def test_the_command_prints_it_and_writes_the_rows(folder: Any, seen: Any, tmp_path: Any):
+    command = find_command("evaluate")
+    words = (
+        f"{folder} --levels 20 --level-episodes 2 --cvar 0.1 --mode sample --seed 3 --table {tmp_path}/t.csv"
+    )
+    told = json.loads(command.run(command.parse(words.split())))
+    assert told["cvar"][0]["runs"] == pytest.approx(list(seen[0]["cvar"][0]["runs"]))
+    rows = list(csv.DictReader((tmp_path / "t.csv").read_text().splitlines()))
+    assert len(rows) == 40 and float(rows[5]["second"]) == seen[1][5]["second"]
+
+
+def test_a_run_that_diverged_has_no_scores_and_counts_as_the_worst(
+    trained: Trained, folder: Any, monkeypatch: Any
+):
+    lost = trained._replace(diverged=np.array([-1, 0]))
+    monkeypatch.setattr(held_out, "load", lambda *_: lost)
+    outcome, rows = evaluate_levels(folder, dataclasses.replace(SMALL, envs=()), seed=3)
+    assert (
+        np.isnan(outcome["all"]["runs"]).tolist()
+        == np.isnan(outcome["cvar"][0]["runs"]).tolist()
+        == [False, True]
+    )
+    assert outcome["all"]["iqm"] == outcome["all"]["runs"][0] and outcome["diverged"] == {"1": 0}
+    assert np.isnan(rows[1]["first"]) and not np.isnan(rows[0]["first"])
+
+
+def test_what_cannot_be_tested_is_refused(folder: Any, monkeypatch: Any):
+    with pytest.raises(
+        ValueError,
+        match=r"levels is 5, but CartPole-v1 is one task .*; it must be 0\. .* vary_params: max_steps_in_episode, gravity, ",
+    ):
+        level_scores.solvable_levels(jaxrl_envs.make("CartPole-v1"), 5)
+    for found, many in (([False] * 5, "none"), ([True, False, True, False, False], "only 2")):
+        with monkeypatch.context() as patched:
+            patched.setattr(level_scores, "draw_solvable", lambda *_, found=found: ((), jnp.asarray(found)))
+            env = jaxrl_envs.make("maze/random", size=5)
+            with pytest.raises(
+                ValueError, match=f"levels is 5, but {many} of the levels that maze/random draws"
+            ):
+                level_scores.solvable_levels(dataclasses.replace(env), 5)
+    for names, message in (
+        (("CartPole-v1",), "CartPole-v1 has the observation_space Box"),
+        (("maze/laby",), "did you mean 'maze/labyrinth'"),
+        (("mazes/*",), r"held_out is 'mazes/\*', and no environment"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            evaluate_levels(folder, HeldOut(levels=0, envs=names))
+    for field, value, message in (
+        ("levels", -1, "levels is -1"),
+        ("shares", (0.0,), r"cvar is 0\.0; it must be above 0 and at most 1"),
+        ("levels", 0, "nothing to test on"),
+        ("env_options", {"view": 3}, "no other environments to take them"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            HeldOut(**{field: value})
+    command = find_command("evaluate")
+    with pytest.raises(ValueError, match="table is given, but neither levels nor held_out"):
+        command.run(command.parse([str(folder), "--table", "t.csv"]))

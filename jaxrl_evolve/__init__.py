@@ -59,10 +59,11 @@ if TYPE_CHECKING:
     )
     from jaxrl_evolve.runs.axes import RunAxis, device_mesh, over_runs, place
     from jaxrl_evolve.runs.check import check_learner
-    from jaxrl_evolve.runs.chunk import Chunk, Lived, TrainState, make_chunk
+    from jaxrl_evolve.runs.chunk import Chunk, TrainState, make_chunk
     from jaxrl_evolve.runs.evaluation import Episodes, make_evaluation
+    from jaxrl_evolve.runs.lived import Lived
     from jaxrl_evolve.runs.policy import Policy, make_policy
-    from jaxrl_evolve.runs.tasks import Assignment, Curriculum, Openings
+    from jaxrl_evolve.runs.tasks import Assignment, Curriculum, Openings, Scouts
     from jaxrl_evolve.settings.checks import Above, AtLeast, Between, NotEmpty
     from jaxrl_evolve.storage.sinks import Sink
     from jaxrl_evolve.training.callbacks import Callback, Moment
@@ -126,6 +127,7 @@ __all__ = [
     "RepresentationBatch",
     "RuleObjective",
     "RunAxis",
+    "Scouts",
     "Sink",
     "SinkConfig",
     "Store",
@@ -201,7 +203,7 @@ _MODULE_OF = {
     "LPOConfig": "objectives.drift.config",
     "Latents": "networks.network",
     "Learner": "learners.learner",
-    "Lived": "runs.chunk",
+    "Lived": "runs.lived",
     "MakeNetwork": "networks.network",
     "MakeRepresentation": "objectives.representation",
     "Moment": "training.callbacks",
@@ -224,6 +226,7 @@ _MODULE_OF = {
     "RepresentationBatch": "objectives.representation",
     "RuleObjective": "objectives.objective",
     "RunAxis": "runs.axes",
+    "Scouts": "runs.tasks",
     "Sink": "storage.sinks",
     "SinkConfig": "training.config",
     "Store": "learners.learner",

@@ -33,6 +33,8 @@ class KeyTag(enum.IntEnum):
     """Points of a random search."""
     TASKS = 0x5441534B
     """Choices of a curriculum, apart from the agent's."""
+    SCOUTS = 0x53434F54
+    """What a curriculum's scouts play, apart from its choices."""
     META_TESTS = 0x54455354
     """Held-out lives of a meta-training."""
     REPORTED_TASKS = 0x4D545354

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxrl_envs.contract import Env
-from jaxrl_evolve.curricula.arms.arms import varied
+from jaxrl_evolve.curricula.levels.options import require_levels
 from jaxrl_evolve.runs.tasks import NEW, Assignment, Curriculum, Openings
 
 
@@ -23,11 +23,7 @@ def domain_randomisation(env: Env, num_envs: int) -> Curriculum:
         ValueError: the environment has one task only.
     """
     del num_envs
-    if env.sample_params is None:
-        raise ValueError(
-            f"curriculum is 'random', but {env.name} is one task only; it must be a family of levels, such as "
-            f"grid/random-small, or have `sample_params`. A curriculum of arms could vary {', '.join(varied(env)) or 'nothing'}"
-        )
+    require_levels("random", env)
 
     def propose(key: Array, state: Any, openings: Openings) -> tuple[Any, Assignment]:
         del key

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxrl_envs.contract import Env, own_end
-from jaxrl_evolve.runs.chunk import Lived
+from jaxrl_evolve.runs.lived import Lived
 
 Success = Callable[[Lived], Array]
 """``lived -> float32 [T, N]``: whether the episode that ends with a step is a success, from 0 to 1; NaN is neither."""

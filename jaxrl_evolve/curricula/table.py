@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from jaxrl_evolve.curricula.arms.names import ARM_CURRICULA
+from jaxrl_evolve.curricula.levels.names import LEVEL_CURRICULA
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.foreign import Refused, called, told
 from jaxrl_evolve.settings.later import later
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 BUILTIN_CURRICULA: dict[str, Callable[..., Curriculum]] = {
     "random": later("curricula.domain_randomisation", "domain_randomisation"),
     **ARM_CURRICULA,
+    **LEVEL_CURRICULA,
 }
 """Functions ``(env, num_envs, **options) -> Curriculum``."""
 

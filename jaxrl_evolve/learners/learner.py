@@ -121,6 +121,8 @@ class Learner(NamedTuple):
             learner whose runs cannot start from trained weights.
         assess: ``(state, trajectory, hp) -> Assessment``, what its critic says of a rollout of this state. None of a learner
             without a critic of states.
+        influence: ``(state, trajectory, hp) -> float32 [N]``, to first order the squared norm of the change of the policy's parameters
+            that each slot's rollout causes, up to a factor that is the same for all. None of a learner that does not say.
     """
 
     name: str
@@ -134,3 +136,4 @@ class Learner(NamedTuple):
     store: Store | None = None
     adopt: Callable[[Any, Any], Any] | None = None
     assess: Callable[[Any, Trajectory, Any], Assessment] | None = None
+    influence: Callable[[Any, Trajectory, Any], Array] | None = None

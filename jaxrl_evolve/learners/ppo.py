@@ -21,6 +21,7 @@ from jaxrl_evolve.clock import Clock, linear_schedule
 from jaxrl_evolve.experience.minibatches import make_minibatches
 from jaxrl_evolve.experience.normalisation import ReturnScale, RunningMoments
 from jaxrl_evolve.learners.critic import assess, td_errors
+from jaxrl_evolve.learners.influence import influence_of
 from jaxrl_evolve.learners.learner import Assessment, Learner, Mode
 from jaxrl_evolve.learners.optimiser import init_optimiser
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
@@ -102,6 +103,7 @@ def ppo(
         default_hp=hp,
         adopt=_adopt,
         assess=partial(_assess, parts) if isinstance(minimised, Objective) else None,
+        influence=partial(_influence, parts) if isinstance(minimised, Objective) else None,
     )
 
 
@@ -192,6 +194,12 @@ def _assess(parts: Parts, state: PPOState, trajectory: Trajectory, hp: PPOHyperp
     return Assessment(*(returns.unscale(x) for x in (value, advantage, error)))
 
 
+def _influence(parts: Parts, state: PPOState, trajectory: Trajectory, hp: PPOHyperparameters) -> Array:
+    _, scaled = _scaled(parts, state, trajectory, hp)
+    _, advantage, _ = assess(parts.network, state.params, scaled, hp)
+    return influence_of(parts.network, state.params, scaled, advantage)
+
+
 def _seen(parts: Parts, state: PPOState, obs: Any) -> Any:
     """Observations as the network reads them."""
     return state.observations.normalise(obs) if parts.config.normalise_observations else obs
@@ -203,6 +211,8 @@ def _scaled(
     """The scale of returns with this rollout in it, and the rollout as the learner reads it."""
     returns, reward = state.returns, trajectory.reward
     if parts.config.normalise_returns:
+        if returns.running.shape != reward.shape[1:]:  # of other slots, such as a curriculum's scouts
+            returns = replace(returns, running=jnp.zeros_like(reward[0]))
         returns = returns.merge(reward, trajectory.ended, hp.gamma)
         reward = returns.scale(reward)
     obs, next_obs = _seen(parts, state, trajectory.obs), _seen(parts, state, trajectory.next_obs)

@@ -230,6 +230,7 @@ def self_play(
         initial_memory=time.memory,
         adopt=None if inner.adopt is None else partial(_adopt, inner),
         assess=None,  # its critic is one of win rates
+        influence=None,
     )
 
 

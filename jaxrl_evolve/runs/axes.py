@@ -87,7 +87,7 @@ def over_runs(chunk: Chunk, axes: Sequence[RunAxis], mesh: Mesh | None = None) -
             out_specs=(every, every),
             check_vma=False,
         )
-    return Chunk(init, run, chunk.steps_per_update)
+    return chunk._replace(init=init, run=run)
 
 
 def _along(function: Any, in_axes: tuple[int | None, ...], lanes: int) -> Any:

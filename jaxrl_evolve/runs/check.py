@@ -15,8 +15,9 @@ from jaxrl_envs.vector import vectorize
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.learners.learner import Assessment, Learner, Mode
 from jaxrl_evolve.objectives.check import check_metrics
-from jaxrl_evolve.runs.chunk import Lived
+from jaxrl_evolve.runs.lived import lived_by
 from jaxrl_evolve.runs.rollout import Played, rollout, rollout_on_tasks
+from jaxrl_evolve.runs.scouting import scouted
 from jaxrl_evolve.runs.tasks import NEW, Assignment, Curriculum, Openings, check_seat, drawn_tasks
 from jaxrl_evolve.settings.foreign import Refused, evaluated, told
 from jaxrl_evolve.settings.rows import is_taken
@@ -77,8 +78,12 @@ def check_curriculum(
         envs = venv.reset(key, proposed.params)
         acting = (key, learner, learned, venv, envs, memory, proposed, proposed, rollout_length)
         played: Played = rollout_on_tasks(*acting)[3]
-        critic = learner.assess and partial(learner.assess, learned, played.trajectory, hp)
-        return curriculum.record(state, Lived(proposed, played, learned, metrics, critic))
+        lived = lived_by(learner, learned, hp, proposed, played, metrics)
+        state = curriculum.record(state, lived)
+        if curriculum.scouts is None:
+            return state
+        by = partial(lived_by, learner, learned, hp)
+        return scouted(rollout_length, by, (key, learner, learned, env), curriculum.scouts, state, lived)
 
     facts = (_key(), seen.state, seen.memory, state, given[1], seen.metrics)
     _same(who, "record", "a state", evaluated(f"{who}: record", recorded, *facts), state)

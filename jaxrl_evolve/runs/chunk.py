@@ -18,9 +18,11 @@ from jaxtyping import Array, Int
 
 from jaxrl_envs.vector import VectorEnv, VectorState
 from jaxrl_evolve.clock import Clock
-from jaxrl_evolve.learners.learner import Assessment, Learner
+from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.random import KeyTag
+from jaxrl_evolve.runs.lived import Lived, lived_by
 from jaxrl_evolve.runs.rollout import EpisodeSums, Played, rollout, rollout_on_tasks
+from jaxrl_evolve.runs.scouting import scouted
 from jaxrl_evolve.runs.tasks import Assignment, Curriculum, Tasks, assign, check_seat, propose
 from jaxrl_evolve.settings.rows import OF_CURRICULUM, OF_EPISODES
 from jaxrl_evolve.trajectory import Trajectory
@@ -66,30 +68,13 @@ class Chunk(NamedTuple):
             and ``episode_return``, ``episode_length`` (means over the episodes that ended; NaN if none did),
             ``episodes``, and an ``episode_…`` of what `Env.metrics` names, in its shape.
         steps_per_update: environment steps of one update.
+        scoring_steps: those of its scouts besides (`runs.tasks.Scouts`), from which nothing is learned.
     """
 
     init: Callable[[Array, Any, Any], TrainState]
     run: Callable[[TrainState, Any, Any, Any, Array, Array], tuple[TrainState, dict[str, Array]]]
     steps_per_update: int
-
-
-class Lived(NamedTuple):
-    """What came of a rollout on tasks: the outcome that `Curriculum.record` is given.
-
-    Attributes:
-        proposed: the tasks that were proposed before it.
-        played: what was seen; ``trajectory.task`` is the number of the task of every step.
-        learner: state of the learner that acted.
-        metrics: of the update that was made from it.
-        critic: what the critic of that state says of the rollout; costs nothing where it is not called, and is None
-            where the learner has none. A curriculum that calls it says so (`Curriculum.critic`).
-    """
-
-    proposed: Assignment
-    played: Played
-    learner: Any
-    metrics: dict[str, Array]
-    critic: Callable[[], Assessment] | None = None
+    scoring_steps: int = 0
 
 
 class _Experience(NamedTuple):
@@ -151,7 +136,10 @@ def make_update(
         updated, metrics, store = _learn(learner, key_update, state, trajectory, hp, eta, clock)
         tasks = seen.tasks
         if curriculum is not None:
-            tasks, facts = _recorded(curriculum, seen, learner, state.learner, hp, metrics)
+            told = partial(lived_by, learner, state.learner, hp)
+            acting = (state.key, learner, state.learner, venv.env)
+            scout = partial(scouted, rollout_length, told, acting)
+            tasks, facts = _recorded(curriculum, seen, told, metrics, scout)
             metrics = metrics | facts
         good = jnp.isfinite(metrics["loss"]) & _finite(updated) & (state.diverged < 0)
         kept = jax.tree.map(lambda new, old: jnp.where(good, new, old), updated, state.learner)
@@ -200,18 +188,16 @@ def _proposed(
 def _recorded(
     curriculum: Curriculum,
     seen: _Experience,
-    learner: Learner,
-    acted: Any,
-    hp: Any,
+    told: Callable[..., Lived],
     metrics: dict[str, Array],
+    scout: Callable[..., Any],
 ) -> tuple[Tasks, dict[str, Array]]:
-    """The curriculum once it knows what came of its proposals, and its metrics."""
+    """The curriculum once it knows what came of its proposals, and of its scouts, and its metrics."""
     assert seen.proposed is not None
-    critic = None
-    if learner.assess is not None:
-        critic = partial(learner.assess, acted, seen.played.trajectory, hp)
-    lived = Lived(seen.proposed, seen.played, acted, metrics, critic)
+    lived = told(seen.proposed, seen.played, metrics)
     state = curriculum.record(seen.tasks.curriculum, lived)
+    if curriculum.scouts is not None:
+        state = scout(curriculum.scouts, state, lived)
     facts = {f"{OF_CURRICULUM}{name}": value for name, value in curriculum.metrics(state).items()}
     return replace(seen.tasks, curriculum=state), facts
 
@@ -281,7 +267,8 @@ def make_chunk(
             metrics[f"{OF_EPISODES}{name}"] = total / episodes.episodes
         return state, metrics
 
-    return Chunk(init, run, steps_per_update)
+    scouts = None if curriculum is None else curriculum.scouts
+    return Chunk(init, run, steps_per_update, scouts.cost(rollout_length) if scouts else 0)
 
 
 def _example(

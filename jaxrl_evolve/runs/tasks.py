@@ -53,6 +53,30 @@ class Openings(NamedTuple):
     playing: Int[Array, " n"]
 
 
+class Scouts(NamedTuple):
+    """Levels that are played only to find out what they are worth: nothing is learned from them.
+
+    After every update ``count`` slots of their own play one level each from its beginning, with the policy that acted in the
+    update. Their number and length are fixed, so that runs may be vmapped, and what they cost is known beforehand.
+
+    Attributes:
+        count: levels in an update, ``n``.
+        steps: on each level; 0 is as many as of the rollout that is trained on.
+        propose: ``(key, state, outcome) -> (state, Assignment)`` of ``n`` levels; the outcome is that of the rollout that was trained
+            on, which `Curriculum.record` was told of before.
+        record: ``(state, outcome) -> state``; its outcome is that of the scouts, without metrics of an update.
+    """
+
+    count: int
+    steps: int
+    propose: Callable[[Array, Any, Any], tuple[Any, Assignment]]
+    record: Callable[[Any, Any], Any]
+
+    def cost(self, rollout_length: int) -> int:
+        """Environment steps in an update."""
+        return self.count * (self.steps or rollout_length)
+
+
 class Curriculum(NamedTuple):
     """A choice of tasks, as pure functions over a state pytree of fixed shapes and dtypes.
 
@@ -60,11 +84,13 @@ class Curriculum(NamedTuple):
         init: ``key -> state``.
         propose: ``(key, state, Openings) -> (state, Assignment)``, for ``n`` openings.
         record: ``(state, outcome) -> state``. What an outcome is depends on the kind of run:
-            `runs.chunk.Lived` in training.
+            `runs.lived.Lived` in training.
         metrics: ``state -> dict`` of float32 scalars, the same keys on every call.
         restart: whether every slot begins a new episode at each proposal, as where a score is that of a whole
             rollout on one level; else running episodes go on to their ends.
         critic: whether `record` reads what the learner's critic says (`Lived.critic`).
+        influence: whether `record` reads the parameter change that every slot causes (`Lived.influence`).
+        scouts: levels that are played without being learned from, if there are any.
     """
 
     init: Callable[[Array], Any]
@@ -73,6 +99,8 @@ class Curriculum(NamedTuple):
     metrics: Callable[[Any], dict[str, Array]]
     restart: bool = False
     critic: bool = False
+    influence: bool = False
+    scouts: Scouts | None = None
 
 
 @struct.dataclass
@@ -140,4 +168,9 @@ def check_seat(learner: Learner, venv: VectorEnv, curriculum: Curriculum | None)
         raise ValueError(
             f"the curriculum learns from what a critic says, but learner {learner.name!r} has no critic of states: it must "
             "be one that has (ppo, a2c), or the curriculum's signal one of returns or successes"
+        )
+    if curriculum is not None and curriculum.influence and learner.influence is None:
+        raise ValueError(
+            f"the curriculum learns from how levels change the parameters, which learner {learner.name!r} does not say: it must "
+            "be one that does (ppo, a2c), or the curriculum another"
         )

@@ -9,8 +9,11 @@ OF_EVALUATION = "eval_"
 OF_CURRICULUM = "curriculum_"
 """What names of a curriculum's metrics begin with."""
 
+SCORING_STEPS = "scoring_steps"
+"""Environment steps of a curriculum's scouts so far, from which nothing was learned; in rows, and in ``result.json``."""
+
 _PREFIXES = (OF_EPISODES, OF_EVALUATION, OF_CURRICULUM)
-_NAMES = ("env_steps", "updates", "seconds", "episodes")
+_NAMES = ("env_steps", "updates", "seconds", "episodes", SCORING_STEPS)
 _ELSEWHERE = ("diverged", "steps_per_second", "compile_seconds", "run_seconds", "final_return")
 """In no row of a training, but in ``result.json``, or beside the metrics of agents in meta-training."""
 

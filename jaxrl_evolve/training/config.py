@@ -95,6 +95,9 @@ class TrainConfig(Generic[C, H]):
         default_factory=dict, metadata=UNWRITTEN_BY_DEFAULT
     )
     """Options of the curriculum as names and values."""
+    count_scoring: bool = dataclasses.field(default=False, metadata=UNWRITTEN_BY_DEFAULT)
+    """Whether `steps` is all that a seed may play, with the steps by which a curriculum only scores levels. When the run starts,
+    `steps` becomes what is left for training."""
     seeds: int = 1
     """Number of seeds, trained side by side."""
     seed: int = 0

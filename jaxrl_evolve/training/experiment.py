@@ -229,6 +229,15 @@ def limited(config: TrainConfig[Any, Any], experiment: Experiment) -> TrainConfi
     return dataclasses.replace(config, evaluation=dataclasses.replace(config.evaluation, max_steps=most))
 
 
+def budgeted(config: TrainConfig[Any, Any], experiment: Experiment) -> TrainConfig[Any, Any]:
+    """The configuration with the steps that are left for training, if ``steps`` counts those that scoring takes as well."""
+    if not config.count_scoring:
+        return config
+    each = config.steps_per_update + experiment.chunk.scoring_steps
+    steps = max(1, config.steps // each) * config.steps_per_update
+    return dataclasses.replace(config, steps=steps, count_scoring=False)
+
+
 def warn_of_unread(config: TrainConfig[Any, Any]) -> None:
     """Tell (`Notice`) of settings that were changed and that only the algorithm's own objective reads."""
     if not config.objective or not isinstance(config.learner, PPOConfig):

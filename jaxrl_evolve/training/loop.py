@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxrl_evolve.runs.axes import mesh_for
-from jaxrl_evolve.settings.rows import OF_EVALUATION
+from jaxrl_evolve.settings.rows import OF_EVALUATION, SCORING_STEPS
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import sinks
 from jaxrl_evolve.training.callbacks import Callback, Moment, tell
@@ -56,7 +56,7 @@ class Loop:
     def prepare(self, experiment: Experiment, step: int | None) -> None:
         """Compile, make or restore the states, open the sinks."""
         c, host = self.config, self.host
-        self.drawn = experiment.drawn
+        self.drawn, self.scoring_steps = experiment.drawn, experiment.chunk.scoring_steps
         self.causes = Causes(experiment, c.rollout_length, identity(c))
         mesh = mesh_for(AXIS, self.groups.size)
         host.devices = 1 if mesh is None else mesh.size
@@ -111,6 +111,8 @@ class Loop:
         steps = self.updates * self.config.steps_per_update
         metrics = joined(parts, 0)
         row = {"env_steps": steps, "updates": self.updates, "seconds": host.seconds["run_seconds"], **metrics}
+        if self.scoring_steps:
+            row[SCORING_STEPS] = self.updates * self.scoring_steps
         if stop.evaluate:
             seen = self.evaluate(1)
             row |= {f"{OF_EVALUATION}{name}": x.mean(1) for name, x in seen.items() if name != "finished"}
@@ -199,7 +201,10 @@ class Loop:
         evaluation = self.config.evaluation
         repeats = -(-evaluation.final_episodes // evaluation.episodes)
         seen = {name: x[:, : evaluation.final_episodes].mean(1) for name, x in self.evaluate(repeats).items()}
-        summary = summarise(self.config, seen, self.diverged, self.host.seconds, self.points, self.drawn)
+        summary = summarise(
+            *(self.config, seen, self.diverged, self.host.seconds, self.points, self.drawn),
+            scoring_steps=self.config.updates * self.scoring_steps,
+        )
         self.host.result(summary)
         self.draw()
         return TrainResult(self.config, folders.plain(summary), self.states, self.host.rows)

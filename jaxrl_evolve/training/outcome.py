@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxrl_evolve.results import figures, statistics
 from jaxrl_evolve.runs.evaluation import Episodes
-from jaxrl_evolve.settings.rows import OF_EVALUATION
+from jaxrl_evolve.settings.rows import OF_EVALUATION, SCORING_STEPS
 from jaxrl_evolve.storage import sinks
 from jaxrl_evolve.storage.folder import RunFolder
 from jaxrl_evolve.storage.provenance import provenance
@@ -56,6 +56,7 @@ def summarise(
     seconds: Mapping[str, float],
     points: Sequence[Any] | None = None,
     drawn: bool = False,
+    scoring_steps: int = 0,
 ) -> dict[str, Any]:
     """The contents of ``result.json``.
 
@@ -68,6 +69,7 @@ def summarise(
         seconds: ``compile_seconds``, ``run_seconds`` (training alone) and ``eval_seconds``.
         points: hyperparameters of each point of a sweep; runs are ordered point by point.
         drawn: whether the evaluation drew its tasks, instead of playing the environment's one.
+        scoring_steps: of a seed, those of a curriculum's scouts, which ``env_steps`` does not count.
     """
     lost = diverged >= 0
     means = {name: np.where(along(lost, x), np.nan, x) for name, x in seen.items() if name != "finished"}
@@ -83,6 +85,7 @@ def summarise(
         **({"start": config.start, "start_sha256": config.start_sha256} if config.start else {}),
         "seeds": config.seeds,
         "env_steps": config.env_steps,
+        **({SCORING_STEPS: scoring_steps} if scoring_steps else {}),
         "eval_return": returns,
         "eval_finished": seen["finished"],
         **{f"{OF_EVALUATION}{name}": x for name, x in means.items() if name != "return"},

@@ -18,6 +18,7 @@ from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.training.callbacks import Callback, check_listeners, told
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import (
+    budgeted,
     build,
     limited,
     pinned,
@@ -75,7 +76,8 @@ def train(
     config = pinned(config)
     stored = out if resume and out is not None and folders.RunFolder(Path(out)).config.exists() else None
     experiment = build(config, stored)
-    config, start = begin(limited(config, experiment), experiment, out, resume)
+    config = limited(budgeted(config, experiment), experiment)
+    config, start = begin(config, experiment, out, resume)
     warn_of_horizon(config)
     warn_of_unread(config)
     warn_of_warm_up(config)

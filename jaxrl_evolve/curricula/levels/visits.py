@@ -1,0 +1,140 @@
+"""What came of a rollout by level, and what is known of a level from all its visits.
+
+Every slot plays one level from the beginning to the end of the rollout (`Curriculum.restart`), so what came of a level is a
+sum along time. An episode counts where it ends within the rollout; if its return is no finite number it is none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Bool, Float
+
+from jaxrl_evolve.curricula.statistics import Success, ends
+from jaxrl_evolve.runs.lived import Lived
+
+_OF_CRITIC = ("steps", "absolute", "positive", "negative", "td", "value")
+
+
+@struct.dataclass
+class Visit:
+    """Of ``n`` levels, float32 ``[n]`` each; what no score reads may be zeros.
+
+    Attributes:
+        steps: that the critic scored.
+        absolute, positive, negative: sums of |A|, max(A, 0) and max(-A, 0) over these, ``A`` the advantage.
+        td: sum of absolute TD errors.
+        value: sum of values.
+        episodes: that ended.
+        successes: of these.
+        returns: their sum.
+        best: the highest of their returns, minus infinity if none ended.
+        influence: squared norm of the parameter change that the level causes.
+    """
+
+    steps: Float[Array, " n"]
+    absolute: Float[Array, " n"]
+    positive: Float[Array, " n"]
+    negative: Float[Array, " n"]
+    td: Float[Array, " n"]
+    value: Float[Array, " n"]
+    episodes: Float[Array, " n"]
+    successes: Float[Array, " n"]
+    returns: Float[Array, " n"]
+    best: Float[Array, " n"]
+    influence: Float[Array, " n"]
+
+
+@struct.dataclass
+class Known:
+    """Of a level from all visits, float32 scalars or ``[n]``.
+
+    Attributes:
+        episodes: that ended, those of earlier updates counting less.
+        successes: of these.
+        best: the highest return ever, minus infinity if no episode ended.
+        solved: whether there was a success ever, 0 or 1.
+        score: the last one, as it was computed.
+    """
+
+    episodes: Any
+    successes: Any
+    best: Any
+    solved: Any
+    score: Any
+
+
+def unknown() -> Known:
+    """Of a level that was never visited."""
+    zero = jnp.zeros((), jnp.float32)
+    return Known(zero, zero, jnp.full((), -jnp.inf, jnp.float32), zero, zero)
+
+
+def visit_of(lived: Lived, success: Success | None, critic: bool = True, influence: bool = False) -> Visit:
+    """What came of a rollout, by slot.
+
+    Args:
+        lived: a rollout whose slots play one level each.
+        success: what a success is; without one there are none.
+        critic: whether to ask the critic.
+        influence: whether to ask for the parameter change that each level causes.
+    """
+    over = ends(lived, success)
+    returns = lived.played.episode_return
+    assert returns is not None
+    count = over.astype(jnp.float32).sum(0)
+    nothing = jnp.zeros_like(count)
+    won = nothing
+    if success is not None:
+        won = jnp.where(over, jnp.clip(success(lived), 0.0, 1.0), 0.0).sum(0)
+    said = dict.fromkeys(_OF_CRITIC, nothing)
+    if critic:
+        assert lived.critic is not None
+        a = lived.critic()
+        fine = jnp.isfinite(a.advantage) & jnp.isfinite(a.td_error) & jnp.isfinite(a.value)
+        total = lambda x: jnp.where(fine, x, 0.0).sum(0)
+        up, down = jnp.maximum(a.advantage, 0.0), jnp.maximum(-a.advantage, 0.0)
+        columns = (jnp.ones_like(up), jnp.abs(a.advantage), up, down, jnp.abs(a.td_error), a.value)
+        said = dict(zip(_OF_CRITIC, map(total, columns), strict=True))
+    change = nothing
+    if influence:
+        assert lived.influence is not None
+        change = lived.influence()
+    earned = jnp.where(over, returns, 0.0).sum(0)
+    best = jnp.where(over, returns, -jnp.inf).max(0)
+    return Visit(**said, episodes=count, successes=won, returns=earned, best=best, influence=change)
+
+
+def pooled(visit: Visit, alike: Bool[Array, "n n"]) -> Visit:
+    """The same with all that came of a level wherever it was played; of the parameter change, the mean.
+
+    Args:
+        visit: by slot.
+        alike: which slots played the same level.
+    """
+    share = alike.astype(jnp.float32)
+    add = lambda x: jnp.matmul(share, x, precision=jax.lax.Precision.HIGHEST)
+    best = jnp.where(alike, visit.best[None], -jnp.inf).max(1)
+    change = add(visit.influence) / share.sum(1)
+    summed = jax.tree.map(add, visit)
+    return Visit(**{**vars(summed), "best": best, "influence": change})
+
+
+def renewed(known: Known, visit: Visit, left: Float[Array, " n"]) -> Known:
+    """What is known after a visit; `Known.score` stays.
+
+    Args:
+        known: before.
+        visit: what came of it.
+        left: what is left by now of the episodes that were counted before.
+    """
+    return Known(
+        left * known.episodes + visit.episodes,
+        left * known.successes + visit.successes,
+        jnp.maximum(known.best, visit.best),
+        jnp.maximum(known.solved, (visit.successes > 0).astype(jnp.float32)),
+        known.score,
+    )

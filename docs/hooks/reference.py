@@ -29,6 +29,8 @@ ALSO = (
     *("jaxrl_evolve.learners.sac", "jaxrl_evolve.learners.spo", "jaxrl_evolve.learners.spo_sac"),
     *("jaxrl_evolve.learners.reward_model", "jaxrl_evolve.networks.action_values"),
     *("jaxrl_evolve.objectives.categorical", "jaxrl_evolve.objectives.library"),
+    *(f"jaxrl_evolve.preferences.{name}" for name in ("games", "minimax")),
+    *(f"jaxrl_evolve.preferences.solvers.{name}" for name in ("feedback", "play", "solver", "table")),
     *("jaxrl_evolve.results.figures", "jaxrl_evolve.results.scores", "jaxrl_evolve.results.statistics"),
     *("jaxrl_evolve.runs.rollout", "jaxrl_evolve.training.export", "jaxrl_evolve.training.render"),
     "jaxrl_evolve.training.sweep",

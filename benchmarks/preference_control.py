@@ -23,6 +23,7 @@ from preference_control_table import markdown
 
 import jaxrl_evolve
 from jaxrl_evolve.results.report.text import csv_text
+from jaxrl_evolve.self_play.players import asked
 from jaxrl_evolve.training.config import EvaluationConfig, TrainConfig
 from jaxrl_evolve.training.train import train
 
@@ -41,8 +42,10 @@ def settings_of(study: Study, cell: Cell, steps: int, seeds: int, seed: int) -> 
 
 def queries(result: Any, i: int) -> float | str:
     """Labels that a seed has asked for, where its learner asks."""
-    last = result.rows[-1]
-    return float(last["queries"][i]) if "queries" in last else ""
+    counted, last = asked(result.states), result.rows[-1]
+    if counted is not None:
+        return float(counted[i])
+    return float(last["queries"][i]) if "queries" in last else ""  # of a budget that is spent
 
 
 def cell_rows(study: Study, cell: Cell, config: TrainConfig, result: Any) -> list[dict[str, Any]]:
@@ -71,10 +74,10 @@ def curve_rows(cell: Cell, result: Any) -> list[list[Any]]:
     """Both axes of learning: for each seed and row of metrics the steps, the queries, and the return of the episodes that ended."""
     found = []
     for row in result.rows:
-        asked = row.get("queries", [""] * len(row["episode_return"]))
+        there = row.get("queries", [""] * len(row["episode_return"]))
         for i, value in enumerate(row["episode_return"]):
             found.append(
-                [cell.name, i, row["env_steps"], asked[i], "" if value is None else round(float(value), 2)]
+                [cell.name, i, row["env_steps"], there[i], "" if value is None else round(float(value), 2)]
             )
     return found
 

@@ -155,6 +155,8 @@ def _pendulum() -> Study:
 
 
 HOPPER_STEPS = 2_000_000
+HOPPER_SPO = {"num_envs": 32, "rollout_length": 1_000}
+"""Sixty-two updates of whole episodes; the preset's 256 environments would leave eight. Not tuned."""
 
 
 def _hopper() -> Study:
@@ -162,7 +164,7 @@ def _hopper() -> Study:
     for told, preference in (("no flips", "max_reward"), ("30 % flips", "flips:0.3")):
         asked = {"learner.preference": preference}
         cells += [
-            Cell(f"SPO-PPO, {told}", "spo", asked, HOPPER_STEPS),
+            Cell(f"SPO-PPO, {told}", "spo", {**HOPPER_SPO, **asked}, HOPPER_STEPS),
             Cell(f"SPO-SAC, {told}", "spo-sac", asked, HOPPER_STEPS),
             Cell(f"reward model, PPO, {told}", "reward-model", asked, HOPPER_STEPS),
             Cell(f"reward model, SAC, {told}", "pebble", asked, HOPPER_STEPS),
@@ -190,8 +192,8 @@ def _populations() -> Study:
         "brax/hopper",
         5,
         (
-            Cell("SPO-PPO", "spo", asked, HOPPER_STEPS),
-            Cell("EMA-SPO-PPO", "spo", {**asked, **ema}, HOPPER_STEPS),
+            Cell("SPO-PPO", "spo", {**HOPPER_SPO, **asked}, HOPPER_STEPS),
+            Cell("EMA-SPO-PPO", "spo", {**HOPPER_SPO, **asked, **ema}, HOPPER_STEPS),
             Cell("reward model, PPO", "reward-model", asked, HOPPER_STEPS),
             Cell("true reward, PPO", "ppo", {}, HOPPER_STEPS),
         ),

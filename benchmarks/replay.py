@@ -5,7 +5,7 @@
 writes ``benchmarks/results/replay.md`` and ``.csv``. Timed are whole updates of a run, through the very chunk that training
 compiles: a learner that only keeps what it sees, and DQN. Beside them stands the buffer in a bare loop that adds and
 draws; with ``--peer-python``, an interpreter of an environment with flashbax, so does its trajectory buffer with the same
-steps. All buffers are full before they are timed. Run it on an idle machine.
+steps. All buffers are full before they are timed, and those of one case are timed in turn. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ import argparse
 import csv
 import datetime
 import json
+import math
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +35,7 @@ from jaxrl_evolve import Learner, PolicyOutput, Store, make_chunk, random
 from jaxrl_evolve.experience.replay import Layout, add, draw, init_replay, observation
 from jaxrl_evolve.learners.rainbow import rainbow
 from jaxrl_evolve.learners.rainbow_config import RainbowConfig
+from jaxrl_evolve.results.statistics import median, stratified_bootstrap
 from jaxrl_evolve.storage.provenance import provenance
 from jaxrl_evolve.training.experiment import traced
 from jaxrl_evolve.trajectory import Trajectory
@@ -41,7 +44,7 @@ CAPACITIES = (1_024, 131_072, 1_048_576)
 NUM_ENVS, LENGTH, UPDATES = 16, 8, 400
 BATCH = 128
 LAYOUT = Layout()
-COLUMNS = ("case", "capacity", "median_us", "min_us", "max_us")
+COLUMNS = ("case", "capacity", "median_us", "min_us", "max_us", "ratio", "ratio_low", "ratio_high")
 
 
 def still() -> Env:
@@ -75,37 +78,43 @@ def keeping(capacity: int) -> Learner:
     return Learner("keeping", lambda key, hp: (), lambda s: s, act, update, nothing, nothing, (), store)
 
 
-def seconds(run: Callable[[Any], Any], state: Any, capacity: int, repeats: int) -> list[float]:
-    """Of an update, once for each repeat, when the buffer is full.
+class Timed(NamedTuple):
+    """A buffer that is full: ``run(state) -> (state, ...)``, `UPDATES` updates, and the state, which is donated."""
 
-    Args:
-        run: ``state -> (state, ...)``, compiled: `UPDATES` updates.
-        state: the first one; it is donated.
-        capacity: transitions that fill the buffer.
-        repeats: how often it is timed.
-    """
+    run: Callable[[Any], Any]
+    state: Any
+
+
+def filled(run: Callable[[Any], Any], state: Any, capacity: int) -> Timed:
+    """What is to be timed, once so many transitions are in the buffer."""
     for _ in range(-(-capacity // (NUM_ENVS * LENGTH * UPDATES))):
         state, *_ = run(state)
-    found = []
+    return Timed(run, jax.block_until_ready(state))
+
+
+def in_turn(cases: Mapping[int, Timed], repeats: int) -> dict[int, list[float]]:
+    """Seconds of an update by capacity, one of each in every turn."""
+    states = {capacity: case.state for capacity, case in cases.items()}
+    found: dict[int, list[float]] = {capacity: [] for capacity in cases}
     for _ in range(repeats):
-        jax.block_until_ready(state)
-        began = time.perf_counter()
-        state, *_ = jax.block_until_ready(run(state))
-        found.append((time.perf_counter() - began) / UPDATES)
+        for capacity, case in cases.items():
+            began = time.perf_counter()
+            states[capacity], *_ = jax.block_until_ready(case.run(states[capacity]))
+            found[capacity].append((time.perf_counter() - began) / UPDATES)
     return found
 
 
-def in_the_chunk(learner: Learner, capacity: int, repeats: int) -> list[float]:
+def in_the_chunk(learner: Learner, capacity: int) -> Timed:
     """Whole updates of a run, as training compiles them."""
     env = still()
     chunk = make_chunk(learner, vectorize(env, NUM_ENVS), LENGTH)
     hp, horizon, updates = traced(learner.default_hp), jnp.float32(1e6), jnp.int32(UPDATES)
     state = jax.jit(chunk.init)(random.key(0), hp, env.params)
     run = jax.jit(chunk.run, donate_argnums=0)
-    return seconds(lambda state: run(state, hp, (), env.params, horizon, updates), state, capacity, repeats)
+    return filled(lambda state: run(state, hp, (), env.params, horizon, updates), state, capacity)
 
 
-def bare(capacity: int, repeats: int) -> list[float]:
+def bare(capacity: int) -> Timed:
     """The buffer alone, in the loop that `replay_peer` times flashbax's in."""
     shape = (LENGTH, NUM_ENVS)
     four, whole, number, flag = (
@@ -127,7 +136,7 @@ def bare(capacity: int, repeats: int) -> list[float]:
 
     run = jax.jit(loop, donate_argnums=0)
     replay = jax.jit(lambda: init_replay(LAYOUT, example, capacity))()
-    return seconds(lambda replay: run(replay, random.key(0)), replay, capacity, repeats)
+    return filled(lambda replay: run(replay, random.key(0)), replay, capacity)
 
 
 def flashbax(peer: str, capacity: int, repeats: int) -> list[float]:
@@ -139,27 +148,41 @@ def flashbax(peer: str, capacity: int, repeats: int) -> list[float]:
     return json.loads(said.splitlines()[-1])
 
 
+def rows_of(case: str, found: Mapping[int, list[float]], paired: bool = True) -> list[dict[str, Any]]:
+    """A row for each capacity, with the ratio to the smallest, of the same turns where there are such."""
+    least, rows = found[min(found)], []
+    for capacity, values in found.items():
+        micros = [round(1e6 * x, 2) for x in sorted(values)]
+        ratio, low, high = statistics.median(values) / statistics.median(least), math.nan, math.nan
+        if paired:
+            ratios = [x / y for x, y in zip(values, least, strict=True)]
+            ratio, (low, high) = median(ratios), stratified_bootstrap(ratios, median)
+        three = (micros[len(micros) // 2], micros[0], micros[-1])
+        whole = (case, capacity, *three, round(ratio, 4), round(low, 4), round(high, 4))
+        rows.append(dict(zip(COLUMNS, whole, strict=True)))
+    return rows
+
+
 def measure(peer: str | None, repeats: int) -> list[dict[str, Any]]:
     """A row for each case and capacity."""
 
-    def learning(capacity: int) -> list[float]:
+    def learning(capacity: int) -> Timed:
         config = RainbowConfig(capacity=capacity, batch=BATCH, warm_up=0, gradient_steps=1)
-        return in_the_chunk(rainbow(still(), NUM_ENVS, LENGTH, config), capacity, repeats)
+        return in_the_chunk(rainbow(still(), NUM_ENVS, LENGTH, config), capacity)
 
-    cases: dict[str, Callable[[int], list[float]]] = {
-        "chunk, adding alone": lambda capacity: in_the_chunk(keeping(capacity), capacity, repeats),
+    cases: dict[str, Callable[[int], Timed]] = {
+        "chunk, adding alone": lambda capacity: in_the_chunk(keeping(capacity), capacity),
         f"chunk, DQN with one gradient step of {BATCH}": learning,
-        f"bare loop, adding and drawing {BATCH}": lambda capacity: bare(capacity, repeats),
+        f"bare loop, adding and drawing {BATCH}": bare,
     }
-    if peer:
-        cases["the same with flashbax"] = lambda capacity: flashbax(peer, capacity, repeats)
     rows = []
-    for case, run in cases.items():
-        for capacity in CAPACITIES:
-            micros = [round(1e6 * x, 2) for x in sorted(run(capacity))]
-            values = (case, capacity, micros[len(micros) // 2], micros[0], micros[-1])
-            rows.append(dict(zip(COLUMNS, values, strict=True)))
-            print(rows[-1], flush=True)
+    for case, make in cases.items():
+        rows += rows_of(case, in_turn({capacity: make(capacity) for capacity in CAPACITIES}, repeats))
+        print(*rows[-len(CAPACITIES) :], sep="\n", flush=True)
+    if peer:
+        found = {capacity: flashbax(peer, capacity, min(repeats, 7)) for capacity in CAPACITIES}
+        rows += rows_of("the same with flashbax", found, paired=False)
+        print(*rows[-len(CAPACITIES) :], sep="\n", flush=True)
     return rows
 
 
@@ -179,17 +202,20 @@ def markdown(rows: list[dict[str, Any]], about: dict[str, Any]) -> str:
         f"Microseconds of one update of {NUM_ENVS} environments x {LENGTH} steps of 4 numbers, by transitions held; median of {about['repeats']} "
         f"runs of {UPDATES} updates, with the fastest and slowest. The ratio is that to the smallest buffer of the same case.",
         "",
-        "| case | transitions | median | fastest | slowest | ratio |",
-        "|---|--:|--:|--:|--:|--:|",
+        "| case | transitions | median | fastest | slowest | ratio | 95 % interval |",
+        "|---|--:|--:|--:|--:|--:|---|",
     ]
-    first: dict[str, float] = {}
+    told = lambda row: (
+        "" if math.isnan(row["ratio_low"]) else f"[{row['ratio_low']:.3f}, {row['ratio_high']:.3f}]"
+    )
     for row in rows:
-        base = first.setdefault(row["case"], row["median_us"])
         lines.append(
             f"| {row['case']} | {row['capacity']:,} | {row['median_us']:.1f} | {row['min_us']:.1f} | {row['max_us']:.1f} "
-            f"| {row['median_us'] / base:.2f} |"
+            f"| {row['ratio']:.3f} | {told(row)} |"
         )
     lines += [
+        "",
+        "Ratios of one case are medians over turns, with bootstrap intervals; those of flashbax, whose capacities are timed one after another, are ratios of medians.",
         "",
         *(
             f"{name.capitalize()}: `{about[name]}`."
@@ -205,7 +231,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--repeats", type=int, default=101)
     parser.add_argument("--peer-python", help="interpreter of an environment with flashbax")
     parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args()

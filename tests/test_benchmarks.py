@@ -177,16 +177,14 @@ def test_what_a_store_costs_is_told_beside_the_smallest_of_its_case(monkeypatch:
     import replay
 
     monkeypatch.setattr(replay, "UPDATES", 2)
-    times = replay.bare(512, 3)
-    assert len(times) == 3 and min(times) > 0
-    rows = [
-        dict(zip(replay.COLUMNS, values, strict=True))
-        for values in (("a", 10, 4.0, 3.0, 5.0), ("a", 1_000, 5.0, 4.0, 6.0), ("b", 10, 8.0, 7.0, 9.0))
-    ]
+    found = replay.in_turn({capacity: replay.bare(capacity) for capacity in (512, 1_024)}, 3)
+    assert [len(times) for times in found.values()] == [3, 3] and min(map(min, found.values())) > 0
+    rows = replay.rows_of("a", {10: [4e-6] * 3, 1_000: [4e-6, 5e-6, 6e-6]})
+    rows += replay.rows_of("b", {10: [8e-6] * 3}, paired=False)
     about = dict.fromkeys(("hardware", "versions", "peer", "date", "commit", "command"), "") | {"repeats": 3}
     table = replay.markdown(rows, about)
-    assert "| a | 1,000 | 5.0 | 4.0 | 6.0 | 1.25 |" in table
-    assert "| b | 10 | 8.0 | 7.0 | 9.0 | 1.00 |" in table
+    assert "| a | 1,000 | 5.0 | 4.0 | 6.0 | 1.250 | [1.000, 1.500] |" in table
+    assert "| b | 10 | 8.0 | 8.0 | 8.0 | 1.000 |  |" in table
 
 
 def test_self_prediction_is_compared_in_pairs_of_seeds():
@@ -319,3 +317,73 @@ def test_an_update_of_spo_is_timed_beside_plain_ppo_and_its_comparisons():
     ]  # fmt: skip
     said = speed.markdown(rows)
     assert "SPO-PPO takes 1.100 times" in said and "are 1.00% of it" in said
+
+
+def test_learners_beside_those_of_others_are_told_with_their_ratios(tmp_path: Path):
+    import off_policy
+    from throughput_table import Row, note
+
+    three = lambda case, measure, side, ms: Row(case, measure, side, ms / 1e3, ms / 2e3, ms / 500)
+    rows = [
+        three("sac", "go_seconds", "ours", 200.0),
+        three("sac", "go_seconds", "peer", 500.0),
+        *(three("spr-boards", "train_seconds", side, ms) for side, ms in (("ours", 20.0), ("peer", 30.0))),
+        *(three("spr-boards", "whole_seconds", side, ms) for side, ms in (("ours", 40.0), ("peer", 200.0))),
+        note("sac", "about", "rejax 0.1.3", "peer"),
+    ]
+    page = off_policy.markdown(rows)
+    assert "16,384 steps | 200 (100 to 400) | 500 (250 to 1e+03) | 2.50 | 1.5 |" in page
+    assert ": a gradient step | 20 (10 to 40) | 30 (15 to 60) | 1.50 | 1 |" in page
+    assert ": an environment step of the whole loop | 40 (20 to 80) | 200 (100 to 400) | 5.00 | 2 |" in page
+    assert "- sac, peer: rejax 0.1.3" in page and "131,072" not in page
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "no case has a peer; give --rejax-python or --jax-baseline"),
+        (["--rejax-python", "python", "--cases", "spr-boards"], "no case has a peer"),
+        (["--jax-baseline", "nowhere", "--jax-baseline-python", "python"], "has no folder jax_baselines"),
+        (["--jax-baseline-python", "python"], "only of use together"),
+    ],
+)
+def test_wrong_usage_of_the_comparison_is_one_sentence(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+):
+    import off_policy
+
+    with pytest.raises(SystemExit):
+        off_policy.parse(words)
+    assert message in capsys.readouterr().err
+
+
+def test_what_learning_action_values_costs_is_told_by_gradient_step_seeds_and_game():
+    import rainbow
+
+    measured = {
+        "spr on Breakout-MinAtar": {
+            "loop_ms": 11.0, "gradient_ms": 10.0, "environment_ms": 0.5, "store_mb": 40, "seconds_of_1": 2.0, "seconds_of_8": 8.0
+        },
+        "spr on atari/Pong": {"loop_ms": 180.0, "gradient_ms": 170.0, "environment_ms": 1.0, "store_mb": 730},
+    }  # fmt: skip
+    rows = [
+        dict.fromkeys(rainbow.COLUMNS, "x") | {"case": case, "measure": name, "median": value}
+        for case, own in measured.items()
+        for name, value in own.items()
+    ]
+    page = rainbow.markdown(rows, "c")
+    assert "| spr on Breakout-MinAtar | 11 | 0.5 | 10 | 1.05 |" in page
+    assert "| spr on Breakout-MinAtar | 2.00 | 8.00 | 0.50 |" in page
+    # Two gradient steps for each of 100,000 environment steps.
+    assert "| spr on atari/Pong | 0.36 | 10 | 730 |" in page and "rainbow on" not in page
+
+
+def test_what_self_prediction_costs_is_told_beside_the_same_network_without():
+    import predicted
+
+    rows = [
+        dict(zip(predicted.COLUMNS, ("a", ahead, ms, ms, ms), strict=True))
+        for ahead, ms in ((0, 2.0), (5, 9.0))
+    ]
+    page = predicted.markdown(rows, {"Date": "d"})
+    assert "| a | 5 | 9.00 (9.00 to 9.00) | 4.50 |" in page and "Date: `d`." in page

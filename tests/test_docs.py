@@ -13,6 +13,7 @@ from jaxrl_evolve.command.commands import find_command, overview
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters
 from jaxrl_evolve.learners.pqn_config import PQNConfig, PQNHyperparameters
 from jaxrl_evolve.learners.rainbow_config import RainbowConfig, RainbowHyperparameters
+from jaxrl_evolve.learners.reward_model_config import PebbleConfig, RewardModelPPOConfig
 from jaxrl_evolve.learners.sac_config import SACConfig, SACHyperparameters
 from jaxrl_evolve.learners.spo_config import SPOConfig, SPOHyperparameters
 from jaxrl_evolve.learners.spo_sac_config import SPOSACConfig, SPOSACHyperparameters
@@ -194,12 +195,15 @@ def test_functions_that_pages_name_are_there(page):
         ("spo", SPOHyperparameters),
         ("spo_sac", SPOSACConfig),
         ("spo_sac", SPOSACHyperparameters),
+        ("reward_model", RewardModelPPOConfig),
+        ("reward_model", PebbleConfig),
     ],
 )
 def test_the_page_of_an_algorithm_names_every_setting(page, settings):
     told = set(re.findall(r"`(\w+)`", (DOCS / f"{page}.md").read_text()))
     # What a learner has of the one inside is on the page of that one.
-    inside = {"spo": (PPOConfig, PPOHyperparameters), "spo_sac": (SACConfig, SACHyperparameters)}
+    of_ppo, of_sac = (PPOConfig, PPOHyperparameters), (SACConfig, SACHyperparameters)
+    inside = {"spo": of_ppo, "spo_sac": of_sac, "reward_model": of_ppo + of_sac}
     told |= {field.name for kind in inside.get(page, ()) for field in dataclasses.fields(kind)}
     assert not {field.name for field in dataclasses.fields(settings)} - told
 

@@ -7,19 +7,8 @@ SWITCH = "TEST_XLA_FLAGS"
 """The environment variable that leaves flags as users have them: set it to ``users``, as ``make test-flags`` does."""
 
 # Most of a test's time goes into compiling programs that run for milliseconds. Without optimisation that takes less
-# than a third as long, and what is computed is the same. `jaxrl_evolve` itself sets none of these. Of XLA's passes, those
-# over loops take longest and change the least: a loop's order of sums stays what it is.
-LOOP_PASSES = (
-    "simplify-while-loops",
-    "while-loop-invariant-code-motion",
-    "while-loop-constant-sinking",
-    "while-loop-trip-count-annotator",
-)
-QUICK_TO_COMPILE = {
-    "xla_backend_optimization_level": "0",
-    "xla_cpu_parallel_codegen_split_count": "1",  # a program cut in 32 and compiled at once takes a sixth more work
-    "xla_disable_hlo_passes": ",".join(LOOP_PASSES),
-}
+# than a third as long, and what is computed is the same. `jaxrl_evolve` itself sets none of these.
+QUICK_TO_COMPILE = {"xla_backend_optimization_level": "0"}
 # jaxlib 0.11 has no other way to make kernels than these emitters, and ends the process on a flag it does not know.
 QUICK_BEFORE_0_11 = {"xla_cpu_use_fusion_emitters": "false"}
 

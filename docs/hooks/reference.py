@@ -13,6 +13,11 @@ ALSO = (
     *("jaxrl_envs.check", "jaxrl_envs.resets", "jaxrl_envs.vector"),
     *("jaxrl_evolve.algorithms.table", "jaxrl_evolve.random"),
     *("jaxrl_evolve.curricula.domain_randomisation", "jaxrl_evolve.curricula.level_replay"),
+    *("jaxrl_evolve.curricula.statistics", "jaxrl_evolve.curricula.signals"),
+    *(
+        f"jaxrl_evolve.curricula.arms.{name}"
+        for name in ("arms", "bandit", "choice", "curriculum", "estimator")
+    ),
     *("jaxrl_evolve.experience.minibatches", "jaxrl_evolve.experience.normalisation"),
     *(
         "jaxrl_evolve.experience.n_step",
@@ -22,8 +27,10 @@ ALSO = (
     *("jaxrl_evolve.learners.a2c", "jaxrl_evolve.learners.disco", "jaxrl_evolve.learners.disco_config"),
     *("jaxrl_evolve.learners.rainbow", "jaxrl_evolve.learners.rainbow_config", "jaxrl_evolve.learners.lpg"),
     *("jaxrl_evolve.learners.sac", "jaxrl_evolve.learners.spo", "jaxrl_evolve.learners.spo_sac"),
-    "jaxrl_evolve.networks.action_values",
+    *("jaxrl_evolve.learners.reward_model", "jaxrl_evolve.networks.action_values"),
     *("jaxrl_evolve.objectives.categorical", "jaxrl_evolve.objectives.library"),
+    *(f"jaxrl_evolve.preferences.{name}" for name in ("games", "minimax")),
+    *(f"jaxrl_evolve.preferences.solvers.{name}" for name in ("feedback", "play", "solver", "table")),
     *("jaxrl_evolve.results.figures", "jaxrl_evolve.results.scores", "jaxrl_evolve.results.statistics"),
     *("jaxrl_evolve.runs.rollout", "jaxrl_evolve.training.export", "jaxrl_evolve.training.render"),
     "jaxrl_evolve.training.sweep",

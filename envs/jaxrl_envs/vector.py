@@ -24,7 +24,15 @@ import jax.numpy as jnp
 
 from jaxrl_envs.contract import GAME_OVER, Env, own_reward
 from jaxrl_envs.fusion import computed_once
-from jaxrl_envs.resets import FullResets, OptimisticResets, PoolResets, ResetPolicy
+
+# Names of policies can be imported from here as well, where they once were.
+from jaxrl_envs.resets import (
+    FullResets,
+    OptimisticResets,
+    PoolResets,
+    ResetPolicy,
+    resets_from_name,  # noqa: F401
+)
 
 
 class Pool(NamedTuple):

@@ -13,6 +13,7 @@ from jaxrl_evolve.algorithms.lpg import LPG
 from jaxrl_evolve.algorithms.ppo import PPO
 from jaxrl_evolve.algorithms.pqn import PQN
 from jaxrl_evolve.algorithms.rainbow import RAINBOWS
+from jaxrl_evolve.algorithms.reward_model import PEBBLE, REWARD_MODEL
 from jaxrl_evolve.algorithms.sac import SAC
 from jaxrl_evolve.algorithms.spo import SPO
 from jaxrl_evolve.algorithms.spo_sac import SPO_SAC
@@ -29,6 +30,8 @@ BUILTIN_ALGORITHMS: dict[str, Algorithm] = {
     "sac": SAC,
     "spo": SPO,
     "spo-sac": SPO_SAC,
+    "reward-model": REWARD_MODEL,
+    "pebble": PEBBLE,
     **RAINBOWS,
 }
 

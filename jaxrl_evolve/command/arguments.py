@@ -114,6 +114,8 @@ def parse(
 
 def _no_place(unknown: list[str], options: list[str], name: str) -> str:
     word = next((word for word in unknown if word.startswith("-")), unknown[0])
+    if word.lower() in ("true", "false"):
+        return f"there is no place for {word!r}: a switch has no value; `{PROGRAM} {name} --help` shows how it is turned on and off"
     top = [option for option in options if "." not in option]
     likely = near(option_name(word), top, [option for option in options if "." in option])
     hint = meant([f"--{option}" for option in likely]) or f"`{PROGRAM} {name} --help` shows all options"

@@ -74,6 +74,8 @@ def _main(words: list[str]) -> int:
         return _complain(error, FAILURE) if _is_read() else UNREAD
     except Exception as error:
         code = _exit_code(error)
+        if code != USAGE_ERROR and (hosts := sys.modules.get("jaxrl_evolve.training.hosts")):
+            hosts.await_end()  # a collective fails as soon as another process is gone
         if code is None:
             raise
         return _complain(_brief(error), code)

@@ -24,3 +24,15 @@ def random_intensity(key: Array, images: Float[Array, "B ..."], scale: float) ->
         return images
     noise = jnp.clip(jax.random.normal(key, (images.shape[0],)), -2.0, 2.0)
     return images * (1.0 + scale * noise).reshape((-1, *[1] * (images.ndim - 1)))
+
+
+def check_shift(shift: int, shape: tuple[int, ...]) -> None:
+    """Refuse moves that leave nothing of an image ``[H, W, C]`` but its edge.
+
+    Raises:
+        ValueError: with the size that it must be below.
+    """
+    if shift and len(shape) == 3 and shift >= min(shape[:2]):
+        raise ValueError(
+            f"shift is {shift}, but images are {shape[0]}x{shape[1]}; it must be less than {min(shape[:2])}"
+        )

@@ -24,6 +24,7 @@ from jaxtyping import Array, Float, Int
 from jaxrl_envs.contract import Env
 from jaxrl_envs.spaces import Box, Discrete, Space
 from jaxrl_evolve.clock import Clock, linear_schedule
+from jaxrl_evolve.experience.augmentation import check_shift
 from jaxrl_evolve.experience.replay import (
     Layout,
     Replay,
@@ -247,6 +248,7 @@ def rainbow(
     if not isinstance(env.action_space, Discrete):
         raise ValueError(f"action_space is {env.action_space}; this learner takes Discrete actions only")
     check_action_values(config.network, env.observation_space)
+    check_shift(config.shift, env.observation_space.shape)
     _check_steps(config, hp)
     ahead, levels = max(config.longest, config.predicted), _levels(config, env.observation_space)
     layout = Layout(ahead, env.stack, config.prioritised, levels)

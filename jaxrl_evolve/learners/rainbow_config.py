@@ -75,7 +75,7 @@ class RainbowConfig:
     batch: Annotated[int, AtLeast(1)] = 128
     """Steps of experience that one gradient step learns from."""
     gradient_steps: Annotated[int, AtLeast(1)] = 8
-    """Gradient steps of one update."""
+    """Gradient steps of one update, `gradient_steps / (num_envs * rollout_length)` for each environment step: a replay ratio below 1 has longer rollouts."""
     gradient_steps_at_first: Annotated[int, AtLeast(0)] = 0
     """Those until the share of active units has settled (Ma et al. 2024, adaptive replay ratio); 0 makes them all from the start."""
     warm_up: Annotated[int, AtLeast(0)] = 1_000

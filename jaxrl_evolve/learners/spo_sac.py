@@ -69,8 +69,8 @@ def _update(
     )
     if judge.at_sample:
         asked = jnp.round(metrics.pop("asked") * metrics["gradient_steps"])
-        store = dataclasses.replace(store, queries=store.queries + asked)
-    return state, {**metrics, **found, "queries": store.queries}, store
+        store = dataclasses.replace(store, queries=store.queries.plus(asked))
+    return state, {**metrics, **found, "queries": store.queries.total}, store
 
 
 def self_play_from_replay(

@@ -30,6 +30,7 @@ from jaxrl_evolve.preferences.comparison import (
     payoff,
     push,
 )
+from jaxrl_evolve.preferences.count import Count
 from jaxrl_evolve.preferences.episodes import Watch, lived, nothing_lived
 from jaxrl_evolve.preferences.oracle import Marked, Oracle, restricted
 from jaxrl_evolve.trajectory import Trajectory
@@ -50,7 +51,7 @@ class Judged:
         judged: int32 ``[S, N]``, in which update that was; -1 of those that were not compared yet.
         queue: of comparators.
         updates: int32 scalar, updates made.
-        queries: float32 scalar, labels asked for so far.
+        queries: labels asked for so far.
     """
 
     replay: Replay
@@ -63,7 +64,7 @@ class Judged:
     judged: Int[Array, "S N"]
     queue: Queue
     updates: Int[Array, ""]
-    queries: Float[Array, ""]
+    queries: Count
 
 
 class Judge(NamedTuple):
@@ -110,7 +111,7 @@ class Judge(NamedTuple):
             judged=none(),
             queue=empty_queue(jax.tree.map(lambda x: x[0, 0], held), self.number),
             updates=jnp.zeros((), jnp.int32),
-            queries=jnp.zeros((), jnp.float32),
+            queries=Count.none(),
         )
 
     def add(self, inner: Store, time: Timekeeper, store: Judged, t: Trajectory) -> Judged:
@@ -166,7 +167,7 @@ class Judge(NamedTuple):
             payoff=put(store.payoff, payoff(rates).astype(jnp.float32)),
             judged=judged,
             updates=now + 1,
-            queries=store.queries + rates.queries,
+            queries=store.queries.plus(rates.queries),
         )
         known = judged >= 0
         many = jnp.maximum(known.sum(), 1)

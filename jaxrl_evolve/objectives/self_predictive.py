@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Shaped
 
 from jaxrl_envs.spaces import Space
-from jaxrl_evolve.experience.augmentation import random_shift
+from jaxrl_evolve.experience.augmentation import check_shift, random_shift
 from jaxrl_evolve.networks.latent_model import LatentModel
 from jaxrl_evolve.networks.network import Network
 from jaxrl_evolve.objectives.representation import (
@@ -60,6 +60,7 @@ def self_predictive(predicted: int = 5, target_rate: float = 1.0, shift: int = 0
             raise ValueError(
                 f"shift is {shift}, but observations have shape {observation_space.shape} and are no images; it must be 0"
             )
+        check_shift(shift, observation_space.shape)
 
         def moved(key: Array, obs: Any) -> Any:
             return random_shift(key, obs, shift) if shift else obs

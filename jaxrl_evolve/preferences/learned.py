@@ -48,10 +48,10 @@ def bradley_terry(features: int, hidden: Sequence[int] = ()) -> PreferenceModel:
         hidden: sizes of layers with tanh between; none for a linear score, which of one-hot features is a table.
     """
     sizes = _sizes(features, hidden, 1)
-    score = lambda params, x: _encoded(params, x)[0]
+    score = lambda params, x: encoded(params, x)[0]
     return PreferenceModel(
         "bradley_terry",
-        lambda key: _encoder(key, sizes),
+        lambda key: encoder(key, sizes),
         lambda params, a, b: score(params, a) - score(params, b),
     )
 
@@ -65,7 +65,7 @@ def gpm(features: int, planes: int = 2, hidden: Sequence[int] = ()) -> Preferenc
         hidden: as in `bradley_terry`.
     """
     sizes = _sizes(features, hidden, 2 * whole("planes", planes, 1))
-    return PreferenceModel("gpm", lambda key: _encoder(key, sizes), _skew)
+    return PreferenceModel("gpm", lambda key: encoder(key, sizes), _skew)
 
 
 def hrc(features: int, planes: int = 2, hidden: Sequence[int] = ()) -> PreferenceModel:
@@ -155,7 +155,7 @@ def as_oracle(
 
 
 def _skew(params: Any, a: Array, b: Array) -> Array:
-    (u_a, w_a), (u_b, w_b) = (jnp.split(_encoded(params, x), 2) for x in (a, b))
+    (u_a, w_a), (u_b, w_b) = (jnp.split(encoded(params, x), 2) for x in (a, b))
     return (u_a * w_b).sum() - (w_a * u_b).sum()
 
 
@@ -163,7 +163,8 @@ def _sizes(features: int, hidden: Sequence[int], out: int) -> tuple[int, ...]:
     return (whole("features", features, 1), *(whole("hidden", size, 1) for size in hidden), out)
 
 
-def _encoder(key: Array, sizes: Sequence[int]) -> list[tuple[Array, Array]]:
+def encoder(key: Array, sizes: Sequence[int]) -> list[tuple[Array, Array]]:
+    """Weights ``[rows, columns]`` and offsets of dense layers between so many features."""
     keys = jax.random.split(key, len(sizes) - 1)
     draw = lambda key, rows, columns: jax.random.normal(key, (rows, columns), jnp.float32) / rows**0.5
     return [
@@ -172,7 +173,8 @@ def _encoder(key: Array, sizes: Sequence[int]) -> list[tuple[Array, Array]]:
     ]
 
 
-def _encoded(layers: list[tuple[Array, Array]], x: Array) -> Array:
+def encoded(layers: list[tuple[Array, Array]], x: Array) -> Array:
+    """Features ``[..., F]`` through the layers, with tanh between."""
     for weight, bias in layers[:-1]:
         x = jnp.tanh(x @ weight + bias)
     weight, bias = layers[-1]

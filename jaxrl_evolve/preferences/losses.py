@@ -65,3 +65,26 @@ def reinforce(log_prob: Array, payoff: Array, weight: Any = None) -> Array:
     """The score-function gradient: minus the mean of ``payoff log pi``, the payoff held fixed, over the last axis."""
     weight = 1.0 / log_prob.shape[-1] if weight is None else weight
     return -(weight * jax.lax.stop_gradient(payoff) * log_prob).sum(-1)
+
+
+def nft(
+    log_ratio: Array, correct: Array, rate: Any, balance: Literal["none", "wrong", "spread"] = "none"
+) -> Array:
+    """Negative-aware fine-tuning (Chen et al. 2025, arXiv 2505.18116), of any shape: what is correct is made likelier, and the rest as much less likely as
+    the policy that produced it would have to be.
+
+    Args:
+        log_ratio: to the policy that was sampled from; counted up to 10 either way.
+        correct: 1, or 0.
+        rate: share of correct samples of the context; counted from 0.02 to 0.98.
+        balance: weight of a context: 1; the share that is wrong, with which the first gradient is that of group advantages; or the root of the odds
+            against, that of group advantages divided by their standard deviation.
+    """
+    rate = jnp.clip(jnp.asarray(rate, log_ratio.dtype), 0.02, 0.98)
+    log_ratio = jnp.clip(log_ratio, -10.0, 10.0)
+    implied = (1.0 - rate * jnp.exp(log_ratio)) / (
+        1.0 - rate
+    )  # how much likelier a wrong one is under those that are wrong
+    bounded = implied + jax.lax.stop_gradient(jnp.maximum(implied, 1.0) - implied)
+    weight = {"none": jnp.ones_like(rate), "wrong": 1.0 - rate, "spread": jnp.sqrt((1.0 - rate) / rate)}
+    return weight[balance] * jnp.where(correct > 0.5, -log_ratio, -jnp.log(bounded))

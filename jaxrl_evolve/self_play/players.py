@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from jaxrl_envs.contract import Env
@@ -17,6 +18,7 @@ from jaxrl_envs.vector import vectorize
 from jaxrl_evolve.compilation import kept
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.learners.spo_environment import time_limit
+from jaxrl_evolve.preferences.count import Count
 from jaxrl_evolve.preferences.episodes import Watch, lived, nothing_lived
 from jaxrl_evolve.preferences.named import oracle_from_name
 from jaxrl_evolve.preferences.oracle import Oracle
@@ -165,6 +167,22 @@ def _played(
     after = lived(watch, nothing_lived(watch, t), t)[1]
     last = jnp.where(t.ended.any(0), t.ended.argmax(0), horizon - 1)
     return jax.tree.map(lambda x: x[last, jnp.arange(episodes)], after)
+
+
+def asked(states: Sequence[Any]) -> np.ndarray | None:
+    """Labels that each run has asked for, float64 ``[runs]``; None where nothing counts them. A row of metrics has their mean over its updates.
+
+    Args:
+        states: of a `TrainResult`.
+    """
+    found = []
+    for state in states:
+        counts = [getattr(part, "queries", None) for part in (state.learner, state.store)]
+        count = next((x for x in counts if isinstance(x, Count)), None)
+        if count is None:
+            return None
+        found.append(np.asarray(count.high, np.float64) * 2.0**24 + np.asarray(count.low))
+    return np.concatenate(found)
 
 
 def same_task(players: Sequence[Trained]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import dataclasses
+import functools
 import os
 import secrets
 import select
@@ -32,7 +33,7 @@ JOIN_SECONDS = 30
 
 _HELLO_SECONDS = 5.0  # for a process that has connected to say who it is
 _LEAVE_SECONDS = 10.0  # for the others to end before the first process, whom jax must not miss
-_ABORT_SECONDS = 2.0  # for the news to arrive by the connection too
+_NEWS_SECONDS = 2.0  # for the news to arrive by the connection too
 _TOKEN = b"jaxrl-evolve"  # keeps strangers out who happen to knock at the port
 _WELCOME, _FAREWELL, _TAKEN = b"+", b".", b"!"
 _LOST = (
@@ -58,6 +59,7 @@ class _Peer:
 
 _peers: list[_Peer] = []
 _parted = threading.Event()
+_ending = threading.Lock()
 
 
 def join(coordinator: str, processes: int, process_id: int, seconds: float = JOIN_SECONDS) -> None:
@@ -73,22 +75,22 @@ def join(coordinator: str, processes: int, process_id: int, seconds: float = JOI
         ValueError: the address or the numbers don't fit, or this machine's name has no address.
         OSError: not all processes have come in time, or the port can't be used.
     """
-    patience = max(1, int(seconds))
+    initialize = functools.partial(
+        jax.distributed.initialize,
+        initialization_timeout=max(1, int(seconds)),
+        heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+    )
     # It would take SIGTERM for itself, and nobody here asks it whether one came.
     jax.config.update("jax_enable_preemption_service", False)
     if coordinator == "auto":
         _check_own_name()
-        jax.distributed.initialize(
-            initialization_timeout=patience, heartbeat_timeout_seconds=HEARTBEAT_SECONDS
-        )
+        initialize()
         if jax.process_count() > 1:
             _meet_by_broadcast(seconds)
         return
     host, _, port = coordinator.rpartition(":")
     if not (host and port.isdigit() and int(port) < 2**16):
-        raise ValueError(
-            f"coordinator is {coordinator!r}; it must be host:port of the first process, or auto"
-        )
+        raise ValueError(f"coordinator is {coordinator!r}; it must be host:port of process 0, or auto")
     if processes < 1 or not 0 <= process_id < processes:
         raise ValueError(
             f"processes is {processes} and process_id {process_id}; with a coordinator there is at least 1 "
@@ -98,13 +100,7 @@ def join(coordinator: str, processes: int, process_id: int, seconds: float = JOI
     if processes > 1:
         address = (host.strip("[]"), int(port))
         _meet(_listener(address[1]) if process_id == 0 else address, _TOKEN, processes, process_id, seconds)
-    jax.distributed.initialize(
-        coordinator,
-        processes,
-        process_id,
-        initialization_timeout=patience,
-        heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
-    )
+    initialize(coordinator, processes, process_id)
 
 
 def part() -> None:
@@ -112,6 +108,12 @@ def part() -> None:
     _parted.set()
     if not _is_first():
         _say(_FAREWELL)
+
+
+def await_end() -> None:
+    """After an error that the loss of another process may be the cause of: time for `_watch` to notice that."""
+    if _peers and not _parted.is_set():
+        time.sleep(_NEWS_SECONDS)
 
 
 def leave(code: int) -> int:
@@ -279,6 +281,7 @@ def _watch(peer: _Peer) -> None:
 
 
 def _end() -> None:
+    _ending.acquire()  # for good: whoever notices first says it
     try:
         os.write(2, _LOST.encode())
     finally:  # also if nobody reads what is said
@@ -286,14 +289,11 @@ def _end() -> None:
 
 
 @ctypes.CFUNCTYPE(None, ctypes.c_int)
-def _on_abort(number: int) -> None:
-    """jax's runtime aborts when the first process is gone, and may be quicker than `_watch`; if that was why, end
-    as `_watch` would.
-    """
-    del number
+def _on_abort(_: int) -> None:
+    """jax aborts when the first process is gone, and may be quicker than `_watch`; if that was why, end likewise."""
     if _parted.is_set() or not _peers:
         return
-    for connection in select.select([peer.socket for peer in _peers], [], [], _ABORT_SECONDS)[0]:
+    for connection in select.select([peer.socket for peer in _peers], [], [], _NEWS_SECONDS)[0]:
         with contextlib.suppress(OSError):
             if connection.recv(1, socket.MSG_PEEK) == _FAREWELL:
                 continue

@@ -95,7 +95,7 @@ def _refuse(config: Any, need: Need, held: int, together: int, several: str) -> 
     }
     if there is None or sum(parts.values()) <= there:
         return
-    field, fits = _blamed(config, need, there, together, several)
+    field, fits = _blamed(config, need, there, held, together, several)
     told = ", ".join(f"{name} {_told(size)}" for name, size in parts.items() if size)
     raise ValueError(
         f"{field}: {held:,} {'run takes' if held == 1 else 'runs take'} {_told(sum(parts.values()))} at least ({told}), and "
@@ -103,7 +103,7 @@ def _refuse(config: Any, need: Need, held: int, together: int, several: str) -> 
     )
 
 
-def _blamed(config: Any, need: Need, there: int, together: int, several: str) -> tuple[str, str]:
+def _blamed(config: Any, need: Need, there: int, held: int, together: int, several: str) -> tuple[str, str]:
     """The field that asks for most, with its value, and what would fit instead as a clause, where a number says it."""
     each, update = need.store + need.state, config.num_envs * config.rollout_length
     if several and each + need.rollout <= there:
@@ -112,13 +112,14 @@ def _blamed(config: Any, need: Need, there: int, together: int, several: str) ->
         return several, f", in which at most {runs:,} fit"
     if need.store > need.state + need.rollout and hasattr(config.learner, "capacity"):
         # It is rounded up to whole rollouts, and what comes with it need not grow as it does.
-        room = config.learner.capacity * (there - need.state - need.rollout) // need.store - update
+        room = there - held * need.state - together * need.rollout
+        room = config.learner.capacity * room // (held * need.store) - update
         field = f"learner.capacity is {config.learner.capacity:,}"
         return field, f", in which a capacity of at most {room:,} fits" if room > update else ""
     if 2 * need.learner > need.state + need.rollout and hasattr(config.learner, "network"):
         return f"learner.network is {config.learner.network}", ""
-    slots = (there - need.store - need.learner) * config.num_envs
-    slots //= max(need.state - need.learner + need.rollout, 1)
+    slots = (there - held * (need.store + need.learner)) * config.num_envs
+    slots //= max(held * (need.state - need.learner) + together * need.rollout, 1)
     field = f"num_envs is {config.num_envs:,} and rollout_length {config.rollout_length:,}"
     return field, f", in which a num_envs of at most {slots:,} fits" if slots > 0 else ""
 

@@ -305,6 +305,10 @@ WRONG = {
         ["evaluate", OUT, "again"],
         "there is no place for 'again': `jaxrl-evolve evaluate --help` shows",
     ),
+    "a switch with a value": (
+        ["evaluate", OUT, "True"],
+        "there is no place for 'True': a switch has no value; `jaxrl-evolve evaluate --help` shows how",
+    ),
     "sweep of another library's name": (
         ["sweep", *walk.words(OUT), "--grid", "lr=1,2"],
         r"there is no field 'lr': did you mean hp.learning_rate\?$",

@@ -351,6 +351,23 @@ def test_parameters_are_drawn_for_each_task():
     assert abs(np.corrcoef(drawn["gravity"], drawn["legs"])[0, 1]) < 0.2
 
 
+@pytest.mark.filterwarnings("ignore:.*two different keys give the same episode")
+def test_every_episode_of_a_level_begins_as_its_seed_says():
+    inner = probes.scripted_env()
+    env = wrapped(inner, "level_seeds:3")
+    check_env(env, steps=4, eager=False)
+    levels = jax.vmap(env.sample_params)(jax.random.split(jax.random.key(0), 40))
+    assert set(np.asarray(levels.seed).tolist()) == {0, 1, 2}
+    starts = jax.vmap(env.reset)(jax.random.split(jax.random.key(1), 40), levels)
+    of_seeds = [inner.reset(jax.random.key(seed), inner.params) for seed in range(3)]
+    expected = jax.tree.map(lambda *x: jnp.stack(x)[levels.seed], *of_seeds)
+    same.assert_equal(starts, expected)
+    every = jax.vmap(wrapped(inner, "level_seeds").sample_params)(jax.random.split(jax.random.key(0), 40))
+    assert len(np.unique(every.seed)) == 40
+    with pytest.raises(ValueError, match="count is -1; it must be a whole number of at least 0"):
+        wrapped(inner, "level_seeds:-1")
+
+
 def timed() -> Env:
     """Never stepped: it has parameters of several kinds."""
     inner = probes.scripted_env()

@@ -149,6 +149,16 @@ def test_it_refuses_what_no_window_fits_into():
         init_replay(Layout(1, Stack(3)), shapes, 100)
 
 
+def test_a_hundred_thousand_frames_of_atari_take_three_quarters_of_a_gigabyte():
+    """Every frame once, with successors that a time limit cut off and all else."""
+    of = lambda dtype, *shape: jax.ShapeDtypeStruct((1, 1, *shape), dtype)
+    obs, number, flag = of("uint8", 84, 84, 4), of("float32"), of("bool")
+    example = Trajectory(obs, of("int32"), number, flag, flag, flag, obs, PolicyOutput(number))
+    store = jax.eval_shape(lambda: init_replay(Layout(10, Stack(4, "zeros"), True), example, 100_000))
+    sizes = [x.size * x.dtype.itemsize for x in jax.tree.leaves(store)]
+    assert max(sizes) == 100_000 * 84 * 84 and sum(sizes) <= 0.75e9
+
+
 def test_where_nothing_has_a_priority_all_windows_are_equally_probable():
     layout, rows = Layout(1, Stack(), True), 8
     life = Life(Stack(), 0.1)

@@ -584,6 +584,7 @@ def test_every_preset_makes_a_learner_of_atari_frames_and_of_boards(name: str):
             r"gradient_steps_at_first is 3; it must be at most gradient_steps \(2\)",
         ),
         ({"atoms": 1}, {}, "priority is 'kl', but with 1 atom there are no distributions"),
+        ({"shift": 4}, {}, "shift is 4, but images are 4x4; it must be less than 4"),
         ({"low": 1.0}, {}, "low is 1.0 and high is 1.0; low must be below high"),
         ({"network": replace(SMALL, hidden=(8, 8))}, {}, r"network.hidden is \(8, 8\), with predicted 2"),
         ({"network": replace(SMALL, encoder="flat")}, {}, "all three are of images"),

@@ -16,7 +16,7 @@ import pytest
 import walk
 from same import assert_close, assert_equal
 
-from jaxrl_envs import Box, Discrete
+from jaxrl_envs import Box, Discrete, make
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.experience.minibatches import make_minibatches
@@ -260,6 +260,11 @@ def test_one_representation_at_most_and_one_reader_of_its_coefficient():
 
     with pytest.raises(ValueError, match="the network offers no features to predict"):
         ppo(walk.make(), 4, 8, config, network=without)
+
+    boards = make("Breakout-MinAtar")
+    images = dataclasses.replace(config, shift=10, network=NetworkConfig(encoder="minatar"))
+    with pytest.raises(ValueError, match="shift is 10, but images are 10x10; it must be less than 10"):
+        ppo(boards, 4, 8, images)
 
     def crooked(*spaces: Any) -> Any:
         network = make_network(NetworkConfig(), *spaces[1:3])

@@ -159,7 +159,7 @@ def test_what_steps_in_replay_are_paid(again: int, at_sample: bool, pay: Any, se
         for place, value in expected.items():
             np.testing.assert_allclose(told.reward[place, 0], value, rtol=1e-5, atol=1e-6)
         assert not np.asarray(told.reward)[~np.asarray(told.known)].any()
-        assert float(store.queries) == queries
+        assert float(store.queries.total) == queries
         spoiled += int(np.isnan(np.asarray(store.held.phi.total)).sum())
         forgotten += int((np.asarray(store.episode) >= 0).sum()) - len(expected)
     assert forgotten > 0 and queries > 50 and spoiled > 0
@@ -188,7 +188,7 @@ def test_it_learns_from_comparisons_alone():
     np.testing.assert_allclose(action, 0.5, atol=0.15)
     assert not state.store.replay.reward.any() and int(state.diverged) == -1
     # 16 comparators of 32 newcomers, and of what is asked again.
-    assert float(state.store.queries) > 32 * 15 * 39
+    assert float(state.store.queries.total) > 32 * 15 * 39
     assert float(metrics["judged"]) == 1.0
 
 
@@ -213,7 +213,7 @@ def test_a_resumed_run_is_the_run_that_went_on(tmp_path: Any):
     again = train(config, tmp_path / "run", resume=True, step=8)
     assert_equal(again.states, whole.states)
     state = whole.states[0]
-    assert int(state.learner.steps.min()) > 0 and float(state.store.queries.min()) > 0
+    assert int(state.learner.steps.min()) > 0 and float(state.store.queries.total.min()) > 0
 
 
 def test_what_does_not_fit_is_refused():

@@ -18,6 +18,8 @@ def test_worked_numbers():
     close = lambda value, expected: np.testing.assert_allclose(value, expected, rtol=1e-5)
     close(losses.sppo(RATIO, WIN, 1.0), 0.845)
     close(losses.sppo(RATIO, WIN, 1000.0), 64481.3)
+    # With the winner's and the loser's hard labels, summed over both, as TRL's `sppo_hard` with a beta of 0.001.
+    close(2 * losses.sppo(RATIO, jnp.asarray([1.0, 0.0]), 1000.0), 497802.6)
     close(
         losses.sppo(RATIO, WIN, 1.0, "pairwise"), 2.89 / 2
     )  # of the four ordered pairs two are an item and itself
@@ -25,6 +27,19 @@ def test_worked_numbers():
     close(losses.dpo(RATIO[0], RATIO[1], jnp.asarray(0.9), 0.1), 0.611185)
     close(losses.ipo(RATIO[0], RATIO[1], jnp.asarray(1.0), 0.1), 7.84)
     close(losses.ipo(RATIO[0] / 8, RATIO[1] / 10, jnp.asarray(1.0), 0.1), 22.6576)
+
+
+@pytest.mark.parametrize(("balance", "gradients"), [("wrong", (-0.7, 0.3)), ("spread", (-1.5275, 0.6547))])
+def test_negative_aware_tuning_begins_as_group_advantages(balance, gradients):
+    """Three of ten are correct: the first steps are those of GRPO, without and with division by the standard deviation."""
+    found = [
+        float(jax.grad(lambda x, y=y: losses.nft(x, jnp.asarray(y), 0.3, balance))(0.0)) for y in (1.0, 0.0)
+    ]
+    np.testing.assert_allclose(found, gradients, atol=5e-5)
+    assert (
+        float(losses.nft(jnp.float32(0.5), jnp.asarray(0.0), 0.3)) == 0.0
+    )  # the value is bounded, and the gradient goes on
+    assert float(jax.grad(lambda x: losses.nft(x, jnp.asarray(0.0), 0.3))(0.5)) > 0
 
 
 def _tied(baseline: losses.Baseline, ratio: jax.Array) -> jax.Array:

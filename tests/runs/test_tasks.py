@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -212,6 +213,30 @@ SMALL = {
 }
 
 
+def _gone_on(config: Any, folder: Any) -> Any:
+    """The run ``config``, after it was shown that a resumed one is the same."""
+    whole = train(config, folder / "whole")
+    assert len(whole.eval_return) == 1
+    train(config, folder / "cut")
+    again = train(config, folder / "cut", resume=True, step=2)
+    assert_equal(whole.states, again.states)
+    assert whole.summary["eval_return"] == again.summary["eval_return"]
+    return whole
+
+
+def test_a_run_with_a_bandit_resumes_as_it_would_have_gone_on(tmp_path: Any):
+    """And is evaluated on levels that the environment draws."""
+    from jaxrl_evolve import TrainConfig
+
+    arms = {"curriculum": "sec", "curriculum_options": {"arms": "max_steps=4,8", "temperature": "0.1"}}
+    config = TrainConfig.preset("ppo", "grid/random-small", steps=4 * 8 * 4, **arms, **SMALL)
+    whole = _gone_on(config, tmp_path)
+    assert (np.asarray(whole.states[0].tasks.curriculum.bandit) > 0).any()
+    more = {**arms["curriculum_options"], "arms": "max_steps=4,8,16"}
+    with pytest.raises(ValueError, match="curriculum_options"):
+        train(dataclasses.replace(config, curriculum_options=more), tmp_path / "cut", resume=True)
+
+
 def test_a_run_with_scouts_resumes_as_it_would_have_gone_on_and_counts_what_they_play(tmp_path: Any):
     from jaxrl_evolve import TrainConfig
 
@@ -225,14 +250,9 @@ def test_a_run_with_scouts_resumes_as_it_would_have_gone_on_and_counts_what_they
         curriculum_options={"capacity": "6", "new": "2", "score": "pvl"},
         **SMALL,
     )
-    whole = train(config, tmp_path / "whole")
+    whole = _gone_on(config, tmp_path)
     assert (whole.summary["env_steps"], whole.summary["scoring_steps"]) == (4 * 32, 4 * 16)
     assert [row["scoring_steps"] for row in whole.rows] == [2 * 16, 4 * 16]
-    assert len(whole.eval_return) == 1
-    train(config, tmp_path / "cut")
-    again = train(config, tmp_path / "cut", resume=True, step=2)
-    assert_equal(whole.states, again.states)
-    assert whole.summary["eval_return"] == again.summary["eval_return"]
 
 
 def test_what_does_not_fit_is_refused_in_one_sentence():

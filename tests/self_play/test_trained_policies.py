@@ -60,13 +60,13 @@ def test_policies_of_a_run(run: str):
 
 def test_an_answer_is_learned_and_both_meet_on_new_episodes(run: str, tmp_path: Any):
     config = ExploitabilityConfig(
-        run, number=1, policy="snapshots", steps=256, seeds=2, comparators=5, episodes=8
+        run, number=1, policy="snapshots", steps=5_120, seeds=2, comparators=5, episodes=8
     )
     out = tmp_path / "out"
     found = exploitability(config, out)
-    assert found["step"] == 3 and found["policies"] == 3 and found["env_steps"] == 2 * 256
-    # Two answers learn for two updates from 16 episodes against 5 each; then 8 meet 8, for each answer and once more.
-    assert found["queries"] == 2 * 2 * 16 * 5 + 3 * 64
+    assert found["step"] == 3 and found["policies"] == 3 and found["env_steps"] == 2 * 5_120
+    # Two answers learn for forty updates, two in a row of metrics, from 16 episodes against 5 each; then 8 meet 8, for each answer and once more.
+    assert found["queries"] == 2 * 40 * 16 * 5 + 3 * 64
     low, high = found["ci95"]
     assert -0.5 <= low <= found["exploitability"] <= high <= 0.5
     assert found["advantage"] == pytest.approx(2 * found["exploitability"])

@@ -22,7 +22,7 @@ from jaxrl_evolve.training.held_out import HeldOut, evaluate_levels
 from jaxrl_evolve.training.restore import Trained
 
 SMALL = HeldOut(
-    levels=20, episodes=2, shares=(0.1, 1.0), envs=("maze/labyrinth*", "maze/four-rooms"), env_episodes=8
+    levels=20, episodes=2, shares=(0.1, 1.0), envs=("maze/labyrinth*", "maze/small-corridor"), env_episodes=8
 )
 
 
@@ -75,14 +75,19 @@ def test_summaries_are_those_of_the_rows(seen: Any):
 def test_other_environments_have_a_summary_each(seen: Any):
     outcome, rows = seen
     told = {entry["env"]: entry for entry in outcome["held_out"]}
-    assert list(told) == ["maze/labyrinth", "maze/labyrinth-flipped", "maze/labyrinth-2", "maze/four-rooms"]
-    assert [entry["max_steps"] for entry in told.values()] == [250] * 4
+    assert list(told) == [
+        "maze/labyrinth",
+        "maze/labyrinth-flipped",
+        "maze/labyrinth-2",
+        "maze/small-corridor",
+    ]
+    assert [entry["max_steps"] for entry in told.values()] == [250, 250, 250, 450]
     counts = {name: sum(row["env"] == name for row in rows) for name in told}
     assert counts == {
         "maze/labyrinth": 2,
         "maze/labyrinth-flipped": 2,
         "maze/labyrinth-2": 2,
-        "maze/four-rooms": 8,
+        "maze/small-corridor": 8,
     }
 
 
@@ -115,9 +120,9 @@ def test_a_run_that_diverged_has_no_scores_and_counts_as_the_worst(
 def test_what_cannot_be_tested_is_refused(folder: Any, monkeypatch: Any):
     with pytest.raises(
         ValueError,
-        match=r"levels is 5, but CartPole-v1 is one task .*; it must be 0\. .* vary_params: max_steps_in_episode, gravity, ",
+        match=r"levels is 5, but maze/labyrinth is one task .*; it must be 0\. .* vary_params: walls, agent, heading, ",
     ):
-        level_scores.solvable_levels(jaxrl_envs.make("CartPole-v1"), 5)
+        level_scores.solvable_levels(jaxrl_envs.make("maze/labyrinth"), 5)
     for found, many in (([False] * 5, "none"), ([True, False, True, False, False], "only 2")):
         with monkeypatch.context() as patched:
             patched.setattr(level_scores, "draw_solvable", lambda *_, found=found: ((), jnp.asarray(found)))
@@ -126,13 +131,13 @@ def test_what_cannot_be_tested_is_refused(folder: Any, monkeypatch: Any):
                 ValueError, match=f"levels is 5, but {many} of the levels that maze/random draws"
             ):
                 level_scores.solvable_levels(dataclasses.replace(env), 5)
-    for names, message in (
-        (("CartPole-v1",), "CartPole-v1 has the observation_space Box"),
-        (("maze/laby",), "did you mean 'maze/labyrinth'"),
-        (("mazes/*",), r"held_out is 'mazes/\*', and no environment"),
+    for names, options, message in (
+        (("maze/labyrinth",), {"view": 3}, "maze/labyrinth has the observation_space Box"),
+        (("maze/laby",), {}, "did you mean 'maze/labyrinth'"),
+        (("mazes/*",), {}, r"held_out is 'mazes/\*', and no environment"),
     ):
         with pytest.raises(ValueError, match=message):
-            evaluate_levels(folder, HeldOut(levels=0, envs=names))
+            evaluate_levels(folder, HeldOut(levels=0, envs=names, env_options=options))
     for field, value, message in (
         ("levels", -1, "levels is -1"),
         ("shares", (0.0,), r"cvar is 0\.0; it must be above 0 and at most 1"),

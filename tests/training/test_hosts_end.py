@@ -25,8 +25,8 @@ WORDS = {
         --checkpoints 2000 --rows 2000 --learner.capacity 4096 --learner.warm-up 64""",
     "sweep": """sweep ppo --env CartPole-v1 --steps 3_000_000 --num-envs 4 --rollout-length 16 --seeds 2
         --checkpoints 2000 --rows 2000 --grid hp.gamma=0.9,0.99 num_envs=4,8""",
-    "meta-test": """meta-test --envs chain/delayed-short --horizons 4000 4001 4002 4003 4004 4005 4006 4007 4008
-        --seeds 4 --episodes 8 --max-steps 40 --baselines random ppo a2c --tuning.off --num-envs 4 --rollout-length 5""",
+    "meta-test": f"""meta-test --envs chain/delayed-short --horizons {" ".join(map(str, range(400, 440)))} --seeds 4
+        --episodes 8 --max-steps 40 --baselines random ppo --tuning.off --num-envs 4 --rollout-length 5""",
     "meta": """meta-train ta-lpg --env chain/delayed-short --generations 2000 --population 16 --num-envs 4
         --rollout-length 5 --horizons.low 2 --horizons.high 3 --settings.width 3 --tests 2 --test-every 2000
         --fitness.episodes 8 --fitness.max-steps 40 --sigma 3""",

@@ -10,7 +10,7 @@ from jaxrl_envs.wrappers.limits import time_limit
 from jaxrl_envs.wrappers.named import WRAPPERS, wrapped
 from jaxrl_envs.wrappers.observations import flatten_observations, frame_stack
 from jaxrl_envs.wrappers.rewards import clip_rewards, scale_rewards
-from jaxrl_envs.wrappers.vary import vary_params
+from jaxrl_envs.wrappers.vary import level_seeds, vary_params
 
 __all__ = [
     "WRAPPERS",
@@ -18,6 +18,7 @@ __all__ = [
     "flatten_actions",
     "flatten_observations",
     "frame_stack",
+    "level_seeds",
     "rescale_actions",
     "scale_rewards",
     "sticky_actions",

@@ -13,7 +13,7 @@ from jaxrl_envs.wrappers.actions import flatten_actions, rescale_actions, sticky
 from jaxrl_envs.wrappers.limits import time_limit
 from jaxrl_envs.wrappers.observations import flatten_observations, frame_stack
 from jaxrl_envs.wrappers.rewards import clip_rewards, scale_rewards
-from jaxrl_envs.wrappers.vary import vary_params
+from jaxrl_envs.wrappers.vary import level_seeds, vary_params
 
 WRAPPERS: dict[str, Callable[..., Env]] = {
     wrapper.__name__: wrapper
@@ -22,6 +22,7 @@ WRAPPERS: dict[str, Callable[..., Env]] = {
         flatten_actions,
         flatten_observations,
         frame_stack,
+        level_seeds,
         rescale_actions,
         scale_rewards,
         sticky_actions,

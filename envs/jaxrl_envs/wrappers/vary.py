@@ -1,4 +1,4 @@
-"""Tasks of many kinds from one: parameters that are drawn for each."""
+"""Many tasks from one: parameters that are drawn for each, or starts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import struct
 
-from jaxrl_envs.contract import Env
+from jaxrl_envs.contract import Env, EnvStep
 from jaxrl_envs.keywords import near
 from jaxrl_envs.parameters import LIMITS
-from jaxrl_envs.wrappers.around import interval
+from jaxrl_envs.wrappers.around import around, interval
 
 
 def vary_params(env: Env, name: str, low: float, high: float) -> Env:
@@ -60,3 +61,52 @@ def vary_params(env: Env, name: str, low: float, high: float) -> Env:
         return jax.tree.unflatten(tree, leaves)
 
     return dataclasses.replace(env, sample_params=sample)
+
+
+@struct.dataclass
+class SeededParams:
+    """Parameters of an environment whose starts are levels.
+
+    Attributes:
+        env: the environment's own.
+        seed: uint32, of which the start is made.
+    """
+
+    env: Any
+    seed: jax.Array
+
+
+def level_seeds(env: Env, count: int = 0) -> Env:
+    """A family of tasks by where they start: every episode of a task begins in the state that its seed gives.
+
+    So the worlds of a game with generated worlds are levels, of which a fixed set may be trained on. What happens in an
+    episode stays as random as it was.
+
+    Args:
+        env: the environment.
+        count: how many seeds there are, from 0 on; 0 for all that 32 bits can tell apart.
+
+    Raises:
+        ValueError: ``count`` is no whole number, or below 0.
+    """
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count < 2**31:
+        raise ValueError(f"{env.name}: count is {count!r}; it must be a whole number of at least 0")
+    draw = env.sample_params
+
+    def reset(key: jax.Array, params: SeededParams) -> tuple[Any, Any]:
+        del key
+        return env.reset(jax.random.key(params.seed), params.env)
+
+    def step(key: jax.Array, state: Any, action: Any, params: SeededParams) -> EnvStep:
+        return env.step(key, state, action, params.env)
+
+    def sample(key: jax.Array) -> SeededParams:
+        key_others, key_own = jax.random.split(key)
+        bits = jax.random.bits(key_own, (), jnp.uint32)
+        own = bits if not count else jax.random.randint(key_own, (), 0, count, jnp.int32).astype(jnp.uint32)
+        return SeededParams(env.params if draw is None else draw(key_others), own)
+
+    wrap = lambda inner: SeededParams(inner, jnp.zeros((), jnp.uint32))
+    # How much a start allows, and what is near it, is not known of the one that a seed gives.
+    unknown: dict[str, Any] = {"optimal_return": None, "edit_params": None, "arms": None}
+    return around(env, reset, step, params=wrap, sample_params=sample, **unknown)

@@ -47,7 +47,7 @@ def arms_of(env: Env, text: str = "") -> Arms:
     points = product(fields)
     params = [_replaced(env, point) for point in points]
     names = [" ".join(point.values()) for point in points]
-    return stacked_arms(jax.tree.map(lambda *x: jnp.stack(x), *params), names)
+    return stacked_arms(jax.tree.map(lambda *x: jnp.asarray(np.stack(x)), *params), names)
 
 
 def stacked_arms(params: Any, names: Sequence[str] = ()) -> Arms:

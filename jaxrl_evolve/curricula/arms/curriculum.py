@@ -141,7 +141,7 @@ def seated(setup: Setup) -> Curriculum:
 
     def record(state: Seated, lived: Lived) -> Seated:
         sums = _sums(setup, state, lived)
-        feedback, state = _feedback(setup, state, sums, available)
+        feedback, state = feedback_of(setup, state, sums, available)
         return replace(state, bandit=setup.bandit.update(state.key, state.bandit, feedback, setup.hp))
 
     def metrics(state: Seated) -> dict[str, Array]:
@@ -162,8 +162,16 @@ def _sums(setup: Setup, state: Seated, lived: Lived) -> Sums:
     return {**sums, "before": state.before, "seen": state.seen}
 
 
-def _feedback(setup: Setup, state: Seated, sums: Sums, available: Array) -> tuple[Feedback, Seated]:
-    """What the bandit is told, and the state with what is remembered of the arms."""
+def feedback_of(setup: Setup, state: Seated, sums: Sums, available: Array) -> tuple[Feedback, Seated]:
+    """What the bandit is told, and the state with what is remembered of the arms.
+
+    Args:
+        setup: of the curriculum.
+        state: its state.
+        sums: float32 ``[arms]``: ``episodes``, ``returns``, ``lengths``, what the signal reads, and ``successes`` if anybody says
+            what a success is.
+        available: bool ``[arms]``.
+    """
     signal, episodes = setup.signal, sums["episodes"]
     ended = episodes > 0
     mean = lambda name: sums[name] / jnp.maximum(episodes, 1.0)
@@ -175,7 +183,8 @@ def _feedback(setup: Setup, state: Seated, sums: Sums, available: Array) -> tupl
         success = blend(success, mean("successes"))
     reward = signal.value(sums)
     if setup.costs is not None:
-        reward = reward / _relative(length if setup.costs == "steps" else setup.costs, available)
+        costs = length if isinstance(setup.costs, str) else setup.costs
+        reward = reward / _relative(costs, available)
     count = jnp.where((sums[signal.counts] >= signal.least) & jnp.isfinite(reward), sums[signal.counts], 0.0)
     if signal.critic:  # steps of one rollout are not so many independent draws
         count = (count > 0).astype(jnp.float32) * jnp.maximum(episodes, 1.0)
@@ -201,9 +210,10 @@ def _metrics(setup: Setup, state: Seated, available: Array) -> dict[str, Array]:
         "starved_arms": (available & (share < 0.1 * fair)).sum(dtype=jnp.float32),
     }
     if len(names) <= SHOWN:
-        made |= {f"share_{name}": share[i] for i, name in enumerate(names)}
+        words = [name.replace(" ", "_") for name in names]
+        made |= {f"share_{name}": share[i] for i, name in enumerate(words)}
         if setup.success is not None:
-            made |= {f"success_{name}": state.success[i] for i, name in enumerate(names)}
+            made |= {f"success_{name}": state.success[i] for i, name in enumerate(words)}
     return made
 
 

@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-import jax
-
 from jaxrl_envs.contract import Env
+from jaxrl_evolve.curricula.arms.arms import varied
 from jaxrl_evolve.curricula.buffer_config import BufferConfig
 from jaxrl_evolve.settings.checks import AtLeast, Between, whole
 from jaxrl_evolve.settings.names import suggestion
@@ -95,12 +94,9 @@ def require_levels(name: str, env: Env, edits: bool = False) -> None:
         ValueError: saying what is missing, and what could vary.
     """
     if env.sample_params is None:
-        paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(env.params)[0]]
-        fields = [jax.tree_util.keystr(path).strip(".[]'") for path in paths]
-        vary = f", which could vary its {', '.join(fields[:8])}" if all(fields) and fields else ""
         raise ValueError(
             f"curriculum is {name!r}, but {env.name} is one task only; it must be a family of levels, such as "
-            f"grid/random-small, or have `sample_params`{vary}"
+            f"grid/random-small, or have `sample_params`. A curriculum of arms could vary {', '.join(varied(env)) or 'nothing'}"
         )
     if edits and env.edit_params is None:
         raise ValueError(

@@ -383,7 +383,7 @@ def test_a_run_that_fails_before_it_writes_leaves_nothing(tmp_path, monkeypatch)
         assert [path.name for path in there.iterdir()] == ["notes.txt"]
     out = tmp_path / "deep" / "new"
     with monkeypatch.context() as patch:  # what is written stays
-        patch.setattr(training, "summarise", lambda *given: fails())
+        patch.setattr(training, "summarise", lambda *given, **counted: fails())
         with pytest.raises(KeyError):
             train(config, out)
     assert len(read_jsonl(out / "metrics.jsonl")) == 1 and list((out / "checkpoints").iterdir())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -75,13 +76,12 @@ def _check_read(arguments: Arguments) -> None:
 
 
 def _run(arguments: Arguments) -> str:
-    from jaxrl_evolve.storage.folder import plain
     from jaxrl_evolve.training.restore import evaluate_folder
 
     start(arguments.devices)
     _check_read(arguments)
     if arguments.levels or arguments.held_out:
-        return json.dumps(plain(_on_levels(arguments)), indent=2)
+        return _told(_on_levels(arguments))
     outcome = evaluate_folder(
         arguments.folder,
         arguments.episodes,
@@ -90,7 +90,16 @@ def _run(arguments: Arguments) -> str:
         step=None if arguments.step < 0 else arguments.step,
         max_steps=arguments.max_steps,
     )
-    return json.dumps(plain(outcome), indent=2)
+    return _told(outcome)
+
+
+def _told(outcome: dict[str, Any]) -> str:
+    """As JSON, a line for each name: numbers of many runs stand side by side."""
+    from jaxrl_evolve.storage.folder import plain
+
+    text = json.dumps(plain(outcome), indent=2)
+    numbers = r'\[\s+([^][{}"]*?)\s+\]'
+    return re.sub(numbers, lambda found: f"[{' '.join(found[1].split())}]", text)
 
 
 def _on_levels(arguments: Arguments) -> dict[str, Any]:

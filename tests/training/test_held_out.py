@@ -104,7 +104,9 @@ def test_the_command_prints_it_and_writes_the_rows(folder: Any, seen: Any, tmp_p
     words = (
         f"{folder} --levels 20 --level-episodes 2 --cvar 0.1 --mode sample --seed 3 --table {tmp_path}/t.csv"
     )
-    told = json.loads(command.run(command.parse(words.split())))
+    text = command.run(command.parse(words.split()))
+    told = json.loads(text)
+    assert f'"runs": {json.dumps(told["cvar"][0]["runs"])},' in text  # on one line
     assert told["cvar"][0]["runs"] == pytest.approx(list(seen[0]["cvar"][0]["runs"]))
     rows = list(csv.DictReader((tmp_path / "t.csv").read_text().splitlines()))
     assert len(rows) == 40 and float(rows[5]["second"]) == seen[1][5]["second"]

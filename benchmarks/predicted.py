@@ -13,7 +13,6 @@ import csv
 import datetime
 import statistics
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from learning import RESULTS, hardware
+from timing import Timed, in_turn
 
 import jaxrl_evolve  # noqa: F401  (chooses XLA's flags before jax starts)
 from jaxrl_evolve import TrainConfig, random
@@ -66,14 +66,10 @@ def measured(name: str, repeats: int) -> list[dict[str, Any]]:
         given = (traced(config.hp), (), env.params, jnp.float32(config.updates), jnp.int32(updates))
         state = jax.jit(chunk.init)(random.key(0), given[0], env.params)
         run = jax.jit(chunk.run)
-        programs[ahead] = lambda run=run, state=state, given=given: jax.block_until_ready(run(state, *given))
-        programs[ahead]()
-    found: dict[int, list[float]] = {ahead: [] for ahead in STEPS_AHEAD}
-    for _ in range(repeats):
-        for ahead, run in programs.items():
-            began = time.perf_counter()
-            run()
-            found[ahead].append(1e3 * (time.perf_counter() - began) / updates)
+        programs[ahead] = Timed(lambda state, run=run, given=given: run(state, *given)[0], state)
+    found = {
+        ahead: [1e3 * x / updates for x in seconds] for ahead, seconds in in_turn(programs, repeats).items()
+    }
     values = lambda x: (round(statistics.median(x), 3), round(min(x), 3), round(max(x), 3))
     return [dict(zip(COLUMNS, (name, ahead, *values(x)), strict=True)) for ahead, x in found.items()]
 
@@ -119,7 +115,7 @@ def main(words: Sequence[str] | None = None) -> None:
         "Versions": " ".join(f"{name}={origin['versions'][name]}" for name in ("python", "jax", "jaxlib")),
         "Date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "Commit": (origin["git"] or {}).get("commit"),
-        "Command": "python benchmarks/predicted.py",
+        "Command": f"python benchmarks/predicted.py --repeats {args.repeats}",
     }
     (args.results / "predicted.md").write_text(markdown(rows, about), encoding="utf-8")
 

@@ -14,8 +14,7 @@ import argparse
 import csv
 import datetime
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +27,7 @@ use_all_cores()  # as the command does
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 from learning import RESULTS, hardware  # noqa: E402
+from timing import Timed, in_turn  # noqa: E402
 
 from jaxrl_envs.vector import vectorize  # noqa: E402
 from jaxrl_evolve import TrainConfig, make_chunk, random  # noqa: E402
@@ -71,25 +71,6 @@ CASES = {
     )
 }
 COLUMNS = ("case", "measure", "median", "min", "max", "hardware", "versions", "date", "commit")
-
-
-class Timed(NamedTuple):
-    """What is timed: ``run(state) -> state``, and the state that the last call left."""
-
-    run: Callable[[Any], Any]
-    state: Any
-
-
-def in_turn(programs: Mapping[str, Timed], repeats: int) -> dict[str, list[float]]:
-    """Seconds of calls in a row, each of the state that the last one left, all programs in turn; the first turn is a warm-up."""
-    states = {name: jax.block_until_ready(program.run(program.state)) for name, program in programs.items()}
-    found: dict[str, list[float]] = {name: [] for name in programs}
-    for _ in range(repeats):
-        for name, program in programs.items():
-            began = time.perf_counter()
-            states[name] = jax.block_until_ready(program.run(states[name]))
-            found[name].append(time.perf_counter() - began)
-    return found
 
 
 def settings(case: Case, seeds: int = 1) -> TrainConfig[Any, Any]:

@@ -18,15 +18,15 @@ import math
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from learning import RESULTS, hardware
+from timing import Timed, in_turn
 
 import jaxrl_evolve  # noqa: F401  (chooses XLA's flags before jax starts)
 from jaxrl_envs import Box, Discrete, Env, EnvStep
@@ -78,30 +78,18 @@ def keeping(capacity: int) -> Learner:
     return Learner("keeping", lambda key, hp: (), lambda s: s, act, update, nothing, nothing, (), store)
 
 
-class Timed(NamedTuple):
-    """A buffer that is full: ``run(state) -> (state, ...)``, `UPDATES` updates, and the state, which is donated."""
-
-    run: Callable[[Any], Any]
-    state: Any
-
-
 def filled(run: Callable[[Any], Any], state: Any, capacity: int) -> Timed:
-    """What is to be timed, once so many transitions are in the buffer."""
+    """`UPDATES` updates, to be timed once so many transitions are in the buffer; ``run(state) -> (state, ...)``."""
+    go = lambda state: run(state)[0]
     for _ in range(-(-capacity // (NUM_ENVS * LENGTH * UPDATES))):
-        state, *_ = run(state)
-    return Timed(run, jax.block_until_ready(state))
+        state = go(state)
+    return Timed(go, jax.block_until_ready(state))
 
 
-def in_turn(cases: Mapping[int, Timed], repeats: int) -> dict[int, list[float]]:
-    """Seconds of an update by capacity, one of each in every turn."""
-    states = {capacity: case.state for capacity, case in cases.items()}
-    found: dict[int, list[float]] = {capacity: [] for capacity in cases}
-    for _ in range(repeats):
-        for capacity, case in cases.items():
-            began = time.perf_counter()
-            states[capacity], *_ = jax.block_until_ready(case.run(states[capacity]))
-            found[capacity].append((time.perf_counter() - began) / UPDATES)
-    return found
+def of_an_update(cases: Mapping[int, Timed], repeats: int) -> dict[int, list[float]]:
+    """Seconds by capacity, one of each in every turn."""
+    found = in_turn(cases, repeats)
+    return {capacity: [x / UPDATES for x in seconds] for capacity, seconds in found.items()}
 
 
 def in_the_chunk(learner: Learner, capacity: int) -> Timed:
@@ -177,7 +165,7 @@ def measure(peer: str | None, repeats: int) -> list[dict[str, Any]]:
     }
     rows = []
     for case, make in cases.items():
-        rows += rows_of(case, in_turn({capacity: make(capacity) for capacity in CAPACITIES}, repeats))
+        rows += rows_of(case, of_an_update({capacity: make(capacity) for capacity in CAPACITIES}, repeats))
         print(*rows[-len(CAPACITIES) :], sep="\n", flush=True)
     if peer:
         found = {capacity: flashbax(peer, capacity, min(repeats, 7)) for capacity in CAPACITIES}

@@ -177,7 +177,7 @@ def test_what_a_store_costs_is_told_beside_the_smallest_of_its_case(monkeypatch:
     import replay
 
     monkeypatch.setattr(replay, "UPDATES", 2)
-    found = replay.in_turn({capacity: replay.bare(capacity) for capacity in (512, 1_024)}, 3)
+    found = replay.of_an_update({capacity: replay.bare(capacity) for capacity in (512, 1_024)}, 3)
     assert [len(times) for times in found.values()] == [3, 3] and min(map(min, found.values())) > 0
     rows = replay.rows_of("a", {10: [4e-6] * 3, 1_000: [4e-6, 5e-6, 6e-6]})
     rows += replay.rows_of("b", {10: [8e-6] * 3}, paired=False)

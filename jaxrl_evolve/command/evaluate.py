@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -46,16 +48,40 @@ class Arguments:
     devices: Annotated[Devices, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Devices)
 
 
+_READ_WITH = {
+    "cvar": ("levels",),
+    "level_episodes": ("levels",),
+    "level_seed": ("levels", "held_out"),
+    "held_out_options": ("held_out",),
+    "table": ("levels", "held_out"),
+}
+"""Options that are read only with one of others."""
+
+
+def _check_read(arguments: Arguments) -> None:
+    """Refuse an option that was changed and would not be read, and a table that could not be written.
+
+    Raises:
+        ValueError: naming it and why.
+    """
+    usual = Arguments(arguments.folder)
+    for name, others in _READ_WITH.items():
+        if getattr(arguments, name) != getattr(usual, name) and not any(
+            getattr(arguments, x) for x in others
+        ):
+            missing = f"{'neither ' if others[1:] else 'not '}{' nor '.join(others)}"
+            raise ValueError(f"{name} is given, but {missing}, to which it belongs")
+    if arguments.table and not Path(arguments.table).parent.is_dir():  # said before minutes of playing
+        raise ValueError(f"table is {arguments.table!r}, in a folder that does not exist")
+
+
 def _run(arguments: Arguments) -> str:
-    from jaxrl_evolve.storage.folder import plain
     from jaxrl_evolve.training.restore import evaluate_folder
 
     start(arguments.devices)
+    _check_read(arguments)
     if arguments.levels or arguments.held_out:
-        return json.dumps(plain(_on_levels(arguments)), indent=2)
-    if arguments.table or arguments.held_out_options:
-        name = "table" if arguments.table else "held_out_options"
-        raise ValueError(f"{name} is given, but neither levels nor held_out, to which it belongs")
+        return _told(_on_levels(arguments))
     outcome = evaluate_folder(
         arguments.folder,
         arguments.episodes,
@@ -64,7 +90,16 @@ def _run(arguments: Arguments) -> str:
         step=None if arguments.step < 0 else arguments.step,
         max_steps=arguments.max_steps,
     )
-    return json.dumps(plain(outcome), indent=2)
+    return _told(outcome)
+
+
+def _told(outcome: dict[str, Any]) -> str:
+    """As JSON, a line for each name: numbers of many runs stand side by side."""
+    from jaxrl_evolve.storage.folder import plain
+
+    text = json.dumps(plain(outcome), indent=2)
+    numbers = r'\[\s+([^][{}"]*?)\s+\]'
+    return re.sub(numbers, lambda found: f"[{' '.join(found[1].split())}]", text)
 
 
 def _on_levels(arguments: Arguments) -> dict[str, Any]:

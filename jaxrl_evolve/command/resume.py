@@ -33,9 +33,9 @@ def _run(arguments: Arguments) -> str:
     from jaxrl_evolve.command.kinds import kind_in
     from jaxrl_evolve.results.ranking import placed
 
-    start(arguments.devices, shared=True)
-    step = None if arguments.step < 0 else arguments.step
-    kind, tell = kind_in(arguments.folder), unless_finished(arguments.folder)
+    kind = kind_in(arguments.folder)
+    start(arguments.devices, kind.shared)
+    step, tell = None if arguments.step < 0 else arguments.step, unless_finished(arguments.folder)
     if arguments.steps:
         return tell(_extended(arguments, kind.name))
     said = kind.resume(arguments.folder, step, arguments.quiet)

@@ -131,6 +131,7 @@ META_SWEEP = Kind(
     resume=lambda out, step, quiet: resume_meta_sweep(out, quiet),
     files=("sweep.csv", "sweep.md"),
     folders=r"point_\d{3,}|seed_\d+",
+    shared=True,
 )
 """A sweep of meta-trainings."""
 

@@ -256,5 +256,6 @@ META_TRAIN = Kind(
     resume=_resume,
     files=(*kinds.METRICS_FILES, FILE_NAME),
     folders=kinds.STATE_FOLDERS,
+    shared=True,
 )
 """A meta-training."""

@@ -28,7 +28,6 @@ from jaxrl_evolve.runs.evaluation import warn_of_cut
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.configurations import FILES
-from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.storage.provenance import provenance
 from jaxrl_evolve.training.experiment import identity_of
 from jaxrl_evolve.training.host import Host, open_host
@@ -289,12 +288,13 @@ def _resume(out: str, step: int | None, quiet: bool) -> str:
     return meta_test(folders.configuration(out, META_TEST), out, resume=True, quiet=quiet).markdown
 
 
-META_TEST = Kind(
+META_TEST = kinds.Kind(
     name="meta-test",
     mark=kinds.RUN,
     read=MetaTestConfig.from_json,
     resume=_resume,
     files=("meta_test.csv", "meta_test.md", "improvement.csv", "tuning.csv"),
     folders="results",
+    shared=True,
 )
 """A meta-test."""

@@ -134,7 +134,7 @@ def make_evaluation(
             jnp.zeros((episodes,), jnp.float32),
             jnp.zeros((episodes,), jnp.int32),
             jnp.zeros((episodes,), bool),
-            _nothing_seen(env, episodes),
+            nothing_seen(env, episodes),
         )
         carry = _Carry(jnp.zeros((), jnp.int32), key, obs, state, learner.initial_memory(episodes), fresh)
 
@@ -164,8 +164,8 @@ def make_evaluation(
     return evaluate
 
 
-def _nothing_seen(env: Env, episodes: int) -> dict[str, Array]:
-    """Zeros for what the environment reports of ``episodes`` episodes."""
+def nothing_seen(env: Env, episodes: int) -> dict[str, Array]:
+    """Zeros for what the environment reports of ``episodes`` episodes, float32 ``[episodes, ...]`` by name."""
     if not env.metrics:
         return {}
     key, params = jax.random.key(0), env.params

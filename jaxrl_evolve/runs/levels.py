@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
-from jaxrl_envs.contract import Env, own_end, own_reward, reported
+from jaxrl_envs.contract import Env, own_end, own_reward
 from jaxrl_envs.fusion import computed_once
 from jaxrl_envs.vector import choose
 from jaxrl_evolve.learners.learner import Learner, Mode
-from jaxrl_evolve.runs.evaluation import check_mode, longest
+from jaxrl_evolve.runs.evaluation import check_mode, longest, nothing_seen
 
 ROUNDS = 64
 """How often a level that cannot be solved is drawn anew."""
@@ -153,7 +153,7 @@ def make_level_evaluation(
         begin = _Slots(
             *(key, first, obs, state, jnp.ones((width,), bool), learner.initial_memory(width)),
             *(jnp.zeros((width,), jnp.float32), jnp.zeros((width,), jnp.int32)),
-            *(jnp.int32(width), _nothing_played(env, total, jax.tree.map(lambda x: x[0], levels))),
+            *(jnp.int32(width), _nothing_played(env, total)),
         )
         end = jax.lax.while_loop(lambda now: (now.episode < total).any(), step, begin)
         return jax.tree.map(lambda x: x.reshape(count, episodes, *x.shape[1:]), end.outcome)
@@ -161,17 +161,7 @@ def make_level_evaluation(
     return evaluate
 
 
-def _nothing_played(env: Env, total: int, level: Any) -> LevelEpisodes:
+def _nothing_played(env: Env, total: int) -> LevelEpisodes:
     """Zeros for ``total`` episodes."""
-    zeros = lambda dtype, *shape: jnp.zeros((total, *shape), dtype)
-    info = {}
-    if env.metrics:
-        key = jax.random.key(0)
-        facts = lambda p: env.step(key, env.reset(key, p)[1], env.action_space.sample(key), p).info
-        info = reported(env.metrics, jax.eval_shape(facts, level))
-    return LevelEpisodes(
-        zeros(jnp.float32),
-        zeros(jnp.int32),
-        zeros(bool),
-        {name: zeros(jnp.float32, *x.shape) for name, x in info.items()},
-    )
+    zeros = lambda dtype: jnp.zeros((total,), dtype)
+    return LevelEpisodes(zeros(jnp.float32), zeros(jnp.int32), zeros(bool), nothing_seen(env, total))

@@ -34,6 +34,7 @@ class Kind(NamedTuple):
             newest; kinds without checkpoints of their own do not heed it.
         files: names of the files it leaves beside the mark, ``result.json`` and figures.
         folders: a pattern of the names of the folders that it leaves.
+        shared: whether several processes share its work.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Kind(NamedTuple):
     resume: Callable[[str, int | None, bool], str]
     files: tuple[str, ...]
     folders: str
+    shared: bool = False
 
     @property
     def word(self) -> str:

@@ -16,7 +16,7 @@ from jaxrl_evolve.settings.fields import field_name, parse_field
 from jaxrl_evolve.settings.nested import update
 from jaxrl_evolve.storage.folder import plain, read_json
 from jaxrl_evolve.training.config import TrainConfig
-from jaxrl_evolve.training.experiment import build, limited
+from jaxrl_evolve.training.experiment import Experiment, build, limited
 from jaxrl_evolve.training.groups import groups_of
 from jaxrl_evolve.training.memory import check_memory
 from jaxrl_evolve.training.suites import Suite, find_suite
@@ -83,12 +83,12 @@ def benchmark(
     """
     suite, out = find_suite(name), Path(out)
     plan = cells(suite, out, presets, games, seeds, seed, steps, evaluation)
-    check_protocol(out, plan)
-    for cell in plan:  # all before the first is trained
-        check_memory(cell.config, build(cell.config), groups_of(cell.config, None))
+    experiments = [build(cell.config) for cell in plan]  # all are checked before the first is trained
+    check_protocol(out, plan, experiments)
+    for cell, experiment in zip(plan, experiments, strict=True):
+        check_memory(cell.config, experiment, groups_of(cell.config, None))
     for cell in plan:
-        there = (cell.folder / "config.json").exists()
-        train(cell.config, cell.folder, resume=there, quiet=quiet)
+        train(cell.config, cell.folder, resume=True, quiet=quiet)  # from the start where nothing is there yet
     if jax.process_index() != 0:  # the first one writes
         return None
     done = finished(out)
@@ -132,18 +132,28 @@ def cells(
     return plan
 
 
-def check_protocol(out: Path, plan: Sequence[Cell]) -> None:
+def check_protocol(out: Path, plan: Sequence[Cell], experiments: Sequence[Experiment]) -> None:
     """Refuse a folder of cells of another length or evaluation, with which these could not be compared.
+
+    Args:
+        out: folder of results.
+        plan: what is to be trained.
+        experiments: what each of them means, which settles its evaluation's limit.
 
     Raises:
         ValueError: naming one of them.
     """
-    planned = {cell.game: cell.config for cell in plan}
+    settled = {
+        cell.game: plain(limited(cell.config, experiment))
+        for cell, experiment in zip(plan, experiments, strict=True)
+    }
+    others = plain(plan[0].config)
     for path in sorted(out.glob("*/*/seed-*/config.json")):
-        config = planned.get(path.parent.parent.name, plan[0].config)
-        there, here = read_json(path), plain(limited(config, build(config)))
-        if config.env != there["env"] and config.evaluation.max_steps is None:
-            here["evaluation"]["max_steps"] = there["evaluation"]["max_steps"]  # each game has its own limit
+        there, game = read_json(path), path.parents[1].name
+        here = settled.get(game, others)
+        if game not in settled and others["evaluation"]["max_steps"] is None:  # each game has its own limit
+            own = {"max_steps": there["evaluation"]["max_steps"]}
+            here = others | {"evaluation": others["evaluation"] | own}
         for name in ("steps", "evaluation"):
             if there[name] != here[name]:
                 raise ValueError(

@@ -161,10 +161,12 @@ class _Test(NamedTuple):
 
 
 def _summary(test: _Test, env: Env, seen: OnLevels) -> dict[str, Any]:
+    # Whichever comes first, since the figures of different limits cannot be compared.
     limit = [int(np.max(leaf)) for _, leaf in limits(env.params)]
+    limit += [] if test.max_steps is None else [test.max_steps]
     return {
         "score": "success" if "success" in env.metrics else "return",
-        **({"max_steps": limit[0]} if limit else {}),
+        **({"max_steps": min(limit)} if limit else {}),
         **({} if env.solvable is None else {"solvable": True}),
         "all": test.told((seen.first + seen.second).mean(1) / 2),
     }

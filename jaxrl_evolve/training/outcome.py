@@ -130,10 +130,12 @@ def sentence(summary: Mapping[str, Any], out: str) -> str:
     over = f"{'IQM' if low is None else 'IQM and 95 % interval'} over {summary['seeds']} seeds"
     if few := statistics.caution(summary["seeds"]):
         over += f"; {few}"
+    scored = summary.get(SCORING_STEPS, 0)
+    scoring = f" and {scored:,} by which levels were only scored" if scored else ""
     note = f"; {cut:.0%} of the episodes were cut off at evaluation.max_steps" if cut > 0 else ""
     return (
         f"{summary['algorithm']} on {summary['env']}: return {iqm} ({over}), "
-        f"{summary['env_steps']:,} steps per seed{note}\n"
+        f"{summary['env_steps']:,} steps per seed{scoring}{note}\n"
         f"{summary['steps_per_second']:,.0f} steps/s for all seeds together, {summary['run_seconds']:.1f} s after "
         f"{summary['compile_seconds']:.1f} s of compiling; results in {out}"
     )

@@ -154,6 +154,7 @@ SWEEP = Kind(
     resume=lambda out, step, quiet: resume_sweep(out, quiet),
     files=("sweep.csv", "sweep.md"),
     folders=r"shape_\d{3,}",
+    shared=True,
 )
 """A sweep of training runs."""
 

@@ -134,5 +134,6 @@ TRAIN = Kind(
     resume=_resume,
     files=(*kinds.METRICS_FILES, "points.json"),
     folders=kinds.STATE_FOLDERS,
+    shared=True,
 )
 """A training run."""

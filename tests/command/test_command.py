@@ -187,6 +187,13 @@ def test_the_table_of_kinds_has_words_for_each():
     assert KINDS.keys() == kinds.ABOUT.keys()
 
 
+def test_what_several_processes_do_not_share_is_resumed_by_one_alone(tmp_path, capsys):
+    (tmp_path / "config.json").write_text('{"kind": "tournament"}')
+    assert main(["resume", str(tmp_path), "--coordinator", "x:1"]) == 2
+    assert "what this command does is not shared among processes" in capsys.readouterr().err
+    assert {name for name in KINDS if not KINDS[name].shared} == {"tournament", "exploitability"}
+
+
 def test_a_run_folder_from_before_kinds_were_written_goes_on(trained, tmp_path, capsys):
     out = tmp_path / "old"
     shutil.copytree(trained, out)

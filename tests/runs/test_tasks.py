@@ -20,6 +20,7 @@ from jaxrl_evolve.learners.learner import Learner, Store
 from jaxrl_evolve.runs.chunk import make_chunk, make_update
 from jaxrl_evolve.runs.tasks import NEW, Assignment, Curriculum
 from jaxrl_evolve.training.experiment import build, traced
+from jaxrl_evolve.training.outcome import sentence
 from jaxrl_evolve.training.train import train
 from jaxrl_evolve.trajectory import PolicyOutput
 
@@ -253,6 +254,7 @@ def test_a_run_with_scouts_resumes_as_it_would_have_gone_on_and_counts_what_they
     whole = _gone_on(config, tmp_path)
     assert (whole.summary["env_steps"], whole.summary["scoring_steps"]) == (4 * 32, 4 * 16)
     assert [row["scoring_steps"] for row in whole.rows] == [2 * 16, 4 * 16]
+    assert "128 steps per seed and 64 by which levels were only scored" in sentence(whole.summary, "out")
 
 
 def test_what_does_not_fit_is_refused_in_one_sentence():

@@ -60,6 +60,10 @@ def test_cells_are_trained_once_and_more_of_them_join(tmp_path: Path, monkeypatc
         benchmark("tiny", out, presets=["dqn"], games=["Pole"], evaluation=["max_steps=20"])
     with pytest.raises(ValueError, match="steps is 128, but .*Car/seed-0 has 64; give another --out"):
         benchmark("tiny", out, presets=["dqn"], games=["Pole"], steps=128)
+    # A game that is not asked for has a limit of its own.
+    other = next(out.glob("*/Car/seed-0/config.json"))
+    other.write_text(other.read_text().replace('"max_steps": 10000', '"max_steps": 27000'))
+    assert json.loads(other.read_text())["evaluation"]["max_steps"] == 27_000
     # Of several processes the first one alone reports.
     shutil.rmtree(out / "report")
     monkeypatch.setattr(jax, "process_index", lambda: 1)

@@ -72,6 +72,14 @@ def test_summaries_are_those_of_the_rows(seen: Any):
     assert all(0.1 <= row["best_return"] < 1.0 for row in own)
 
 
+def test_the_limit_that_is_told_is_the_one_that_comes_first(trained: Trained):
+    env, many = trained.experiment.env, np.zeros((2, 3))
+    seen = level_scores.OnLevels(many, many, many, many[0])
+    for asked, told in ((None, 20), (7, 7), (99, 20)):
+        test = held_out._Test(trained, "sample", 0, asked)
+        assert held_out._summary(test, env, seen)["max_steps"] == told
+
+
 def test_other_environments_have_a_summary_each(seen: Any):
     outcome, rows = seen
     told = {entry["env"]: entry for entry in outcome["held_out"]}
@@ -96,7 +104,9 @@ def test_the_command_prints_it_and_writes_the_rows(folder: Any, seen: Any, tmp_p
     words = (
         f"{folder} --levels 20 --level-episodes 2 --cvar 0.1 --mode sample --seed 3 --table {tmp_path}/t.csv"
     )
-    told = json.loads(command.run(command.parse(words.split())))
+    text = command.run(command.parse(words.split()))
+    told = json.loads(text)
+    assert f'"runs": {json.dumps(told["cvar"][0]["runs"])},' in text  # on one line
     assert told["cvar"][0]["runs"] == pytest.approx(list(seen[0]["cvar"][0]["runs"]))
     rows = list(csv.DictReader((tmp_path / "t.csv").read_text().splitlines()))
     assert len(rows) == 40 and float(rows[5]["second"]) == seen[1][5]["second"]
@@ -147,5 +157,11 @@ def test_what_cannot_be_tested_is_refused(folder: Any, monkeypatch: Any):
         with pytest.raises(ValueError, match=message):
             HeldOut(**{field: value})
     command = find_command("evaluate")
-    with pytest.raises(ValueError, match="table is given, but neither levels nor held_out"):
-        command.run(command.parse([str(folder), "--table", "t.csv"]))
+    for words, message in (
+        ("--table t.csv", "table is given, but neither levels nor held_out, to which it belongs"),
+        ("--held-out maze/labyrinth --cvar 0.2", "cvar is given, but not levels, to which it belongs"),
+        ("--levels 5 --held-out-options view 3", "held_out_options is given, but not held_out"),
+        ("--levels 5 --table no/where.csv", "table is 'no/where.csv', in a folder that does not exist"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            command.run(command.parse([str(folder), *words.split()]))

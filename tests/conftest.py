@@ -14,7 +14,7 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".jax_cache"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 sys.path.insert(0, str(TESTS))
 
-from xla import flags  # noqa: E402
+from xla import SWITCH, flags  # noqa: E402
 
 # Sharding is tested in process on eight host devices; single-device tests run on the first of them at
 # the same speed (dispatch, scan and matmul times measured equal).
@@ -27,8 +27,12 @@ if os.environ.get("TYPE_CHECKS", "on") != "off":
     install_import_hook(["jaxrl_evolve", "jaxrl_envs"], "typecheck.check")
 
 import pytest  # noqa: E402
+from contexts import share_contexts  # noqa: E402
 
 import jaxrl_evolve  # noqa: E402, F401  (sets the CPU scheduler before any test starts a backend)
+
+if not os.environ.get(SWITCH):  # as users have them
+    share_contexts()
 
 gc.set_threshold(100_000, 50, 100)  # tracing makes many objects and little rubbish
 

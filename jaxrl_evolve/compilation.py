@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import threading
 import types
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,9 +21,9 @@ import jax
 T = TypeVar("T")
 
 KEPT = 16
-"""How many programs a process keeps. The one that was used longest ago makes room for a new one."""
+"""How many programs of a kind a process keeps. The one that was used longest ago makes room for a new one."""
 
-_programs: OrderedDict[Hashable, Any] = OrderedDict()
+_programs: defaultdict[str, OrderedDict[Hashable, Any]] = defaultdict(OrderedDict)
 _done: set[Hashable] = set()
 _lock = threading.Lock()
 
@@ -48,25 +48,27 @@ class Same:
         return hash(tuple(map(id, self._parts)))
 
 
-def kept(key: Hashable | None, make: Callable[[], T]) -> T:
+def kept(kind: str, key: Hashable | None, make: Callable[[], T]) -> T:
     """What ``make`` made the first time that it was asked for under this key.
 
     Args:
+        kind: of program, by name; so many of each are kept that no other kind drives them out.
         key: all that determines it; None if that is not known, then it is made anew each time.
         make: gives jitted functions. They are kept alive with what they close over, so that must not be large.
     """
     if key is None:
         return make()
     with _lock:
-        if key in _programs:
-            _programs.move_to_end(key)
-            return _programs[key]
+        of_this_kind = _programs[kind]
+        if key in of_this_kind:
+            of_this_kind.move_to_end(key)
+            return of_this_kind[key]
     made = make()
     with _lock:
-        _programs[key] = made
-        _programs.move_to_end(key)
-        while len(_programs) > KEPT:
-            _programs.popitem(last=False)
+        of_this_kind[key] = made
+        of_this_kind.move_to_end(key)
+        while len(of_this_kind) > KEPT:
+            of_this_kind.popitem(last=False)
     return made
 
 

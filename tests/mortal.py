@@ -89,9 +89,9 @@ class _Program:
 def _load_programs(folder: Path) -> None:
     numbers = itertools.count()
 
-    def kept(key: Any, make: Any) -> Any:
+    def kept(kind: str, key: Any, make: Any) -> Any:
         made = make()
-        if key[0] not in ("training", "meta init", "meta generation"):
+        if kind not in ("training", "meta init", "meta generation"):
             return made
         program = lambda jitted: _Program(jitted, folder, next(numbers))
         if isinstance(made, programs._Jitted):

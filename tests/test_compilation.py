@@ -21,26 +21,34 @@ def forgotten():
 def test_a_program_is_made_once_under_its_key_and_each_time_without():
     made = []
     make = lambda: made.append(len(made)) or len(made)
-    assert [kept("a", make), kept("a", make), kept("b", make), kept("a", make)] == [1, 1, 2, 1]
-    assert [kept(None, make), kept(None, make)] == [3, 4]
+    ask = lambda key, kind="kind": kept(kind, key, make)
+    assert [ask("a"), ask("a"), ask("b"), ask("a")] == [1, 1, 2, 1]
+    assert [ask(None), ask(None)] == [3, 4]
+    assert [ask("a", "another"), ask("a"), ask("a", "another")] == [5, 1, 5]
     forget_programs()
-    assert kept("a", make) == 5
+    assert ask("a") == 6
 
 
-def test_the_one_used_longest_ago_makes_room():
+def test_the_one_of_its_kind_used_longest_ago_makes_room():
+    ask = lambda key, kind="kind", made="anew": kept(kind, key, lambda: made)
     for i in range(KEPT):
-        kept(i, lambda i=i: i)
-    assert kept(0, lambda: "anew") == 0  # now the last one used
-    kept(KEPT, lambda: KEPT)
-    assert kept(0, lambda: "anew") == 0
-    assert kept(1, lambda: "anew") == "anew"
-    assert len(compilation._programs) == KEPT
+        ask(i, made=i)
+        ask(i, "another", made=i)
+    assert ask(0) == 0  # now the last one used
+    ask(KEPT)
+    assert ask(0) == 0
+    assert ask(1) == "anew"
+    assert {kind: len(programs) for kind, programs in compilation._programs.items()} == {
+        "kind": KEPT,
+        "another": KEPT,
+    }
+    assert ask(1, "another") == 1
 
 
 def test_a_failure_is_not_kept():
     with pytest.raises(ZeroDivisionError):
-        kept("a", lambda: 1 // 0)
-    assert kept("a", lambda: 1) == 1
+        kept("kind", "a", lambda: 1 // 0)
+    assert kept("kind", "a", lambda: 1) == 1
 
 
 def test_an_object_is_the_same_as_itself_alone():

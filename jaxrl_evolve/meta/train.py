@@ -158,7 +158,7 @@ class _Run:
         key = identity(self.config)
         key = key and (key, self.mesh, jax.default_backend())
         with self.host.timed("compile_seconds"):
-            init = kept(key and ("meta init", key), lambda: jax.jit(self.programs.init))
+            init = kept("meta init", key, lambda: jax.jit(self.programs.init))
             self.state = self._laid_out(init(jax.random.fold_in(root, 0), hp))
         self._take_up(step)
         if self.generations >= self.config.generations:
@@ -166,7 +166,8 @@ class _Run:
         with self.host.timed("compile_seconds"):
             where = jax.tree.map(lambda x: x.sharding, self.state)
             generation, test = kept(
-                key and ("meta generation", key),
+                "meta generation",
+                key,
                 lambda: (
                     jax.jit(self.programs.generation, donate_argnums=0, out_shardings=(where, None)),
                     jax.jit(self.test),

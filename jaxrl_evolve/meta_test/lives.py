@@ -133,7 +133,7 @@ def compile_lives(
         key: all that determines the agents and their environment, by which the program is kept; None compiles anew.
     """
     settings = (rollout_length, episodes, max_steps, bins, lanes, jax.default_backend())
-    run = kept(key and ("lives", key, settings), lambda: _jit(agents, env, *settings[:-1]))
+    run = kept("lives", key and (key, settings), lambda: _jit(agents, env, *settings[:-1]))
     return lambda inputs, updates: run(agents.arm.eta, inputs, updates)
 
 

@@ -132,7 +132,7 @@ def make_policy(
         acted = action, Carry(memory, jnp.zeros_like(first))
         return _without_axis(acted) if single else acted
 
-    compiled = kept(key and ("acting", key, mode), lambda: jax.jit(act))
+    compiled = kept("acting", key and (key, mode), lambda: jax.jit(act))
     return Policy(
         learner.actor(learner_state),
         mode,

@@ -142,7 +142,8 @@ def played(config: GamesConfig, method: Method, name: str, game: Game) -> dict[s
         seeds of the last iterate and of the average.
     """
     go = kept(
-        ("preferences games", name, len(game.advantage), game.sequence, _static(config)),
+        "preferences games",
+        (name, len(game.advantage), game.sequence, _static(config)),
         lambda: _program(config, method, game),
     )
     probs = jnp.asarray((1 + game.advantage) / 2, jnp.float32)

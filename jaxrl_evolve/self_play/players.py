@@ -139,7 +139,8 @@ def play(player: Player, key: Array, episodes: int, horizon: int, mode: Mode = "
     known = identity(player.trained.config)
     env, learner = player.trained.experiment.env, player.trained.experiment.learner
     go = kept(
-        known and ("playing", known, each, horizon, mode),
+        "playing",
+        known and (known, each, horizon, mode),
         lambda: jax.jit(jax.vmap(partial(_played, env, learner, each, horizon, mode), (0, 0, None))),
     )
     phi = go(jax.random.split(key, player.count), player.actors, env.params)

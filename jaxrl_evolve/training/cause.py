@@ -85,7 +85,7 @@ class Causes:
             rollout_length: steps per environment and update.
             key: the experiment's `identity`, by which the program of a look is kept.
         """
-        self._experiment, self._key = experiment, key and ("look", key)
+        self._experiment, self._key = experiment, key
         self._look = make_look(experiment.learner, experiment.venv, rollout_length)
         self._known: dict[int, str] = {}
 
@@ -109,7 +109,7 @@ class Causes:
             return "rewards"
         if jax.process_count() > 1:  # the run's state may lie with another process
             return ""
-        program = kept(self._key, lambda: jax.jit(self._look))
+        program = kept("look", self._key, lambda: jax.jit(self._look))
         state = jax.tree.map(lambda x: x[0], states())
         observations, rewards = program(state, self._experiment.env.params)
         return "observations" if observations else "rewards" if rewards else ""

@@ -51,7 +51,7 @@ def solvable_levels(env: Env, count: int, seed: int = 0) -> Any:
         )
     key = jax.random.fold_in(random.key(seed), random.KeyTag.TEST_LEVELS)
     draw = kept(
-        ("test levels", Same(env), count), lambda: jax.jit(lambda key: draw_solvable(env, key, count))
+        "test levels", (Same(env), count), lambda: jax.jit(lambda key: draw_solvable(env, key, count))
     )
     levels, found = draw(key)
     if not found.all():
@@ -131,4 +131,4 @@ def _program(
         return jax.jit(every)
 
     played = (Same(env.reset), Same(env.step), env.metrics, episodes, mode, max_steps, slots, mesh)
-    return kept(identity and ("levels", identity, *played), make)
+    return kept("levels", identity and (identity, *played), make)

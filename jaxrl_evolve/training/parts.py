@@ -52,7 +52,7 @@ def make_env(name: str, options: Mapping[str, Any]) -> Env:
         raise UnknownName(str(error), "env", name) from None
     # Arrays are made at jax's precision of numbers.
     wide = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
-    return kept(("env", name, Same(factory), *asked, wide), lambda: _made_env(name, factory, choices))
+    return kept("env", (name, Same(factory), *asked, wide), lambda: _made_env(name, factory, choices))
 
 
 def _made_env(name: str, factory: Callable[..., Any], choices: dict[str, Any]) -> Env:

@@ -88,7 +88,8 @@ def compile_programs(
     axis = RunAxis(AXIS, runs, hp=own_hp, lanes=lanes if lanes < on_one else 1 if on_one == 1 else 0)
     played = (evaluation.episodes, evaluation.max_steps, evaluation.mode)
     jitted = kept(
-        key and ("training", key, axis, mesh, played, backend),
+        "training",
+        key and (key, axis, mesh, played, backend),
         lambda: _jit(experiment, axis, mesh, evaluation),
     )
 
@@ -178,7 +179,7 @@ def group_shapes(experiment: Experiment, hp: Any, runs: int, key: Hashable | Non
         runs: size of the group.
         key: the experiment's `identity`, by which the answer is kept.
     """
-    init = kept(key and ("shapes", key), lambda: jax.jit(jax.vmap(experiment.chunk.init, (0, None, None))))
+    init = kept("shapes", key, lambda: jax.jit(jax.vmap(experiment.chunk.init, (0, None, None))))
     return init.eval_shape(jax.random.split(random.key(0), runs), hp, experiment.env.params)
 
 

@@ -159,7 +159,8 @@ def evaluate_folder(
     experiment = trained.experiment
     key = identity(trained.config)
     test = kept(
-        key and ("evaluation", key, episodes, max_steps, mode),
+        "evaluation",
+        key and (key, episodes, max_steps, mode),
         lambda: jax.jit(jax.vmap(experiment.evaluation(episodes, max_steps, mode), (0, 0, None))),
     )
     runs = jax.tree.leaves(trained.learner_state)[0].shape[0]

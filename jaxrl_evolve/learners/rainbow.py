@@ -18,7 +18,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
 from jaxrl_envs.contract import Env
@@ -73,7 +72,7 @@ def _init(parts: Parts, key: Array, hp: RainbowHyperparameters) -> RainbowState:
         params,
         # Another array of the same numbers: the state is donated, and no buffer can be twice.
         jax.tree.map(jnp.copy, params),
-        init_optimiser("adam", ravel_pytree(params)[0]),
+        init_optimiser("adam", params),
         zero(jnp.int32),
         zero(jnp.int32),
         epsilon_after(parts.config, hp, 0.0, 1.0),
@@ -208,7 +207,7 @@ def _diagnosed(
         "churn": (old.argmax(-1) != new.argmax(-1)).mean(dtype=jnp.float32),
         "q_highest": best.max(),
         "q_gap": (best - new.mean(-1)).mean(),
-        "weight_norm": norm(ravel_pytree(after.params)[0]),
+        "weight_norm": norm(after.params),
     }
 
 

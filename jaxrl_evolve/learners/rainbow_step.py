@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
 from jaxrl_evolve.experience.n_step import n_step
@@ -27,7 +26,7 @@ class RainbowState:
     Attributes:
         params: of the network.
         target: parameters of the target network.
-        optimiser: state of `clipped_step` over the raveled parameters.
+        optimiser: state of `clipped_step`.
         steps: gradient steps made, int32 scalar.
         since: gradient steps since the start or the last reset, int32 scalar.
         epsilon: probability of a random action in the next rollout, float32 scalar.
@@ -120,7 +119,7 @@ def _stepped(
     own = gradient["params"]
     sizes: dict[str, Array] = {}
     for group in sorted({_group(name) for name in own}):
-        sizes[group] = norm(ravel_pytree({n: own[n] for n in sorted(own) if _group(n) == group})[0])
+        sizes[group] = norm({name: tree for name, tree in own.items() if _group(name) == group})
     limit = {
         group: jnp.minimum(1.0, hp.max_grad_norm / jnp.maximum(size, 1e-30)) for group, size in sizes.items()
     }
@@ -128,12 +127,11 @@ def _stepped(
     cut = {
         name: jax.tree.map(lambda g, name=name: g * limit[_group(name)], tree) for name, tree in own.items()
     }
-    flat, unravel = ravel_pytree({"params": cut})
-    move, _, optimiser = clipped_step("adam", state.optimiser, flat, learning_rate, None, hp.adam_eps)
-    decay = learning_rate * hp.weight_decay
-    params = jax.tree.map(
-        lambda p, m: p + m - (decay * p if p.ndim > 1 else 0.0), state.params, unravel(move)
+    move, _, optimiser = clipped_step(
+        "adam", state.optimiser, {"params": cut}, learning_rate, None, hp.adam_eps
     )
+    decay = learning_rate * hp.weight_decay
+    params = jax.tree.map(lambda p, m: p + m - (decay * p if p.ndim > 1 else 0.0), state.params, move)
     return params, optimiser, norm(jnp.stack(list(sizes.values())))
 
 

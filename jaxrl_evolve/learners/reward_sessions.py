@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxrl_envs.contract import Env
@@ -101,7 +100,7 @@ class Sessions(NamedTuple):
     def init(self, key: Array) -> Taught:
         """An ensemble that was taught nothing."""
         params = self.model.init(key)
-        optimiser = init_optimiser("adam", ravel_pytree(params)[0])
+        optimiser = init_optimiser("adam", params)
         return Taught(params, optimiser, RunningMoments.of_shape((self.model.features,)), jnp.ones(()))
 
     def nothing_asked(self) -> Asked:
@@ -202,7 +201,6 @@ class Sessions(NamedTuple):
         """Gradient steps on all labels so far, each member on its own draws of them."""
         config, model = self.config, self.model
         pairs = dataclasses.replace(asked.pairs, features=taught.moments.normalise(asked.pairs.features))
-        unravel = ravel_pytree(taught.params)[1]
         most = jnp.maximum(asked.labels, 1)
         single = model._replace(members=1)
 
@@ -212,20 +210,19 @@ class Sessions(NamedTuple):
             )
             return jax.vmap(own)(params, place).mean((1, 2)).sum()
 
-        def step(i: Array, now: tuple[Array, Any, Array]) -> tuple[Array, Any, Array]:
-            flat, optimiser, total = now
+        def step(i: Array, now: tuple[Any, Any, Array]) -> tuple[Any, Any, Array]:
+            params, optimiser, total = now
             shape = (config.members, config.model_batch)
             place = jax.random.randint(jax.random.fold_in(key, i), shape, 0, most)
-            value, gradient = jax.value_and_grad(loss)(unravel(flat), place)
+            value, gradient = jax.value_and_grad(loss)(params, place)
             move, _, optimiser = clipped_step(
-                "adam", optimiser, ravel_pytree(gradient)[0], config.model_learning_rate, None, 1e-8
+                "adam", optimiser, gradient, config.model_learning_rate, None, 1e-8
             )
-            return flat + move, optimiser, total + value
+            return jax.tree.map(jnp.add, params, move), optimiser, total + value
 
-        start = (ravel_pytree(taught.params)[0], taught.optimiser, jnp.zeros((), jnp.float32))
+        start = (taught.params, taught.optimiser, jnp.zeros((), jnp.float32))
         steps = jnp.where(asked.labels > 0, config.model_steps, 0)
-        flat, optimiser, total = jax.lax.fori_loop(0, steps, step, start)
-        params = unravel(flat)
+        params, optimiser, total = jax.lax.fori_loop(0, steps, step, start)
         told = model.rewards(params, pairs.features).mean(0)
         known = jnp.arange(config.queries) < asked.labels
         score = jnp.where(pairs.alive, told, 0.0).sum(-1)

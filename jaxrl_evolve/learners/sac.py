@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from jaxrl_envs.contract import Env
@@ -50,7 +49,7 @@ def _init(parts: Parts, key: Array, hp: SACHyperparameters) -> SACState:
     critics = parts.critics.init(key_critics, raw, jnp.zeros((1, parts.policy.elements), jnp.float32))
     log_temperature = jnp.log(jnp.full((1,), hp.temperature, jnp.float32))
     moments = RunningMoments.of_shape(raw.shape[1:]) if parts.config.normalise_observations else ()
-    begun = lambda tree: init_optimiser("adam", ravel_pytree(tree)[0])
+    begun = partial(init_optimiser, "adam")
     return SACState(
         policy,
         critics,

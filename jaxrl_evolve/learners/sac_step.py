@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
 from jaxrl_envs.spaces import Box, Space
@@ -216,6 +215,5 @@ def _stepped(
     optimiser: Any, params: Any, gradient: Any, rate: Array, hp: SACHyperparameters
 ) -> tuple[Any, Float[Array, ""], Any]:
     """Parameters after a step of Adam, the gradient's norm before it was clipped, and Adam's new state."""
-    flat, unravel = ravel_pytree(gradient)
-    move, size, optimiser = clipped_step("adam", optimiser, flat, rate, hp.max_grad_norm, hp.adam_eps)
-    return jax.tree.map(jnp.add, params, unravel(move)), size, optimiser
+    move, size, optimiser = clipped_step("adam", optimiser, gradient, rate, hp.max_grad_norm, hp.adam_eps)
+    return jax.tree.map(jnp.add, params, move), size, optimiser

@@ -1,12 +1,15 @@
-"""The flat optimiser is optax's chain of clipping and Adam, and can be differentiated anywhere."""
+"""The optimiser is optax's chain of clipping and Adam, and can be differentiated anywhere."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.flatten_util import ravel_pytree
 
 from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser, norm
 
@@ -29,6 +32,20 @@ def test_adam_is_that_of_optax(scale: float):
         mine, other = mine + move, optax.apply_updates(other, updates)
     np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-6)
     assert np.abs(mine - parameters).max() > 0.01
+
+
+@pytest.mark.parametrize("kind", ["adam", "sgd"])
+def test_a_tree_is_stepped_as_its_numbers_in_a_row(kind):
+    rng = np.random.default_rng(2)
+    tree = {"a": rng.normal(size=(3, 4)).astype(np.float32), "b": [rng.normal(size=5).astype(np.float32)]}
+    flat, unravel = ravel_pytree(tree)
+    step = jax.jit(partial(clipped_step, kind), static_argnums=(3,))
+    state, state_of_tree = init_optimiser(kind, flat), init_optimiser(kind, tree)
+    for _ in range(3):
+        row, size, state = step(state, flat, 0.1, 0.5, 1e-5)
+        move, size_of_tree, state_of_tree = step(state_of_tree, tree, 0.1, 0.5, 1e-5)
+        np.testing.assert_allclose(size_of_tree, size, rtol=1e-6)
+        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5), move, unravel(row))
 
 
 def test_sgd_is_the_clipped_gradient():

@@ -126,7 +126,7 @@ def test_what_came_of_one_level_in_several_slots_is_pooled():
     visit = visit_of(lived_through(4)[0], success, influence=True)
     alike = jnp.eye(N, dtype=bool).at[1, 3].set(True).at[3, 1].set(True)
     found = pooled(visit, alike)
-    for name in ("steps", "episodes", "successes", "negative"):
+    for name in ("scored", "episodes", "successes", "negative"):
         before, after = np.asarray(getattr(visit, name)), np.asarray(getattr(found, name))
         np.testing.assert_allclose(after[[1, 3]], before[1] + before[3], rtol=1e-6)
         np.testing.assert_allclose(after[[0, 2, 4]], before[[0, 2, 4]])

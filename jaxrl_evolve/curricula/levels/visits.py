@@ -110,7 +110,8 @@ def pooled(visit: Visit, alike: Bool[Array, "n n"]) -> Visit:
     share = alike.astype(jnp.float32)
     add = lambda x: jnp.matmul(share, x, precision=jax.lax.Precision.HIGHEST)
     best = jnp.where(alike, visit.best[None], -jnp.inf).max(1)
-    change = add(visit.influence) / share.sum(1)
+    # Not by a product of matrices, where one that is no number would be in every sum.
+    change = jnp.where(alike, visit.influence[None], 0.0).sum(1) / share.sum(1)
     summed = jax.tree.map(add, visit)
     return Visit(**{**vars(summed), "best": best, "influence": change})
 

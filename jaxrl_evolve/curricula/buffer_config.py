@@ -24,7 +24,8 @@ class BufferConfig:
     staleness: float = 0.0
     """Share of the drawing probability that goes by how long ago a level was scored."""
     min_fill: float = 0.0
-    """Fraction of the buffer that must be filled before anything is replayed."""
+    """Fraction of the buffer that must be filled before anything is replayed. A buffer of unique levels is also filled enough where it has
+    had more updates than levels: there are hardly more of them."""
     prioritisation: Prioritisation = dataclasses.field(default="rank", metadata=UNWRITTEN_BY_DEFAULT)
     """Levels are drawn by the rank of their scores, in proportion to them, or evenly among the highest."""
     top: int = dataclasses.field(default=1, metadata=UNWRITTEN_BY_DEFAULT)

@@ -157,7 +157,12 @@ def sample_levels(
     logits = log_weights(config, buffer) if logits is None else logits
     if occupied is not None:
         logits = jnp.where(jnp.isin(buffer.numbers, occupied), -jnp.inf, logits)
-    logits = jnp.where(buffer.filled.mean() >= config.min_fill, logits, -jnp.inf)
+    enough = buffer.filled.mean() >= config.min_fill
+    if (
+        config.unique
+    ):  # less than a new level an update: there are hardly more, and the buffer may never be fuller
+        enough |= buffer.updates > buffer.unused
+    logits = jnp.where(enough, logits, -jnp.inf)
     replay = wanted & jax.random.bernoulli(key_replay, config.replay_probability, wanted.shape)
     if config.repeats:
         slot = _drawn_with_repeats(key_levels, logits, wanted.size)

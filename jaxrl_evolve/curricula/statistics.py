@@ -57,8 +57,9 @@ def ends(lived: Lived, success: Success | None = None) -> Bool[Array, "T N"]:
     return own_end(lived.played.trajectory) & fine
 
 
-CRITIC = ("scored", "absolute", "positive", "negative", "squared_td")
-"""Columns of what the critic says: steps that it scored, and of these |A|, max(A, 0), max(-A, 0) and the squared TD error."""
+CRITIC = ("scored", "absolute", "positive", "negative", "td", "squared_td", "value")
+"""Columns of what the critic says: steps that it scored, and of these |A|, max(A, 0), max(-A, 0), the absolute and the squared TD
+error, and the value."""
 
 
 def columns(
@@ -101,14 +102,17 @@ def _of_episode(lived: Lived, name: str, success: Success | None) -> Array:
 def _of_critic(lived: Lived) -> dict[str, Array]:
     assert lived.critic is not None
     said = lived.critic()
-    fine = jnp.isfinite(said.advantage) & jnp.isfinite(said.td_error)
-    advantage, error = (jnp.where(fine, x, 0.0) for x in (said.advantage, said.td_error))
+    told = (said.advantage, said.td_error, said.value)
+    fine = jnp.isfinite(jnp.stack(told)).all(0)
+    advantage, error, value = (jnp.where(fine, x, 0.0) for x in told)
     return {
         "scored": fine.astype(jnp.float32),
         "absolute": jnp.abs(advantage),
         "positive": jnp.maximum(advantage, 0.0),
         "negative": jnp.maximum(-advantage, 0.0),
+        "td": jnp.abs(error),
         "squared_td": jnp.square(error),
+        "value": value,
     }
 
 

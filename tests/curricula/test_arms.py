@@ -81,9 +81,9 @@ def test_sums_by_task_are_those_of_a_loop_over_steps():
     returns[2, 3], success[4, 1] = np.nan, np.nan
     ended = rng.random(shape) < 0.5
     ended[2, 3] = ended[4, 1] = True
-    advantage, error = rng.normal(size=shape), rng.normal(size=shape)
-    advantage[0, 0] = np.nan
-    said = Assessment(*(jnp.asarray(x, jnp.float32) for x in (advantage, advantage, error)))
+    value, advantage, error = rng.normal(size=(3, *shape))
+    advantage[0, 0], value[6, 2] = np.nan, np.nan
+    said = Assessment(*(jnp.asarray(x, jnp.float32) for x in (value, advantage, error)))
     lived = rollout(task, returns, ended, success, lambda: said)
     rule = statistics.success_rule(corridor())
     names = ("steps", "episodes", "returns", "lengths", "successes", *statistics.CRITIC)
@@ -94,10 +94,10 @@ def test_sums_by_task_are_those_of_a_loop_over_steps():
         if not 0 <= task[i] < arms:
             continue
         add = {"steps": 1.0}
-        if np.isfinite(advantage[i]):
+        if np.isfinite(advantage[i] + value[i]):
             a = advantage[i]
             add |= {"scored": 1, "absolute": abs(a), "positive": max(a, 0), "negative": max(-a, 0)}
-            add |= {"squared_td": error[i] ** 2}
+            add |= {"td": abs(error[i]), "squared_td": error[i] ** 2, "value": value[i]}
         if ended[i] and np.isfinite(returns[i]):
             best[task[i]], worst[task[i]] = max(best[task[i]], returns[i]), min(worst[task[i]], returns[i])
             if np.isfinite(success[i]):

@@ -126,12 +126,15 @@ def test_what_came_of_one_level_in_several_slots_is_pooled():
     visit = visit_of(lived_through(4)[0], success, influence=True)
     alike = jnp.eye(N, dtype=bool).at[1, 3].set(True).at[3, 1].set(True)
     found = pooled(visit, alike)
-    for name in ("steps", "episodes", "successes", "negative"):
+    for name in ("scored", "episodes", "successes", "negative"):
         before, after = np.asarray(getattr(visit, name)), np.asarray(getattr(found, name))
         np.testing.assert_allclose(after[[1, 3]], before[1] + before[3], rtol=1e-6)
         np.testing.assert_allclose(after[[0, 2, 4]], before[[0, 2, 4]])
     assert found.best[1] == found.best[3] == max(visit.best[1], visit.best[3])
     assert found.influence[1] == 2.0
+    # What is no number spoils what is known of one level, and of no other.
+    found = pooled(visit.replace(influence=visit.influence.at[1].set(jnp.nan)), alike).influence
+    assert found[jnp.asarray([0, 2, 4])].tolist() == [0.0, 2.0, 4.0] and bool(jnp.isnan(found[3]))
 
 
 def counting() -> Learner:
@@ -171,6 +174,37 @@ def test_sfl_keeps_what_is_learnable():
     assert 0.0 < float(metrics["curriculum_effective_levels"]) <= 32.0
     playing = np.asarray(state.tasks.running.number) != NEW
     assert 0.3 < playing.mean() < 1.0
+    # Scouts are merged besides, in the same update: what was seen fades once in each.
+    buffer = state.tasks.curriculum.buffer
+    assert int(buffer.updates) == 60 and int(buffer.scored_at.max()) == 60
+
+
+def test_a_family_of_few_levels_is_replayed_though_it_cannot_fill_the_buffer():
+    """All that it has are two, of which one cannot be solved; a buffer of ten that waits for five."""
+    env = coins(easy=0.5)
+    made = make_curriculum("plr", env, 16, {"capacity": 10, "score": "posterior-learnability"})
+    chunk = make_chunk(counting(), vectorize(env, 16, params_per_slot=True), 8, made)
+
+    def run(updates: Any) -> Any:
+        state = chunk.init(random.key(0), jnp.float32(0), env.params)
+        return chunk.run(state, jnp.float32(0), (), env.params, jnp.float32(9), updates)
+
+    go = jax.jit(run)
+    for updates, replayed in ((2, False), (6, True)):
+        state, metrics = go(jnp.int32(updates))
+        assert (np.asarray(state.tasks.running.number) != NEW).any() == replayed
+        assert float(metrics["curriculum_buffer_fill"]) == np.float32(0.2)
+
+
+def test_levels_that_nobody_can_solve_are_worth_nothing_and_spoil_nothing():
+    env = dataclasses.replace(coins(), sample_params=lambda key: Coin(0.0 * jax.random.uniform(key)))
+    made = make_curriculum("sfl", env, 16, {"kept": 4, "score": "learnability", "unique": False})
+    chunk = make_chunk(counting(), vectorize(env, 16, params_per_slot=True), 8, made)
+    state = jax.jit(chunk.init)(random.key(0), jnp.float32(0), env.params)
+    state, metrics = jax.jit(chunk.run)(state, jnp.float32(0), (), env.params, jnp.float32(3), jnp.int32(3))
+    assert state.tasks.curriculum.buffer.scores.tolist() == [0.0] * 4
+    assert all(np.isfinite(np.asarray(x)) for name, x in metrics.items() if name.startswith("curriculum"))
+    assert int(state.diverged) == -1
 
 
 def test_nothing_is_learned_from_scouts():

@@ -6,12 +6,14 @@ the prior: it is drawn again before it is forgotten.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float
 
-from jaxrl_evolve.curricula.arms.bandit import Feedback, Hyperparameters, filled
+from jaxrl_evolve.curricula.arms.bandit import Bandit, Feedback, Hyperparameters, filled
 
 
 @struct.dataclass
@@ -65,3 +67,20 @@ def learned(state: Successes, feedback: Feedback, hp: Hyperparameters) -> Succes
 def posterior(state: Successes, hp: Hyperparameters) -> Posterior:
     """What is believed; the prior is even."""
     return Posterior(state.won + hp.prior, state.lost + hp.prior)
+
+
+def believing(
+    probabilities: Callable[[Array, Successes, Array, Hyperparameters], Array], fresh: bool = False
+) -> Bandit:
+    """A method that keeps nothing but successes.
+
+    Args:
+        probabilities: as of `Bandit`.
+        fresh: as of `Bandit`.
+    """
+
+    def update(key: Array, state: Successes, feedback: Feedback, hp: Hyperparameters) -> Successes:
+        del key
+        return learned(state, feedback, hp)
+
+    return Bandit(lambda arms, hp: nothing_known(arms), probabilities, update, fresh)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxrl_evolve.curricula.arms.bandit import Bandit, Feedback, Hyperparameters
+from jaxrl_evolve.curricula.arms.bandit import Bandit, Hyperparameters
 from jaxrl_evolve.curricula.arms.choice import evenly, with_floor
-from jaxrl_evolve.curricula.arms.estimator import Successes, learned, nothing_known, posterior
+from jaxrl_evolve.curricula.arms.estimator import Successes, believing, posterior
 
 
 def uniform() -> Bandit:
@@ -39,8 +39,4 @@ def ordered(reverse: bool = False) -> Bandit:
         now = jnp.where(open_.any(), first, last)
         return with_floor((place == now).astype(jnp.float32), available, jnp.asarray(hp.floor, jnp.float32))
 
-    def update(key: Array, state: Successes, feedback: Feedback, hp: Hyperparameters) -> Successes:
-        del key
-        return learned(state, feedback, hp)
-
-    return Bandit(lambda arms, hp: nothing_known(arms), probabilities, update)
+    return believing(probabilities)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxrl_evolve.curricula.arms.bandit import Bandit, Feedback, Hyperparameters
+from jaxrl_evolve.curricula.arms.bandit import Bandit, Hyperparameters
 from jaxrl_evolve.curricula.arms.choice import chosen, in_proportion, with_floor
-from jaxrl_evolve.curricula.arms.estimator import Successes, learned, nothing_known, posterior
+from jaxrl_evolve.curricula.arms.estimator import Successes, believing, posterior
 from jaxrl_evolve.curricula.arms.sec import sec
 
 
@@ -35,8 +35,4 @@ def learnability() -> Bandit:
         del key
         return chosen(posterior(state, hp).learnability, available, hp)
 
-    def update(key: Array, state: Successes, feedback: Feedback, hp: Hyperparameters) -> Successes:
-        del key
-        return learned(state, feedback, hp)
-
-    return Bandit(lambda arms, hp: nothing_known(arms), probabilities, update)
+    return believing(probabilities)

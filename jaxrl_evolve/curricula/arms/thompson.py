@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from jaxrl_evolve.curricula.arms.bandit import Bandit, Feedback, Hyperparameters, filled
 from jaxrl_evolve.curricula.arms.choice import at_temperature, with_floor
-from jaxrl_evolve.curricula.arms.estimator import Successes, learned, nothing_known, posterior
+from jaxrl_evolve.curricula.arms.estimator import Successes, believing, posterior
 from jaxrl_evolve.settings.names import suggestion
 
 _WORTHS = ("success", "learnability")
@@ -32,11 +32,7 @@ def thompson(worth: str = "learnability") -> Bandit:
         p = jax.random.beta(key, believed.a, believed.b, dtype=jnp.float32)
         return _best(p if worth == "success" else p * (1.0 - p), available, hp)
 
-    def update(key: Array, state: Successes, feedback: Feedback, hp: Hyperparameters) -> Successes:
-        del key
-        return learned(state, feedback, hp)
-
-    return Bandit(lambda arms, hp: nothing_known(arms), probabilities, update, fresh=True)
+    return believing(probabilities, fresh=True)
 
 
 @struct.dataclass

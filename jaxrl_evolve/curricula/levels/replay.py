@@ -121,7 +121,12 @@ def level_curriculum(name: str, env: Env, options: LevelOptions, rule: Rule = US
     def scouted(key: Array, state: LevelState, lived: Lived) -> tuple[LevelState, Assignment]:
         return state, _to_scout(env, options, key, state.buffer, lived.proposed)
 
-    scouts = Scouts(options.scouts, options.scout_steps, scouted, visited) if options.scouts else None
+    def recorded(state: LevelState, lived: Lived) -> LevelState:
+        # A second merge, but no second update: ages and what has faded count updates of the run.
+        buffer = replace(state.buffer, updates=state.buffer.updates - 1)
+        return visited(replace(state, buffer=buffer), lived)
+
+    scouts = Scouts(options.scouts, options.scout_steps, scouted, recorded) if options.scouts else None
     seat = Curriculum(init, propose, record, metrics, restart=True)
     return seat._replace(critic=score.critic, influence=score.influence, scouts=scouts)
 

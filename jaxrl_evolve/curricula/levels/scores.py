@@ -13,8 +13,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxrl_envs.contract import Env
+from jaxrl_evolve.curricula.arms.estimator import Posterior
 from jaxrl_evolve.curricula.levels.options import LevelOptions
 from jaxrl_evolve.curricula.levels.visits import Known, Visit
+from jaxrl_evolve.curricula.signals import rloo
 from jaxrl_evolve.settings.names import suggestion
 
 
@@ -59,32 +61,25 @@ class Score(NamedTuple):
 
 
 def _per_step(column: str) -> Callable[[Seen], Array]:
-    return lambda seen: getattr(seen.visit, column) / seen.visit.steps
+    return lambda seen: getattr(seen.visit, column) / seen.visit.scored
 
 
 def _max_mc(seen: Seen) -> Array:
     best = seen.known.best if seen.options.best == "lifetime" else seen.visit.best
-    return best - seen.visit.value / seen.visit.steps
+    return best - seen.visit.value / seen.visit.scored
 
 
 def learnability(episodes: Float[Array, ...], successes: Float[Array, ...]) -> Float[Array, ...]:
     """``p (1 - p) n / (n - 1)``, unbiased for the variance of one episode's success; infinite below two episodes."""
-    p = successes / jnp.maximum(episodes, 1e-6)
-    return jnp.where(episodes > 1.5, p * (1.0 - p) * episodes / (episodes - 1.0), jnp.inf)
-
-
-def posterior_learnability(
-    episodes: Float[Array, ...], successes: Float[Array, ...], prior: float
-) -> Float[Array, ...]:
-    """The mean of ``p (1 - p)`` where ``p`` has the distribution Beta(successes + prior, failures + prior)."""
-    a, b = successes + prior, episodes - successes + prior
-    return a * b / ((a + b) * (a + b + 1.0))
+    enough = episodes > 1.5  # counts that have decayed are no whole numbers
+    n = jnp.where(enough, episodes, 2.0)
+    return jnp.where(enough, 0.5 * rloo(successes / n, n), jnp.inf)
 
 
 def _posterior(seen: Seen) -> Array:
-    known = seen.known
-    value = posterior_learnability(known.episodes, known.successes, seen.options.prior)
-    return jnp.where(known.episodes > 0, value, jnp.inf)
+    known, prior = seen.known, seen.options.prior
+    believed = Posterior(known.successes + prior, known.episodes - known.successes + prior)
+    return jnp.where(known.episodes > 0, believed.learnability, jnp.inf)
 
 
 def _regret(seen: Seen) -> Array:

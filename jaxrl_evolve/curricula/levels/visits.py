@@ -13,10 +13,11 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float
 
-from jaxrl_evolve.curricula.statistics import Success, ends
+from jaxrl_evolve.curricula.statistics import Success, by_slot, columns, ends
 from jaxrl_evolve.runs.lived import Lived
 
-_OF_CRITIC = ("steps", "absolute", "positive", "negative", "td", "value")
+_OF_EPISODES = ("episodes", "successes", "returns")
+_OF_CRITIC = ("scored", "absolute", "positive", "negative", "td", "value")
 
 
 @struct.dataclass
@@ -24,7 +25,7 @@ class Visit:
     """Of ``n`` levels, float32 ``[n]`` each; what no score reads may be zeros.
 
     Attributes:
-        steps: that the critic scored.
+        scored: steps that the critic scored.
         absolute, positive, negative: sums of |A|, max(A, 0) and max(-A, 0) over these, ``A`` the advantage.
         td: sum of absolute TD errors.
         value: sum of values.
@@ -35,7 +36,7 @@ class Visit:
         influence: squared norm of the parameter change that the level causes.
     """
 
-    steps: Float[Array, " n"]
+    scored: Float[Array, " n"]
     absolute: Float[Array, " n"]
     positive: Float[Array, " n"]
     negative: Float[Array, " n"]
@@ -82,30 +83,21 @@ def visit_of(lived: Lived, success: Success | None, critic: bool = True, influen
         critic: whether to ask the critic.
         influence: whether to ask for the parameter change that each level causes.
     """
-    over = ends(lived, success)
-    returns = lived.played.episode_return
-    assert returns is not None
-    count = over.astype(jnp.float32).sum(0)
-    nothing = jnp.zeros_like(count)
-    won = nothing
-    if success is not None:
-        won = jnp.where(over, jnp.clip(success(lived), 0.0, 1.0), 0.0).sum(0)
-    said = dict.fromkeys(_OF_CRITIC, nothing)
-    if critic:
-        assert lived.critic is not None
-        a = lived.critic()
-        fine = jnp.isfinite(a.advantage) & jnp.isfinite(a.td_error) & jnp.isfinite(a.value)
-        total = lambda x: jnp.where(fine, x, 0.0).sum(0)
-        up, down = jnp.maximum(a.advantage, 0.0), jnp.maximum(-a.advantage, 0.0)
-        columns = (jnp.ones_like(up), jnp.abs(a.advantage), up, down, jnp.abs(a.td_error), a.value)
-        said = dict(zip(_OF_CRITIC, map(total, columns), strict=True))
+    names = (*_OF_EPISODES, *_OF_CRITIC)
+    asked = (
+        *(("episodes", "returns") if success is None else _OF_EPISODES),
+        *(_OF_CRITIC if critic else ()),
+    )
+    sums = by_slot(columns(lived, asked, success))
+    nothing = jnp.zeros_like(sums["episodes"])
     change = nothing
     if influence:
         assert lived.influence is not None
         change = lived.influence()
-    earned = jnp.where(over, returns, 0.0).sum(0)
-    best = jnp.where(over, returns, -jnp.inf).max(0)
-    return Visit(**said, episodes=count, successes=won, returns=earned, best=best, influence=change)
+    returns = lived.played.episode_return
+    assert returns is not None
+    best = jnp.where(ends(lived, success), returns, -jnp.inf).max(0)
+    return Visit(**{name: sums.get(name, nothing) for name in names}, best=best, influence=change)
 
 
 def pooled(visit: Visit, alike: Bool[Array, "n n"]) -> Visit:
@@ -118,7 +110,8 @@ def pooled(visit: Visit, alike: Bool[Array, "n n"]) -> Visit:
     share = alike.astype(jnp.float32)
     add = lambda x: jnp.matmul(share, x, precision=jax.lax.Precision.HIGHEST)
     best = jnp.where(alike, visit.best[None], -jnp.inf).max(1)
-    change = add(visit.influence) / share.sum(1)
+    # Not by a product of matrices, where one that is no number would be in every sum.
+    change = jnp.where(alike, visit.influence[None], 0.0).sum(1) / share.sum(1)
     summed = jax.tree.map(add, visit)
     return Visit(**{**vars(summed), "best": best, "influence": change})
 

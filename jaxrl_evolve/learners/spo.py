@@ -23,7 +23,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxrl_envs.contract import Env
 from jaxrl_evolve import random
 from jaxrl_evolve.clock import Clock
-from jaxrl_evolve.learners.learner import Learner, Update
+from jaxrl_evolve.learners.learner import Learner, Update, paid_otherwise
 from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.learners.reference import Reference, follow
 from jaxrl_evolve.learners.snapshots import Snapshots, offer
@@ -221,16 +221,15 @@ def self_play(
         )
     time = Timekeeper(inner, horizon, config.time, config.segment)
     parts = _Parts(config, inner, time, oracle, watch, most, against)
-    return inner._replace(
-        name=f"spo-{inner.name}",
+    return paid_otherwise(
+        inner,
+        f"spo-{inner.name}",
         init=partial(_init, parts, example),
         actor=lambda state: inner.actor(state.learner),
         act=time.act,
         update=partial(_update, parts),
         initial_memory=time.memory,
         adopt=None if inner.adopt is None else partial(_adopt, inner),
-        assess=None,  # its critic is one of win rates
-        influence=None,
     )
 
 

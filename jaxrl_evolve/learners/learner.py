@@ -137,3 +137,16 @@ class Learner(NamedTuple):
     adopt: Callable[[Any, Any], Any] | None = None
     assess: Callable[[Any, Trajectory, Any], Assessment] | None = None
     influence: Callable[[Any, Trajectory, Any], Array] | None = None
+
+
+def paid_otherwise(inner: Learner, name: str, **own: Any) -> Learner:
+    """``inner`` with functions of its wrapper, which has it learn from other rewards than the environment's.
+
+    What ``inner`` says of a rollout is left out: it would be of rewards that it never learned from.
+
+    Args:
+        inner: the learner inside.
+        name: of the wrapper.
+        **own: fields of `Learner` that are the wrapper's.
+    """
+    return inner._replace(**{"assess": None, "influence": None, **own, "name": name})

@@ -21,7 +21,7 @@ from jaxrl_evolve import random
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.experience.relabelling import Relabelled, Rewards
 from jaxrl_evolve.experience.replay import Drawn, Replay, add, check_capacity, init_replay
-from jaxrl_evolve.learners.learner import Learner, Store, Update, UpdateFromStore
+from jaxrl_evolve.learners.learner import Learner, Store, Update, UpdateFromStore, paid_otherwise
 from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.learners.ppo_config import PPOHyperparameters
 from jaxrl_evolve.learners.reward_model_config import PebbleConfig, RewardModelConfig, RewardModelPPOConfig
@@ -138,8 +138,9 @@ def _sessions(
 
 def _learner(name: str, inner: Learner, sessions: Sessions, store: Store) -> Learner:
     parts, nothing = _Parts(inner, sessions), sessions.nothing_asked
-    return inner._replace(
-        name=name,
+    return paid_otherwise(
+        inner,
+        name,
         init=partial(_init, parts),
         actor=lambda state: inner.actor(state.learner),
         update=partial(_update, parts),

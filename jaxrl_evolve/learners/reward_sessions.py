@@ -18,9 +18,8 @@ from jaxrl_evolve.experience.normalisation import RunningMoments
 from jaxrl_evolve.experience.replay import Layout, Replay, draw, starts
 from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
 from jaxrl_evolve.learners.reward_model_config import RewardModelConfig
-from jaxrl_evolve.learners.spo_payoff import only
 from jaxrl_evolve.networks.action_values import scaled
-from jaxrl_evolve.preferences.comparison import finite
+from jaxrl_evolve.preferences.comparison import finite, only
 from jaxrl_evolve.preferences.episodes import Watch, lived, nothing_lived
 from jaxrl_evolve.preferences.oracle import Oracle, label_from
 from jaxrl_evolve.preferences.reward_model import Pairs, RewardModel

@@ -23,23 +23,21 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxrl_envs.contract import Env
 from jaxrl_evolve import random
 from jaxrl_evolve.clock import Clock
-from jaxrl_evolve.learners.learner import Learner, Update
+from jaxrl_evolve.learners.learner import Learner, Update, paid_otherwise
 from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.learners.reference import Reference, follow
 from jaxrl_evolve.learners.snapshots import Snapshots, offer
 from jaxrl_evolve.learners.spo_config import SPOConfig, SPOHyperparameters
 from jaxrl_evolve.learners.spo_environment import judgement, with_time
-from jaxrl_evolve.learners.spo_payoff import compared, others, spread
+from jaxrl_evolve.learners.spo_payoff import compared, others, room_for, spread
 from jaxrl_evolve.learners.spo_time import Timekeeper
 from jaxrl_evolve.objectives.objective import AnyObjective
-from jaxrl_evolve.preferences.comparison import Queue, empty_queue, finite, mean_age, push
+from jaxrl_evolve.preferences.comparison import Queue, empty_queue, finite, mean_age, only, push
 from jaxrl_evolve.preferences.count import Count
 from jaxrl_evolve.preferences.episodes import Watch, lived, nothing_lived
 from jaxrl_evolve.preferences.oracle import Oracle
 from jaxrl_evolve.settings.checks import check
 from jaxrl_evolve.trajectory import Trajectory
-
-FEWEST_COMPARED = 256
 
 
 @struct.dataclass
@@ -129,11 +127,8 @@ def _update(
 ) -> tuple[SPOState, dict[str, Array]]:
     config, t = parts.config, trajectory
     key_labels, key_reference, key_inner = jax.random.split(key, 3)
-    hide = lambda spoiled, summaries, value: jax.tree.map(
-        lambda x: jnp.where(spoiled.reshape(spoiled.shape + (1,) * (x.ndim - 1)), value, x), summaries
-    )
     begins, ends = parts.time.pieces(t)
-    before = hide(state.spoiled, state.running, jnp.nan)
+    before = only(~state.spoiled, state.running)
     running, phi = lived(parts.watch, before, dataclasses.replace(t, first=begins))
     # Kept apart from the sums: a state in which something is no number is not taken over.
     spoiled = ~finite(running)
@@ -173,7 +168,7 @@ def _update(
         "compared": found.compared / ended,
         "queries": queries.total,
     }
-    running = hide(spoiled, running, 0.0)
+    running = only(~spoiled, running, 0.0)
     state = SPOState(inner, running, spoiled, queue, reference, updates, queries, snapshots)
     return state, {**told, **metrics}
 
@@ -205,10 +200,7 @@ def self_play(
     if num_envs < 2:
         raise ValueError(f"num_envs is {num_envs}; at least 2 trajectories can be compared")
     oracle, watch, horizon, example = judgement(config, env, num_envs, oracle, watch)
-    most = config.episodes or max(
-        num_envs * -(-rollout_length // (config.segment or horizon)), FEWEST_COMPARED
-    )
-    most = min(most, num_envs * rollout_length)
+    most = room_for(num_envs, rollout_length, config.segment or horizon, config.episodes)
     _check_comparators(config, num_envs, most)
     kinds = nothing_lived(watch, example).criteria.shape[-1]
     against = others(config.against, kinds) if config.against else None
@@ -221,16 +213,15 @@ def self_play(
         )
     time = Timekeeper(inner, horizon, config.time, config.segment)
     parts = _Parts(config, inner, time, oracle, watch, most, against)
-    return inner._replace(
-        name=f"spo-{inner.name}",
+    return paid_otherwise(
+        inner,
+        f"spo-{inner.name}",
         init=partial(_init, parts, example),
         actor=lambda state: inner.actor(state.learner),
         act=time.act,
         update=partial(_update, parts),
         initial_memory=time.memory,
         adopt=None if inner.adopt is None else partial(_adopt, inner),
-        assess=None,  # its critic is one of win rates
-        influence=None,
     )
 
 

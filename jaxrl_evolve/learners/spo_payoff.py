@@ -13,6 +13,7 @@ from jaxrl_evolve.preferences.comparison import (
     against_queue,
     empty_queue,
     in_batch,
+    only,
     payoff,
     push,
     subsample,
@@ -28,14 +29,14 @@ class Compared(NamedTuple):
         payoff: float32 ``[T, N]``, at the last steps of episodes ``2 w - 1`` of their win rates, else 0.
         win_rate: mean over the episodes that were compared; 1/2 if there are none.
         compared: float32 scalar, how many there are.
-        queries: float32 scalar, how many labels were asked for.
+        queries: int32 scalar, how many labels were asked for.
         phi: summaries of the episodes, ``[M, ...]``, not finite where there was none.
     """
 
     payoff: Float[Array, "T N"]
     win_rate: Float[Array, ""]
     compared: Float[Array, ""]
-    queries: Float[Array, ""]
+    queries: Int[Array, ""]
     phi: Any
 
 
@@ -83,7 +84,7 @@ def compared(
         paid,
         jnp.where(count > 0, mean, 0.5).astype(jnp.float32),
         count.astype(jnp.float32),
-        rates.queries.astype(jnp.float32),
+        rates.queries,
         taken,
     )
 
@@ -106,15 +107,16 @@ def others(path: str, criteria: int) -> Queue:
     return push(empty_queue(jax.tree.map(lambda x: x[0], phi), phi.total.shape[0]), phi)
 
 
-def only(there: Bool[Array, " M"], phi: Any) -> Any:
-    """Summaries ``[M]`` with numbers that are none, which are compared with nobody, where they are not ``there``."""
+def room_for(num_envs: int, rollout_length: int, length: int, asked: int = 0) -> int:
+    """How many episodes of a rollout are compared.
 
-    def hide(x: Array) -> Array:
-        if not jnp.issubdtype(x.dtype, jnp.floating):
-            return x
-        return jnp.where(there.reshape(there.shape + (1,) * (x.ndim - 1)), x, jnp.nan)
-
-    return jax.tree.map(hide, phi)
+    Args:
+        num_envs: parallel environments.
+        rollout_length: steps of each.
+        length: steps of a whole episode, or of a piece.
+        asked: by a setting; 0 is as many as may end if all run their whole length, and no fewer than 256.
+    """
+    return min(asked or max(num_envs * -(-rollout_length // length), 256), num_envs * rollout_length)
 
 
 def spread(

@@ -19,9 +19,10 @@ from jaxrl_envs.contract import Env
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.experience.relabelling import Relabel, Relabelled
 from jaxrl_evolve.experience.replay import rows_for
-from jaxrl_evolve.learners.learner import Learner, Store, UpdateFromStore
+from jaxrl_evolve.learners.learner import Learner, Store, UpdateFromStore, paid_otherwise
 from jaxrl_evolve.learners.sac import sac
 from jaxrl_evolve.learners.spo_environment import judgement, with_time
+from jaxrl_evolve.learners.spo_payoff import room_for
 from jaxrl_evolve.learners.spo_sac_config import SPOSACConfig, SPOSACHyperparameters
 from jaxrl_evolve.learners.spo_store import Judge, Judged
 from jaxrl_evolve.learners.spo_time import Timekeeper
@@ -105,7 +106,7 @@ def self_play_from_replay(
     # As many as a rollout can end, so that none is written over another of its own rollout.
     kept = max(min(kept, rows), rollout_length)
     again = -(-kept * num_envs // config.relabel_every) if config.relabel == "periodic" else 0
-    most = min(max(num_envs * -(-rollout_length // length), 256), num_envs * rollout_length)
+    most = room_for(num_envs, rollout_length, length)
     judge = Judge(
         found.oracle,
         found.watch,
@@ -121,8 +122,9 @@ def self_play_from_replay(
     if inner.store is None:
         raise ValueError(f"the learner {inner.name!r} keeps no experience; spo.self_play is for such")
     time = Timekeeper(inner, found.horizon, config.time, config.segment)
-    return inner._replace(
-        name=f"spo-{inner.name}",
+    return paid_otherwise(
+        inner,
+        f"spo-{inner.name}",
         act=time.act,
         update=partial(_update, _Parts(inner, time, judge)),
         initial_memory=time.memory,

@@ -19,7 +19,6 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxrl_evolve.experience.relabelling import Relabelled, Rewards
 from jaxrl_evolve.experience.replay import Drawn, Replay
 from jaxrl_evolve.learners.learner import Store
-from jaxrl_evolve.learners.spo_payoff import only
 from jaxrl_evolve.learners.spo_time import Timekeeper
 from jaxrl_evolve.preferences.comparison import (
     Queue,
@@ -27,6 +26,8 @@ from jaxrl_evolve.preferences.comparison import (
     against_queue,
     empty_queue,
     finite,
+    mean_age,
+    only,
     payoff,
     push,
 )
@@ -171,15 +172,11 @@ class Judge(NamedTuple):
         )
         known = judged >= 0
         many = jnp.maximum(known.sum(), 1)
-        born = store.queue.born
-        waiting = jnp.arange(born.shape[0]) < store.queue.pushed
         return after, {
             "win_rate": jnp.where(newly.any(), rate, 0.5).astype(jnp.float32),
             "payoff_spread": jnp.sqrt(jnp.where(known, jnp.square(after.payoff), 0.0).sum() / many),
             "label_age": (jnp.where(known, now - judged, 0).sum() / many).astype(jnp.float32),
-            "comparator_age": (
-                jnp.where(waiting, now - born, 0).sum() / jnp.maximum(waiting.sum(), 1)
-            ).astype(jnp.float32),
+            "comparator_age": mean_age(store.queue, now).astype(jnp.float32),
         }
 
     def _compared(self, key: Array, items: Marked, queue: Queue) -> WinRates:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxrl_evolve.preferences.oracle import Oracle, label_from
 from jaxrl_evolve.settings.checks import whole
@@ -219,6 +219,19 @@ def finite(phi: Any) -> Array:
     """bool ``[N]``: which of the summaries have finite numbers only."""
     flat = [jnp.isfinite(x).reshape(x.shape[0], -1).all(1) for x in map(jnp.asarray, jax.tree.leaves(phi))]
     return jnp.stack(flat).all(0)
+
+
+def only(there: Bool[Array, " N"], phi: Any, value: float = float("nan")) -> Any:
+    """Summaries ``[N, ...]`` with a value in place of their numbers where they are not ``there``: if it is no number, nobody is compared with them.
+    Whole numbers, such as marks, stay.
+    """
+
+    def hide(x: Array) -> Array:
+        if not jnp.issubdtype(x.dtype, jnp.floating):
+            return x
+        return jnp.where(there.reshape(there.shape + (1,) * (x.ndim - 1)), x, value)
+
+    return jax.tree.map(hide, phi)
 
 
 def _circle(oracle: Oracle, key: Array, phi: Any, context: Any, degree: int, soft: bool) -> WinRates:

@@ -125,6 +125,14 @@ def test_it_learns_what_is_preferred(walked: Any):
     np.testing.assert_array_equal(action, 1)
 
 
+def test_what_its_critic_says_is_not_for_curricula(walked: Any):
+    """The learner inside would assess a rollout by rewards that it never learned from, and by a state that is not the wrapper's."""
+    learner, _, _ = walked
+    inner = learner.update.args[0].inner
+    assert inner.assess is not None and inner.influence is not None
+    assert learner.assess is None and learner.influence is None
+
+
 def test_sessions_wait_for_their_time_and_for_experience(walked: Any):
     learner, state, _ = walked
     sessions = sessions_of(learner)._replace(start=100)

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
 from jaxrl_envs.contract import Env
@@ -151,7 +152,7 @@ def _update(
         params, optimiser = carry
         loss = lambda params: _loss(parts, params, cut.take(data, rows))
         (value, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(params)
-        size = norm(gradient)
+        size = norm(ravel_pytree(gradient)[0])
         share = jnp.minimum(1.0, hp.max_grad_norm / jnp.maximum(size, 1e-30))
         move, optimiser = _RADAM.update(jax.tree.map(lambda g: share * g, gradient), optimiser)
         params = jax.tree.map(lambda p, m: p - learning_rate * m, params, move)

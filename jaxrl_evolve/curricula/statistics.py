@@ -142,7 +142,14 @@ def extremes(
     """The highest and the lowest return of the episodes that ended, by task; minus and plus infinity where none did."""
     returns = lived.played.episode_return
     assert returns is not None
-    at = jnp.where(ends(lived) & (number >= 0), number, count).reshape(-1)
+    return extremes_of(returns, ends(lived), number, count)
+
+
+def extremes_of(
+    values: Float[Array, "T N"], counted: Bool[Array, "T N"], number: Int[Array, "T N"], count: int
+) -> tuple[Float[Array, " count"], Float[Array, " count"]]:
+    """The highest and the lowest of the values that count, by the tasks' numbers; minus and plus infinity where none does."""
+    at = jnp.where(counted & (number >= 0), number, count).reshape(-1)
     nothing = jnp.full((count,), jnp.inf, jnp.float32)
-    flat = returns.reshape(-1)
+    flat = values.reshape(-1)
     return (-nothing).at[at].max(flat, mode="drop"), nothing.at[at].min(flat, mode="drop")

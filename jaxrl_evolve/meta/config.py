@@ -21,7 +21,14 @@ from jaxrl_evolve.meta.persistent_config import PersistentConfig
 from jaxrl_evolve.objectives.families import ObjectiveFamily, find_family, time_of
 from jaxrl_evolve.objectives.time_config import HorizonRange
 from jaxrl_evolve.settings.checks import check, countable, root_seed, whole
-from jaxrl_evolve.settings.nested import changed, expanded, from_fields, require_fields, update
+from jaxrl_evolve.settings.nested import (
+    UNWRITTEN_BY_DEFAULT,
+    changed,
+    expanded,
+    from_fields,
+    require_fields,
+    update,
+)
 from jaxrl_evolve.storage.configurations import configuration_data, configuration_json, reading
 from jaxrl_evolve.training.config import REQUIRED, SinkConfig
 
@@ -68,6 +75,13 @@ class MetaTrainConfig(Generic[S, C, H]):
     """What a life is worth."""
     levels: LevelsConfig = dataclasses.field(default_factory=LevelsConfig)
     """Where levels come from."""
+    curriculum: str = dataclasses.field(default="", metadata=UNWRITTEN_BY_DEFAULT)
+    """What chooses each life's horizon among `horizons.choices`, with `--horizons.kind arms`: a curriculum of arms
+    (`jaxrl-evolve list curricula`)."""
+    curriculum_options: dict[str, str] = dataclasses.field(
+        default_factory=dict, metadata=UNWRITTEN_BY_DEFAULT
+    )
+    """Options of the curriculum as names and values."""
     env_options: dict[str, str] = dataclasses.field(default_factory=dict)
     """Options of the environment as names and values."""
     start: str = ""
@@ -95,6 +109,7 @@ class MetaTrainConfig(Generic[S, C, H]):
                 f"levels.kind is {self.levels.kind!r}, which estimator {self.estimator!r} does not serve; it must be "
                 f"'uniform', or the estimator {serving}"
             )
+        self._check_curriculum()
         for name in ("generations", "num_envs", "rollout_length", "tests", "test_every", "keep"):
             whole(name, getattr(self, name), 1)
         if self.lanes < -1:
@@ -103,6 +118,28 @@ class MetaTrainConfig(Generic[S, C, H]):
             )
         root_seed("seed", self.seed)
         countable(self.num_envs, self.rollout_length)
+
+    def _check_curriculum(self) -> None:
+        """Refuse a curriculum over horizons that nothing would heed."""
+        name, kind = self.curriculum, self.horizons.kind
+        if bool(name) != (kind == "arms"):
+            raise ValueError(
+                f"curriculum is {name!r}, but horizons.kind {kind!r}: a curriculum chooses among horizons.choices if that is "
+                "'arms', and only then"
+            )
+        if self.curriculum_options and not name:
+            raise ValueError(
+                f"curriculum_options is {self.curriculum_options}, but there is no curriculum to take them"
+            )
+        if name and not self.method.chooses:
+            serving = " or ".join(name for name, estimator in ESTIMATORS.items() if estimator.chooses)
+            raise ValueError(
+                f"curriculum is {name!r}, which estimator {self.estimator!r} does not serve; it must be empty, or the estimator {serving}"
+            )
+        if name and self.levels.curated:
+            raise ValueError(
+                f"curriculum is {name!r}, but levels.kind {self.levels.kind!r} chooses horizons with the levels; one of them must be left out"
+            )
 
     @classmethod
     def preset(cls, objective: str, env: str, **changes: Any) -> MetaTrainConfig[Any, Any, Any]:

@@ -30,6 +30,7 @@ class Estimator(NamedTuple):
             before there were such fields resume.
         ignores: fields that it does not read either, dotted, though digests have them; the command does not offer them.
         curates: whether it serves curated levels.
+        chooses: whether it serves a curriculum over horizons.
         differentiates: whether it differentiates through the objective, else it compares antithetic pairs.
     """
 
@@ -42,6 +43,7 @@ class Estimator(NamedTuple):
     unread: tuple[str, ...] = ()
     ignores: tuple[str, ...] = ()
     curates: bool = False
+    chooses: bool = False
     differentiates: bool = False
 
 
@@ -56,6 +58,7 @@ ESTIMATORS: dict[str, Estimator] = {
         unread=("persistent",),
         ignores=("gradient", "persistent", "levels.antagonist.lanes"),
         curates=True,
+        chooses=True,
     ),
     "meta-gradient": Estimator(
         "meta-gradient",
@@ -65,7 +68,7 @@ ESTIMATORS: dict[str, Estimator] = {
         shares="gradient.lifetimes",
         of_failed="others take their places",
         unread=("persistent",),
-        ignores=("evolution", "persistent"),
+        ignores=("evolution", "persistent", "curriculum", "curriculum_options"),
         curates=True,
         differentiates=True,
     ),
@@ -76,7 +79,7 @@ ESTIMATORS: dict[str, Estimator] = {
         members=2,
         shares="pairs (half the population)",
         of_failed="they count as the worst",
-        ignores=("gradient", "levels"),
+        ignores=("gradient", "levels", "curriculum", "curriculum_options"),
     ),
 }
 """By the names in `EstimatorName`."""

@@ -22,10 +22,12 @@ from jaxrl_evolve.meta.evolution import (
 )
 from jaxrl_evolve.meta.experiment import MetaExperiment, MetaPrograms, lanes_of, tasks
 from jaxrl_evolve.meta.groove import Curation, Task, curation, deal, record, regrets_of_pairs
+from jaxrl_evolve.meta.horizon_arms import LivesOfArms, horizon_curriculum
 from jaxrl_evolve.meta.horizons import sample_horizons
 from jaxrl_evolve.meta.lifetimes import Live, Lives, live_pairs
 from jaxrl_evolve.random import KeyTag
-from jaxrl_evolve.runs.tasks import NEW, Openings
+from jaxrl_evolve.runs.tasks import NEW, Curriculum, Openings
+from jaxrl_evolve.settings.rows import OF_CURRICULUM
 
 if TYPE_CHECKING:
     from jaxrl_evolve.meta.config import MetaTrainConfig
@@ -45,6 +47,7 @@ class _Parts(NamedTuple):
         live: lives of the pairs.
         curated: how levels are curated, or None.
         oppose: lives of antagonists alone, where levels are curated.
+        horizons: what chooses horizons, or None. Its state has the place of the levels'.
     """
 
     config: MetaTrainConfig[Any, Any, Any]
@@ -52,6 +55,7 @@ class _Parts(NamedTuple):
     live: Live
     curated: Curation | None
     oppose: Live | None
+    horizons: Curriculum | None = None
 
 
 def evolution_programs(
@@ -68,7 +72,7 @@ def evolution_programs(
     oppose = None
     if curated:
         oppose = live_pairs(curated.antagonist.live, lanes_of(config, 1), mesh, signs=(0.0,))
-    parts = _Parts(config, experiment, live, curated, oppose)
+    parts = _Parts(config, experiment, live, curated, oppose, horizon_curriculum(config))
     return MetaPrograms(partial(_init, parts), partial(_generation, parts))
 
 
@@ -76,9 +80,10 @@ def _init(parts: _Parts, key: Array, hp: Any) -> EvolutionState:
     del hp
     key, key_start = jax.random.split(key)
     state = init_evolution(parts.config.evolution, key, parts.experiment.start(key_start))
-    if parts.curated is None:
+    curriculum = parts.curated.curriculum if parts.curated else parts.horizons
+    if curriculum is None:
         return state
-    return replace(state, levels=parts.curated.curriculum.init(jax.random.fold_in(key, KeyTag.TASKS)))
+    return replace(state, levels=curriculum.init(jax.random.fold_in(key, KeyTag.TASKS)))
 
 
 def _generation(parts: _Parts, state: EvolutionState, hp: Any) -> tuple[EvolutionState, dict[str, Array]]:
@@ -92,14 +97,21 @@ def _generation(parts: _Parts, state: EvolutionState, hp: Any) -> tuple[Evolutio
     # Every pair begins a life in every generation.
     everyone, nobody = jnp.ones((strategy.pairs,), bool), jnp.full((strategy.pairs,), NEW, jnp.int32)
     openings = Openings(Task(tasks(parts.experiment.env, split(key_tasks)), lengths), everyone, nobody)
-    buffer, given = deal(parts.curated, key_levels, state.levels, openings)
-    task: Task = given.params
+    if parts.horizons:
+        buffer, given = parts.horizons.propose(key_levels, state.levels, openings)
+        task = replace(openings.drawn, horizon=given.params)
+    else:
+        buffer, given = deal(parts.curated, key_levels, state.levels, openings)
+        task: Task = given.params
     lives = parts.live(state.eta, sigma, noise_keys, split(key_lives), hp, task.params, task.horizon)
     weights, failed = pair_weights(lives.fitness, strategy.shaping)
     gradient = ascent(weights, noise_keys, state.eta, sigma)
     state, metrics = evolve(strategy, state, gradient, key)
     span = config.horizons.range
     metrics |= population_metrics(lives, weights, failed, task.horizon, task.horizon, span)
+    if parts.horizons:
+        buffer = parts.horizons.record(buffer, LivesOfArms(given, lives.fitness))
+        metrics |= {f"{OF_CURRICULUM}{name}": x for name, x in parts.horizons.metrics(buffer).items()}
     if parts.curated and parts.oppose:
         hp = parts.curated.antagonist.hp
         alone = parts.oppose((), sigma, noise_keys, split(key_lives), hp, task.params, task.horizon)

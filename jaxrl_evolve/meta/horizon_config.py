@@ -12,17 +12,17 @@ from jaxrl_evolve.settings.checks import check
 class HorizonConfig:
     """Lifetimes of meta-training, in updates."""
 
-    kind: Literal["fixed", "uniform", "log_uniform", "inverse_budget", "curriculum"] = "log_uniform"
+    kind: Literal["fixed", "uniform", "log_uniform", "inverse_budget", "curriculum", "arms"] = "log_uniform"
     """How a lifetime is drawn: always ``high``; uniformly, or uniformly in its logarithm, between ``low`` and
     ``high``; one of ``choices`` with probability inverse to its length, so that every choice costs as much
-    experience in total (DiscoRL); or log-uniformly up to a bound that grows from ``low`` to ``high`` in
-    the course of meta-training."""
+    experience in total (DiscoRL); log-uniformly up to a bound that grows from ``low`` to ``high`` in
+    the course of meta-training; or one of ``choices``, by what came of earlier lives, as ``curriculum`` says."""
     low: int = 10
     """Shortest lifetime."""
     high: int = 250
     """Longest lifetime."""
     choices: tuple[int, ...] = (25, 50, 100, 200)
-    """Lifetimes of 'inverse_budget'."""
+    """Lifetimes of 'inverse_budget' and 'arms', of the latter from easy to hard."""
 
     def __post_init__(self) -> None:
         check(self, "horizons")
@@ -30,10 +30,12 @@ class HorizonConfig:
             raise ValueError(
                 f"horizons.low is {self.low} and horizons.high {self.high}; 1 <= low <= high must hold"
             )
-        if self.kind == "inverse_budget" and (not self.choices or min(self.choices) < 1):
+        if self.kind in ("inverse_budget", "arms") and (not self.choices or min(self.choices) < 1):
             raise ValueError(
-                f"horizons.choices is {self.choices}; 'inverse_budget' needs lifetimes of at least 1"
+                f"horizons.choices is {self.choices}; {self.kind!r} needs lifetimes of at least 1"
             )
+        if self.kind == "arms" and len({*self.choices}) < len(self.choices):
+            raise ValueError(f"horizons.choices is {self.choices}; of 'arms' none may be there twice")
 
     @property
     def range(self) -> tuple[int, int]:
@@ -41,6 +43,6 @@ class HorizonConfig:
         match self.kind:
             case "fixed":
                 return self.high, self.high
-            case "inverse_budget":
+            case "inverse_budget" | "arms":
                 return min(self.choices), max(self.choices)
         return self.low, self.high

@@ -33,6 +33,8 @@ def sample_horizons(
             choices = jnp.asarray(config.choices, jnp.int32)
             logits = -jnp.log(choices.astype(jnp.float32))
             return choices[jax.random.categorical(key, logits, shape=(count,))]
+        case "arms":  # what would be lived without a curriculum
+            return jax.random.choice(key, jnp.asarray(config.choices, jnp.int32), (count,))
         case "uniform":
             return jax.random.randint(key, (count,), config.low, config.high + 1, jnp.int32)
         case "curriculum":
@@ -42,12 +44,14 @@ def sample_horizons(
 
 
 def mean_horizon(config: HorizonConfig) -> float:
-    """Expected lifetime in updates (at the end of meta-training, for 'curriculum')."""
+    """Expected lifetime in updates (at the end of meta-training, for 'curriculum'; of 'arms', if all were drawn alike)."""
     match config.kind:
         case "fixed":
             return float(config.high)
         case "inverse_budget":
             return len(config.choices) / sum(1.0 / n for n in config.choices)
+        case "arms":
+            return sum(config.choices) / len(config.choices)
         case "uniform":
             return (config.low + config.high) / 2.0
     if config.low == config.high:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Float
 
@@ -16,12 +15,12 @@ from jaxrl_envs.contract import Arms, Env
 from jaxrl_evolve.curricula.arms.arms import arms_of
 from jaxrl_evolve.curricula.arms.bandit import Bandit, Feedback, Hyperparameters, draw, filled
 from jaxrl_evolve.curricula.arms.choice import perplexity
+from jaxrl_evolve.curricula.arms.options import check_shape, check_signal, flags, limits, prices
 from jaxrl_evolve.curricula.arms.table import bandit_of, find_method
 from jaxrl_evolve.curricula.signals import Signal, Sums, find_signal
-from jaxrl_evolve.curricula.statistics import Success, by_number, columns, extremes, success_rule
+from jaxrl_evolve.curricula.statistics import by_number, columns, extremes, success_rule
 from jaxrl_evolve.runs.chunk import Lived
 from jaxrl_evolve.runs.tasks import Assignment, Curriculum, Openings
-from jaxrl_evolve.settings.checks import MOST
 
 MEMORY = 0.95
 """What is left after an update of the shares of draws, of lengths and of successes that are reported."""
@@ -60,7 +59,7 @@ class Setup(NamedTuple):
         bandit: the method.
         hp: its numbers; they may be traced.
         signal: what it learns from.
-        success: what a success is; None if nobody says.
+        success: what a success is, of what `seated` is told; None if nobody says.
         available: bool ``[arms]``.
         costs: float32 ``[arms]``, by which rewards are divided; None for none, ``"steps"`` for the lengths of episodes.
     """
@@ -69,7 +68,7 @@ class Setup(NamedTuple):
     bandit: Bandit
     hp: Hyperparameters
     signal: Signal
-    success: Success | None
+    success: Callable[[Any], Array] | None
     available: Any
     costs: Any = None
 
@@ -104,25 +103,58 @@ def arm_curriculum(
     """
     del num_envs
     found = arms if isinstance(arms, Arms) else arms_of(env, str(arms))
-    count = len(found.names)
-    chosen = find_signal(signal or find_method(method).signal)
-    _check_signal(method, signal, costs, chosen)
-    for name, value in options.items():
-        if isinstance(value, list | tuple) and value:
-            _fits(name, value, count)
-    bandit, hp = bandit_of(method, options)
-    success = success_rule(env, _limits(threshold, count))
-    if chosen.success and success is None:
+    success = success_rule(env, limits(threshold, len(found.names)))
+    setup = setup_of(method, found, success, options, signal, costs, available)
+    if setup.signal.success and success is None:
         raise ValueError(
             f"curriculum {method!r} learns from successes, which {env.name} does not report: say from which return on an episode "
             "is one, --curriculum_options threshold NUMBER"
         )
-    return seated(Setup(found, bandit, hp, chosen, success, _flags(available, count), _prices(costs, count)))
+    return seated(setup)
 
 
-def seated(setup: Setup) -> Curriculum:
-    """The curriculum that a setup makes; pure, and vmapped over seeds as any."""
+def setup_of(
+    method: str,
+    arms: Arms,
+    success: Callable[[Any], Array] | None,
+    options: Mapping[str, Any],
+    signal: str = "",
+    costs: str | Sequence[float] = "",
+    available: Sequence[Any] = (),
+) -> Setup:
+    """A setup by the name of its method.
+
+    Args:
+        method: in `table.METHODS`.
+        arms: the arms.
+        success: what a success is; None if nobody says. Whether the signal needs it is not asked.
+        options: numbers and static options of the method.
+        signal: as in `arm_curriculum`.
+        costs: as there.
+        available: as there.
+
+    Raises:
+        ValueError: naming the option, its value, and what is allowed.
+    """
+    count = len(arms.names)
+    chosen = find_signal(signal or find_method(method).signal)
+    check_signal(method, signal, costs, chosen)
+    for name, value in options.items():
+        if isinstance(value, list | tuple) and value:
+            check_shape(name, value, count)
+    bandit, hp = bandit_of(method, options)
+    return Setup(arms, bandit, hp, chosen, success, flags(available, count), prices(costs, count))
+
+
+def seated(setup: Setup, sums: Callable[[Setup, Seated, Any], Sums] | None = None) -> Curriculum:
+    """The curriculum that a setup makes; pure, and vmapped over seeds as any.
+
+    Args:
+        setup: what it is made of.
+        sums: ``(setup, state, outcome) -> sums`` as `feedback_of` reads them, for outcomes that are no rollouts of training.
+    """
     arms = len(setup.arms.names)
+    read = sums or _sums
     available = jnp.asarray(setup.available, bool)
 
     def init(key: Array) -> Seated:
@@ -139,9 +171,8 @@ def seated(setup: Setup) -> Curriculum:
         share = jnp.where(first, drawn, MEMORY * state.share + (1.0 - MEMORY) * drawn)
         return replace(state, key=key_kept, share=share), Assignment(number, params)
 
-    def record(state: Seated, lived: Lived) -> Seated:
-        sums = _sums(setup, state, lived)
-        feedback, state = feedback_of(setup, state, sums, available)
+    def record(state: Seated, outcome: Any) -> Seated:
+        feedback, state = feedback_of(setup, state, read(setup, state, outcome), available)
         return replace(state, bandit=setup.bandit.update(state.key, state.bandit, feedback, setup.hp))
 
     def metrics(state: Seated) -> dict[str, Array]:
@@ -215,61 +246,3 @@ def _metrics(setup: Setup, state: Seated, available: Array) -> dict[str, Array]:
         if setup.success is not None:
             made |= {f"success_{name}": state.success[i] for i, name in enumerate(words)}
     return made
-
-
-def _check_signal(method: str, signal: str, costs: Any, chosen: Signal) -> None:
-    if find_method(method).successes and signal not in ("", "success"):
-        raise ValueError(
-            f"signal is {signal!r}, but {method} reckons with shares of successes: it must be 'success'"
-        )
-    if len(costs) and not chosen.gain:
-        raise ValueError(
-            f"costs is {costs!r}, but {method} learns from {signal or find_method(method).signal!r}, which is no gain that could "
-            "be divided: choose a signal such as advantage, learnability or progress, or no costs"
-        )
-
-
-def _fits(name: str, value: Sequence[Any], arms: int) -> None:
-    shape = np.shape(value)
-    wanted = (arms, arms) if len(shape) == 2 else (arms,)
-    if shape != wanted:
-        raise ValueError(
-            f"curriculum_options.{name} is of shape {shape}; there are {arms} arms, so it must be {wanted}"
-        )
-
-
-def _limits(threshold: Any, arms: int) -> Any:
-    if threshold is None:
-        return None
-    values = np.asarray(threshold)
-    if values.dtype.kind not in "iuf" or values.shape not in ((), (arms,)) or not np.isfinite(values).all():
-        raise ValueError(
-            f"threshold is {threshold!r}; it must be a finite number, or {arms}, one for each arm"
-        )
-    return values.astype(np.float32)
-
-
-def _flags(available: Any, arms: int) -> np.ndarray:
-    values = np.asarray(available if np.size(available) else [True] * arms)
-    if values.shape != (arms,) or not np.isin(values, (0, 1)).all():
-        raise ValueError(
-            f"available is {available!r}; it must be {arms} of True and False (or 1 and 0), one for each arm"
-        )
-    if not values.any():
-        raise ValueError(f"available is {available!r}; at least one arm must be")
-    return values.astype(bool)
-
-
-def _prices(costs: Any, arms: int) -> Any:
-    if isinstance(costs, str):
-        if costs not in ("", "steps"):
-            raise ValueError(f"costs is {costs!r}; it must be 'steps', or {arms} numbers, one for each arm")
-        return costs or None
-    values = np.asarray(costs)
-    if (
-        values.shape != (arms,)
-        or values.dtype.kind not in "iuf"
-        or not ((values > 0) & (values < MOST)).all()
-    ):
-        raise ValueError(f"costs is {costs!r}; it must be {arms} finite numbers above 0, one for each arm")
-    return values.astype(np.float32)

@@ -45,6 +45,8 @@ class KeyTag(enum.IntEnum):
     """Tasks that a meta-test tunes on."""
     TEST_LEVELS = 0x4C564C53
     """Levels that agents are tested on, apart from those that they are trained on."""
+    PROBE = 0x50524F42
+    """Tasks of a probe set, apart from those that agents are trained and tested on."""
     TUNED_GAMES = 0x47414D45
     """Plays of a game that tune the numbers of a method, none of which is reported."""
     SNAPSHOTS = 0x534E4150

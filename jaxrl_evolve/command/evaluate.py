@@ -36,24 +36,30 @@ class Arguments:
     cvar: tuple[float, ...] = (0.1, 0.01)
     """With levels: shares of them whose worst are reported, judged by other episodes than those they are chosen by."""
     level_episodes: int = 10
-    """With levels: whole episodes on each, in each of two samples."""
+    """With levels or arm_levels: whole episodes on each, in each of two samples."""
     level_seed: int = 0
     """Root of the levels' randomness."""
+    arm_levels: int = 0
+    """Tasks of each arm to test on, drawn from a fixed key, for success arm by arm; 0 for none."""
+    arms: str = ""
+    """With arm_levels: which arms, as `curriculum_options arms` names them, such as length=5,10; those of the run's curriculum, or
+    of the environment, by default."""
     held_out: tuple[str, ...] = ()
     """Other environments to test on, by name or by patterns of names, such as maze/labyrinth* (with --episodes on each)."""
     held_out_options: dict[str, str] = dataclasses.field(default_factory=dict)
     """Options of these as names and values, such as max_steps 450."""
     table: str = ""
-    """With levels or held_out: CSV file to write, a row for each run and level."""
+    """With levels, held_out or arm_levels: CSV file to write, a row for each run and level."""
     devices: Annotated[Devices, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Devices)
 
 
 _READ_WITH = {
     "cvar": ("levels",),
-    "level_episodes": ("levels",),
-    "level_seed": ("levels", "held_out"),
+    "level_episodes": ("levels", "arm_levels"),
+    "level_seed": ("levels", "held_out", "arm_levels"),
+    "arms": ("arm_levels",),
     "held_out_options": ("held_out",),
-    "table": ("levels", "held_out"),
+    "table": ("levels", "held_out", "arm_levels"),
 }
 """Options that are read only with one of others."""
 
@@ -80,7 +86,7 @@ def _run(arguments: Arguments) -> str:
 
     start(arguments.devices)
     _check_read(arguments)
-    if arguments.levels or arguments.held_out:
+    if arguments.levels or arguments.held_out or arguments.arm_levels:
         return _told(_on_levels(arguments))
     outcome = evaluate_folder(
         arguments.folder,
@@ -105,7 +111,8 @@ def _told(outcome: dict[str, Any]) -> str:
 def _on_levels(arguments: Arguments) -> dict[str, Any]:
     from jaxrl_evolve.results.report.text import csv_text
     from jaxrl_evolve.storage.folder import write_text
-    from jaxrl_evolve.training.held_out import HeldOut, evaluate_levels
+    from jaxrl_evolve.training.held_out import evaluate_levels
+    from jaxrl_evolve.training.held_out_config import HeldOut
 
     held_out = HeldOut(
         levels=arguments.levels,
@@ -115,6 +122,8 @@ def _on_levels(arguments: Arguments) -> dict[str, Any]:
         envs=arguments.held_out,
         env_options=arguments.held_out_options,
         env_episodes=arguments.episodes,
+        arm_levels=arguments.arm_levels,
+        arms=arguments.arms,
     )
     outcome, rows = evaluate_levels(
         arguments.folder,

@@ -100,6 +100,7 @@ def make_evaluation(
     max_steps: int | None = None,
     mode: Mode = "greedy",
     drawn: bool = False,
+    each: bool = False,
 ) -> Callable[[Array, Any, Any], Episodes]:
     """A compilable ``(key, learner_state, env_params) -> Episodes``.
 
@@ -111,6 +112,7 @@ def make_evaluation(
         mode: ``"greedy"`` or ``"sample"``.
         drawn: whether each episode is played on a task of its own, drawn by the environment, instead of on
             ``env_params``.
+        each: whether ``env_params`` has leaves ``[E, ...]``, a task for every episode.
 
     Raises:
         ValueError: on sizes below one, a mode that is neither, or tasks to be drawn where the environment draws none.
@@ -128,7 +130,7 @@ def make_evaluation(
             # Not folded in: that would give the key which the first episode is reset with.
             key_reset, key_tasks = jax.random.split(key_reset)
             env_params = drawn_tasks(env, key_tasks, env_params, episodes)
-        along = 0 if drawn else None
+        along = 0 if drawn or each else None
         obs, state = jax.vmap(env.reset, (0, along))(jax.random.split(key_reset, episodes), env_params)
         fresh = Episodes(
             jnp.zeros((episodes,), jnp.float32),

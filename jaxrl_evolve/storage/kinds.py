@@ -15,6 +15,8 @@ RUN, SWEEP = "config.json", "sweep.json"
 """The file that says what was asked for: a folder without one of these is none of ours."""
 METRICS_FILES = ("metrics.jsonl", "metrics.csv")
 """Files of a run that writes rows of metrics."""
+LEVEL_FILES = ("levels.json", "levels.csv")
+"""Files of a training run that a benchmark tested level by level: the answer, and a row for each run and level."""
 STATE_FOLDERS = r"checkpoints|tensorboard|wandb"
 """Folders of a run that writes rows and keeps checkpoints."""
 

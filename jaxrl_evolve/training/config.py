@@ -37,6 +37,9 @@ class EvaluationConfig:
     none or a shorter one."""
     mode: Literal["greedy", "sample"] = "greedy"
     """Take the policy's mode, or sample from it."""
+    probe: int = dataclasses.field(default=0, metadata=UNWRITTEN_BY_DEFAULT)
+    """Tasks of a fixed probe set, the same for all seeds, an episode on each at every evaluation; with a curriculum of arms so many of
+    each arm. Nothing is learned from them, and a curriculum is not told of them. 0 is none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +131,7 @@ class TrainConfig(Generic[C, H]):
             value = getattr(self.evaluation, name)
             if (name, value) != ("max_steps", None):
                 whole(f"evaluation.{name}", value, 1)
+        whole("evaluation.probe", self.evaluation.probe, 0)
 
     @classmethod
     def preset(cls, algorithm: str, env: str, **changes: Any) -> TrainConfig[Any, Any]:

@@ -1,68 +1,31 @@
-"""Agents of a run folder on many levels: success on each, on the worst of them, and on named environments apart."""
+"""Agents of a run folder on many levels: success on each, on the worst of them, and on named environments and arms apart."""
 
 from __future__ import annotations
 
-import dataclasses
 import fnmatch
 import os
-from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from jaxrl_envs.contract import Env
+from jaxrl_envs.contract import Arms, Env
 from jaxrl_envs.parameters import limits
 from jaxrl_envs.registry import available
 from jaxrl_evolve import random
+from jaxrl_evolve.curricula.arms.arms import arms_of
 from jaxrl_evolve.learners.learner import Mode
 from jaxrl_evolve.results.worst_levels import cvar, worst_levels
 from jaxrl_evolve.runs.evaluation import check_mode
-from jaxrl_evolve.settings.checks import root_seed, whole
+from jaxrl_evolve.settings.checks import root_seed
+from jaxrl_evolve.storage import sinks
+from jaxrl_evolve.training.arms import allocation, arms_of_run, tasks_of_arms, thresholds_of_run
 from jaxrl_evolve.training.experiment import identity
+from jaxrl_evolve.training.held_out_config import HeldOut
 from jaxrl_evolve.training.level_scores import OnLevels, scores_on_levels, solvable_levels
 from jaxrl_evolve.training.outcome import diverged_steps, estimate_iqm
 from jaxrl_evolve.training.parts import make_env
 from jaxrl_evolve.training.restore import Trained, load
-
-
-@dataclasses.dataclass(frozen=True)
-class HeldOut:
-    """What trained agents are tested on.
-
-    Attributes:
-        levels: solvable levels of the environment that they were trained on, drawn from a fixed key; 0 for none.
-        episodes: whole episodes on each level in each of two samples: one tells which levels are the worst, the other how
-            the agents do there.
-        shares: of the levels, whose worst are reported.
-        level_seed: root of the levels' randomness.
-        envs: names of other environments, or patterns of them such as ``maze/*-maze``.
-        env_options: options of all of these.
-        env_episodes: whole episodes on each of these: all on its one task, or each on a solvable one of its own.
-    """
-
-    levels: int = 2_000
-    episodes: int = 10
-    shares: Sequence[float] = (0.1, 0.01)
-    level_seed: int = 0
-    envs: Sequence[str] = ()
-    env_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    env_episodes: int = 128
-
-    def __post_init__(self) -> None:
-        whole("levels", self.levels, 0)
-        for name in ("episodes", "env_episodes"):
-            whole(name, getattr(self, name), 1)
-        root_seed("level_seed", self.level_seed)
-        for share in self.shares:
-            if isinstance(share, bool) or not isinstance(share, int | float) or not 0.0 < share <= 1.0:
-                raise ValueError(f"cvar is {share!r}; it must be above 0 and at most 1, e.g. 0.1")
-        if not self.levels and not self.envs:
-            raise ValueError("levels is 0 and there are no other environments; there is nothing to test on")
-        if self.env_options and not self.envs:
-            raise ValueError(
-                f"env_options is {dict(self.env_options)}, but there are no other environments to take them"
-            )
 
 
 def evaluate_levels(
@@ -89,8 +52,10 @@ def evaluate_levels(
 
         ``score`` says whether scores are shares of episodes that succeeded or returns. ``all`` is over all levels, and ``cvar``
         has for each share the mean over the worst ``levels`` of each run, chosen by one sample of episodes and judged by
-        another; ``biased`` is judged by the same. ``held_out`` has a summary of each named environment. ``runs`` are scores of
-        single runs, ``iqm`` and ``ci95`` over them; of a run with points these are NaN.
+        another; ``biased`` is judged by the same. ``held_out`` has a summary of each named environment, ``arms`` one of each arm,
+        with the share of its tasks that are ``solvable`` and, if the run's curriculum drew these arms, what its metrics say of
+        them (`arms.allocation`). ``runs`` are scores of single runs, ``iqm`` and ``ci95`` over them; of a run with points these are
+        NaN.
 
     Raises:
         ValueError: there is no such folder or checkpoint, it is damaged, nothing can be solved, or another environment shows or
@@ -103,6 +68,7 @@ def evaluate_levels(
     test = _Test(trained, mode, seed, max_steps)
     env, config = trained.experiment.env, trained.config
     others = _others(env, held_out)  # refused before anything is played
+    arms = _arms(trained, held_out)
     outcome: dict[str, Any] = {
         "algorithm": config.algorithm,
         "env": config.env,
@@ -127,6 +93,9 @@ def evaluate_levels(
     if tables:
         outcome["held_out"] = [{"env": other.name, **_summary(test, other, seen)} for other, seen in tables]
         rows += [row for other, seen in tables for row in _rows(other.name, seen)]
+    if arms is not None:
+        outcome["arms"], more = _on_arms(test, env, arms, held_out)
+        rows += more
     return outcome, rows
 
 
@@ -138,7 +107,7 @@ class _Test(NamedTuple):
     seed: int
     max_steps: int | None
 
-    def scores(self, env: Env, levels: Any, episodes: int) -> OnLevels:
+    def scores(self, env: Env, levels: Any, episodes: int, threshold: np.ndarray | None = None) -> OnLevels:
         trained = self.trained
         return scores_on_levels(
             env,
@@ -151,6 +120,7 @@ class _Test(NamedTuple):
             self.max_steps,
             trained.diverged >= 0,
             identity(trained.config),
+            threshold,
         )
 
     def told(self, scores: np.ndarray) -> dict[str, Any]:
@@ -228,3 +198,53 @@ def _on_other(test: _Test, env: Env, held_out: HeldOut) -> OnLevels:
     if env.sample_params is None:
         return test.scores(env, jax.tree.map(lambda x: x[None], env.params), half)
     return test.scores(env, solvable_levels(env, half, held_out.level_seed), 1)
+
+
+def _arms(trained: Trained, held_out: HeldOut) -> Arms | None:
+    """The arms to test on, if any.
+
+    Raises:
+        ValueError: the text makes none, or there is none and neither the run nor the environment has arms.
+    """
+    if not held_out.arm_levels:
+        return None
+    env = trained.experiment.env
+    if held_out.arms:
+        return arms_of(env, held_out.arms)
+    return arms_of_run(trained.config, env) or arms_of(env)
+
+
+def _on_arms(
+    test: _Test, env: Env, arms: Arms, held_out: HeldOut
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """A summary of each arm, and rows of its tasks."""
+    trained, count = test.trained, held_out.arm_levels
+    key = jax.random.fold_in(random.key(held_out.level_seed), random.KeyTag.TEST_LEVELS)
+    levels, solvable = tasks_of_arms(env, arms, count, key)
+    own = arms_of_run(trained.config, env)
+    drawn = own is not None and own.names == arms.names
+    threshold = thresholds_of_run(trained.config, len(arms.names)) if drawn else None
+    seen = test.scores(
+        env, levels, held_out.episodes, None if threshold is None else np.repeat(threshold, count)
+    )
+    facts = allocation(_metrics(trained), arms.names) if drawn else []
+    summaries, rows = [], []
+    for i, name in enumerate(arms.names):
+        part = OnLevels(*(x[..., i * count : (i + 1) * count] for x in seen))
+        summaries.append(
+            {
+                "arm": name,
+                "score": "return" if threshold is None and "success" not in env.metrics else "success",
+                **({} if env.solvable is None else {"solvable": float(solvable[i].mean())}),
+                **test.told((part.first + part.second).mean(1) / 2),
+                **(facts[i] if facts else {}),
+            }
+        )
+        rows += _rows(f"{env.name}: {name}", part)
+    return summaries, rows
+
+
+def _metrics(trained: Trained) -> list[dict[str, Any]]:
+    """Rows up to the checkpoint."""
+    path, until = trained.folder.metrics, trained.updates * trained.config.steps_per_update
+    return [row for row in sinks.read_jsonl(path) if row[sinks.STEP] <= until] if path.is_file() else []

@@ -22,7 +22,7 @@ _MANY = 4_096
 
 
 class OnLevels(NamedTuple):
-    """Scores of ``R`` runs on ``L`` levels: shares of episodes that succeeded where the environment tells success, else returns.
+    """Scores of ``R`` runs on ``L`` levels: shares of episodes that succeeded where somebody tells what a success is, else returns.
 
     Attributes:
         first, second: means over the episodes of each sample, float64 ``[R, L]``; NaN where a run diverged.
@@ -36,8 +36,21 @@ class OnLevels(NamedTuple):
     best: np.ndarray
 
 
-def solvable_levels(env: Env, count: int, seed: int = 0) -> Any:
+def solvable_levels(
+    env: Env,
+    count: int,
+    seed: int = 0,
+    tag: random.KeyTag = random.KeyTag.TEST_LEVELS,
+    field: str = "levels",
+) -> Any:
     """Solvable levels of an environment from a fixed key, leaves ``[count, ...]``; the first of many are the same as of few.
+
+    Args:
+        env: the environment.
+        count: how many.
+        seed: root of their randomness.
+        tag: what they are for, apart from others of the same root.
+        field: the setting that asks for so many, for messages.
 
     Raises:
         ValueError: the environment draws no levels, or too few that can be solved.
@@ -46,17 +59,17 @@ def solvable_levels(env: Env, count: int, seed: int = 0) -> Any:
         paths = jax.tree_util.tree_leaves_with_path(env.params)
         fields = ", ".join(jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in paths)
         raise ValueError(
-            f"levels is {count}, but {env.name} is one task and draws no levels (`sample_params`); it must be 0. Parameters that "
+            f"{field} is {count}, but {env.name} is one task and draws no levels (`sample_params`); it must be 0. Parameters that "
             f"levels could vary, by the wrapper vary_params: {fields or 'none'}"
         )
-    key = jax.random.fold_in(random.key(seed), random.KeyTag.TEST_LEVELS)
+    key = jax.random.fold_in(random.key(seed), tag)
     draw = kept(
         "test levels", (Same(env), count), lambda: jax.jit(lambda key: draw_solvable(env, key, count))
     )
     levels, found = draw(key)
     if not found.all():
         many = "none" if not found.any() else f"only {int(found.sum())}"
-        raise ValueError(f"levels is {count}, but {many} of the levels that {env.name} draws can be solved")
+        raise ValueError(f"{field} is {count}, but {many} of the levels that {env.name} draws can be solved")
     return levels
 
 
@@ -71,6 +84,7 @@ def scores_on_levels(
     max_steps: int | None = None,
     diverged: np.ndarray | None = None,
     identity: Any = None,
+    threshold: np.ndarray | None = None,
 ) -> OnLevels:
     """All runs on all levels, twice.
 
@@ -85,6 +99,7 @@ def scores_on_levels(
         max_steps: steps after which an episode is cut off; None for as many as the levels allow.
         diverged: bool ``[R]``, whose scores are NaN.
         identity: of the learner, by which the program is kept; None compiles anew.
+        threshold: returns from which on an episode is a success, ``[L]``; what the environment says by default.
     """
     runs, levels_in = (jax.tree.leaves(tree)[0].shape[0] for tree in (learner_states, levels))
     play = _program(env, learner, runs, episodes, mode, max_steps, identity)
@@ -93,7 +108,7 @@ def scores_on_levels(
     ]
     lost = np.zeros(runs, bool) if diverged is None else diverged
     told = lambda x: np.where(along(lost, np.asarray(x)[:, :, 0]), np.nan, np.asarray(x, np.float64).mean(2))
-    first, second = (told(_score(env, sample)) for sample in samples)
+    first, second = (told(_score(env, sample, threshold)) for sample in samples)
     lengths = (told(samples[0].lengths) + told(samples[1].lengths)) / 2
     best = np.full(levels_in, np.nan)
     if env.optimal_return is not None:
@@ -101,7 +116,9 @@ def scores_on_levels(
     return OnLevels(first, second, lengths, best)
 
 
-def _score(env: Env, played: LevelEpisodes) -> jax.Array:
+def _score(env: Env, played: LevelEpisodes, threshold: np.ndarray | None) -> Any:
+    if threshold is not None:
+        return np.asarray(played.returns) >= threshold[:, None]
     return played.info["success"] if "success" in env.metrics else played.returns
 
 

@@ -8,10 +8,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxrl_envs.contract import Arms
 from jaxrl_evolve.runs.axes import mesh_for
 from jaxrl_evolve.settings.rows import OF_EVALUATION, SCORING_STEPS
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import sinks
+from jaxrl_evolve.training.arms import ARMS, arms_of_run
 from jaxrl_evolve.training.callbacks import Callback, Moment, tell
 from jaxrl_evolve.training.cause import Causes
 from jaxrl_evolve.training.config import TrainConfig
@@ -20,6 +22,7 @@ from jaxrl_evolve.training.groups import Groups
 from jaxrl_evolve.training.history import history_of
 from jaxrl_evolve.training.host import Host
 from jaxrl_evolve.training.outcome import TrainResult, draw_curves, joined, seen_of, summarise
+from jaxrl_evolve.training.probes import Probe, probe_of, told
 from jaxrl_evolve.training.programs import AXIS, Programs, compile_programs, group_shapes, to_host
 from jaxrl_evolve.training.resumption import Due
 from jaxrl_evolve.training.schedule import Stop, rows_due, stops
@@ -52,6 +55,8 @@ class Loop:
         self.shardings: Any = None
         self.programs: Programs
         self.causes: Causes
+        self.probe: Probe | None = None
+        self.arms: Arms | None = None
 
     def prepare(self, experiment: Experiment, step: int | None) -> None:
         """Compile, make or restore the states, open the sinks."""
@@ -61,6 +66,7 @@ class Loop:
         mesh = mesh_for(AXIS, self.groups.size)
         host.devices = 1 if mesh is None else mesh.size
         # Groups differ in their seeds and hyperparameters, which are arguments: one program serves all.
+        self.probe, self.arms = probe_of(c, experiment, mesh), arms_of_run(c, experiment.env)
         self.programs = compile_programs(
             *(experiment, self.groups.hps[0], self.groups.size, c.updates, c.evaluation, c.seed, mesh),
             identity(c),
@@ -116,6 +122,7 @@ class Loop:
         if stop.evaluate:
             seen = self.evaluate(1)
             row |= {f"{OF_EVALUATION}{name}": x.mean(1) for name, x in seen.items() if name != "finished"}
+            row |= self._probed()
         self._note_divergence(metrics)
         host.row(row, steps)
         finite = metrics["episode_return"][np.isfinite(metrics["episode_return"])]
@@ -149,6 +156,14 @@ class Loop:
                 groups.append(joined([to_host(seen_of(episodes)) for episodes in played], 1))
         return joined(groups, 0)
 
+    def _probed(self) -> dict[str, np.ndarray]:
+        """What the policies do on the probe set, if there is one."""
+        if self.probe is None:
+            return {}
+        with self.host.timed("eval_seconds"):
+            groups = [self.probe.scores(self._load(i).learner) for i in range(len(self.states))]
+        return told(np.concatenate(groups), self.host.rows)
+
     def _note_divergence(self, metrics: dict[str, np.ndarray]) -> None:
         diverged = np.concatenate([to_host(state.diverged) for state in self.states])
         seeds = np.concatenate(self.groups.seeds)
@@ -181,9 +196,9 @@ class Loop:
 
     def save(self) -> None:
         """Write a checkpoint of now, unless that is done."""
-        self.host.save(
-            self.updates, self.states, {"updates": self.updates, "diverged": self.diverged.tolist()}
-        )
+        record = {"updates": self.updates, "diverged": self.diverged.tolist()}
+        named = {} if self.arms is None else {ARMS: list(self.arms.names)}
+        self.host.save(self.updates, self.states, record | named)
 
     def stop_early(self) -> None:
         """Save what there is, and draw it."""

@@ -15,6 +15,7 @@ from typing import Any
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds, sinks
 from jaxrl_evolve.storage.kinds import Kind
+from jaxrl_evolve.training.arms import arms_of_run, check_arms
 from jaxrl_evolve.training.callbacks import Callback, check_listeners, told
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import (
@@ -33,6 +34,7 @@ from jaxrl_evolve.training.interrupts import Diverged
 from jaxrl_evolve.training.loop import Loop
 from jaxrl_evolve.training.memory import check_memory
 from jaxrl_evolve.training.outcome import TrainResult, sentence
+from jaxrl_evolve.training.probes import check_probe
 from jaxrl_evolve.training.start import begin
 
 _INDIFFERENT = ("sinks", "keep", "rows", "checkpoints", "evaluation", "start_sha256")
@@ -83,6 +85,7 @@ def train(
     warn_of_warm_up(config)
     groups = groups_of(config, points)
     check_memory(config, experiment, groups)
+    check_probe(config, experiment)
     with contextlib.ExitStack() as stack:
         for sink in destinations:
             stack.callback(sink.close)
@@ -101,6 +104,7 @@ def train(
             end=None if step is not None else lambda made: made["env_steps"] // config.steps_per_update,
         )
         check_points(host, points)
+        check_arms(host, arms_of_run(config, experiment.env), step)
         loop = Loop(config, points, groups, host, start)
         if resume and step is None and (finished := loop.finished(experiment)):
             return finished
@@ -132,7 +136,7 @@ TRAIN = Kind(
     mark=kinds.RUN,
     read=TrainConfig.from_json,
     resume=_resume,
-    files=(*kinds.METRICS_FILES, "points.json"),
+    files=(*kinds.METRICS_FILES, *kinds.LEVEL_FILES, "points.json"),
     folders=kinds.STATE_FOLDERS,
     shared=True,
 )

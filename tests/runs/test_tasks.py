@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import walk
-from same import assert_equal
+from same import assert_equal, rows_of
 
-from jaxrl_envs import Box, Discrete, Env, EnvStep
+from jaxrl_envs import Arms, Box, Discrete, Env, EnvStep
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve import random
 from jaxrl_evolve.curricula.table import make_curriculum
@@ -20,6 +20,8 @@ from jaxrl_evolve.learners.learner import Learner, Store
 from jaxrl_evolve.runs.chunk import make_chunk, make_update
 from jaxrl_evolve.runs.tasks import NEW, Assignment, Curriculum
 from jaxrl_evolve.training.experiment import build, traced
+from jaxrl_evolve.training.held_out import evaluate_levels
+from jaxrl_evolve.training.held_out_config import HeldOut
 from jaxrl_evolve.training.outcome import sentence
 from jaxrl_evolve.training.train import train
 from jaxrl_evolve.trajectory import PolicyOutput
@@ -225,17 +227,37 @@ def _gone_on(config: Any, folder: Any) -> Any:
     return whole
 
 
-def test_a_run_with_a_bandit_resumes_as_it_would_have_gone_on(tmp_path: Any):
-    """And is evaluated on levels that the environment draws."""
+def test_a_run_with_a_bandit_resumes_as_it_would_have_gone_on(tmp_path: Any, monkeypatch: Any):
+    """And is evaluated on levels that the environment draws, on a probe set, and afterwards arm by arm."""
     from jaxrl_evolve import TrainConfig
 
     arms = {"curriculum": "sec", "curriculum_options": {"arms": "max_steps=4,8", "temperature": "0.1"}}
-    config = TrainConfig.preset("ppo", "grid/random-small", steps=4 * 8 * 4, **arms, **SMALL)
+    probed = {"evaluation": dataclasses.replace(SMALL["evaluation"], probe=2)}
+    config = TrainConfig.preset("ppo", "grid/random-small", steps=4 * 8 * 4, **arms, **SMALL | probed)
     whole = _gone_on(config, tmp_path)
     assert (np.asarray(whole.states[0].tasks.curriculum.bandit) > 0).any()
+    rows, again = rows_of(tmp_path / "whole"), rows_of(tmp_path / "cut")
+    assert rows == again and [np.shape(row["eval_on_probe"]) for row in rows] == [(1, 2)] * 2
+    before, after = (np.array(row["eval_on_probe"][0]) for row in rows)
+    np.testing.assert_allclose(rows[1]["eval_forgotten"], [np.maximum(before - after, 0).mean()])
+    outcome, told = evaluate_levels(tmp_path / "cut", HeldOut(levels=0, arm_levels=3, episodes=1))
+    assert [entry["arm"] for entry in outcome["arms"]] == ["4", "8"] and len(told) == 6
+    for entry in outcome["arms"]:
+        own = [row for row in told if row["env"] == f"grid/random-small: {entry['arm']}"]
+        assert max(row["length"] for row in own) <= int(entry["arm"])
+        assert entry["runs"] == pytest.approx([np.mean([row["first"] + row["second"] for row in own]) / 2])
+        assert entry["share"] == pytest.approx(rows[1][f"curriculum_share_{entry['arm']}"])
     more = {**arms["curriculum_options"], "arms": "max_steps=4,8,16"}
-    with pytest.raises(ValueError, match="curriculum_options"):
+    said = (
+        "curriculum_options.arms is 'max_steps=4,8,16', but the run in .*cut was started with 'max_steps=4,8'"
+    )
+    with pytest.raises(ValueError, match=said):
         train(dataclasses.replace(config, curriculum_options=more), tmp_path / "cut", resume=True)
+    # As where arms that the environment names have changed since.
+    others = Arms(("4", "16"), lambda key, arm: arm)
+    monkeypatch.setattr("jaxrl_evolve.training.train.arms_of_run", lambda *_: others)
+    with pytest.raises(ValueError, match=r"arms 4, 8, but there are now 4, 16 \(16 came and 8 went\)"):
+        train(config, tmp_path / "cut", resume=True)
 
 
 def test_a_run_with_scouts_resumes_as_it_would_have_gone_on_and_counts_what_they_play(tmp_path: Any):

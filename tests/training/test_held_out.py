@@ -112,6 +112,26 @@ def test_the_command_prints_it_and_writes_the_rows(folder: Any, seen: Any, tmp_p
     assert len(rows) == 40 and float(rows[5]["second"]) == seen[1][5]["second"]
 
 
+def test_arms_are_those_of_the_environment_if_no_curriculum_drew_any(folder: Any, monkeypatch: Any):
+    monkeypatch.setattr(
+        held_out._Test, "scores", lambda test, env, levels, *_: level_scores.OnLevels(*_by_walls(levels))
+    )
+    outcome, rows = evaluate_levels(folder, HeldOut(levels=0, arm_levels=4))
+    told = outcome["arms"]
+    assert [entry["arm"] for entry in told] == ["0 walls", "2 walls", "4 walls", "6 walls", "8 walls"]
+    assert told[0]["solvable"] == 1.0 and {entry["score"] for entry in told} == {"success"}
+    # Drawn with replacement, so there may be fewer.
+    assert told[0]["runs"].tolist() == [0, 0] and 4 < told[4]["iqm"] <= 8
+    assert len(rows) == 5 * 4 * 2 and "share" not in told[0]
+
+
+def _by_walls(levels: Any) -> Any:
+    """Scores of two runs that are numbers of walls."""
+    walls = np.asarray(levels.walls).sum((1, 2)).astype(float)
+    both = np.stack([walls, walls])
+    return both, both, both, walls
+
+
 def test_a_run_that_diverged_has_no_scores_and_counts_as_the_worst(
     trained: Trained, folder: Any, monkeypatch: Any
 ):
@@ -153,14 +173,20 @@ def test_what_cannot_be_tested_is_refused(folder: Any, monkeypatch: Any):
         ("shares", (0.0,), r"cvar is 0\.0; it must be above 0 and at most 1"),
         ("levels", 0, "nothing to test on"),
         ("env_options", {"view": 3}, "no other environments to take them"),
+        ("arms", "size=5,9", "arms is 'size=5,9', but arm_levels is 0"),
     ):
         with pytest.raises(ValueError, match=message):
             HeldOut(**{field: value})
     command = find_command("evaluate")
     for words, message in (
-        ("--table t.csv", "table is given, but neither levels nor held_out, to which it belongs"),
+        (
+            "--table t.csv",
+            "table is given, but neither levels nor held_out nor arm_levels, to which it belongs",
+        ),
         ("--held-out maze/labyrinth --cvar 0.2", "cvar is given, but not levels, to which it belongs"),
         ("--levels 5 --held-out-options view 3", "held_out_options is given, but not held_out"),
+        ("--levels 5 --arms max_steps=9,20", "arms is given, but not arm_levels, to which it belongs"),
+        ("--arm-levels 2 --arms maxsteps=9,20", "arms names maxsteps, which is no parameter of maze/random"),
         ("--levels 5 --table no/where.csv", "table is 'no/where.csv', in a folder that does not exist"),
     ):
         with pytest.raises(ValueError, match=message):

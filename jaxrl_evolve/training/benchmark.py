@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 
@@ -21,6 +21,8 @@ from jaxrl_evolve.training.groups import groups_of
 from jaxrl_evolve.training.memory import check_memory
 from jaxrl_evolve.training.suites import Suite, find_suite
 from jaxrl_evolve.training.train import train
+
+C = TypeVar("C")
 
 CHANGED = ("learner", "hp", "num_envs", "rollout_length", "resets", "objective", "group")
 """What a preset may change; the rest is the benchmark's protocol."""
@@ -161,13 +163,11 @@ def check_protocol(out: Path, plan: Sequence[Cell], experiments: Sequence[Experi
                 )
 
 
-def changed_by(
-    config: TrainConfig[Any, Any], changes: Sequence[str], who: str, allowed: Sequence[str]
-) -> TrainConfig[Any, Any]:
+def changed_by(config: C, changes: Sequence[str], who: str, allowed: Sequence[str]) -> C:
     """A configuration with settings as a person writes them.
 
     Args:
-        config: the configuration.
+        config: the configuration, a dataclass.
         changes: ``"FIELD=VALUE"``; nested fields by dots.
         who: what the changes are given as, for messages.
         allowed: the fields that may be changed, or parts of them.

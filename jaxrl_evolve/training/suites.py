@@ -43,6 +43,9 @@ class Suite(NamedTuple):
 
 _MINATAR = ("Asterix", "Breakout", "Freeway", "Seaquest", "SpaceInvaders")
 
+CURRICULA = "curricula"
+"""The benchmark that is no table of games, see `curricula_suite`."""
+
 SUITES = {
     "minatar-100k": Suite(
         "MinAtar's five games in 100,000 steps",
@@ -70,5 +73,7 @@ def find_suite(name: str) -> Suite:
         ValueError: none is called so; with near matches.
     """
     if name not in SUITES:
-        raise ValueError(f"benchmark is {name!r}, which is not known: {suggestion(name, SUITES)}")
+        raise ValueError(
+            f"benchmark is {name!r}, which is not known: {suggestion(name, (*SUITES, CURRICULA))}"
+        )
     return SUITES[name]

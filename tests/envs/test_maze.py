@@ -50,23 +50,29 @@ class Simulator:
         return reward, solved, self.time >= self.limit
 
 
-def search(level):
-    """The fewest actions to the goal, 0 where there is no way."""
+def way(level):
+    """The fewest actions to the goal, none where there is no way."""
     start = Simulator(level)
-    seen = {(start.at, start.heading): 0}
+    seen = {(start.at, start.heading): ()}
     queue = deque(seen)
     while queue:
         at, heading = queue.popleft()
-        steps = seen[at, heading] + 1
+        before = seen[at, heading]
         ahead = tuple(x + d for x, d in zip(at, STEPS[heading], strict=True))
         if ahead == start.goal:
-            return steps
+            return (*before, 2)
         near = [(at, (heading - 1) % 4), (at, (heading + 1) % 4)]
-        for place in near if start.blocked(ahead) else [*near, (ahead, heading)]:
+        near += [] if start.blocked(ahead) else [(ahead, heading)]
+        for action, place in enumerate(near):
             if place not in seen:
-                seen[place] = steps
+                seen[place] = (*before, action)
                 queue.append(place)
-    return 0
+    return ()
+
+
+def search(level):
+    """How many these are."""
+    return len(way(level))
 
 
 def drawn(env, count, seed=0):
@@ -166,6 +172,30 @@ def test_layouts_have_the_published_walls_and_shortest_paths():
     short = jax.vmap(maze.optimal_return)(stacked.replace(max_steps=jnp.full(8, 54, jnp.int32)))
     np.testing.assert_array_equal(short > 0, np.asarray(steps) <= 54)
     assert make("maze/labyrinth", max_steps=450).params.max_steps == 450
+
+
+def test_whoever_goes_the_shortest_way_gets_the_optimal_return():
+    """And nothing a step earlier."""
+    env, levels = make("maze/labyrinth"), [make(name).params for name in maze.NAMED]
+    ways = [way(level) for level in levels]
+    actions = np.zeros((113, len(ways)), np.int32)
+    for i, found in enumerate(ways):
+        actions[: len(found), i] = found
+
+    def play(level, chosen):
+        def step(state, action):
+            out = env.step(jax.random.key(0), state, action, level)
+            return out.state, (out.reward, out.terminated)
+
+        return jax.lax.scan(step, env.reset(jax.random.key(0), level)[1], chosen)[1]
+
+    stacked = jax.tree.map(lambda *x: jnp.stack(x), *levels)
+    rewards, ended = jax.jit(jax.vmap(play, (0, 1)))(stacked, actions)
+    best = jax.vmap(maze.optimal_return)(stacked)
+    for i, found in enumerate(ways):
+        assert not rewards[i, : len(found) - 1].any() and not ended[i, : len(found) - 1].any()
+        assert ended[i, len(found) - 1]
+        np.testing.assert_allclose(rewards[i, len(found) - 1], best[i], rtol=1e-6)
 
 
 def test_walls_are_drawn_with_or_without_replacement(strewn):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -387,3 +388,57 @@ def test_what_self_prediction_costs_is_told_beside_the_same_network_without():
     ]
     page = predicted.markdown(rows, {"Date": "d"})
     assert "| a | 5 | 9.00 (9.00 to 9.00) | 4.50 |" in page and "Date: `d`." in page
+
+
+def test_what_choosing_tasks_costs_is_told_beside_the_same_updates_without_a_choice():
+    import curriculum_overhead as overhead
+    import jax
+    import jax.numpy as jnp
+
+    import jaxrl_envs
+
+    case = overhead.Case("levels", "mazes", None, ("plr",), 2)
+    times = {
+        overhead.BASELINE: [0.2, 0.4, 0.2],
+        "plr": [0.21, 0.42, 0.3],
+        "plr" + overhead.SCOUTS: [0.4, 0.8, 0.4],
+    }
+    about = {"repeats": 3, "date": "d", "hardware": "x", "commit": "c"}
+    page = overhead.markdown([{**row, **about} for row in overhead.rows_of(case, times)])
+    # Ratios are of the same turn: 1.05, 1.05 and 1.5; milliseconds of one of two updates.
+    assert "| levels, mazes | plr | 150 | 105 to 210 | +5.0% | yes |" in page
+    assert "| levels, mazes | plr and scouts | 200 | 200 to 400 | +100.0% |  |" in page
+    assert "Bars: arms 3%; levels 10%." in page
+    dealt = overhead.in_turn_dealt(
+        overhead.arms_of_run(overhead.poles("sec"), jaxrl_envs.make("CartPole-v1"))
+    )
+    slots = overhead.Openings((), jnp.ones(7, bool), jnp.full(7, -1, jnp.int32))
+    number = dealt.propose(jax.random.key(0), (), slots)[1].number
+    assert number.tolist() == [0, 1, 2, 3, 4, 0, 1]
+
+
+def test_ways_to_choose_horizons_are_meta_trainings_over_the_same_range():
+    import horizon_curricula
+
+    from jaxrl_evolve.meta.horizon_arms import horizon_curriculum
+
+    made = {way: horizon_curricula.configuration(way, 1) for way in horizon_curricula.WAYS}
+    assert {config.horizons.range for config in made.values()} == {(10, 100)}
+    chosen = {way for way, config in made.items() if horizon_curriculum(config) is not None}
+    assert chosen == {"uniform-arms", "progress", "sec-progress", "cheap-progress"}
+
+
+def test_suites_of_curricula_share_their_cells_and_pages_are_kept_by_suite(tmp_path: Path):
+    import curricula
+
+    assert len(curricula.SUITES["methods"]) >= 9 and len(curricula.SUITES["factors"]) == 6
+    assert {"plr", "plr temperature=0.3"} <= {*curricula.SUITES["methods"]} & {*curricula.SUITES["factors"]}
+    made = SimpleNamespace(markdown="# page\n", files=[tmp_path / "runs.csv"])
+    made.files[0].write_text("a\n1\n")
+    asked = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curricula, "report_curricula", lambda *given: asked.append(given) or made)
+        curricula.keep("factors", "published", tmp_path, tmp_path)
+    assert asked == [(tmp_path, "published", curricula.SUITES["factors"])]
+    assert (tmp_path / "curricula_factors_published.md").read_text().startswith("# page\n\nHardware: ")
+    assert (tmp_path / "curricula_factors_published.csv").read_text() == "a\n1\n"

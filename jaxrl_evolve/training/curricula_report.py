@@ -116,11 +116,13 @@ def _markdown(together: Mapping[str, Sequence[Tested]], about: Sequence[str]) ->
             [
                 *(label, own["all"].size, *(with_bounds(estimate_iqm(own[x])) for x in ("all", *shares))),
                 *(f"{result['env_steps']:,}", f"{result.get(SCORING_STEPS, 0):,}"),
-                f"{sum(cell.result['run_seconds'] for cell in cells):,.0f}",
+                number(sum(cell.result["run_seconds"] for cell in cells)),
             ]
         )
     parts = ["# Curricula on mazes", *about, markdown_table(header, lines), _fairness(scores)]
-    parts += [f"Of {label}, {few}." for label in scores if (few := caution(scores[label]["all"].size))]
+    cautions = {label: caution(own["all"].size) for label, own in scores.items()}
+    for few in filter(None, dict.fromkeys(cautions.values())):
+        parts.append(f"Of {', '.join(label for label, said in cautions.items() if said == few)}: {few}.")
     if named := [entry["env"] for entry in first.outcome.get("held_out", ())]:
         rows = [
             [label, *(number(estimate_iqm(own[env]).value) for env in named)] for label, own in scores.items()

@@ -271,11 +271,14 @@ def test_a_run_with_scouts_resumes_as_it_would_have_gone_on_and_counts_what_they
         count_scoring=True,
         curriculum="parallel-plr",
         curriculum_options={"capacity": "6", "new": "2", "score": "pvl"},
-        **SMALL,
+        **SMALL | {"evaluation": dataclasses.replace(SMALL["evaluation"], probe=3)},
     )
     whole = _gone_on(config, tmp_path)
     assert (whole.summary["env_steps"], whole.summary["scoring_steps"]) == (4 * 32, 4 * 16)
     assert [row["scoring_steps"] for row in whole.rows] == [2 * 16, 4 * 16]
+    assert [np.shape(row["eval_on_probe"]) for row in whole.rows] == [
+        (1, 3)
+    ] * 2  # levels, as there are no arms
     assert "128 steps per seed and 64 by which levels were only scored" in sentence(whole.summary, "out")
 
 
@@ -289,6 +292,11 @@ def test_what_does_not_fit_is_refused_in_one_sentence():
         asked("CartPole-v1", curriculum="random")
     with pytest.raises(ValueError, match="curriculum_options is {'speed': 3}, which random does not take"):
         asked("grid/random-small", curriculum="random", curriculum_options={"speed": "3"})
+    one = dataclasses.replace(walk.config(updates=2).evaluation, probe=4)
+    with pytest.raises(
+        ValueError, match="evaluation.probe is 4, but tiny/Walk is one task and .*; it must be 0"
+    ):
+        train(walk.config(updates=2, evaluation=one))
     with pytest.raises(ValueError, match="params_per_slot only FullResets is allowed"):
         asked("grid/random-small", curriculum="random", resets="pool:4")
     with pytest.raises(

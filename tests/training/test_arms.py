@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -13,7 +12,9 @@ from toys import Coin, coins
 
 from jaxrl_envs import Arms
 from jaxrl_evolve import random
+from jaxrl_evolve.storage.checkpoint import Checkpoints
 from jaxrl_evolve.training.arms import allocation, check_arms, tasks_of_arms
+from jaxrl_evolve.training.host import Host
 from jaxrl_evolve.training.probes import told
 
 
@@ -53,12 +54,11 @@ def test_rows_say_who_was_drawn_who_starved_and_what_was_forgotten():
 
 def test_a_run_goes_on_with_the_arms_that_it_was_started_with(tmp_path: Any):
     def check(there: Any, *now: str) -> None:
-        record = {} if there is None else {"arms": there}
-        stored = SimpleNamespace(
-            steps=lambda: [3], manifest=lambda step: SimpleNamespace(record=record), folder=tmp_path / "c"
-        )
-        host: Any = SimpleNamespace(resuming=True, checkpoints=stored)
-        check_arms(host, Arms(now, lambda key, arm: arm), None)
+        with Checkpoints(tmp_path / "-".join(there or ["none"]) / "checkpoints") as stored:
+            if not stored.steps():
+                stored.save(3, {"x": jnp.zeros(1)}, {} if there is None else {"arms": there})
+            host = Host(None, {}, {}, resuming=True, seconds={}, checkpoints=stored)
+            check_arms(host, Arms(now, lambda key, arm: arm), None)
 
     check(["a", "b"], "a", "b")
     check(None, "a")  # of a version that did not name them

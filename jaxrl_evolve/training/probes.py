@@ -90,7 +90,7 @@ def probe_of(config: TrainConfig[Any, Any], experiment: Experiment, mesh: Mesh |
             test = jax.shard_map(test, mesh=mesh, check_vma=False, **specs)
         return jax.jit(test)
 
-    play = kept(known and ("probe", known, *asked), make)
+    play = kept("probe", known and (known, *asked), make)
     given = (random.key(0), levels)
     once, shared = given if mesh is None else place(given, mesh)
     return Probe(lambda states: play(once, states, shared), parts, "success" in env.metrics)

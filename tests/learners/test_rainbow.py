@@ -123,22 +123,32 @@ def test_it_learns_the_value_of_every_cell_and_what_comes_next(trained: Any):
     assert int(state.diverged) == -1
     parts, params = parts_of(SPR), state.learner.params
     cells = np.array([(i, j) for i in range(SIDE) for j in range(SIDE)][1:])
-    seen = jnp.stack([shown(cell) for cell in cells]).astype(jnp.float32)
-    features = parts.call(ActionValues.encode, params, seen)
-    values = parts.mean(parts.call(ActionValues.values, params, features, False)[0])
+    seen = jnp.asarray(np.stack([shown(cell) for cell in cells]), jnp.float32)
+
+    @jax.jit
+    def looked(params: Any) -> Any:
+        features = parts.call(ActionValues.encode, params, seen)
+        values = parts.mean(parts.call(ActionValues.values, params, features, False)[0])
+        ahead = jnp.stack(
+            [
+                parts.call(ActionValues.ahead, params, features, jnp.full(len(cells), action))
+                for action in range(4)
+            ]
+        )
+        predicted = jax.vmap(lambda x: parts.call(ActionValues.predict, params, x))(ahead)
+        return values, parts.call(ActionValues.project, params, features), predicted
+
+    values, projected, predicted = jax.device_get(looked(params))
     # The corner is as many moves away as rows and columns; the last of them earns the reward.
     np.testing.assert_allclose(values.max(-1), GAMMA ** (cells.sum(1) - 1), atol=0.12)
     chosen = cells + MOVES[np.asarray(values.argmax(-1))]
     assert (chosen.clip(0).sum(1) == cells.sum(1) - 1).all()
     # One step ahead, the projection that is predicted is nearest to that of the cell which comes.
-    projected = parts.call(ActionValues.project, params, features)
     right = 0
-    for action in range(4):
+    for action, found in enumerate(predicted):
         came = (cells + MOVES[action]).clip(0, SIDE - 1)
-        ahead = parts.call(ActionValues.ahead, params, features, jnp.full(len(cells), action))
-        found = np.asarray(parts.call(ActionValues.predict, params, ahead))
         unit = lambda x: x / np.linalg.norm(x, axis=-1, keepdims=True)
-        nearest = cells[(unit(found) @ unit(np.asarray(projected)).T).argmax(1)]
+        nearest = cells[(unit(found) @ unit(projected).T).argmax(1)]
         lives = came.sum(1) > 0
         right += (nearest == came).all(1)[lives].mean() / 4
     assert right > 0.9
@@ -209,17 +219,27 @@ def test_the_first_step_of_spr_is_that_of_numpy():
     before = replace(before, learner=replace(state.learner, epsilon=before.learner.epsilon))
     after, metrics = go(before)
     parts, learned = parts_of(config), before.learner
-    key = jax.random.fold_in(jax.random.split(before.key, 4)[3], 0)
-    key_draw, key_targets, *_ = jax.random.split(key, 4)
     held = chunk_added(chunk, before, env, hp)
-    drawn = draw(parts.layout, key_draw, held, config.batch)
-    window, step = drawn.window, n_step(drawn.window, 3, GAMMA)
-    target = targets_of(parts, key_targets, learned.params, learned.params, window, step)
+
+    @jax.jit
+    def looked(key: Any, params: Any, held: Any) -> Any:
+        key = jax.random.fold_in(jax.random.split(key, 4)[3], 0)
+        key_draw, key_targets, *_ = jax.random.split(key, 4)
+        drawn = draw(parts.layout, key_draw, held, config.batch)
+        step = n_step(drawn.window, 3, GAMMA)
+        target = targets_of(parts, key_targets, params, params, drawn.window, step)
+        after = observation(parts.layout, drawn.window, step.offset).astype(jnp.float32)
+
+        def valued(images: Any) -> Any:
+            features = parts.call(ActionValues.encode, params, images)
+            return parts.call(ActionValues.values, params, features, False)[0]
+
+        return drawn, step, target, valued(after), valued(target.images), starts(parts.layout, held)
+
+    drawn, step, target, logits, taken, many = jax.device_get(looked(before.key, learned.params, held))
+    window = drawn.window
 
     # What a target is: rewards of three steps, or up to an end, and the best of the successor, spread over the atoms.
-    after_obs = observation(parts.layout, window, step.offset).astype(jnp.float32)
-    features = parts.call(ActionValues.encode, learned.params, after_obs)
-    logits = np.asarray(parts.call(ActionValues.values, learned.params, features, False)[0])
     atoms = np.linspace(0.0, 1.0, 11)
     chance = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     for i in range(config.batch):
@@ -241,9 +261,7 @@ def test_the_first_step_of_spr_is_that_of_numpy():
     assert not belongs.all()
 
     # What was drawn has the divergence of its distributions as priority, and nothing else has another than before.
-    seen = parts.call(ActionValues.encode, learned.params, target.images)
-    taken = np.asarray(parts.call(ActionValues.values, learned.params, seen, False)[0], np.float64)
-    taken = taken[np.arange(config.batch), np.asarray(window.action)[:, 0]]
+    taken = np.float64(taken)[np.arange(config.batch), np.asarray(window.action)[:, 0]]
     wanted = np.float64(target.returns)
     logs = taken - np.log(np.exp(taken).sum(-1, keepdims=True))
     divergence = (wanted * (np.log(np.where(wanted > 0, wanted, 1.0)) - logs)).sum(-1)
@@ -252,15 +270,12 @@ def test_the_first_step_of_spr_is_that_of_numpy():
     expected[np.asarray(drawn.place)] = np.sqrt(np.clip(divergence, 1e-6, 1e6))
     np.testing.assert_allclose(flat_of(after.store), expected, rtol=1e-3)
 
-    many = float(starts(parts.layout, held))
     share = (3 * 16) / (100 * 16)
-    weight = (np.asarray(drawn.probability) * many) ** -(0.4 + share * 0.6)
+    weight = (np.asarray(drawn.probability) * float(many)) ** -(0.4 + share * 0.6)
     weight = np.where(np.asarray(step.known), weight, 0.0)
     weight = weight / weight.max()
-    loss = partial(
-        numpy_loss, parts, window=jax.device_get(window), target=jax.device_get(target), weight=weight
-    )
-    np.testing.assert_allclose(metrics["loss"], loss(learned.params), rtol=1e-4)
+    loss = partial(numpy_loss, parts, window=window, target=target, weight=weight)
+    np.testing.assert_allclose(metrics["loss"], loss(jax.device_get(learned.params)), rtol=1e-4)
     pick = np.random.default_rng(0)
     named, tree = jax.tree_util.tree_flatten_with_path(jax.device_get(learned.params))
     flat = [x for _, x in named]
@@ -287,23 +302,28 @@ def test_windows_whose_successor_is_gone_count_nowhere():
     """The loss and every mean are those of the others alone, and their priorities stay."""
     config = replace(PLAIN, longest=3)
     parts, (state, _) = parts_of(config), run(config, 6)
-    window = draw(parts.layout, random.key(1), state.store, 8).window
-    step = n_step(window, 1, 0.9)
     learned = state.learner
-    targets = targets_of(parts, random.key(2), learned.params, learned.target, window, step)
-    broken = targets._replace(returns=targets.returns.at[5:].set(jnp.nan))
-    weight = jnp.arange(8) < 5
-    go = lambda targets, window, weight: loss_of(
-        parts, random.key(3), learned.params, window, targets, weight.astype(jnp.float32), jnp.float32(1)
-    )
-    loss, (surprise, metrics) = go(broken, window, weight)
-    few = lambda tree: jax.tree.map(lambda x: x[:5], tree)
-    expected, (_, own) = go(few(targets), few(window), weight[:5])
+    weight = np.arange(8) < 5
+
+    @jax.jit
+    def both(learned: Any, store: Any) -> Any:
+        window = draw(parts.layout, random.key(1), store, 8).window
+        step = n_step(window, 1, 0.9)
+        targets = targets_of(parts, random.key(2), learned.params, learned.target, window, step)
+        broken = targets._replace(returns=targets.returns.at[5:].set(jnp.nan))
+        go = lambda targets, window, weight: loss_of(
+            parts, random.key(3), learned.params, window, targets, weight.astype(jnp.float32), jnp.float32(1)
+        )
+        few = lambda tree: jax.tree.map(lambda x: x[:5], tree)
+        weights = jnp.asarray(weight)
+        return go(broken, window, weights), go(few(targets), few(window), weights[:5])
+
+    (loss, (surprise, metrics)), (expected, (_, own)) = both(learned, state.store)
     np.testing.assert_allclose(loss, expected, rtol=1e-6)
     for name in ("q_mean", "td_error", "value_loss"):
         np.testing.assert_allclose(metrics[name], own[name], rtol=1e-6)
     assert float(metrics["unknown"]) == 0.375 and float(own["unknown"]) == 0
-    np.testing.assert_array_equal(np.isnan(surprise), ~np.asarray(weight))
+    np.testing.assert_array_equal(np.isnan(surprise), ~weight)
 
 
 def chunk_added(chunk: Any, before: Any, env: Env, hp: Any) -> Any:
@@ -329,8 +349,9 @@ def test_a_reset_changes_what_it_should_and_nothing_else():
     assert all((np.asarray(x) == 0).all() for x in jax.tree.leaves(found.optimiser))
     assert (found.epsilon, found.epsilon_evaluation) == (state.epsilon, state.epsilon_evaluation)
     key_params, key_target = jax.random.split(random.key(1))
+    anew = jax.jit(parts.fresh)
     for old, new, key in ((state.params, found.params, key_params), (state.target, found.target, key_target)):
-        fresh = parts.fresh(key)["params"]
+        old, new, fresh = jax.device_get((old, new, anew(key)["params"]))
         for name, tree in new["params"].items():
             kept = 0.75 if name in ("encoder", "transition") else 0.0
             close = lambda x, a, b, kept=kept: np.testing.assert_allclose(

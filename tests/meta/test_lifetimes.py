@@ -58,15 +58,15 @@ def lives(parts: Any, lanes: int, mesh: Any = None, horizons: Any = HORIZONS, si
 def test_groups_and_single_lives_are_the_lives_of_all_side_by_side(parts: Any):
     lifetime, mean, keys, hp, params = parts
     together = lives(parts, 0)
-    one = single(lifetime)
+    one, pulled = single(lifetime), jax.jit(member)
     alone = np.asarray(
         [
             [
                 one(
                     keys[1, i],
-                    member(mean, keys[0, i], 2.0, sign),
+                    pulled(mean, keys[0, i], 2.0, sign),
                     hp,
-                    jax.tree.map(lambda x, i=i: x[i], params),
+                    jax.tree.map(lambda x, i=i: jnp.asarray(np.asarray(x)[i]), params),
                     HORIZONS[i],
                 )[0]
                 for sign in (1.0, -1.0)

@@ -33,7 +33,7 @@ def parts() -> Any:
     learner = ppo(env, 4, 5, config, objective=lpg(LPGConfig(width=3, predictions=2, start="random")))
     chunk = make_chunk(learner, vectorize(env, 4), 5)
     lifetime = make_lifetime(env, learner, chunk, FitnessConfig(episodes=32, max_steps=12))
-    mean = learner.init_objective(random.key(1))
+    mean = jax.jit(learner.init_objective)(random.key(1))
     keys = jax.random.split(random.key(2), (2, PAIR_COUNT))
     params = jax.tree.map(lambda x: jnp.stack([x] * PAIR_COUNT), env.params)
     return lifetime, mean, keys, traced(PPOHyperparameters(learning_rate=0.05)), params
@@ -58,22 +58,14 @@ def lives(parts: Any, lanes: int, mesh: Any = None, horizons: Any = HORIZONS, si
 def test_groups_and_single_lives_are_the_lives_of_all_side_by_side(parts: Any):
     lifetime, mean, keys, hp, params = parts
     together = lives(parts, 0)
-    one, pulled = single(lifetime), jax.jit(member)
-    alone = np.asarray(
-        [
-            [
-                one(
-                    keys[1, i],
-                    pulled(mean, keys[0, i], 2.0, sign),
-                    hp,
-                    jax.tree.map(lambda x, i=i: jnp.asarray(np.asarray(x)[i]), params),
-                    HORIZONS[i],
-                )[0]
-                for sign in (1.0, -1.0)
-            ]
-            for i in range(PAIR_COUNT)
-        ]
-    )
+    one = single(lifetime)
+
+    @jax.jit
+    def given(i: Any, sign: Any) -> Any:
+        own = jax.tree.map(lambda x: x[i], params)
+        return keys[1, i], member(mean, keys[0, i], 2.0, sign), hp, own, HORIZONS[i]
+
+    alone = np.asarray([[one(*given(i, sign))[0] for sign in (1.0, -1.0)] for i in range(PAIR_COUNT)])
     # Fitness is a mean of a few whole numbers, so equal lives are equal to the bit.
     np.testing.assert_array_equal(together.fitness, alone)
     for lanes in (1, 4):

@@ -64,7 +64,7 @@ def rule_of(config: DiscoConfig) -> DiscoRule:
 
 
 def random_eta(config: DiscoConfig, seed: int = 0) -> Any:
-    eta = disco(config).init(key(seed))
+    eta = jax.jit(disco(config).init)(key(seed))
     noise = np.random.default_rng(seed)
     return {k: v + 0.2 * noise.normal(size=v.shape).astype(np.float32) for k, v in eta.items()}
 
@@ -287,7 +287,7 @@ def test_targets_loss_and_memory_are_those_of_the_paper(time: TimeFeatures):
     np.testing.assert_allclose(after.lifetime.cell, lifetime[0], rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(after.lifetime.hidden, lifetime[1], rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose((after.advantages.first, after.advantages.second), moments, rtol=1e-4)
-    loss, _ = rule.loss(batch.now, targets, batch, HP)
+    loss, _ = jax.jit(lambda targets, batch: rule.loss(batch.now, targets, batch, HP))(targets, batch)
     np.testing.assert_allclose(loss, slow_loss(config, batch, answers, q_target), rtol=1e-3)
 
 

@@ -7,7 +7,7 @@ large; here only what is drawn is looked up.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 from jaxtyping import Array, Bool, Float
@@ -43,6 +43,7 @@ class Rewards(NamedTuple):
     metrics: dict[str, Array]
 
 
+@runtime_checkable
 class Relabel(Protocol):
     """How rewards are told."""
 

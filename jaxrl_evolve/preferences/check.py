@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -67,8 +66,11 @@ def check_oracle(
     same = rng.integers(0, number, pairs // 10)
     first = np.concatenate([rng.integers(0, number, pairs), same])
     second = np.concatenate([rng.integers(0, number, pairs), same])
-    one, other = (jax.tree.map(lambda x, i=i: jnp.asarray(x)[i], items) for i in (first, second))
-    single = jax.eval_shape(oracle.prob, *(jax.tree.map(lambda x: x[0], x) for x in (one, other)), context)
+    one, other = (
+        jax.tree.map(lambda x, i=i: jax.device_put(np.asarray(x)[i]), items) for i in (first, second)
+    )
+    first_of = lambda x: jax.tree.map(lambda x: x[0], x)
+    single = jax.eval_shape(lambda a, b: oracle.prob(first_of(a), first_of(b), context), one, other)
     if getattr(single, "shape", None) != ():
         raise ValueError(f"oracle {oracle.name!r} gives {single} for one pair; it must give one number")
     prob = jax.vmap(lambda a, b: oracle.prob(a, b, context))

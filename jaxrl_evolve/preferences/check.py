@@ -45,7 +45,7 @@ def check_oracle(
 ) -> None:
     """Refuse an oracle that is none, judged by sampled pairs in both orders and by items beside themselves.
 
-    Nothing is compiled. Whoever trusts an oracle leaves the check out.
+    It is asked three times, in one program. Whoever trusts an oracle leaves the check out.
 
     Args:
         oracle: the oracle.
@@ -74,9 +74,8 @@ def check_oracle(
     if getattr(single, "shape", None) != ():
         raise ValueError(f"oracle {oracle.name!r} gives {single} for one pair; it must give one number")
     prob = jax.vmap(lambda a, b: oracle.prob(a, b, context))
-    forth, back, again = (
-        np.asarray(p, np.float64) for p in (prob(one, other), prob(other, one), prob(one, other))
-    )
+    ask = jax.jit(lambda one, other: (prob(one, other), prob(other, one), prob(one, other)))
+    forth, back, again = (np.asarray(p, np.float64) for p in ask(one, other))
 
     def refuse(bad: np.ndarray, told: str) -> None:
         if bad.any():

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 import math
+from functools import partial
 from typing import Any
 
 import jax
@@ -87,15 +88,19 @@ def _seed(seed: Array) -> Array:
     return jnp.stack([(words >> 32).astype(jnp.uint32), words.astype(jnp.uint32)])
 
 
+# Inlined where they are traced; one program each, not one for every operation, where they are not.
+@partial(jax.jit, static_argnums=1, inline=True)
 def _split(key: Array, shape: tuple[int, ...]) -> Array:
     return computed_once(jnp.stack(_threefry(key, *_counters(tuple(shape))), axis=-1))
 
 
+@partial(jax.jit, inline=True)
 def _fold_in(key: Array, data: Any) -> Array:
     words = _seed(jnp.asarray(data, jnp.uint32))
     return computed_once(jnp.stack(_threefry(key, words[0], words[1])))
 
 
+@partial(jax.jit, static_argnums=(1, 2), inline=True)
 def _random_bits(key: Array, bit_width: int, shape: tuple[int, ...]) -> Array:
     high, low = _threefry(key, *_counters(tuple(shape)))
     if bit_width == 64:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -37,24 +38,39 @@ LEARNERS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
 """Algorithm, objective, settings, spaces."""
 
 
-def made(name: str, mode: str = "greedy") -> tuple[Any, Learner, Any, Policy]:
-    """Environment, learner, its state and what it acts like; no parameter and no moment is as at the start."""
+@functools.cache
+def _untrained(name: str) -> tuple[Any, Learner, Any]:
+    """Environment, learner and state, shared by all who only read them."""
     algorithm, objective, settings, spaces = LEARNERS[name]
     env = dataclasses.replace(probes.probe_env(), **{"action_space": ACTIONS, **spaces})
     found = find_algorithm(algorithm)
     preset = found.preset("grid/random-small" if name == "table" else "CartPole-v1")
     config = update(preset.config, settings, "learner")
     learner = found.make(env, 4, 16, config, preset.hp, find_objective(objective) if objective else None)
-    state = jax.jit(learner.init)(random.key(0), preset.hp)
-    leaves, structure = jax.tree.flatten(state)
-    keys = jax.random.split(random.key(1), len(leaves))
-    shaken = [
-        x + ((1.0 if x.ndim > 2 else 0.1) * jax.random.normal(k, x.shape)).astype(x.dtype)
-        for k, x in zip(keys, leaves, strict=True)
-    ]
-    state = jax.tree.unflatten(structure, shaken)
+
+    @jax.jit
+    def start(hp: Any) -> Any:
+        leaves, structure = jax.tree.flatten(learner.init(random.key(0), hp))
+        keys = jax.random.split(random.key(1), len(leaves))
+        shaken = [
+            x + ((1.0 if x.ndim > 2 else 0.1) * jax.random.normal(k, x.shape)).astype(x.dtype)
+            for k, x in zip(keys, leaves, strict=True)
+        ]
+        return jax.tree.unflatten(structure, shaken)
+
+    return env, learner, start(preset.hp)
+
+
+def made(name: str, mode: str = "greedy") -> tuple[Any, Learner, Any, Policy]:
+    """Environment, learner, its state and what it acts like; no parameter and no moment is as at the start."""
+    env, learner, state = _untrained(name)
     return env, learner, state, make_policy(env, learner, state, mode)
 
 
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _observations(space: Any, num: int, key: Any) -> Any:
+    return jax.lax.map(space.sample, jax.random.split(key, num))
+
+
 def observations(space: Any, num: int, seed: int) -> np.ndarray:
-    return np.stack([np.asarray(space.sample(k)) for k in jax.random.split(jax.random.key(seed), num)])
+    return np.asarray(_observations(space, num, jax.random.key(seed)))

@@ -97,7 +97,7 @@ def observations() -> np.ndarray:
     one = lambda probe: jnp.stack(
         [jnp.stack([observe(probe, c, jnp.float32(t)) for c in CUES]) for t in range(LONGEST)]
     )
-    return np.asarray(jax.vmap(one)(stacked()))
+    return np.asarray(jax.jit(jax.vmap(one))(stacked()))
 
 
 def optimal_values(name: str, gamma: float, solved: float = 1.0) -> np.ndarray:

@@ -31,7 +31,7 @@ from jaxrl_evolve.learners.sac_config import SACHyperparameters
 from jaxrl_evolve.learners.spo_environment import example_of
 from jaxrl_evolve.objectives.objective import AnyObjective
 from jaxrl_evolve.preferences.check import check_oracle
-from jaxrl_evolve.preferences.episodes import Watch, nothing_lived
+from jaxrl_evolve.preferences.episodes import Watch, kinds_of
 from jaxrl_evolve.preferences.named import oracle_from_name
 from jaxrl_evolve.preferences.oracle import Oracle
 from jaxrl_evolve.preferences.reward_model import RewardModel
@@ -131,7 +131,7 @@ def _sessions(
     oracle = oracle_from_name(config.preference) if oracle is None else oracle
     model = RewardModel(features_of(env), config.model_hidden, config.members)
     if config.check_oracle:
-        kinds = nothing_lived(watch, example_of(env, num_envs)).criteria.shape[-1]
+        kinds = kinds_of(watch, example_of(env, num_envs))
         check_oracle(oracle, random_summaries(random.key(0), 256, kinds))
     return Sessions(config, env, oracle, watch, model, start)
 

@@ -34,7 +34,7 @@ from jaxrl_evolve.learners.spo_time import Timekeeper
 from jaxrl_evolve.objectives.objective import AnyObjective
 from jaxrl_evolve.preferences.comparison import Queue, empty_queue, finite, mean_age, only, push
 from jaxrl_evolve.preferences.count import Count
-from jaxrl_evolve.preferences.episodes import Watch, lived, nothing_lived
+from jaxrl_evolve.preferences.episodes import Watch, kinds_of, lived, nothing_lived
 from jaxrl_evolve.preferences.oracle import Oracle
 from jaxrl_evolve.settings.checks import check
 from jaxrl_evolve.trajectory import Trajectory
@@ -202,7 +202,7 @@ def self_play(
     oracle, watch, horizon, example = judgement(config, env, num_envs, oracle, watch)
     most = room_for(num_envs, rollout_length, config.segment or horizon, config.episodes)
     _check_comparators(config, num_envs, most)
-    kinds = nothing_lived(watch, example).criteria.shape[-1]
+    kinds = kinds_of(watch, example)
     against = others(config.against, kinds) if config.against else None
     space = with_time(env.observation_space) if config.time else env.observation_space
     inner = make(dataclasses.replace(env, observation_space=space))

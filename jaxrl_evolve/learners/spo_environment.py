@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from jaxrl_envs.contract import Env
@@ -13,7 +13,7 @@ from jaxrl_envs.spaces import Box, Space
 from jaxrl_evolve import random
 from jaxrl_evolve.learners.self_play_config import SelfPlayConfig
 from jaxrl_evolve.preferences.check import check_oracle
-from jaxrl_evolve.preferences.episodes import Watch, nothing_lived
+from jaxrl_evolve.preferences.episodes import Watch, kinds_of
 from jaxrl_evolve.preferences.named import oracle_from_name
 from jaxrl_evolve.preferences.oracle import Oracle
 from jaxrl_evolve.preferences.summary import random_summaries
@@ -53,7 +53,7 @@ def judgement(
     oracle = oracle_from_name(config.preference) if oracle is None else oracle
     example = example_of(env, num_envs)
     if config.check_oracle:
-        kinds = nothing_lived(watch, example).criteria.shape[-1]
+        kinds = kinds_of(watch, example)
         check_oracle(oracle, random_summaries(random.key(0), 256, kinds))
     return Judgement(oracle, watch, horizon, example)
 
@@ -89,7 +89,7 @@ def with_time(space: Space) -> Space:
 
 def example_of(env: Env, number: int) -> Trajectory:
     """A trajectory of one step in ``number`` environments, for its shapes."""
-    zeros = lambda space: jnp.zeros((1, number, *space.shape), space.dtype)
-    flag, reward = jnp.zeros((1, number), bool), jnp.zeros((1, number), jnp.float32)
+    zeros = lambda space: jax.device_put(np.zeros((1, number, *space.shape), space.dtype))
+    flag, reward = (jax.device_put(np.zeros((1, number), kind)) for kind in (bool, np.float32))
     obs: Any = zeros(env.observation_space)
     return Trajectory(obs, zeros(env.action_space), reward, flag, flag, flag, obs, PolicyOutput(reward))

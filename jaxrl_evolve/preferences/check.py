@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -46,7 +45,7 @@ def check_oracle(
 ) -> None:
     """Refuse an oracle that is none, judged by sampled pairs in both orders and by items beside themselves.
 
-    Nothing is compiled. Whoever trusts an oracle leaves the check out.
+    It is asked three times, in one program. Whoever trusts an oracle leaves the check out.
 
     Args:
         oracle: the oracle.
@@ -67,14 +66,16 @@ def check_oracle(
     same = rng.integers(0, number, pairs // 10)
     first = np.concatenate([rng.integers(0, number, pairs), same])
     second = np.concatenate([rng.integers(0, number, pairs), same])
-    one, other = (jax.tree.map(lambda x, i=i: jnp.asarray(x)[i], items) for i in (first, second))
-    single = jax.eval_shape(oracle.prob, *(jax.tree.map(lambda x: x[0], x) for x in (one, other)), context)
+    one, other = (
+        jax.tree.map(lambda x, i=i: jax.device_put(np.asarray(x)[i]), items) for i in (first, second)
+    )
+    first_of = lambda x: jax.tree.map(lambda x: x[0], x)
+    single = jax.eval_shape(lambda a, b: oracle.prob(first_of(a), first_of(b), context), one, other)
     if getattr(single, "shape", None) != ():
         raise ValueError(f"oracle {oracle.name!r} gives {single} for one pair; it must give one number")
     prob = jax.vmap(lambda a, b: oracle.prob(a, b, context))
-    forth, back, again = (
-        np.asarray(p, np.float64) for p in (prob(one, other), prob(other, one), prob(one, other))
-    )
+    ask = jax.jit(lambda one, other: (prob(one, other), prob(other, one), prob(one, other)))
+    forth, back, again = (np.asarray(p, np.float64) for p in ask(one, other))
 
     def refuse(bad: np.ndarray, told: str) -> None:
         if bad.any():

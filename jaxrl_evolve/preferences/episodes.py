@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -54,13 +55,17 @@ def nothing_lived(watch: Watch, trajectory: Trajectory) -> Summary:
         watch: what will be seen.
         trajectory: an example, leaves ``[T, N, ...]``; only its shapes are read.
     """
-    one = jax.tree.map(
-        lambda x: x[0, 0], (trajectory.obs, trajectory.action, trajectory.reward, trajectory.next_obs)
-    )
-    kinds = jax.eval_shape(watch.criteria, *one)
-    number = trajectory.reward.shape[1]
+    t = trajectory
+    one = lambda seen: watch.criteria(*jax.tree.map(lambda x: x[0, 0], seen))
+    kinds = jax.eval_shape(one, (t.obs, t.action, t.reward, t.next_obs))
+    number = t.reward.shape[1]
     zeros = lambda *more: jnp.zeros((number, *more), jnp.float32)
     return Summary(zeros(), zeros(), zeros(), zeros(), zeros(), zeros(*kinds.shape), zeros(2))
+
+
+def kinds_of(watch: Watch, trajectory: Trajectory) -> int:
+    """How many criteria are watched; of the trajectory ``[T, N, ...]`` only shapes are read."""
+    return jax.eval_shape(partial(nothing_lived, watch), trajectory).criteria.shape[-1]
 
 
 def lived(watch: Watch, before: Summary, trajectory: Trajectory) -> tuple[Summary, Summary]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from flax import struct
@@ -90,6 +92,7 @@ def summarise_segments(
     return jax.vmap(one)(pieces(reward), pieces(alive), pieces(criteria))
 
 
+@partial(jax.jit, static_argnums=(1, 2))
 def random_summaries(key: Array, number: int, criteria: int = 3) -> Summary:
     """Summaries with an axis ``[number]`` that no episode had, to try an oracle on; some values occur twice, as ties do."""
     keys = jax.random.split(key, 7)

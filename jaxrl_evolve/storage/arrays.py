@@ -187,7 +187,7 @@ def _rebuild(raw: Any, template: Any, saved: Leaf) -> Any:
             raw = np.zeros(saved.shape, jnp.dtype(saved.dtype))
     if isinstance(template, (np.ndarray, np.generic)):
         return np.asarray(raw)
-    array = raw if isinstance(raw, jax.Array) else jnp.array(raw)
+    array = raw if isinstance(raw, jax.Array) else jax.device_put(raw)
     return (
         array
         if saved.key_impl is None

@@ -26,6 +26,12 @@ from jaxrl_evolve.training.programs import group_shapes
 from jaxrl_evolve.training.train import TRAIN
 
 
+@jax.jit
+def _one_of(state: Any, run: Any) -> Any:
+    """Of a state of several runs that of one, in one program."""
+    return jax.tree.map(lambda x: x[run], state)
+
+
 class Trained(NamedTuple):
     """The runs of a folder at one checkpoint.
 
@@ -62,7 +68,7 @@ class Trained(NamedTuple):
 
     def state_of(self, run: int) -> Any:
         """The learner's state of one run, by a number that `number` gave."""
-        return jax.tree.map(lambda x: x[run], self.learner_state)
+        return _one_of(self.learner_state, run)
 
     def number(self, run: int | Literal["best"]) -> int:
         """A run's number as it is, or what ``"best"`` stands for; see `policy`.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import program
 
 from jaxrl_evolve.experience.minibatches import (
     MIN_BLOCKS,
@@ -32,12 +32,18 @@ def test_every_sample_occurs_once_per_epoch(shuffle: Any, length: int, num_envs:
     plan = make_minibatches(shuffle, length, num_envs, minibatches)
     # Two leaves of different shape that name each sample: they must stay together.
     names = np.arange(length * num_envs).reshape(length, num_envs)
-    tree = {"name": jnp.asarray(names), "pair": jnp.asarray(np.stack([names, -names], -1))}
+    tree = {"name": names, "pair": np.stack([names, -names], -1)}
     epochs = 3
-    rows = plan.permutations(jax.random.key(0), epochs)
-    assert rows.dtype == jnp.int32
+
+    @program
+    def drawn(key: Any, tree: Any) -> Any:
+        rows = plan.permutations(key, epochs)
+        return rows, jax.lax.map(lambda row: plan.take(tree, row), rows)
+
+    rows, batches = drawn(jax.random.key(0), tree)
+    assert rows.dtype == np.int32
     assert rows.shape[0] == epochs * minibatches
-    taken = [plan.take(tree, row) for row in rows]
+    taken = [{name: x[i] for name, x in batches.items()} for i in range(len(rows))]
     size = length * num_envs // minibatches
     for batch in taken:
         assert batch["name"].size == size
@@ -49,17 +55,17 @@ def test_every_sample_occurs_once_per_epoch(shuffle: Any, length: int, num_envs:
 
 def test_epochs_and_keys_differ():
     plan = make_minibatches("samples", 8, 8, 4)
-    rows = np.asarray(plan.permutations(jax.random.key(0), 2)).reshape(2, -1)
+    permutations = program(plan.permutations, "epochs")
+    rows = permutations(jax.random.key(0), epochs=2).reshape(2, -1)
     assert (rows[0] != rows[1]).any()
-    assert (rows[0] != np.asarray(plan.permutations(jax.random.key(1), 1)).ravel()).any()
+    assert (rows[0] != permutations(jax.random.key(1), epochs=1).ravel()).any()
 
 
 def test_whole_environments_keep_their_order_in_time_and_their_slots():
     plan = make_minibatches("envs", 5, 6, 2)
-    data = jnp.asarray(np.arange(30).reshape(5, 6))
-    row = jnp.asarray([4, 0, 2], jnp.int32)
-    np.testing.assert_array_equal(plan.take(data, row), np.arange(30).reshape(5, 6)[:, [4, 0, 2]])
-    np.testing.assert_array_equal(plan.take_slots(jnp.arange(6), row), [4, 0, 2])
+    data, row = np.arange(30).reshape(5, 6), np.asarray([4, 0, 2], np.int32)
+    np.testing.assert_array_equal(program(plan.take)(data, row), np.arange(30).reshape(5, 6)[:, [4, 0, 2]])
+    np.testing.assert_array_equal(program(plan.take_slots)(np.arange(6), row), [4, 0, 2])
 
 
 def test_blocks_are_neighbours_of_one_time_step():
@@ -67,8 +73,8 @@ def test_blocks_are_neighbours_of_one_time_step():
     block = block_size(length, num_envs, minibatches)
     assert block > 1
     plan = make_minibatches("blocks", length, num_envs, minibatches)
-    data = jnp.asarray(np.arange(length * num_envs).reshape(length, num_envs))
-    taken = np.asarray(plan.take(data, plan.permutations(jax.random.key(0), 1)[0]))
+    data = np.arange(length * num_envs).reshape(length, num_envs)
+    taken = program(lambda key, data: plan.take(data, plan.permutations(key, 1)[0]))(jax.random.key(0), data)
     assert taken.shape == (length * num_envs // minibatches // block, block)
     np.testing.assert_array_equal(taken, taken[:, :1] + np.arange(block))
     np.testing.assert_array_equal(taken[:, 0] // num_envs, taken[:, -1] // num_envs)

@@ -9,20 +9,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import program
 
 from jaxrl_envs.contract import Stack
 from jaxrl_evolve import PolicyOutput, Trajectory
-from jaxrl_evolve.experience.replay import (
-    Layout,
-    add,
-    draw,
-    init_replay,
-    observation,
-    read,
-    starts,
-)
+from jaxrl_evolve.experience import replay as replays
+from jaxrl_evolve.experience.replay import Layout, observation
 
 T, N = 4, 2
+
+init_replay = jax.jit(replays.init_replay, static_argnums=(0, 2))
+add = jax.jit(replays.add, static_argnums=0)
+draw = program(replays.draw, "layout", "batch")
+starts, read = program(replays.starts, "layout"), program(replays.read, "layout")
 
 
 class Life:
@@ -57,15 +56,17 @@ class Life:
         obs, action, reward, terminated, truncated, after = (
             np.array([[step[i] for step in row] for row in steps]) for i in range(6)
         )
-        return Trajectory(
-            jnp.asarray(obs),
-            jnp.asarray(action, jnp.int32),
-            jnp.asarray(reward, jnp.float32),
-            jnp.asarray(terminated),
-            jnp.asarray(truncated),
-            jnp.zeros((T, N), bool),
-            jnp.asarray(after),
-            PolicyOutput(jnp.zeros((T, N), jnp.float32)),
+        return jax.device_put(
+            Trajectory(
+                obs,
+                action.astype(np.int32),
+                reward.astype(np.float32),
+                terminated,
+                truncated,
+                np.zeros((T, N), bool),
+                after,
+                PolicyOutput(np.zeros((T, N), np.float32)),
+            )
         )
 
 
@@ -98,12 +99,12 @@ def test_windows_are_what_happened(stack: Stack, ahead: int, prioritised: bool):
     life = Life(stack, 0.15)
     replay = init_replay(layout, life.rollout(), rows * N)
     life = Life(stack, 0.15)
-    write = jax.jit(lambda replay, t: add(layout, replay, t), donate_argnums=0)
-    pick = jax.jit(lambda replay: draw(layout, jax.random.key(3), replay, 400))
+    write = jax.jit(lambda replay, t: replays.add(layout, replay, t), donate_argnums=0)
+    pick = program(lambda replay: replays.draw(layout, jax.random.key(3), replay, 400))
 
     @jax.jit
     def everywhere(replay: Any) -> Any:
-        window = read(layout, replay, jnp.arange(rows * N))
+        window = replays.read(layout, replay, jnp.arange(rows * N))
         return window, jnp.stack([observation(layout, window, k) for k in range(ahead + 1)])
 
     for i in range(1, 12):
@@ -133,8 +134,8 @@ def test_a_successor_that_is_no_longer_held_is_told():
     replay = init_replay(layout, life.rollout(), rows * N)
     for _ in range(16):
         t = life.rollout()
-        replay = add(layout, replay, t.replace(truncated=jnp.ones((T, N), bool)))
-    window = read(layout, replay, jnp.arange(rows * N))
+        replay = add(layout, replay, t.replace(truncated=np.ones((T, N), bool)))
+    window = read(layout, replay, np.arange(rows * N))
     # Four successors of each slot are held, of the newest four steps.
     np.testing.assert_array_equal(window.known, np.arange(rows * N) >= (rows - 4) * N)
 
@@ -169,7 +170,7 @@ def test_where_nothing_has_a_priority_all_windows_are_equally_probable():
     drawn = draw(layout, jax.random.key(0), replay, 400)
     many = int(starts(layout, replay))
     assert many == (rows - 1) * N
-    assert set(np.asarray(drawn.place).tolist()) == set(range(many))
+    assert set(drawn.place.tolist()) == set(range(many))
     np.testing.assert_allclose(drawn.probability, 1 / many, rtol=1e-6)
 
 
@@ -180,8 +181,8 @@ def test_a_loop_that_adds_and_draws_copies_no_storage(prioritised: bool):
 
     def update(i: Any, carry: Any) -> Any:
         replay, total = carry
-        replay = add(layout, replay, example)
-        window = draw(layout, jax.random.fold_in(jax.random.key(0), i), replay, 4).window
+        replay = replays.add(layout, replay, example)
+        window = replays.draw(layout, jax.random.fold_in(jax.random.key(0), i), replay, 4).window
         return replay, total + window.reward.sum() + observation(layout, window, 3).sum()
 
     def loop(replay: Any, count: Any) -> Any:
@@ -199,11 +200,14 @@ def test_what_is_kept_in_bytes_is_the_nearest_of_256_levels():
     frames = np.random.default_rng(0).uniform(low - 0.5, high + 0.5, (T, N, 3)).astype(np.float32)
     t = Life(Stack(2), 0.0).rollout()
     older = np.concatenate([np.zeros_like(frames[:1]), frames[:-1]])
-    obs = jnp.concatenate([older, frames], -1)
-    t = t.replace(obs=obs, next_obs=obs, truncated=jnp.zeros((T, N), bool).at[1].set(True))
+    obs = np.concatenate([older, frames], -1)
+    truncated = np.zeros((T, N), bool)
+    truncated[1] = True
+    t = jax.device_put(t.replace(obs=obs, next_obs=obs, truncated=truncated))
     replay = add(layout, init_replay(layout, t, 4 * T * N), t)
     assert replay.frame.dtype == jnp.uint8
-    seen = observation(layout, read(layout, replay, jnp.arange(N, T * N)), 0).reshape(T - 1, N, 6)
+    first = program(lambda window: observation(layout, window, 0))
+    seen = first(read(layout, replay, np.arange(N, T * N))).reshape(T - 1, N, 6)
     seen = np.concatenate([np.zeros_like(seen[:1]), seen])
     for row in (1, 3):
         np.testing.assert_allclose(seen[row, :, 3:], frames[row].clip(low, high), atol=4 / 255 / 2 + 1e-6)

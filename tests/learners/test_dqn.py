@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ import numpy as np
 import probes
 import pytest
 import walk
+from compiled import program
 from same import assert_equal
 
 from jaxrl_envs.vector import vectorize
@@ -26,6 +28,7 @@ from jaxrl_evolve.networks.action_values_config import ActionValuesConfig
 from jaxrl_evolve.training.experiment import traced
 from jaxrl_evolve.training.train import train
 
+split = jax.jit(jax.random.split, static_argnums=1)
 GAMMA, ENVS, LENGTH = 0.5, 16, 4
 SMALL = ActionValuesConfig(hidden=(32,), activation="relu")
 TINY = RainbowConfig(capacity=64, batch=8, gradient_steps=2, warm_up=0, target_period=2, network=SMALL)
@@ -43,13 +46,14 @@ def test_it_learns_the_optimal_values_and_actions_of_every_probe():
     axis = RunAxis("probe", count, env_params=True)
     chunk = over_runs(make_chunk(learner, vectorize(env, ENVS), LENGTH), [axis])
     params = probes.stacked()
-    state = jax.jit(chunk.init)(jax.random.split(random.key(1), count), hp, params)
+    state = jax.jit(chunk.init)(split(random.key(1), count), hp, params)
     state, metrics = jax.jit(chunk.run, donate_argnums=0)(
         state, hp, (), params, jnp.float32(updates), jnp.int32(updates)
     )
     assert (np.asarray(state.diverged) == -1).all()
     assert (np.asarray(metrics["loss"])[:-1] < 0.1).all()  # but of the one that needs memory
 
+    @program
     @jax.vmap
     def judge(state: Any, obs: Any) -> Any:
         first = jnp.zeros(obs.shape[0], bool)
@@ -65,9 +69,9 @@ def test_it_learns_the_optimal_values_and_actions_of_every_probe():
         return network.apply(params, obs, method=everything)
 
     obs = probes.observations()
-    actions = np.asarray(judge(state.learner, obs))
+    actions = judge(state.learner, obs)
     flat = obs.reshape(count, -1, 2)
-    values = np.asarray(jax.vmap(values_of)(state.learner.params, flat)).max(-1)
+    values = program(jax.vmap(values_of))(state.learner.params, flat).max(-1)
     values = values.reshape(count, probes.LONGEST, 2)
     for i, name in enumerate(probes.NAMES):
         probe = probes.PROBES[name]
@@ -88,20 +92,25 @@ def test_the_first_gradient_steps_are_those_of_numpy(double: bool):
     hp = traced(RainbowHyperparameters(learning_rate=1e-2, max_grad_norm=1e9, target_rate=0.1))
     learner = rainbow(env, 4, 8, config, hp)
     chunk = make_chunk(learner, vectorize(env, 4), 8)
-    before = chunk.init(random.key(0), hp, env.params)
+    before = program(chunk.init)(random.key(0), hp, env.params)
     # Another target network, else both choices are one.
     other = jax.tree.map(
-        lambda x: x + 0.1 * jnp.cos(jnp.arange(x.size).reshape(x.shape)), before.learner.target
+        lambda x: x + np.float32(0.1) * np.cos(np.arange(x.size, dtype=np.float32).reshape(x.shape)),
+        before.learner.target,
     )
     before = dataclasses.replace(before, learner=dataclasses.replace(before.learner, target=other))
-    after, metrics = chunk.run(before, hp, (), env.params, jnp.float32(10), jnp.int32(1))
-    key_update = jax.random.split(before.key, 4)[3]
-    key_draw = jax.random.split(jax.random.fold_in(key_update, 0), 4)[0]
-    window = draw(Layout(), key_draw, after.store, config.batch).window
-    obs, next_obs = (jax.device_get(observation(Layout(), window, k)) for k in (0, 1))
-    action, reward, terminated = (
-        np.asarray(x)[:, 0] for x in (window.action, window.reward, window.terminated)
-    )
+    after, metrics = program(chunk.run)(before, hp, (), env.params, np.float32(10), np.int32(1))
+
+    @program
+    def drawn(key: Any, store: Any) -> Any:
+        """The window that the step drew, and its two observations."""
+        key_update = jax.random.split(key, 4)[3]
+        key_draw = jax.random.split(jax.random.fold_in(key_update, 0), 4)[0]
+        window = draw(Layout(), key_draw, store, config.batch).window
+        return window, *(observation(Layout(), window, k) for k in (0, 1))
+
+    window, obs, next_obs = drawn(before.key, after.store)
+    action, reward, terminated = (x[:, 0] for x in (window.action, window.reward, window.terminated))
 
     def layers(params: Any) -> Any:
         p = params["params"]
@@ -161,16 +170,18 @@ def test_actions_are_explored_at_the_rate_and_their_probabilities_told(mode: Mod
     env = walk.make()
     learner = rainbow(env, 4, 8, TINY)
     hp = traced(RainbowHyperparameters(epsilon_start=0.3, epsilon_end=0.5, epsilon_evaluation=0.1))
-    actor = learner.actor(learner.init(random.key(0), hp))
+    init = program(learner.init)
+    actor = learner.actor(init(random.key(0), hp))
     count, wrong = 20_000, epsilon / 2
-    obs, first = jnp.zeros((count, 2), jnp.float32), jnp.zeros(count, bool)
-    greedy = learner.act(actor, obs, first, (), random.key(1), mode="greedy")[0]
-    action, _, policy = learner.act(actor, obs, first, (), random.key(1), mode=mode)
+    act = program(partial(learner.act, key=random.key(1)), "mode")
+    seen = np.zeros((count, 2), np.float32), np.zeros(count, bool), ()
+    greedy = act(actor, *seen, mode="greedy")[0]
+    action, _, policy = act(actor, *seen, mode=mode)
     assert len(set(greedy.tolist())) == 1
     rate = float((action != greedy).mean())
     assert abs(rate - wrong) < 5 * np.sqrt(wrong * (1 - wrong) / count)
     if mode == "explore":  # an exploration of no length has ended before the first step
-        over = learner.init(random.key(0), dataclasses.replace(hp, exploration=jnp.float32(0)))
+        over = init(random.key(0), dataclasses.replace(hp, exploration=jnp.float32(0)))
         assert float(over.epsilon) == pytest.approx(0.5)
     expected = np.where(action == greedy, np.log(1 - wrong), np.log(wrong))
     np.testing.assert_allclose(policy.log_prob, expected, rtol=1e-5)
@@ -182,8 +193,8 @@ def test_nothing_is_learned_while_the_buffer_warms_up_and_the_target_is_renewed_
     learner = rainbow(env, 4, 8, config)
     hp = traced(learner.default_hp)
     chunk = make_chunk(learner, vectorize(env, 4), 8)
-    run = jax.jit(chunk.run)
-    state = chunk.init(random.key(0), hp, env.params)
+    run = program(chunk.run)
+    state = program(chunk.init)(random.key(0), hp, env.params)
     first = state.learner
     steps = []
     for _ in range(4):
@@ -225,14 +236,14 @@ def test_runs_side_by_side_with_hyperparameters_of_their_own_are_the_runs_alone(
     hps = [traced(RainbowHyperparameters(epsilon_end=end, exploration=end)) for end in (0.1, 0.5, 0.9)]
     chunk = make_chunk(learner, vectorize(env, 4), 8)
     many = over_runs(chunk, [RunAxis("seed", runs, hp=True)])
-    keys = jax.random.split(random.key(5), runs)
+    keys = split(random.key(5), runs)
     length = jnp.float32(5), jnp.int32(5)
 
     def go(chunk: Any, key: Any, hp: Any) -> Any:
         state = jax.jit(chunk.init)(key, hp, env.params)
-        return jax.jit(chunk.run)(state, hp, (), env.params, *length)
+        return jax.device_get(jax.jit(chunk.run)(state, hp, (), env.params, *length))
 
-    together, metrics = go(many, keys, jax.tree.map(lambda *x: jnp.stack(x), *hps))
+    together, metrics = go(many, keys, jax.tree.map(lambda *x: np.stack(x), *hps))
     for i in range(runs):
         alone, own = go(chunk, keys[i], hps[i])
         # What was drawn and done is the same to the bit, but sums may be taken in another order.
@@ -270,8 +281,8 @@ def test_an_update_that_diverges_is_not_taken_over_but_its_rollout_is_kept():
     learner = rainbow(env, 4, 8, TINY)
     hp = traced(learner.default_hp)
     chunk = make_chunk(learner, vectorize(env, 4), 8)
-    before = chunk.init(random.key(0), hp, env.params)
-    after, _ = chunk.run(before, hp, (), env.params, jnp.float32(3), jnp.int32(2))
+    before = program(chunk.init)(random.key(0), hp, env.params)
+    after, _ = program(chunk.run)(before, hp, (), env.params, jnp.float32(3), jnp.int32(2))
     assert int(after.diverged) == 0
     assert_equal(after.learner, before.learner)
     assert int(after.store.filled) == 16

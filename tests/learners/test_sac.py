@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import probes
 import pytest
+from compiled import program
 from same import assert_equal
 
 import jaxrl_envs
@@ -43,7 +44,7 @@ def lived(env: Any, config: SACConfig, hp: Any, params: Any, stops: tuple[int, .
     for stop in stops:
         state, _ = run(state, hp, (), params, jnp.float32(10), jnp.int32(stop - made))
         made = stop
-        seen.append(state)
+        seen.append(jax.device_get(state))
     return seen
 
 
@@ -52,7 +53,7 @@ def cued():
     """A run on a probe whose every episode ends after two steps."""
     env = probes.probe_env(continuous=True)
     probe = replace(probes.PROBES["cue and action"], length=2.0, constant=3.0)
-    params = jax.tree.map(jnp.float32, probe)
+    params = jax.tree.map(np.float32, probe)
     return env, lived(env, TINY, traced(SACHyperparameters()), params, (3,))[0]
 
 
@@ -69,17 +70,24 @@ def test_a_step_is_that_of_numpy(cued: Any):
     env, state = cued
     parts, hp = parts_of(env), traced(SACHyperparameters(gamma=GAMMA, reward_scale=2.0, target_rate=0.25))
     old, key = state.learner, random.key(7)
-    new, metrics = jax.jit(lambda *x: gradient_step(parts, *x, hp, jnp.float32(1)))(old, key, state.store)
-    key_batch, key_policy = jax.random.split(key)
-    key_draw, key_next = jax.random.split(key_batch)
-    window = draw(parts.layout, key_draw, state.store, 8).window
+    new, metrics = program(lambda *x: gradient_step(parts, *x, hp, jnp.float32(1)))(old, key, state.store)
+
+    @program
+    def drawn(key: Any, store: Any) -> Any:
+        """What the step drew: the batch, and the noise of the actions after it and in it."""
+        key_batch, key_policy = jax.random.split(key)
+        key_draw, key_next = jax.random.split(key_batch)
+        noise = (jax.random.normal(key, (8, 1)) for key in (key_next, key_policy))
+        return draw(parts.layout, key_draw, store, 8).window, *noise
+
+    window, noise_next, noise_policy = drawn(key, state.store)
     obs, after = np.float64(window.frames[:, 0]), np.float64(window.frames[:, 1])
 
-    def acted(key: Any, obs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def acted(noise: Any, obs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         out = dense(old.policy, 0, obs)
         mean, spread = out[:, :1], out[:, 1:]
         std = np.exp(-5.0 + 3.5 * (np.tanh(spread) + 1.0))
-        noise = np.float64(jax.random.normal(key, (8, 1)))
+        noise = np.float64(noise)
         action = np.tanh(mean + std * noise)
         density = -0.5 * noise**2 - np.log(std) - 0.5 * np.log(2 * np.pi) - np.log1p(-(action**2))
         return action, density[:, 0]
@@ -87,14 +95,14 @@ def test_a_step_is_that_of_numpy(cued: Any):
     both = lambda tree, obs, action: np.stack(
         [dense(tree, i, np.concatenate([obs, action], 1))[:, 0] for i in (0, 1)]
     )
-    action, density = acted(key_next, after)
+    action, density = acted(noise_next, after)
     soft = both(old.target, after, action).min(0) - np.exp(old.log_temperature[0]) * density
     target = 2.0 * np.float64(window.reward[:, 0]) + GAMMA * np.where(window.terminated[:, 0], 0.0, soft)
     assert 0 < window.terminated.sum() < 8
     error = both(old.critics, obs, np.float64(window.action[:, 0])) - target
     np.testing.assert_allclose(metrics["loss"], 0.5 * (error**2).sum() / 8, rtol=1e-5)
     np.testing.assert_allclose(metrics["td_error"], abs(error).mean(), rtol=1e-5)
-    action, density = acted(key_policy, obs)
+    action, density = acted(noise_policy, obs)
     value = both(new.critics, obs, action).min(0)
     np.testing.assert_allclose(metrics["entropy"], -density.mean(), rtol=1e-5)
     cost = (np.exp(old.log_temperature[0]) * density - value).mean()
@@ -107,11 +115,11 @@ def test_the_temperature_falls_where_the_entropy_is_high_and_rises_where_it_is_l
     """Adam's first step is the learning rate, whatever the gradient."""
     env, state = cued
     parts = parts_of(env)
-    fresh = sac(env, 4, 4, TINY).init(random.key(1), traced(SACHyperparameters()))
-    step = jax.jit(lambda hp: gradient_step(parts, fresh, random.key(2), state.store, hp, jnp.float32(1))[0])
+    fresh = program(sac(env, 4, 4, TINY).init)(random.key(1), traced(SACHyperparameters()))
+    step = program(lambda hp, *given: gradient_step(parts, *given, hp, jnp.float32(1))[0])
     for wanted, sign in ((-10.0, -1.0), (10.0, 1.0)):
         hp = traced(SACHyperparameters(target_entropy=wanted, temperature_learning_rate=0.01))
-        after = step(hp)
+        after = step(hp, fresh, random.key(2), state.store)
         np.testing.assert_allclose(after.log_temperature - fresh.log_temperature, sign * 0.01, rtol=1e-4)
 
 
@@ -122,8 +130,8 @@ def test_what_follows_an_end_may_be_no_number(cued: Any):
     ended = np.asarray(store.terminated)
     # What the buffer holds after an end is the start of the next episode.
     after_end = np.roll(ended, 1, 0)
-    broken = replace(store, frame=jnp.where(after_end[..., None], jnp.nan, store.frame))
-    batch = batch_of(parts, state.learner, random.key(3), broken, hp)
+    broken = replace(store, frame=np.where(after_end[..., None], np.float32(np.nan), store.frame))
+    batch = program(partial(batch_of, parts))(state.learner, random.key(3), broken, hp)
     starts_well = np.isfinite(np.asarray(batch.obs)).all(-1)
     assert np.isfinite(np.asarray(batch.target)[starts_well]).all()
     assert (~starts_well).any() and starts_well.any()
@@ -140,7 +148,7 @@ def test_it_learns_the_optimal_values_and_actions_of_every_probe():
     learner, count, updates = sac(env, 16, 4, config, hp), len(probes.NAMES), 250
     chunk = over_runs(make_chunk(learner, vectorize(env, 16), 4), [RunAxis("probe", count, env_params=True)])
     params = probes.stacked()
-    state = jax.jit(chunk.init)(jax.random.split(random.key(1), count), hp, params)
+    state = jax.jit(chunk.init)(jax.jit(jax.random.split, static_argnums=1)(random.key(1), count), hp, params)
     # Not optimised at all, as the tests' programs are, XLA (0.11; 0.10 with other flags) makes numbers of this that are none.
     run = jax.jit(chunk.run, donate_argnums=0, compiler_options={"xla_backend_optimization_level": 1})
     state, _ = run(state, hp, (), params, jnp.float32(updates), jnp.int32(updates))
@@ -153,7 +161,7 @@ def test_it_learns_the_optimal_values_and_actions_of_every_probe():
         return action[:, 0], parts.values(learned.critics, obs, action).min(0)
 
     action, value = (
-        np.asarray(x).reshape(count, probes.LONGEST, 2) for x in jax.vmap(best)(state.learner, flat)
+        x.reshape(count, probes.LONGEST, 2) for x in program(jax.vmap(best))(state.learner, flat)
     )
     for i, name in enumerate(probes.NAMES):
         probe = probes.PROBES[name]
@@ -171,23 +179,28 @@ def test_actions_fill_their_bounds_and_their_densities_are_those_of_the_stretche
     low, high = (-2.0, 0.0), (2.0, 0.5)
     env = replace(probes.probe_env(continuous=True), action_space=Box(low, high, (2,)))
     learner, hp = sac(env, 4, 4, TINY), traced(SACHyperparameters())
-    state, obs = learner.init(random.key(0), hp), jnp.ones((512, 2))
-    first = jnp.ones((512,), bool)
-    uniform, _, said = learner.act(learner.actor(state), obs, first, (), random.key(1), "explore")
+    state, obs = program(learner.init)(random.key(0), hp), jax.device_put(np.ones((512, 2), np.float32))
+    first = jax.device_put(np.ones((512,), bool))
+    act = program(
+        lambda state, mode: learner.act(learner.actor(state), obs, first, (), random.key(1), mode), "mode"
+    )
+    uniform, _, said = act(state, "explore")
     assert uniform.shape == (512, 2)
-    assert (uniform >= jnp.asarray(low)).all() and (uniform <= jnp.asarray(high)).all()
+    assert (uniform >= np.float32(low)).all() and (uniform <= np.float32(high)).all()
     np.testing.assert_allclose(uniform.mean(0), [0.0, 0.25], atol=0.2)
     np.testing.assert_allclose(uniform.std(0), [4 / 12**0.5, 0.5 / 12**0.5], rtol=0.1)
     np.testing.assert_allclose(said.log_prob, -np.log(4 * 0.5), rtol=1e-5)
-    action, _, said = learner.act(learner.actor(state), obs, first, (), random.key(1), "sample")
-    policy = parts_of(env).acting(state.policy, obs)
-    inside = replace(policy, low=low, high=high)
-    np.testing.assert_allclose(said.log_prob, inside.log_prob(action), rtol=1e-3, atol=1e-3)
-    after = replace(state, uniform=jnp.float32(0))
-    explored = learner.act(learner.actor(after), obs, first, (), random.key(1), "explore")[0]
+    action, _, said = act(state, "sample")
+
+    @program
+    def density(policy: Any, action: Any) -> Any:
+        return replace(parts_of(env).acting(policy, obs), low=low, high=high).log_prob(action)
+
+    np.testing.assert_allclose(said.log_prob, density(state.policy, action), rtol=1e-3, atol=1e-3)
+    explored = act(replace(state, uniform=np.float32(0)), "explore")[0]
     np.testing.assert_array_equal(explored, action)
-    greedy = learner.act(learner.actor(state), obs, first, (), random.key(1), "greedy")[0]
-    assert np.unique(np.asarray(greedy), axis=0).shape == (1, 2)
+    greedy = act(state, "greedy")[0]
+    assert np.unique(greedy, axis=0).shape == (1, 2)
 
 
 def test_the_warm_up_ends_with_its_steps_and_learning_begins():
@@ -206,17 +219,18 @@ def test_runs_side_by_side_with_hyperparameters_of_their_own_are_the_runs_alone(
     hps = [traced(SACHyperparameters(gamma=g, temperature=g, reward_scale=g)) for g in (0.3, 0.9)]
     chunk = make_chunk(learner, vectorize(env, 4), 4)
     many = over_runs(chunk, [RunAxis("seed", 2, hp=True)])
-    keys, length = jax.random.split(random.key(5), 2), (jnp.float32(5), jnp.int32(5))
+    keys, length = jax.jit(jax.random.split)(random.key(5)), (jnp.float32(5), jnp.int32(5))
 
     def go(chunk: Any, key: Any, hp: Any) -> Any:
         state = jax.jit(chunk.init)(key, hp, env.params)
-        return jax.jit(chunk.run)(state, hp, (), env.params, *length)
+        state, metrics = jax.jit(chunk.run)(state, hp, (), env.params, *length)
+        return jax.device_get((state.learner, metrics))
 
-    together, metrics = go(many, keys, jax.tree.map(lambda *x: jnp.stack(x), *hps))
+    together, metrics = go(many, keys, jax.tree.map(lambda *x: np.stack(x), *hps))
     for i in range(2):
         alone, own = go(chunk, keys[i], hps[i])
         close = lambda a, b, i=i: np.testing.assert_allclose(a[i], b, rtol=1e-3, atol=1e-5)
-        jax.tree.map(close, together.learner, alone.learner)
+        jax.tree.map(close, together, alone)
         jax.tree.map(close, metrics, own)
 
 

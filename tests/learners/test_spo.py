@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import jax
@@ -12,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import walk
+from compiled import program
 from same import assert_equal
 
 from jaxrl_envs import make
@@ -19,19 +19,18 @@ from jaxrl_envs.resets import FullResets
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve import PolicyOutput, RunAxis, TrainConfig, Trajectory, make_chunk, over_runs, random
 from jaxrl_evolve.clock import Clock
+from jaxrl_evolve.learners import reference, spo_payoff
 from jaxrl_evolve.learners.ppo import ppo
-from jaxrl_evolve.learners.reference import Reference, follow
+from jaxrl_evolve.learners.reference import Reference
 from jaxrl_evolve.learners.sac import sac
 from jaxrl_evolve.learners.spo import self_play, spo
 from jaxrl_evolve.learners.spo_config import SPOConfig, SPOHyperparameters
-from jaxrl_evolve.learners.spo_payoff import compared, spread
 from jaxrl_evolve.networks.config import NetworkConfig
-from jaxrl_evolve.preferences.comparison import empty_queue, push
-from jaxrl_evolve.preferences.episodes import Watch, lived, nothing_lived
+from jaxrl_evolve.preferences import comparison, episodes, summary
+from jaxrl_evolve.preferences.episodes import Watch
 from jaxrl_evolve.preferences.games import populations
 from jaxrl_evolve.preferences.named import oracle_from_name
 from jaxrl_evolve.preferences.oracles import max_reward
-from jaxrl_evolve.preferences.summary import random_summaries, summarise
 from jaxrl_evolve.runs.rollout import rollout
 from jaxrl_evolve.training.experiment import traced
 from jaxrl_evolve.training.train import train
@@ -41,12 +40,21 @@ SMALL = SPOConfig(
     epochs=1, minibatches=1, horizon=walk.LENGTH, network=NetworkConfig(hidden=(8,)), check_oracle=False
 )
 
+random_summaries = program(summary.random_summaries, "number")
+summarise = program(summary.summarise, "myopia")
+nothing_lived, lived = program(episodes.nothing_lived, "watch"), program(episodes.lived, "watch")
+compared = program(spo_payoff.compared, "oracle", "most", "soft")
+spread = program(spo_payoff.spread, "pay")
+empty_queue, push = program(comparison.empty_queue, "size"), program(comparison.push)
+follow = program(reference.follow, "kind", "every")
+
 
 def trajectory(reward: Any, first: Any, ended: Any, obs: Any = None) -> Trajectory:
-    reward, first, ended = jnp.asarray(reward, jnp.float32), jnp.asarray(first), jnp.asarray(ended)
-    obs = jnp.zeros((*reward.shape, 2)) if obs is None else jnp.asarray(obs)
-    action = jnp.asarray(reward[..., None] / 2)
-    return Trajectory(obs, action, reward, ended, jnp.zeros_like(ended), first, obs, PolicyOutput(reward))
+    reward = np.asarray(reward, np.float32)
+    obs = np.zeros((*reward.shape, 2), np.float32) if obs is None else obs
+    action = reward[..., None] / 2
+    put = jax.device_put((obs, action, reward, ended, np.zeros_like(ended), first, obs, reward))
+    return Trajectory(*put[:-1], PolicyOutput(put[-1]))
 
 
 def test_summaries_over_rollouts_are_those_of_whole_episodes():
@@ -70,13 +78,7 @@ def test_summaries_over_rollouts_are_those_of_whole_episodes():
             own, alive = reward[start:end, slot], np.arange(12) < end - start
             padded = np.pad(own, (0, 12 - len(own)), constant_values=np.nan)
             criteria = np.stack([padded, -np.square(padded / 2), np.ones(12)], 1)
-            whole = summarise(
-                jnp.asarray(padded),
-                jnp.asarray(alive),
-                jnp.asarray(criteria, jnp.float32),
-                jnp.asarray(obs[end - 1, slot]),
-                0.5,
-            )
+            whole = summarise(padded, alive, criteria.astype(np.float32), obs[end - 1, slot], 0.5)
             for name, value in vars(whole).items():
                 np.testing.assert_allclose(
                     getattr(phi, name)[end - 1, slot], value, rtol=1e-5, atol=1e-6, err_msg=name
@@ -85,14 +87,16 @@ def test_summaries_over_rollouts_are_those_of_whole_episodes():
 
 def test_payoffs_are_the_win_rates_of_the_dossier():
     """Returns 3, 1, 1, 7 win 2/3, 1/6, 1/6 and all of their comparisons; episodes that run on are compared with nobody."""
-    phi = replace(random_summaries(random.key(0), 10), total=jnp.asarray([9.0, 3, 9, 1, 9, 9, 1, 9, 7, 9]))
+    phi = replace(
+        random_summaries(random.key(0), 10), total=np.asarray([9, 3, 9, 1, 9, 9, 1, 9, 7, 9], np.float32)
+    )
     phi = jax.tree.map(lambda x: x.reshape((5, 2, *x.shape[1:])), phi)
-    ended = jnp.asarray([0, 1, 0, 1, 0, 0, 1, 0, 1, 0], bool).reshape(5, 2)
+    ended = np.asarray([0, 1, 0, 1, 0, 0, 1, 0, 1, 0], bool).reshape(5, 2)
     found = compared(max_reward(), random.key(1), phi, ended, 6, None, False)
     expected = [0, 1 / 3, 0, -2 / 3, 0, 0, -2 / 3, 0, 1, 0]
     np.testing.assert_allclose(found.payoff.ravel(), expected, rtol=1e-6)
     assert (float(found.win_rate), float(found.compared), float(found.queries)) == (0.5, 4.0, 6.0)
-    tied = jax.tree.map(jnp.zeros_like, phi)
+    tied = jax.tree.map(np.zeros_like, phi)
     assert not compared(max_reward(), random.key(1), tied, ended, 6, None, False).payoff.any()
     fewer = compared(max_reward(), random.key(1), phi, ended, 2, None, False)
     np.testing.assert_array_equal(np.flatnonzero(fewer.payoff), [1, 3])
@@ -100,13 +104,13 @@ def test_payoffs_are_the_win_rates_of_the_dossier():
 
 
 def test_a_queue_of_comparators_begins_empty_and_holds_whole_episodes_only():
-    phi = replace(random_summaries(random.key(0), 4), total=jnp.asarray([1.0, 2, 3, 4]))
+    phi = replace(random_summaries(random.key(0), 4), total=np.asarray([1, 2, 3, 4], np.float32))
     grid = jax.tree.map(lambda x: x.reshape((2, 2, *x.shape[1:])), phi)
-    ended = jnp.asarray([[True, False], [True, True]])
+    ended = np.asarray([[True, False], [True, True]])
     queue = empty_queue(jax.tree.map(lambda x: x[0], phi), 2)
     found = compared(max_reward(), random.key(1), grid, ended, 4, queue, False)
     assert float(found.queries) == 0 and not found.payoff.any() and float(found.win_rate) == 0.5
-    queue = push(queue, found.phi, 0, jnp.isfinite(found.phi.total))
+    queue = push(queue, found.phi, 0, np.isfinite(found.phi.total))
     np.testing.assert_array_equal(np.sort(queue.phi.total), [3.0, 4.0])  # the newest two of 1, 3 and 4
     found = compared(max_reward(), random.key(1), grid, ended, 4, queue, False)
     np.testing.assert_allclose(found.payoff, [[-1, 0], [-0.5, 0.5]])
@@ -122,7 +126,7 @@ def test_what_an_episode_is_paid_adds_up_to_its_payoff(pay: Any):
         [[0, 0], [0, 1], [1, 0], [0, 0], [0, 0]], bool
     )  # and its next episode runs on, as the first slot's does
     paid = np.where(ended, np.array([0.6, -0.4]), 0.0).astype(np.float32)
-    reward = spread(jnp.asarray(paid), jnp.asarray(first), jnp.asarray(ended), pay)
+    reward = spread(paid, first, ended, pay)
     expected = np.zeros((5, 2))
     if pay == "spread":
         expected[:3, 0], expected[:2, 1] = 0.2, -0.2
@@ -132,32 +136,32 @@ def test_what_an_episode_is_paid_adds_up_to_its_payoff(pay: Any):
 
 
 def test_references():
-    clock = lambda step: Clock(jnp.float32(step), jnp.float32(100), jnp.float32(0))
-    start = Reference.of({"w": jnp.zeros(2), "n": jnp.int32(0)})
-    new = {"w": jnp.ones(2), "n": jnp.int32(5)}
-    go = lambda kind, updates, step=0.0: follow(kind, start, new, 0.25, 4, jnp.int32(updates), clock(step))
+    clock = lambda step: Clock(np.float32(step), np.float32(100), np.float32(0))
+    start = Reference.of(jax.device_put({"w": np.zeros(2, np.float32), "n": np.int32(0)}))
+    new = {"w": np.ones(2, np.float32), "n": np.int32(5)}
+    go = lambda kind, updates, step=0.0: follow(kind, start, new, 0.25, 4, np.int32(updates), clock(step))
     assert_equal(go("first", 4), start)
     np.testing.assert_allclose(go("average", 1).actor["w"], 0.25)
     assert int(go("average", 1).actor["n"]) == 5
     assert [float(go("every", i).actor["w"][0]) for i in (3, 4, 5)] == [0, 1, 0]
     assert [float(go("stages", 1, step).actor["w"][0]) for step in (24, 25, 26)] == [0, 1, 1]
-    later = follow("stages", go("stages", 1, 26), start.actor, 0.25, 4, jnp.int32(2), clock(30))
+    later = follow("stages", go("stages", 1, 26), start.actor, 0.25, 4, np.int32(2), clock(30))
     assert_equal(later.actor, new)  # once a stage
 
 
-def run(
+def runs(
     config: SPOConfig,
     hp: SPOHyperparameters,
-    updates: int,
     env: Any = None,
     length: int = walk.LENGTH,
-    **options: Any,
 ) -> Any:
+    """Runs of so many updates, all by the same programs."""
     env = walk.make() if env is None else env
-    learner = spo(env, 16, length, config, hp, **options)
+    learner = spo(env, 16, length, config, hp)
     chunk = make_chunk(learner, vectorize(env, 16), length)
     state = jax.jit(chunk.init)(random.key(0), traced(hp), env.params)
-    return jax.jit(chunk.run)(state, traced(hp), (), env.params, jnp.float32(updates), jnp.int32(updates))
+    run = jax.jit(chunk.run)
+    return lambda updates: run(state, traced(hp), (), env.params, jnp.float32(updates), jnp.int32(updates))
 
 
 @pytest.mark.parametrize("comparators", ["batch", "queue", "subsample"])
@@ -172,8 +176,9 @@ def test_it_learns_from_comparisons_alone(comparators: Any):
         episodes=16,
     )
     hp = SPOHyperparameters(learning_rate=3e-2, learning_rate_end=1.0, entropy_coef=0.0)
-    _, first = run(config, hp, 1)
-    state, last = run(config, hp, 40)
+    run = runs(config, hp)
+    _, first = run(1)
+    state, last = run(40)
     # All eight steps to the right: 1 + ... + 8 from the start.
     assert abs(float(first["episode_return"])) < 12
     assert float(last["episode_return"]) > 20
@@ -215,12 +220,16 @@ def given_to_the_learner_inside(config: SPOConfig, length: int, resets: Any = No
         return ppo(inner_env, N, length, SMALL)._replace(update=update)
 
     learner, venv = self_play(watched, env, N, length, replace(config, horizon=0)), vectorize(env, N, resets)
-    hp, key = traced(SPOHyperparameters()), random.key(0)
-    state, envs = learner.init(key, hp), venv.reset(key, env.params)
-    t = rollout(key, learner, state, venv, envs, learner.initial_memory(N), env.params, length)[2]
-    update = partial(learner.update, key, state)
-    _, metrics = update(t, hp, (), Clock(jnp.float32(0), jnp.float32(8), jnp.float32(0)))
-    return t, (seen[0], metrics)
+
+    @program
+    def go(key: Any, hp: Any) -> Any:
+        state, envs = learner.init(key, hp), venv.reset(key, env.params)
+        t = rollout(key, learner, state, venv, envs, learner.initial_memory(N), env.params, length)[2]
+        clock = Clock(jnp.float32(0), jnp.float32(8), jnp.float32(0))
+        return t, (learner.update(key, state, t, hp, (), clock)[1], seen[0])
+
+    t, (metrics, given) = go(random.key(0), traced(SPOHyperparameters()))
+    return t, (given, metrics)
 
 
 def test_pieces_are_compared_and_paid_each_by_itself():
@@ -250,11 +259,12 @@ def test_groups_are_compared_among_themselves():
 def test_an_episode_whose_rewards_are_no_numbers_is_compared_with_nobody():
     """It spoils neither the run nor the others, also where it takes several rollouts."""
     env = walk.make(nan_rate=0.5)
-    state, metrics = run(replace(SMALL, episodes=64), SPOHyperparameters(), 4, env, length=5)
+    state, metrics = runs(replace(SMALL, episodes=64), SPOHyperparameters(), env, length=5)(4)
     assert int(state.diverged) == -1
     assert all(np.isfinite(np.asarray(x)).all() for x in jax.tree.leaves(state.learner))
     assert 0.2 < float(metrics["compared"]) < 0.8
-    assert state.learner.spoiled.any() and not state.learner.spoiled.all()
+    spoiled = np.asarray(state.learner.spoiled)
+    assert spoiled.any() and not spoiled.all()
 
 
 def test_runs_side_by_side_are_the_runs_alone():
@@ -264,17 +274,18 @@ def test_runs_side_by_side_are_the_runs_alone():
     hps = [traced(SPOHyperparameters(payoff_scale=s, magnet=m)) for s, m in ((10.0, 0.01), (3.0, 0.5))]
     chunk = make_chunk(learner, vectorize(env, N), walk.LENGTH)
     many = over_runs(chunk, [RunAxis("seed", 2, hp=True)])
-    keys, length = jax.random.split(random.key(5), 2), (jnp.float32(5), jnp.int32(5))
+    keys, length = jax.jit(jax.random.split)(random.key(5)), (jnp.float32(5), jnp.int32(5))
 
     def go(chunk: Any, key: Any, hp: Any) -> Any:
         state = jax.jit(chunk.init)(key, hp, env.params)
-        return jax.jit(chunk.run)(state, hp, (), env.params, *length)
+        state, metrics = jax.jit(chunk.run)(state, hp, (), env.params, *length)
+        return jax.device_get((state.learner, metrics))
 
-    together, metrics = go(many, keys, jax.tree.map(lambda *x: jnp.stack(x), *hps))
+    together, metrics = go(many, keys, jax.tree.map(lambda *x: np.stack(x), *hps))
     for i in range(2):
         alone, own = go(chunk, keys[i], hps[i])
         close = lambda a, b, i=i: np.testing.assert_allclose(a[i], b, rtol=1e-3, atol=1e-5)
-        jax.tree.map(close, together.learner, alone.learner)
+        jax.tree.map(close, together, alone)
         jax.tree.map(close, metrics, own)
     assert float(metrics["reference_kl"][0]) != 0
 
@@ -313,10 +324,10 @@ def test_preferences_that_are_none_are_refused(text: str, message: str):
 
 def test_preferences_as_text():
     a, b = (
-        replace(random_summaries(random.key(0), 1), total=jnp.float32(x), length=jnp.float32(y))
+        replace(random_summaries(random.key(0), 1), total=np.float32(x), length=np.float32(y))
         for x, y in ((3, 1), (1, 5))
     )
-    probability = lambda text: float(oracle_from_name(text).prob(a, b, None))
+    probability = lambda text: float(program(oracle_from_name(text).prob)(a, b, None))
     np.testing.assert_allclose(probability("bt"), 1 / (1 + np.exp(-2.0)), rtol=1e-6)
     np.testing.assert_allclose(probability("flips:0.3"), 0.7, rtol=1e-6)
     np.testing.assert_allclose(
@@ -328,14 +339,14 @@ def test_preferences_as_text():
 
 def test_a_cyclic_share_is_mixed_into_an_order():
     """Sector 1 beats sector 0 by 0.2; 0.4 of that against 0.6 of a return that says the opposite."""
-    a, b = (replace(random_summaries(random.key(0), 1), total=jnp.float32(x), end=jnp.asarray(y)) for x, y in ((1, (-1.0, 0.1)), (2, (1.0, 0.1))))  # fmt: skip
+    a, b = (replace(random_summaries(random.key(0), 1), total=np.float32(x), end=np.asarray(y, np.float32)) for x, y in ((1, (-1.0, 0.1)), (2, (1.0, 0.1))))  # fmt: skip
     expected = 0.5 + 0.5 * (0.4 * 0.2 - 0.6)
-    np.testing.assert_allclose(oracle_from_name("cyclic:0.4").prob(a, b, None), expected, rtol=1e-6)
+    np.testing.assert_allclose(program(oracle_from_name("cyclic:0.4").prob)(a, b, None), expected, rtol=1e-6)
 
 
 def test_episodes_that_never_end_are_paid_nothing_and_ask_nothing():
     phi = jax.tree.map(lambda x: x.reshape((5, 2, *x.shape[1:])), random_summaries(random.key(0), 10))
-    found = compared(max_reward(), random.key(1), phi, jnp.zeros((5, 2), bool), 4, None, False)
+    found = compared(max_reward(), random.key(1), phi, np.zeros((5, 2), bool), 4, None, False)
     assert not found.payoff.any()
     assert (float(found.win_rate), float(found.compared), float(found.queries)) == (0.5, 0.0, 0.0)
 

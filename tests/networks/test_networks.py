@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import program
 from same import assert_equal
 
 from jaxrl_envs import Box, Discrete
@@ -26,7 +28,7 @@ THREE = Discrete(3)
 
 def _params(config: NetworkConfig, space: Any = VECTOR, actions: Any = THREE, seed: int = 0) -> Any:
     network = make_network(config, space, actions)
-    return network, jax.jit(network.init)(jax.random.key(seed))
+    return network, program(network.init)(jax.random.key(seed))
 
 
 def _assert_orthogonal(kernel: Any, gain: float) -> None:
@@ -70,10 +72,19 @@ def _heads(network: Any, params: Any, obs: Any) -> tuple[Any, Any]:
     return distribution.logits, value
 
 
+def _told(network: Any, params: Any, obs: Any) -> tuple[Any, Any]:
+    """What `_heads` gives, by one program."""
+    return program(partial(_heads, network))(params, obs)
+
+
+def _normal(*shape: int) -> np.ndarray:
+    return program(lambda key: jax.random.normal(key, shape))(jax.random.key(1))
+
+
 @pytest.mark.parametrize("memory", ["none", "gru"])
 @pytest.mark.parametrize("encoder", ["flat", "minatar"])
 def test_separate_towers_share_nothing_and_shared_ones_everything(memory: Any, encoder: Any):
-    obs = jax.random.normal(jax.random.key(1), (4, *BOARD.shape))
+    obs = _normal(4, *BOARD.shape)
     for shared in (False, True):
         config = NetworkConfig(
             encoder=encoder, hidden=(6, 6), shared=shared, memory=memory, memory_size=5, activation="tanh"
@@ -81,12 +92,12 @@ def test_separate_towers_share_nothing_and_shared_ones_everything(memory: Any, e
         network, params = _params(config, BOARD)
 
         @jax.jit
-        def gradients(params: Any, network: Any = network) -> Any:
+        def gradients(params: Any, obs: Any, network: Any = network) -> Any:
             policy = jax.grad(lambda p: jnp.square(_heads(network, p, obs)[0]).sum())(params)
             value = jax.grad(lambda p: jnp.square(_heads(network, p, obs)[1]).sum())(params)
             return policy, value
 
-        policy, value = (jax.device_get(g["params"]) for g in gradients(params))
+        policy, value = (jax.device_get(g["params"]) for g in gradients(params, obs))
         for name, of_policy in policy.items():
             of_value = value[name]
             if name.endswith("_head"):
@@ -105,9 +116,9 @@ def test_separate_towers_share_nothing_and_shared_ones_everything(memory: Any, e
 
 def test_a_flat_network_is_two_ordinary_perceptrons():
     network, params = _params(NetworkConfig(hidden=(7, 6), activation="relu"))
-    obs = jax.random.normal(jax.random.key(1), (9, 5))
+    obs = _normal(9, 5)
     p = jax.tree.map(lambda x: np.asarray(x) + 0.1, params["params"])
-    logits, value = _heads(network, {"params": p}, obs)
+    logits, value = _told(network, {"params": p}, obs)
     for tower, head, out in ((0, "policy_head", logits), (1, "value_head", value[:, None])):
         x = np.asarray(obs)
         for layer in ("layers_0", "layers_1"):
@@ -125,10 +136,10 @@ def test_the_memory_is_a_gated_recurrent_unit():
     p = jax.tree.map(
         lambda x: np.asarray(x) + 0.3 * rng.normal(size=x.shape).astype(np.float32), params["params"]
     )
-    obs = jnp.asarray(rng.normal(size=(3, 5)), jnp.float32)
-    memory = jnp.asarray(rng.normal(size=(3, 2, 4)), jnp.float32)
-    first = jnp.asarray([False, True, False])
-    _, value, after = network.policy_and_value({"params": p}, obs, first, memory)
+    obs = rng.normal(size=(3, 5)).astype(np.float32)
+    memory = rng.normal(size=(3, 2, 4)).astype(np.float32)
+    first = np.asarray([False, True, False])
+    _, value, after = program(network.policy_and_value)({"params": p}, obs, first, memory)
     for tower in (0, 1):
         x = np.tanh(np.asarray(obs) @ p["layers_0"]["kernel"][tower] + p["layers_0"]["bias"][tower])
         h = np.where(np.asarray(first)[:, None], 0.0, np.asarray(memory)[:, tower])
@@ -151,9 +162,10 @@ def test_the_memory_is_flax_gru_with_the_weights_rearranged():
     p = jax.tree.map(
         lambda x: np.asarray(x) + 0.3 * rng.normal(size=x.shape).astype(np.float32), params["params"]
     )
-    obs = jnp.asarray(rng.normal(size=(3, 5)), jnp.float32)
-    memory = jnp.asarray(rng.normal(size=(3, 1, 4)), jnp.float32)
-    after = network.policy(network.actor({"params": p}), obs, jnp.zeros(3, bool), memory)[1]
+    obs = rng.normal(size=(3, 5)).astype(np.float32)
+    memory = rng.normal(size=(3, 1, 4)).astype(np.float32)
+    act = program(lambda params, *given: network.policy(network.actor(params), *given))
+    after = act({"params": p}, obs, np.zeros(3, bool), memory)[1]
     gru = {k: v[0] for k, v in p["gru"].items()}
     theirs: dict[str, Any] = {}
     for i, gate in enumerate("rzn"):
@@ -162,7 +174,7 @@ def test_the_memory_is_flax_gru_with_the_weights_rearranged():
         theirs[f"h{gate}"] = {"kernel": gru["memory_kernel"][:, part]}
     theirs["hn"]["bias"] = gru["candidate_bias"]
     x = np.tanh(np.asarray(obs) @ p["layers_0"]["kernel"][0] + p["layers_0"]["bias"][0])
-    expected, _ = nn.GRUCell(4).apply({"params": theirs}, memory[:, 0], x)
+    expected, _ = program(nn.GRUCell(4).apply)({"params": theirs}, memory[:, 0], x)
     np.testing.assert_allclose(after[:, 0], expected, rtol=1e-4, atol=1e-5)
 
 
@@ -215,17 +227,17 @@ def test_pixels_are_scaled_to_one_and_numbers_are_not():
     config = NetworkConfig(hidden=(8,))
     network, params = _params(config, as_bytes)
     plain, _ = _params(config, Box(0.0, 1.0, (4,)))
-    obs = jnp.asarray([[0, 51, 255, 102]], jnp.uint8)
-    scaled = jnp.asarray([[0.0, 0.2, 1.0, 0.4]], jnp.float32)
-    np.testing.assert_allclose(_heads(network, params, obs)[1], _heads(plain, params, scaled)[1], rtol=1e-5)
+    obs = np.asarray([[0, 51, 255, 102]], np.uint8)
+    scaled = np.asarray([[0.0, 0.2, 1.0, 0.4]], np.float32)
+    np.testing.assert_allclose(_told(network, params, obs)[1], _told(plain, params, scaled)[1], rtol=1e-5)
 
 
 def test_discrete_observations_are_one_hot():
     network, params = _params(NetworkConfig(hidden=(8,)), Discrete(4))
     plain, _ = _params(NetworkConfig(hidden=(8,)), Box(0.0, 1.0, (4,)))
-    obs = jnp.asarray([0, 3, 2], jnp.int32)
-    one_hot = jnp.asarray(np.eye(4)[[0, 3, 2]], jnp.float32)
-    np.testing.assert_allclose(_heads(network, params, obs)[1], _heads(plain, params, one_hot)[1], rtol=1e-5)
+    obs = np.asarray([0, 3, 2], np.int32)
+    one_hot = np.eye(4)[[0, 3, 2]].astype(np.float32)
+    np.testing.assert_allclose(_told(network, params, obs)[1], _told(plain, params, one_hot)[1], rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -239,10 +251,15 @@ def test_discrete_observations_are_one_hot():
 )
 def test_policies_fit_the_action_space(actions: Any, distribution: Any, kind: Any):
     network, params = _params(NetworkConfig(distribution=distribution), actions=actions)
-    policy, memory = network.policy(network.actor(params), jnp.ones((6, 5)), jnp.zeros(6, bool), ())
+
+    @program
+    def act(params: Any, obs: Any, key: Any) -> Any:
+        policy, memory = network.policy(network.actor(params), obs, jnp.zeros(6, bool), ())
+        return policy, memory, policy.sample(key)
+
+    policy, memory, action = act(params, np.ones((6, 5), np.float32), jax.random.key(0))
     assert isinstance(policy, kind)
     assert memory == ()
-    action = policy.sample(jax.random.key(0))
     assert action.shape == (6, *actions.shape)
     if kind is not Normal:
         assert all(actions.contains(a) for a in np.asarray(action))
@@ -277,16 +294,16 @@ def test_networks_that_do_not_fit_are_refused(config: Any, space: Any, actions: 
 def test_frames_are_scaled_by_the_bounds_of_their_space(high: int):
     """Their dtype says how they are stored, not how large they are."""
     encoder = Encoder("flat", Box(0, high, (4,), "uint8"))
-    obs = jnp.asarray([[0, high, high, 0]], jnp.uint8)
-    np.testing.assert_array_equal(encoder.apply({}, obs), [[0.0, 1.0, 1.0, 0.0]])
+    obs = np.asarray([[0, high, high, 0]], np.uint8)
+    np.testing.assert_array_equal(program(encoder.apply)({}, obs), [[0.0, 1.0, 1.0, 0.0]])
 
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_latents_are_what_policy_and_value_are_read_off(shared: bool):
     network, params = _params(NetworkConfig(encoder="minatar", hidden=(6, 5), shared=shared), BOARD)
-    obs = jax.random.uniform(jax.random.key(1), (4, *BOARD.shape))
+    obs = program(lambda key: jax.random.uniform(key, (4, *BOARD.shape)))(jax.random.key(1))
 
-    @jax.jit
+    @program
     def read(params: Any, obs: Any) -> Any:
         units = jnp.tanh(network.latents.project(params, network.latents.encode(params, obs)))
         heads = [params["params"][name] for name in ("policy_head", "value_head")]
@@ -301,13 +318,14 @@ def test_latents_are_what_policy_and_value_are_read_off(shared: bool):
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a - a.mean(), b - b.mean(), rtol=1e-4, atol=1e-5)
     one, params = _params(NetworkConfig(hidden=(6,)))
-    features = one.latents.encode(params, jnp.ones((2, 5)))
+    features = jax.jit(one.latents.encode)(params, np.ones((2, 5), np.float32))
     assert features.shape == (2, 12) and one.latents.project(params, features) is features
     assert make_network(NetworkConfig(memory="gru"), VECTOR, THREE).latents is None
 
 
 def test_encoders_of_frames_are_flaxs_convolutions():
-    frames = jax.random.randint(jax.random.key(0), (2, *FRAMES.shape), 0, 256).astype(jnp.uint8)
+    drawn = program(lambda key: jax.random.randint(key, (2, *FRAMES.shape), 0, 256).astype(jnp.uint8))
+    frames = drawn(jax.random.key(0))
     ours = Encoder("atari", FRAMES)
 
     class Theirs(nn.Module):
@@ -319,7 +337,7 @@ def test_encoders_of_frames_are_flaxs_convolutions():
                 x = nn.relu(conv(x))
             return x.reshape((x.shape[0], -1))
 
-    theirs, scaled = Theirs(), frames / 255.0
+    theirs, scaled = Theirs(), frames / np.float32(255)
     params = jax.jit(theirs.init)(jax.random.key(1), scaled)  # as runs of earlier versions have stored them
     assert_equal(jax.jit(ours.init)(jax.random.key(1), frames), params)
     found, expected = jax.jit(ours.apply)(params, frames), jax.jit(theirs.apply)(params, scaled)

@@ -9,10 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import program
 from jax.flatten_util import ravel_pytree
 
 from jaxrl_envs import make
 from jaxrl_envs.vector import vectorize
+from jaxrl_evolve import objectives
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, ppo
 from jaxrl_evolve.networks.distributions import Categorical
@@ -31,8 +33,6 @@ from jaxrl_evolve.objectives import (
     lpo_drift,
     lpo_with_time,
     ppo_clip,
-    random_eta,
-    zero_eta,
 )
 from jaxrl_evolve.objectives.drift.config import TA_LPO
 from jaxrl_evolve.runs.chunk import make_chunk
@@ -45,6 +45,22 @@ MULTI = LPOConfig(
     width=32, time=TimeFeatures(("fraction", "log_horizon", "periodic"), HorizonRange(10, 1000))
 )
 KEY = jax.random.key(7)
+
+random_eta = program(objectives.random_eta, "config", "scale")
+zero_eta = program(objectives.zero_eta, "config")
+
+
+def drawn(key: Any, config: LPOConfig, number: int, scale: float) -> Any:
+    one = lambda key: objectives.random_eta(key, config, scale)
+    return jax.vmap(one)(jax.random.split(key, number))
+
+
+many_etas = program(drawn, "config", "number", "scale")
+
+
+def population(config: LPOConfig, number: int, scale: float = 1.0) -> Any:
+    """Random parameters with an axis in front; they are those of all configurations of one width and time."""
+    return many_etas(KEY, LPOConfig(width=config.width, time=config.time), number, scale)
 
 
 def inputs(log_ratio: Any, advantage: Any) -> tuple[ObjectiveBatch, ObjectiveOutputs]:
@@ -65,19 +81,31 @@ def inputs(log_ratio: Any, advantage: Any) -> tuple[ObjectiveBatch, ObjectiveOut
     return batch, ObjectiveOutputs(distribution=logits, log_prob=log_ratio, entropy=zero, value=zero)
 
 
-def policy_loss(objective: Objective, eta: Any, log_ratio: Any, advantage: Any, clock: Clock = NOW) -> Any:
-    return objective.loss(eta, *inputs(log_ratio, advantage), clock)[1]["policy_loss"]
+def losses(objective: Objective, eta: Any, log_ratio: Any, advantage: Any, clock: Clock) -> Any:
+    return objective.loss(eta, *inputs(log_ratio, advantage), clock)
+
+
+def policy_losses(objective: Objective, eta: Any, log_ratio: Any, advantage: Any, clock: Clock) -> Any:
+    return losses(objective, eta, log_ratio, advantage, clock)[1]["policy_loss"]
+
+
+loss_and_metrics, by_log_ratio = (
+    program(function, "objective") for function in (losses, jax.grad(policy_losses, 2))
+)
+
+
+def policy_loss(objective: Objective, eta: Any, log_ratio: Any, advantage: Any) -> Any:
+    return loss_and_metrics(objective, eta, log_ratio, advantage, NOW)[1]["policy_loss"]
 
 
 def gradient(objective: Objective, eta: Any, log_ratio: Any, advantage: Any, clock: Clock = NOW) -> Any:
     """Of the policy loss by each log ratio, per sample."""
-    by = jax.grad(lambda x: policy_loss(objective, eta, x, advantage, clock))
-    return np.asarray(by(jnp.asarray(log_ratio))) * np.size(log_ratio)
+    return by_log_ratio(objective, eta, log_ratio, advantage, clock) * np.size(log_ratio)
 
 
-def samples(seed: int = 0, spread: float = 0.3) -> tuple[jax.Array, jax.Array]:
+def samples(seed: int = 0, spread: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
-    draw = lambda scale: jnp.asarray(scale * rng.normal(size=(16, 12)), jnp.float32)
+    draw = lambda scale: (scale * rng.normal(size=(16, 12))).astype(np.float32)
     return draw(spread), draw(1.0)
 
 
@@ -99,10 +127,10 @@ def numpy_lpo(eta: Any, log_ratio: Any, advantage: Any, time: Any, config: LPOCo
 def test_lpo_is_its_formula(config: LPOConfig, normalise: bool):
     eta = random_eta(KEY, config)
     log_ratio, advantage = samples()
-    loss, metrics = lpo(config, normalise).loss(eta, *inputs(log_ratio, advantage), NOW)
+    loss, metrics = loss_and_metrics(lpo(config, normalise), eta, log_ratio, advantage, NOW)
     x, a = np.asarray(log_ratio, np.float64), np.asarray(advantage, np.float64)
     a = (a - a.mean()) / np.sqrt(a.var() + 1e-8) if normalise else a
-    penalty = numpy_lpo(eta, x, a, np.asarray(config.time.features(NOW)), config)
+    penalty = numpy_lpo(eta, x, a, program(config.time.features)(NOW), config)
     assert (penalty > 0).any() and (penalty == 0).any()
     np.testing.assert_allclose(metrics["drift"], penalty.mean(), rtol=1e-4)
     np.testing.assert_allclose(metrics["approx_kl"], (np.exp(x) - 1 - x).mean(), rtol=1e-4)
@@ -115,7 +143,7 @@ def test_discovered_is_its_formula():
     x, a = np.asarray(log_ratio, np.float64), np.asarray(advantage, np.float64)
     good, bad = (np.exp(x) - 1) * a, a * x
     penalty = np.where(a >= 0, good - 2 * np.tanh(good / 2), bad - 0.6 * np.tanh(bad / 0.6))
-    found = discovered_drift()((), log_ratio, advantage, jnp.float32(0.2), jnp.zeros(0))
+    found = program(discovered_drift())((), log_ratio, advantage, np.float32(0.2), np.zeros(0, np.float32))
     np.testing.assert_allclose(found, np.maximum(penalty, 0), rtol=1e-4, atol=1e-6)
     loss = policy_loss(discovered(normalise_advantage=False), (), log_ratio, advantage)
     np.testing.assert_allclose(loss, -(np.exp(x) * a - np.maximum(penalty, 0)).mean(), rtol=1e-4)
@@ -132,7 +160,7 @@ def test_discovered_is_its_formula():
     ],
 )
 def test_lpo_has_the_published_number_of_parameters(config: LPOConfig, parameters: int):
-    for eta in (lpo(config).init(KEY), random_eta(KEY, config)):
+    for eta in (program(lpo(config).init)(KEY), random_eta(KEY, config)):
         assert sum(leaf.size for leaf in jax.tree.leaves(eta)) == parameters
         assert {leaf.dtype for leaf in jax.tree.leaves(eta)} == {jnp.dtype("float32")}
 
@@ -150,19 +178,19 @@ def test_wrong_settings_are_refused(wrong: Any):
 def test_zero_parameters_are_ppo_outside_the_margin(config: LPOConfig):
     log_ratio, advantage = samples(2)
     by_ppo = gradient(ppo_clip(False), (), log_ratio, advantage)
-    found = gradient(lpo(config, False), zero_eta(config), log_ratio, advantage)
+    zero, of_lpo = zero_eta(config), lpo(config, False)
+    found = gradient(of_lpo, zero, log_ratio, advantage)
     ratio = np.exp(log_ratio)
     beyond = (ratio - np.clip(ratio, 1 - CLIP, 1 + CLIP)) * advantage
     clear = (beyond <= 0) | (beyond > config.margin)
     assert (beyond > config.margin).sum() > 20
     np.testing.assert_allclose(found[clear], by_ppo[clear], rtol=1e-3, atol=1e-6)
     losses = [
-        float(policy_loss(o, e, log_ratio, advantage))
-        for o, e in ((ppo_clip(False), ()), (lpo(config, False), zero_eta(config)))
+        float(policy_loss(o, e, log_ratio, advantage)) for o, e in ((ppo_clip(False), ()), (of_lpo, zero))
     ]
     assert 0 <= losses[0] - losses[1] <= config.margin + 1e-6
     without = dataclasses.replace(config, margin=0.0)
-    found = gradient(lpo(without, False), zero_eta(config), log_ratio, advantage)
+    found = gradient(lpo(without, False), zero, log_ratio, advantage)
     np.testing.assert_allclose(found, by_ppo, rtol=1e-6, atol=1e-7)
     assert ((found == 0) == (by_ppo == 0)).all()
 
@@ -180,7 +208,7 @@ def trained(objective: Objective, eta: Any = None, env_name: str = "CartPole-v1"
         state, metrics = chunk.run(state, hp, eta, env.params, jnp.float32(10), jnp.int32(updates))
         return ravel_pytree(state.learner.params)[0], metrics
 
-    return jax.jit(run)(learner.init_objective(KEY)) if eta is None else jax.jit(jax.vmap(run))(eta)
+    return program(lambda: run(learner.init_objective(KEY)))() if eta is None else program(jax.vmap(run))(eta)
 
 
 @pytest.mark.parametrize(
@@ -191,8 +219,8 @@ def test_zero_parameters_train_as_ppo_does_and_others_otherwise(env: str, margin
     assert metrics["clip_fraction"] > 0.03
     # A population of a zero and two random ones.
     config = dataclasses.replace(TA_LPO, margin=margin)
-    others = [random_eta(key, config) for key in jax.random.split(KEY)]
-    etas = jax.tree.map(lambda *x: jnp.stack(x), zero_eta(config), *others)
+    join = lambda zero, others: np.concatenate([zero[None], others])
+    etas = jax.tree.map(join, zero_eta(config), population(config, 2))
     (zero, *random), metrics = trained(lpo(config), etas, env)
     np.testing.assert_allclose(zero, by_ppo, atol=tolerance)
     assert all(abs(params - by_ppo).max() > 10 * tolerance and np.isfinite(params).all() for params in random)
@@ -211,14 +239,21 @@ def test_continuous_actions_train(objective: Objective):
 
 # The conditions of mirror learning, over a grid of advantages and times.
 
-ADVANTAGES = jnp.asarray([-5.0, -1.0, -0.1, -1e-3, 0.0, 1e-3, 0.1, 1.0, 5.0], jnp.float32)
+ADVANTAGES = np.asarray([-5.0, -1.0, -0.1, -1e-3, 0.0, 1e-3, 0.1, 1.0, 5.0], np.float32)
 FRACTIONS = (0.0, 0.3, 0.5, 1.0)
+
+
+def features(time: TimeFeatures) -> Any:
+    return jnp.stack([time.features(Clock.at(f * 100, 100.0)) for f in FRACTIONS])
+
+
+features_at = program(features, "time")
 
 
 def drifts(config: LPOConfig, nets: int = 200, scale: float = 1.0) -> Any:
     """``log_ratio -> (D, dD/dlog r)``, each ``[nets, fractions, advantages]``, for many random networks."""
-    etas = jax.vmap(lambda key: random_eta(key, config, scale))(jax.random.split(KEY, nets))
-    times = jnp.stack([config.time.features(Clock.at(f * 100, 100.0)) for f in FRACTIONS])
+    etas = population(config, nets, scale)
+    times = features_at(config.time)
     drift = lpo_drift(config)
 
     def one(eta: Any, time: Any, advantage: Any, log_ratio: Any) -> Any:
@@ -227,8 +262,8 @@ def drifts(config: LPOConfig, nets: int = 200, scale: float = 1.0) -> Any:
     grid = jax.vmap(
         jax.vmap(jax.vmap(one, (None, None, 0, None)), (None, 0, None, None)), (0, None, None, None)
     )
-    grid = jax.jit(grid)
-    return lambda log_ratio: tuple(map(np.asarray, grid(etas, times, ADVANTAGES, jnp.float32(log_ratio))))
+    grid = program(grid)
+    return lambda log_ratio: grid(etas, times, ADVANTAGES, np.float32(log_ratio))
 
 
 @pytest.mark.parametrize("ppo_start", [True, False])
@@ -258,10 +293,14 @@ def test_the_margin_leaves_no_network_a_slope_beside_one(time: TimeFeatures):
 
 def test_time_as_an_input_of_its_own_would_break_the_conditions():
     """Why time multiplies: at ``r = 1`` every input is zero at any time, and so is the output."""
-    eta = random_eta(KEY, MULTI, 10.0)
+    eta, drift = random_eta(KEY, MULTI, 10.0), lpo_drift(dataclasses.replace(MULTI, margin=0.0))
+
+    @program
+    def at_one(eta: Any, clock: Clock) -> Any:
+        return drift(eta, jnp.zeros(9), jnp.asarray(ADVANTAGES), jnp.float32(0.2), MULTI.time.features(clock))
+
     for clock in (Clock.at(0, 20), Clock.at(700, 900), Clock.at(5, 5)):
-        drift = lpo_drift(dataclasses.replace(MULTI, margin=0.0))
-        assert (drift(eta, jnp.zeros(9), ADVANTAGES, jnp.float32(0.2), MULTI.time.features(clock)) == 0).all()
+        assert (at_one(eta, clock) == 0).all()
 
 
 # Warm starts.
@@ -272,25 +311,28 @@ def test_time_columns_of_zero_change_nothing(config: LPOConfig):
     blind = dataclasses.replace(config, time=TimeFeatures())
     eta = random_eta(KEY, blind)
     log_ratio, advantage = samples(3)
+    with_time, without = lpo(config), lpo(blind)
+    warm = program(lambda eta: lpo_with_time(eta, config.time))(eta)
     for clock in (Clock.at(0, 30), NOW, Clock.at(30, 30)):
-        aware = gradient(lpo(config), lpo_with_time(eta, config.time), log_ratio, advantage, clock)
-        assert (aware == gradient(lpo(blind), eta, log_ratio, advantage, clock)).all()
+        aware = gradient(with_time, warm, log_ratio, advantage, clock)
+        assert (aware == gradient(without, eta, log_ratio, advantage, clock)).all()
 
 
 def test_ta_lpo_begins_as_the_lpo_of_its_first_block():
     eta = random_eta(KEY, TA_LPO)
     blind = {name: leaf for name, leaf in eta.items() if name != "time"}
     log_ratio, advantage = samples(4)
-    at = lambda n: gradient(lpo(TA_LPO), eta, log_ratio, advantage, Clock.at(n, 40.0))
-    as_lpo = lambda n: gradient(lpo(), blind, log_ratio, advantage, Clock.at(n, 40.0))
+    with_time, without = lpo(TA_LPO), lpo()
+    at = lambda n: gradient(with_time, eta, log_ratio, advantage, Clock.at(n, 40.0))
+    as_lpo = lambda n: gradient(without, blind, log_ratio, advantage, Clock.at(n, 40.0))
     assert (at(0.0) == as_lpo(0.0)).all()
     assert abs(at(20.0) - as_lpo(20.0)).max() > 1e-2
 
 
 def test_a_warm_start_takes_populations_and_refuses_time_columns():
-    population = jax.vmap(lambda key: random_eta(key, LPOConfig()))(jax.random.split(KEY, 3))
-    assert lpo_with_time(population, MULTI.time)["time"].shape == (3, 4, 8, 128)
-    assert "time" not in lpo_with_time(population, TimeFeatures())
+    etas = population(LPOConfig(), 3)
+    assert lpo_with_time(etas, MULTI.time)["time"].shape == (3, 4, 8, 128)
+    assert "time" not in lpo_with_time(etas, TimeFeatures())
     with pytest.raises(ValueError, match=r"time columns already, of shape \(1, 8, 128\)"):
         lpo_with_time(zero_eta(TA_LPO), TA_LPO.time)
 
@@ -303,39 +345,31 @@ def test_extreme_ratios_give_numbers(objective: Objective):
     config = MULTI if objective.name == "ta-lpo" else LPOConfig()
     eta = () if objective.name == "discovered" else random_eta(KEY, config, 3.0)
     extremes = [-800.0, -80.0, -30.0, -1e-8, 0.0, 1e-8, 30.0, 80.0, 95.0, 800.0]
-    log_ratio = jnp.asarray([extremes] * 5, jnp.float32)
-    advantage = jnp.tile(jnp.asarray([[-3.0], [-1e-8], [0.0], [1e-8], [3.0]]), (1, len(extremes)))
+    log_ratio = np.asarray([extremes] * 5, np.float32)
+    advantage = np.tile(np.float32([[-3.0], [-1e-8], [0.0], [1e-8], [3.0]]), (1, len(extremes)))
+    by = program(jax.value_and_grad(lambda x, advantage: losses(objective, eta, x, advantage, NOW)[0]))
     for value in (1.0, 1e-3):
-        batch, outputs = inputs(log_ratio, value * advantage)
-        by = jax.value_and_grad(
-            lambda x, b=batch, o=outputs: objective.loss(eta, b, o.replace(log_prob=x), NOW)[0]
-        )
-        assert all(np.isfinite(x).all() for x in by(log_ratio))
+        assert all(np.isfinite(x).all() for x in by(log_ratio, np.float32(value) * advantage))
 
 
 def test_small_ratios_are_not_rounded_away():
     """``r - 1`` by expm1: exp and a subtraction would lose all but one digit here."""
     eta = random_eta(KEY, LPOConfig())
-    log_ratio = jnp.full((4, 4), 3e-6, jnp.float32)
-    bare = lpo_drift(LPOConfig(margin=0.0, ppo_start=False))
-    found = bare(eta, log_ratio, jnp.full((4, 4), 2.0), jnp.float32(0.2), jnp.zeros(0))
-    flipped = bare(
-        jax.tree.map(jnp.negative, eta) | {"input": eta["input"]},
-        log_ratio,
-        jnp.full((4, 4), 2.0),
-        jnp.float32(0.2),
-        jnp.zeros(0),
-    )
+    drift = program(lpo_drift(LPOConfig(margin=0.0, ppo_start=False)))
+    given = np.full((4, 4), 3e-6, np.float32), np.full((4, 4), 2.0, np.float32), np.float32(0.2)
+    bare = lambda eta: drift(eta, *given, np.zeros(0, np.float32))
+    found, flipped = bare(eta), bare(jax.tree.map(np.negative, eta) | {"input": eta["input"]})
     x = 3e-6
     linear = np.asarray(eta["input"]).T @ np.array([x, x**2, x, x**2, 2 * x, 2 * x**2, 2 * x, 2 * x**2])
     np.testing.assert_allclose(np.maximum(found, flipped), abs(linear @ np.asarray(eta["output"])), rtol=1e-3)
 
 
 def test_a_population_of_parameters_is_one_vmap():
-    etas = jax.vmap(lambda key: random_eta(key, MULTI))(jax.random.split(KEY, 5))
+    etas, objective = population(MULTI, 5), lpo(MULTI)
     log_ratio, advantage = samples(5)
-    loss = lambda eta: policy_loss(lpo(MULTI), eta, log_ratio, advantage)
-    together = jax.vmap(loss)(etas)
+    loss = lambda eta: policy_loss(objective, eta, log_ratio, advantage)
+    given = jax.device_put((log_ratio, advantage))
+    together = program(jax.vmap(lambda eta: policy_losses(objective, eta, *given, NOW)))(etas)
     one_by_one = [loss(jax.tree.map(lambda x, i=i: x[i], etas)) for i in range(5)]
     np.testing.assert_allclose(together, np.stack(one_by_one), rtol=1e-5)
     assert np.ptp(together) > 1e-3
@@ -344,7 +378,7 @@ def test_a_population_of_parameters_is_one_vmap():
 def test_the_drift_is_differentiable_by_its_parameters():
     eta = random_eta(KEY, MULTI)
     log_ratio, advantage = samples(6)
-    by_eta = jax.grad(lambda e: policy_loss(lpo(MULTI), e, log_ratio, advantage))(eta)
+    by_eta = program(jax.grad(policy_losses, 1), "objective")(lpo(MULTI), eta, log_ratio, advantage, NOW)
     assert all(abs(leaf).max() > 0 for leaf in jax.tree.leaves(by_eta))
 
 
@@ -356,13 +390,15 @@ def test_the_range_of_training_is_told():
 
 def test_around_zero_a_pair_is_one_objective_and_a_drawn_input_layer_tells_its_members_apart():
     """Regression: antithetic evolution from zeros compares two equal objectives and never moves."""
-    log_ratio = jnp.linspace(-0.5, 0.5, 21)
-    advantage = jnp.where(jnp.arange(21) % 2 == 0, 1.0, -0.7)
+    log_ratio = np.linspace(-0.5, 0.5, 21, dtype=np.float32)
+    advantage = np.where(np.arange(21) % 2 == 0, np.float32(1.0), np.float32(-0.7))
     noise = random_eta(jax.random.key(3), LPOConfig())
     for start, same in (("zeros", True), ("hidden", False)):
         config = LPOConfig(start=start)
-        centre = lpo(config).init(jax.random.key(0))
-        drift = lambda eta, c=config: lpo_drift(c)(eta, log_ratio, advantage, jnp.float32(0.2), jnp.zeros(0))
+        centre = program(lpo(config).init)(jax.random.key(0))
+        of_all = program(lpo_drift(config))
+        given = log_ratio, advantage, np.float32(0.2), np.zeros(0, np.float32)
+        drift = lambda eta, of_all=of_all, given=given: of_all(eta, *given)
         plus, minus = (drift(jax.tree.map(lambda m, e, s=s: m + s * e, centre, noise)) for s in (1.0, -1.0))
         assert np.array_equal(plus, minus) == same
         zero = drift(zero_eta(config))

@@ -6,9 +6,9 @@ import dataclasses
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import program
 
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.learners.ppo import PPOHyperparameters
@@ -21,30 +21,39 @@ from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 CLOCK = Clock.at(300.0, 1000.0)
 TIME = TimeFeatures(("fraction", "log_horizon"), HorizonRange(100.0, 5000.0))
 
+drawn = program(init_parameters, "config")
+
+
+@program
+def told(logits: Any, action: Any) -> Any:
+    """Log probability and entropy."""
+    return Categorical(logits).log_prob(action), Categorical(logits).entropy()
+
 
 def rollout(
     seed: int, length: int, num: int, actions: int, m: int
 ) -> tuple[ObjectiveBatch, ObjectiveOutputs]:
     rng = np.random.default_rng(seed)
-    draw = lambda *shape: jnp.asarray(rng.normal(size=shape), jnp.float32)
-    terminated = jnp.asarray(rng.random((length, num)) < 0.2)
-    truncated = jnp.asarray(rng.random((length, num)) < 0.1) & ~terminated
-    action = jnp.asarray(rng.integers(0, actions, (length, num)), jnp.int32)
+    draw = lambda *shape: jax.device_put(rng.normal(size=shape).astype(np.float32))
+    terminated = rng.random((length, num)) < 0.2
+    truncated = (rng.random((length, num)) < 0.1) & ~terminated
+    terminated, truncated = jax.device_put((terminated, truncated))
+    action = jax.device_put(rng.integers(0, actions, (length, num)).astype(np.int32))
     distribution = Categorical(draw(length, num, actions))
-    log_prob = distribution.log_prob(action)
-    zeros = jnp.zeros((length, num), jnp.float32)
+    log_prob, entropy = jax.device_put(told(distribution.logits, action))
+    zeros = jax.device_put(np.zeros((length, num), np.float32))
     trajectory = Trajectory(
         obs=zeros,
         action=action,
         reward=draw(length, num),
         terminated=terminated,
         truncated=truncated,
-        first=jnp.zeros((length, num), bool),
+        first=jax.device_put(np.zeros((length, num), bool)),
         next_obs=zeros,
         policy=PolicyOutput(log_prob, zeros),
     )
     outputs = ObjectiveOutputs(
-        distribution, log_prob, distribution.entropy(), zeros, draw(length, num, m), draw(length, num, m)
+        distribution, log_prob, entropy, zeros, draw(length, num, m), draw(length, num, m)
     )
     return ObjectiveBatch(trajectory, zeros, zeros, PPOHyperparameters(gamma=0.9)), outputs
 
@@ -61,6 +70,8 @@ def softmax(x: Any) -> Any:
 def slow_targets(config: LPGConfig, eta: Any, batch: Any, outputs: Any, clock: Clock) -> Any:
     """One step and one environment at a time, in float64."""
     eta = {k: np.asarray(v, np.float64) for k, v in eta.items()}
+    batch, outputs = jax.device_get((batch, outputs))
+    features = np.asarray(program(config.time.features)(clock), np.float64)
     t = batch.trajectory
     embed = lambda z: float(
         (np.maximum(softmax(z) @ eta["embed_kernel"] + eta["embed_bias"], 0) @ eta["embed_out_kernel"])[0]
@@ -87,7 +98,7 @@ def slow_targets(config: LPGConfig, eta: Any, batch: Any, outputs: Any, clock: C
                 x.append(float(batch.hp.gamma))
             a = np.array(x) @ eta["core_input"] + eta["core_bias"]
             if config.time.size:
-                a = a + np.asarray(config.time.features(clock), np.float64) @ eta["core_time"]
+                a = a + features @ eta["core_time"]
             u = h @ eta["core_memory"]
             if config.core == "gru":
                 r, z = sigmoid(a[:w] + u[:w]), sigmoid(a[w : 2 * w] + u[w : 2 * w])
@@ -112,14 +123,14 @@ def slow_targets(config: LPGConfig, eta: Any, batch: Any, outputs: Any, clock: C
 )
 def test_targets_and_loss_are_those_of_the_paper(config: LPGConfig):
     batch, outputs = rollout(0, 7, 3, 4, config.predictions)
-    eta = jax.tree.map(lambda x: 2 * x + 0.1, init_parameters(config, jax.random.key(1)))
+    eta = jax.tree.map(lambda x: 2 * x + 0.1, drawn(config, jax.random.key(1)))
     objective = lpg(config)
-    targets = jax.jit(objective.targets)(eta, batch, outputs, CLOCK)
+    targets = program(objective.targets)(eta, batch, outputs, CLOCK)
     pi_hat, y_hat = slow_targets(config, eta, batch, outputs, CLOCK)
     np.testing.assert_allclose(targets.policy, pi_hat, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(np.exp(targets.prediction), y_hat, rtol=1e-4, atol=1e-6)
 
-    loss, metrics = objective.loss(eta, dataclasses.replace(batch, targets=targets), outputs, CLOCK)
+    loss, metrics = program(objective.loss)(eta, dataclasses.replace(batch, targets=targets), outputs, CLOCK)
     y = softmax(np.asarray(outputs.prediction, np.float64))
     policy = -(pi_hat * np.asarray(outputs.log_prob)).mean()
     kl = (y * np.log(y / y_hat)).sum(-1).mean()
@@ -130,7 +141,7 @@ def test_targets_and_loss_are_those_of_the_paper(config: LPGConfig):
 
 
 def test_sizes_are_those_of_the_public_implementation():
-    count = lambda config: sum(x.size for x in init_parameters(config, jax.random.key(0)).values())
+    count = lambda config: sum(x.size for x in drawn(config, jax.random.key(0)).values())
     assert count(LPGConfig(width=256)) == 203_946
     assert count(LPGConfig(width=256, time=TIME)) == 205_482
 
@@ -139,16 +150,18 @@ def test_nothing_leaks_backwards_over_the_end_of_an_episode():
     config = LPGConfig(width=6, start="random")
     objective = lpg(config)
     batch, outputs = rollout(1, 9, 2, 3, config.predictions)
-    eta = init_parameters(config, jax.random.key(2))
-    ended = jnp.zeros((9, 2), bool)
+    eta = drawn(config, jax.random.key(2))
+    ended = np.zeros((9, 2), bool)
+    of_paper = program(objective.targets)
 
     def targets(truncated: Any, reward: Any) -> Any:
         t = dataclasses.replace(batch.trajectory, terminated=ended, truncated=truncated, reward=reward)
-        return objective.targets(eta, dataclasses.replace(batch, trajectory=t), outputs, CLOCK)
+        return of_paper(eta, dataclasses.replace(batch, trajectory=t), outputs, CLOCK)
 
-    reward = batch.trajectory.reward
-    later = reward.at[5:].add(3.0)
-    cut = ended.at[4].set(True)
+    reward = np.asarray(batch.trajectory.reward)
+    later, cut = reward.copy(), ended.copy()
+    later[5:] += 3.0
+    cut[4] = True
     same, other = targets(cut, reward), targets(cut, later)
     np.testing.assert_array_equal(same.policy[:5], other.policy[:5])
     assert np.abs(same.policy[5:] - other.policy[5:]).min() > 1e-4
@@ -161,19 +174,23 @@ def test_a_time_limit_is_not_an_end_of_the_task():
     config = LPGConfig(width=6, start="random")
     objective = lpg(config)
     batch, outputs = rollout(2, 4, 2, 3, config.predictions)
-    eta = init_parameters(config, jax.random.key(3))
+    eta = drawn(config, jax.random.key(3))
     assert outputs.next_prediction is not None
-    shifted = dataclasses.replace(outputs, next_prediction=outputs.next_prediction.at[2].add(jnp.arange(8.0)))
+    moved = np.array(outputs.next_prediction)
+    moved[2] += np.arange(8)
+    shifted = dataclasses.replace(outputs, next_prediction=moved)
+    none = np.zeros((4, 2), bool)
+    flags = none.copy()
+    flags[2] = True
+    of_paper = program(objective.targets)
 
     def targets(terminated: bool, outputs: Any) -> Any:
-        flags = jnp.zeros((4, 2), bool).at[2].set(True)
-        none = jnp.zeros((4, 2), bool)
         t = dataclasses.replace(
             batch.trajectory,
             terminated=flags if terminated else none,
             truncated=none if terminated else flags,
         )
-        return objective.targets(eta, dataclasses.replace(batch, trajectory=t), outputs, CLOCK).policy
+        return of_paper(eta, dataclasses.replace(batch, trajectory=t), outputs, CLOCK).policy
 
     np.testing.assert_array_equal(targets(True, outputs), targets(True, shifted))
     assert np.abs(targets(False, outputs)[2] - targets(False, shifted)[2]).max() > 1e-5
@@ -183,7 +200,7 @@ def test_zero_parameters_ask_for_nothing():
     config = LPGConfig(width=4)
     batch, outputs = rollout(3, 5, 2, 3, config.predictions)
     objective = lpg(config)
-    targets = objective.targets(objective.init(jax.random.key(0)), batch, outputs, CLOCK)
+    targets = program(objective.targets)(program(objective.init)(jax.random.key(0)), batch, outputs, CLOCK)
     np.testing.assert_array_equal(targets.policy, 0.0)
     np.testing.assert_allclose(np.exp(targets.prediction), 1 / config.predictions, rtol=1e-6)
 
@@ -191,15 +208,16 @@ def test_zero_parameters_ask_for_nothing():
 def test_zero_time_columns_are_the_time_blind_objective():
     blind = LPGConfig(width=6, start="random")
     aware = dataclasses.replace(blind, time=TIME)
-    eta = init_parameters(blind, jax.random.key(5))
+    eta = drawn(blind, jax.random.key(5))
     batch, outputs = rollout(4, 6, 3, 3, 8)
     a, b = lpg(blind), lpg(aware)
     assert (a.name, b.name) == ("lpg", "ta-lpg")
-    want = a.targets(eta, batch, outputs, CLOCK)
-    got = b.targets(lpg_with_time(eta, TIME), batch, outputs, CLOCK)
+    aware_targets = program(b.targets)
+    want = program(a.targets)(eta, batch, outputs, CLOCK)
+    got = aware_targets(lpg_with_time(jax.device_put(eta), TIME), batch, outputs, CLOCK)
     jax.tree.map(np.testing.assert_array_equal, got, want)
-    random = {**eta, "core_time": jnp.ones((TIME.size, 18))}
-    early, late = (b.targets(random, batch, outputs, Clock.at(n, 1000.0)).policy for n in (0.0, 900.0))
+    random = {**eta, "core_time": np.ones((TIME.size, 18), np.float32)}
+    early, late = (aware_targets(random, batch, outputs, Clock.at(n, 1000.0)).policy for n in (0.0, 900.0))
     assert np.abs(early - late).max() > 1e-3
 
 

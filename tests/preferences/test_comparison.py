@@ -6,28 +6,36 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import program
 
-from jaxrl_evolve.preferences import oracles
-from jaxrl_evolve.preferences.comparison import (
-    against_queue,
-    empty_queue,
-    grouped,
-    held,
-    in_batch,
-    mean_age,
-    payoff,
-    push,
-    random_pairs,
-    rates_of,
-    subsample,
-    winrate_matrix,
-)
+from jaxrl_evolve.preferences import comparison, oracles
 from jaxrl_evolve.preferences.oracle import from_advantage
 
 KEY = jax.random.key(3)
 BEST = from_advantage("best", lambda a, b, _: jnp.sign(a - b))
 NOISY = from_advantage("noisy", lambda a, b, _: 0.4 * jnp.sign(a - b))
-RETURNS = jnp.asarray([3.0, 1.0, 1.0, 7.0])
+RETURNS = np.asarray([3.0, 1.0, 1.0, 7.0], np.float32)
+
+in_batch = program(comparison.in_batch, "oracle", "soft")
+random_pairs = program(comparison.random_pairs, "oracle", "soft")
+subsample = program(comparison.subsample, "oracle", "comparators", "soft")
+winrate_matrix = program(comparison.winrate_matrix, "oracle", "soft")
+grouped = program(comparison.grouped, "compare", "oracle")
+against_queue = program(comparison.against_queue, "oracle")
+empty_queue = program(comparison.empty_queue, "size")
+rates_of, payoff, push, held, mean_age = map(
+    program,
+    (comparison.rates_of, comparison.payoff, comparison.push, comparison.held, comparison.mean_age),
+)
+
+
+def over_keys(rates, number):
+    """Of a function of keys: all it gives, as one program."""
+    return program(lambda key: jax.vmap(rates)(jax.random.split(key, number)))(KEY)
+
+
+def normal(*shape):
+    return program(lambda key: jax.random.normal(key, shape))(KEY)
 
 
 def test_the_vector_of_four_returns():
@@ -44,7 +52,7 @@ def test_the_vector_of_four_returns():
 @pytest.mark.parametrize("number", [2, 7, 8])
 @pytest.mark.parametrize("oracle", [NOISY])
 def test_the_mean_is_a_half_whatever_the_noise_and_the_ties(number, oracle):
-    phi = jnp.round(jax.random.normal(KEY, (number,)))
+    phi = np.round(normal(number))
     matrix = winrate_matrix(oracle, KEY, phi)
     np.testing.assert_array_equal(matrix + matrix.T, 1.0)
     for found in (rates_of(matrix), in_batch(oracle, KEY, phi)):
@@ -58,7 +66,7 @@ def test_the_mean_is_a_half_whatever_the_noise_and_the_ties(number, oracle):
 
 @pytest.mark.parametrize("number", [7, 8, 300])
 def test_the_circle_asks_what_the_matrix_asks(number):
-    phi = jax.random.normal(KEY, (number,))
+    phi = normal(number)
     soft = winrate_matrix(NOISY, KEY, phi, soft=True)
     np.testing.assert_allclose(in_batch(NOISY, KEY, phi, soft=True).rate, rates_of(soft).rate, atol=1e-6)
     all_others = partial(subsample, comparators=number - 1, soft=True)
@@ -66,80 +74,80 @@ def test_the_circle_asks_what_the_matrix_asks(number):
 
 
 def test_random_pairs_ask_half_as_many_and_noise_is_that_of_one_label():
-    phi = jnp.arange(8.0)
+    phi = jax.device_put(np.arange(8, dtype=np.float32))
     found = random_pairs(NOISY, KEY, phi)
     assert int(found.queries) == 4 and sorted(found.rate.tolist()) == [0.0] * 4 + [1.0] * 4
-    rates = jax.vmap(lambda key: random_pairs(BEST, key, phi).rate)(jax.random.split(KEY, 400))
+    rates = over_keys(lambda key: comparison.random_pairs(BEST, key, phi).rate, 400)
     np.testing.assert_allclose(rates.mean(0), np.arange(8) / 7, atol=0.08)
 
 
 def test_labels_are_those_of_the_oracle_on_average():
-    phi = jnp.arange(5.0)
-    rates = jax.vmap(lambda key: in_batch(NOISY, key, phi).rate)(jax.random.split(KEY, 2_000))
+    phi = jax.device_put(np.arange(5, dtype=np.float32))
+    rates = over_keys(lambda key: comparison.in_batch(NOISY, key, phi).rate, 2_000)
     np.testing.assert_allclose(rates.mean(0), in_batch(NOISY, KEY, phi, soft=True).rate, atol=0.02)
 
 
 def test_ties_give_no_payoff():
     for compare in (in_batch, random_pairs, partial(subsample, comparators=2)):
-        np.testing.assert_array_equal(payoff(compare(BEST, KEY, jnp.ones(6))), 0.0)
+        np.testing.assert_array_equal(payoff(compare(BEST, KEY, np.ones(6, np.float32))), 0.0)
 
 
-@pytest.mark.parametrize("bad", [jnp.nan, jnp.inf])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_bad_return_spoils_its_own_row_and_column(bad):
-    phi = jnp.asarray([3.0, bad, 1.0, 1.0, 7.0])
-    matrix = np.asarray(winrate_matrix(BEST, KEY, phi))
+    phi = np.asarray([3.0, bad, 1.0, 1.0, 7.0], np.float32)
+    matrix = winrate_matrix(BEST, KEY, phi)
     assert np.isnan(matrix[1]).all() and np.isnan(matrix[:, 1]).all() and np.isnan(matrix).sum() == 9
-    for found in (rates_of(jnp.asarray(matrix)), in_batch(BEST, KEY, phi)):
+    for found in (rates_of(matrix), in_batch(BEST, KEY, phi)):
         np.testing.assert_allclose(found.rate, [2 / 3, np.nan, 1 / 6, 1 / 6, 1], atol=1e-6)
         assert int(found.queries) == 6 and found.compared.tolist() == [3, 0, 3, 3, 3]
     assert payoff(in_batch(BEST, KEY, phi))[1] == 0
-    queue = push(empty_queue(jnp.float32(0), 4), phi[:2])
+    queue = push(empty_queue(np.float32(0), 4), phi[:2])
     found = against_queue(BEST, KEY, phi, queue)
     np.testing.assert_allclose(found.rate, [0.5, np.nan, 0, 0, 1])
     assert int(found.queries) == 4
 
 
 def test_a_queue_starts_empty_forgets_the_oldest_and_knows_their_age():
-    queue = empty_queue(jnp.float32(0), 3)
+    queue = empty_queue(np.float32(0), 3)
     nobody = against_queue(BEST, KEY, RETURNS, queue)
     assert int(nobody.queries) == 0 and (payoff(nobody) == 0).all() and float(mean_age(queue, 9)) == 0
-    queue = push(queue, jnp.asarray([5.0, 6.0]), now=1)
+    queue = push(queue, np.asarray([5.0, 6.0], np.float32), now=1)
     assert held(queue).tolist() == [True, True, False]
     found = against_queue(BEST, KEY, RETURNS, queue)
     assert found.rate.tolist() == [0, 0, 0, 1] and int(found.queries) == 8
-    queue = push(queue, jnp.asarray([0.0, 2.0]), now=4)
+    queue = push(queue, np.asarray([0.0, 2.0], np.float32), now=4)
     assert sorted(queue.phi.tolist()) == [0, 2, 6] and float(mean_age(queue, 5)) == pytest.approx(
         (4 + 1 + 1) / 3
     )
-    assert sorted(push(queue, jnp.arange(10.0), now=5).phi.tolist()) == [7, 8, 9]
+    assert sorted(push(queue, np.arange(10, dtype=np.float32), now=5).phi.tolist()) == [7, 8, 9]
 
 
 def test_groups_compare_inside_and_share_a_context():
     sign = from_advantage("signed", lambda a, b, context: context * jnp.sign(a - b))
-    phi = jnp.asarray([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]])
-    found = grouped(in_batch, sign, KEY, phi, jnp.asarray([1.0, -1.0]))
+    phi = np.asarray([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]], np.float32)
+    found = grouped(comparison.in_batch, sign, KEY, phi, np.asarray([1.0, -1.0], np.float32))
     np.testing.assert_allclose(found.rate, [[0, 0.5, 1], [1, 0.5, 0]])
     assert int(found.queries) == 6
-    assert (grouped(in_batch, BEST, KEY, phi).rate[1] == found.rate[0]).all()
+    assert (grouped(comparison.in_batch, BEST, KEY, phi).rate[1] == found.rate[0]).all()
 
 
 def test_duplicates_tie_under_frozen_noise_too():
     from jaxrl_evolve.preferences.oracle import frozen
 
-    matrix = winrate_matrix(frozen(NOISY), KEY, jnp.asarray([2.0, 1.0, 2.0]))
+    matrix = winrate_matrix(frozen(NOISY), KEY, np.asarray([2.0, 1.0, 2.0], np.float32))
     assert matrix[0, 2] == 0.5 and matrix[0, 1] == matrix[2, 1]
 
 
 @pytest.mark.parametrize(
     ("call", "told"),
     [
-        (lambda: in_batch(BEST, KEY, jnp.ones(1)), "phi has 1 trajectories; at least 2"),
-        (lambda: winrate_matrix(BEST, KEY, jnp.ones(1)), "at least 2"),
-        (lambda: grouped(in_batch, BEST, KEY, jnp.ones((4, 1))), "4 groups of 1"),
-        (lambda: subsample(BEST, KEY, jnp.ones(4), comparators=4), "comparators is 4; of 4 trajectories"),
-        (lambda: subsample(BEST, KEY, jnp.ones(5), comparators=3), "must be even"),
-        (lambda: random_pairs(BEST, KEY, jnp.ones(3)), "must be even"),
-        (lambda: empty_queue(jnp.float32(0), 0), "size is 0"),
+        (lambda: in_batch(BEST, KEY, np.ones(1)), "phi has 1 trajectories; at least 2"),
+        (lambda: winrate_matrix(BEST, KEY, np.ones(1)), "at least 2"),
+        (lambda: grouped(comparison.in_batch, BEST, KEY, np.ones((4, 1))), "4 groups of 1"),
+        (lambda: subsample(BEST, KEY, np.ones(4), comparators=4), "comparators is 4; of 4 trajectories"),
+        (lambda: subsample(BEST, KEY, np.ones(5), comparators=3), "must be even"),
+        (lambda: random_pairs(BEST, KEY, np.ones(3)), "must be even"),
+        (lambda: empty_queue(np.float32(0), 0), "size is 0"),
     ],
 )
 def test_what_cannot_be_compared(call, told):
@@ -150,11 +158,11 @@ def test_what_cannot_be_compared(call, told):
 def test_noise_of_a_win_rate_falls_with_comparators_as_told():
     """``(1/4 - (1 - 2 e)^2 / 12) / B`` for a rate of flips ``e`` and returns without ties."""
     noisy = oracles.flip(BEST, 0.3)
-    truth = lambda phi: in_batch(noisy, KEY, phi, soft=True).rate
+    truth = lambda phi: comparison.in_batch(noisy, KEY, phi, soft=True).rate
 
     def error(key):
         phi = jax.random.normal(key, (257,))
-        return subsample(noisy, key, phi, comparators=16).rate - truth(phi)
+        return comparison.subsample(noisy, key, phi, comparators=16).rate - truth(phi)
 
-    found = float(jnp.square(jax.vmap(error)(jax.random.split(KEY, 64))).mean())
+    found = float(np.square(over_keys(error, 64)).mean())
     assert found == pytest.approx((1 / 4 - 0.4**2 / 12) / 16, rel=0.08)

@@ -7,19 +7,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import program
 from same import assert_equal
 
 from jaxrl_evolve import random
 from jaxrl_evolve.learners.snapshots import Snapshots, offer
+from jaxrl_evolve.preferences import head_to_head
 from jaxrl_evolve.preferences.count import Count
-from jaxrl_evolve.preferences.head_to_head import interval, meet
+from jaxrl_evolve.preferences.head_to_head import interval
 from jaxrl_evolve.preferences.oracles import flip, max_reward
 from jaxrl_evolve.preferences.stored import read_summaries, write_summaries
 from jaxrl_evolve.preferences.summary import random_summaries
 
+meet = program(head_to_head.meet, "oracle", "soft")
+
 
 def of_returns(*returns: float) -> Any:
-    return replace(random_summaries(random.key(0), len(returns)), total=jnp.asarray(returns, jnp.float32))
+    return replace(random_summaries(random.key(0), len(returns)), total=jax.device_put(np.float32(returns)))
 
 
 def test_a_meeting_counts_all_pairs_and_leaves_out_what_is_no_number():
@@ -33,8 +37,9 @@ def test_a_meeting_counts_all_pairs_and_leaves_out_what_is_no_number():
 
 def test_hard_labels_have_the_mean_of_the_probabilities():
     one, other = of_returns(*range(1, 101)), of_returns(*[0] * 100)
-    soft = meet(flip(max_reward(), 0.3), random.key(0), one, other, soft=True)
-    hard = meet(flip(max_reward(), 0.3), random.key(0), one, other)
+    oracle = flip(max_reward(), 0.3)
+    soft = meet(oracle, random.key(0), one, other, soft=True)
+    hard = meet(oracle, random.key(0), one, other)
     assert float(soft.rate) == pytest.approx(0.7) and float(soft.error) == pytest.approx(0.0, abs=1e-6)
     assert float(hard.rate) == pytest.approx(0.7, abs=4 * (0.21 / 10_000) ** 0.5)
 
@@ -48,7 +53,7 @@ def test_a_reservoir_keeps_each_policy_alike_often():
             snapshots = offer(k, snapshots, {"w": jnp.float32(i)})
         return snapshots
 
-    found = jax.jit(jax.vmap(kept))(jax.random.split(random.key(0), 2_000))
+    found = program(lambda key: jax.vmap(kept)(jax.random.split(key, 2_000)))(random.key(0))
     assert (found.seen == 10).all() and (found.actor["w"] >= 0).all()
     share = np.bincount(np.asarray(found.actor["w"], int).ravel(), minlength=10) / 2_000
     np.testing.assert_allclose(share, 0.4, atol=4.5 * (0.24 / 2_000) ** 0.5)

@@ -4,12 +4,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import program
 
 from jaxrl_evolve.preferences import oracles
+from jaxrl_evolve.preferences import summary as summaries
 from jaxrl_evolve.preferences.check import check_oracle, check_table
 from jaxrl_evolve.preferences.oracle import Oracle, frozen, label
-from jaxrl_evolve.preferences.summary import Summary, random_summaries, summarise, summarise_segments
+from jaxrl_evolve.preferences.summary import Summary, random_summaries
 
+summarise = program(summaries.summarise, "myopia")
+summarise_segments = program(summaries.summarise_segments, "length", "myopia")
 ITEMS = random_summaries(jax.random.key(0), 40)
 RPS = [[0.0, -0.2, 0.6], [0.2, 0.0, -0.9], [-0.6, 0.9, 0.0]]
 SHIPPED = {
@@ -30,11 +34,14 @@ SHIPPED = {
 def summary(**values):
     zero = dict.fromkeys(("total", "early", "late", "myopic"), 0.0)
     zero |= {"length": 1.0, "criteria": [0.0] * 3, "end": [0.0, 0.0]}
-    return Summary(**{name: jnp.asarray(value, jnp.float32) for name, value in (zero | values).items()})
+    return Summary(**{name: jax.device_put(np.float32(value)) for name, value in (zero | values).items()})
+
+
+asked = program(lambda oracle, a, b: oracle.prob(a, b, None), "oracle")
 
 
 def prob(oracle, a, b):
-    return float(oracle.prob(summary(**a), summary(**b), None))
+    return float(asked(oracle, summary(**a), summary(**b)))
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -62,7 +69,8 @@ def test_what_oracles_prefer():
 
 def test_a_teacher_makes_mistakes_says_nothing_and_calls_equals_equal():
     of = lambda total, myopic: {"total": total, "myopic": myopic}
-    teacher = lambda a, b: prob(oracles.teacher(mistake=0.1, skip=-3.0, equal=0.2), a, b)
+    strict = oracles.teacher(mistake=0.1, skip=-3.0, equal=0.2)
+    teacher = lambda a, b: prob(strict, a, b)
     assert teacher(of(1, 2), of(2, 1)) == pytest.approx(0.9)  # myopic returns decide
     assert teacher(of(1, 2), of(1.1, 1)) == 0.5 and teacher(of(-4, 2), of(-5, 1)) == 0.5
     assert prob(oracles.teacher(beta=2.0), of(0, 1), of(1, 0)) == pytest.approx(
@@ -72,40 +80,41 @@ def test_a_teacher_makes_mistakes_says_nothing_and_calls_equals_equal():
 
 def test_labels_are_drawn_with_their_probability_and_ties_are_halves():
     a, b = summary(total=1.0), summary(total=0.0)
-    keys = jax.random.split(jax.random.key(1), 4_000)
-    draws = jax.vmap(lambda key: label(SHIPPED["flip"], key, a, b))(keys)
+    key, of = jax.random.key(1), program(label, "oracle")
+    many = jax.vmap(lambda key: label(SHIPPED["flip"], key, a, b))
+    draws = program(lambda key: many(jax.random.split(key, 4_000)))(key)
     assert set(np.unique(draws)) == {0.0, 1.0} and float(draws.mean()) == pytest.approx(0.7, abs=0.03)
-    assert float(label(SHIPPED["flip"], keys[0], a, a)) == 0.5
+    assert float(of(SHIPPED["flip"], key, a, a)) == 0.5
     band = oracles.bt()._replace(tie_band=0.5)  # |2 P - 1| of a difference of 1 is 0.46
-    assert float(label(band, keys[0], a, b)) == 0.5
+    assert float(of(band, key, a, b)) == 0.5
 
 
 def test_a_frozen_pair_keeps_its_answer_in_both_orders_and_other_pairs_have_theirs():
     oracle = SHIPPED["frozen"]
-    ask = jax.vmap(lambda a, b: oracle.prob(a, b, None))
-    some = random_summaries(jax.random.key(2), 2_000)
-    first, second = (jax.tree.map(lambda x, part=part: x[part::2], some) for part in (0, 1))
+    ask = program(jax.vmap(lambda a, b: oracle.prob(a, b, None)))
+    some = jax.device_get(random_summaries(jax.random.key(2), 2_000))
+    first, second = (jax.device_put(jax.tree.map(lambda x, part=part: x[part::2], some)) for part in (0, 1))
     forth, back = ask(first, second), ask(second, first)
     np.testing.assert_array_equal(forth + back, 1.0)
-    differ = np.asarray(first.total != second.total)
-    better = np.where(np.asarray(first.total > second.total), forth, back)[differ]
+    one, other = np.asarray(first.total), np.asarray(second.total)
+    better = np.where(one > other, forth, back)[one != other]
     assert np.mean(better) == pytest.approx(0.7, abs=0.05)  # three of ten are turned round, and stay so
-    other = jax.vmap(lambda a, b: frozen(SHIPPED["flip"], seed=5).prob(a, b, None))(first, second)
-    assert 0.2 < np.mean(np.asarray(other != forth)) < 0.6
+    of_another = jax.vmap(lambda a, b: frozen(SHIPPED["flip"], seed=5).prob(a, b, None))
+    assert 0.2 < np.mean(program(of_another)(first, second) != forth) < 0.6
 
 
 def test_summaries_count_what_belongs_to_the_episode():
-    reward = jnp.asarray([1.0, 2.0, 4.0, 8.0, jnp.nan, 5.0, 1.0, 1.0])
-    alive = jnp.asarray([True] * 4 + [False] * 4)
-    found = summarise(reward, alive, criteria=jnp.ones((8, 2)), myopia=0.5)
+    reward = np.float32([1.0, 2.0, 4.0, 8.0, np.nan, 5.0, 1.0, 1.0])
+    alive = np.asarray([True] * 4 + [False] * 4)
+    found = summarise(reward, alive, criteria=np.ones((8, 2), np.float32), myopia=0.5)
     assert (float(found.total), float(found.early), float(found.late), float(found.length)) == (15, 15, 0, 4)
     assert float(found.myopic) == 1 / 8 + 2 / 4 + 4 / 2 + 8 and found.criteria.tolist() == [4, 4]
-    whole = summarise(jnp.arange(8.0), jnp.ones(8, bool))
+    whole = summarise(np.arange(8, dtype=np.float32), np.ones(8, bool))
     assert (float(whole.early), float(whole.late)) == (15, 13)
 
 
 def test_segments_are_summaries_of_their_steps():
-    reward, alive = jnp.arange(6.0), jnp.asarray([True] * 5 + [False])
+    reward, alive = np.arange(6, dtype=np.float32), np.asarray([True] * 5 + [False])
     found = summarise_segments(reward, alive, 2, criteria=-reward[:, None])
     assert found.total.tolist() == [1, 5, 4] and found.length.tolist() == [2, 2, 1]
     assert found.criteria[:, 0].tolist() == [-1, -5, -4]

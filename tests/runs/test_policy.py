@@ -7,7 +7,6 @@ import re
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import probes
 import pytest
@@ -27,8 +26,8 @@ def test_a_policy_acts_as_its_learner_does(name: str, mode: Any):
     memory, carry, actor, acted = learner.initial_memory(N), None, learner.actor(state), []
     for step in range(3):
         seen, key = observations(env.observation_space, N, step), jax.random.key(step)
-        first = jnp.arange(N) == 2 if step == 2 else jnp.full((N,), step == 0)
-        wanted, memory, _ = act(actor, jnp.asarray(seen), first, memory, random.fused(key), mode=mode)
+        first = np.arange(N) == 2 if step == 2 else np.full((N,), step == 0)
+        wanted, memory, _ = act(actor, seen, first, memory, random.fused(key), mode=mode)
         if step == 2:  # an episode has ended in the third environment
             carry = carry._replace(first=np.arange(N) == 2)
         found, carry = policy(seen, carry, key)
@@ -52,21 +51,21 @@ def test_one_observation_is_a_batch_of_one_without_its_axis():
         action, one = policy(seen[step].tolist(), one)
         actions, many = policy(seen[step][None], many)
         assert action.shape == () and action == actions[0]
-        same.assert_equal(one, jax.tree.map(lambda x: x[0], many))
+        same.assert_equal(one, jax.tree.map(lambda x: np.asarray(x)[0], many))
     assert one.memory.shape == (2, 4) and np.abs(one.memory).max() > 0
 
     def played(carry: Any, obs: Any) -> Any:
         action, carry = policy(obs, carry)
         return carry, action
 
-    carry, _ = jax.jit(lambda obs: jax.lax.scan(played, policy.start(), obs))(jnp.asarray(seen[:3]))
+    carry, _ = jax.jit(lambda obs: jax.lax.scan(played, policy.start(), obs))(seen[:3])
     np.testing.assert_allclose(carry.memory, one.memory, rtol=1e-6)
 
 
 def test_an_evaluation_that_is_played_by_the_policy_is_the_evaluation():
     env, learner, state, policy = made("memory", "sample")
     probe = dataclasses.replace(probes.PROBES["memory"], length=3.0)
-    params = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), probe)
+    params = jax.tree.map(np.float32, probe)
 
     def act(actor: Any, obs: Any, first: Any, memory: Any, key: Any, mode: Any = "explore") -> Any:
         del actor, mode

@@ -6,7 +6,6 @@ import sys
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import jaxtyping
 import numpy as np
 import pytest
@@ -75,8 +74,7 @@ def test_an_exported_policy_plays_the_evaluation_over_again(run, tmp_path, mode:
         return action, after, ()
 
     again = make_evaluation(env, learner._replace(act=act, actor=lambda state: ()), 16, 20, mode)
-    key = jax.random.split(random.key(5), 3)[1]
-    outcome = jax.jit(again)(key, (), env.params)
+    outcome = jax.jit(lambda key: again(jax.random.split(key, 3)[1], (), env.params))(random.key(5))
     told = evaluate_folder(run, 16, mode=mode, seed=5, max_steps=20)
     assert np.asarray(outcome.returns).mean() == told["eval_return"][1] != told["eval_return"][0]
 
@@ -148,8 +146,8 @@ def test_the_weights_and_what_is_said_of_them_are_enough_to_act(plain, tmp_path)
     logits = x @ layer("policy_head", "kernel") + layer("policy_head", "bias")
     trained = load(plain)
     learner, state = trained.experiment.learner, trained.state_of(0)
-    first, key = jnp.ones(32, bool), jax.random.key(0)
-    _, _, said = learner.act(learner.actor(state), jnp.asarray(seen), first, (), key)
+    act = jax.jit(lambda state, *given: learner.act(learner.actor(state), *given, (), jax.random.key(0)))
+    _, _, said = act(state, seen, np.ones(32, bool))
     np.testing.assert_allclose(logits, said.distribution.logits, atol=1e-5)
     assert np.ptp(logits) > 0.01
     assert told["learner"]["network"]["activation"] == "tanh" and told["memory"] == []

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxrl_envs.fusion import computed_once
 from jaxrl_envs.specs.arrays import GridParams, Rules
 from jaxrl_envs.specs.caps import FLOOR, MOST_HELD, VOID
 from jaxrl_envs.specs.cells import beside, cell_at, neighbour, window
@@ -61,12 +62,13 @@ def apply_rules(
     rules = params.rules
     agent = cell_at(did.grid.shape[0], did.row, did.column)
     about, tick = _about(rules, did, agent)
+    about = computed_once(about.astype(jnp.int8)) != 0  # it is read by four stages, and has a dozen operations a cell
     fires = _fires(seeds[0], rules, did, about, tick)
     gone = did.ahead & (did.picks | did.consumed)
     grid = jnp.where(gone, jnp.int8(FLOOR), did.grid)
-    became = _ranked(rules.becomes, fires & (rules.becomes >= 0), about)
-    grid = jnp.where(became > 0, (became % _RANK).astype(jnp.int8), grid)
-    spawned = _spawned(seeds[1], rules, fires, about, grid, agent)
+    became = computed_once(_ranked(rules.becomes, fires & (rules.becomes >= 0), about))
+    grid = computed_once(jnp.where(became > 0, (became % _RANK).astype(jnp.int8), grid))
+    spawned = computed_once(_spawned(seeds[1], rules, fires, about, grid, agent))
     grid = jnp.where(spawned > 0, (spawned % _RANK).astype(jnp.int8), grid)
     fresh = gone | (became > 0) | (spawned > 0)
     hits = jnp.where(fresh, params.types.health[grid].astype(jnp.int8), did.hits)

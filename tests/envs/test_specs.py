@@ -124,7 +124,7 @@ def test_each_fault_is_one_sentence():
 def test_hostile_data_is_read_or_refused_and_repair_never_fails():
     rng = np.random.default_rng(1)
     sound, mended, said = [GRID.write(spec_drawn.drawn(rng)) for _ in range(6)], 0, []
-    for i in range(150):
+    for i in range(100):
         data = spec_drawn.spoiled(rng, sound[i % 6])
         refused = False
         try:
@@ -143,7 +143,7 @@ def test_hostile_data_is_read_or_refused_and_repair_never_fails():
             mended += refused
         except SpecError:
             assert refused
-    assert mended > 10 and len(said) > 80
+    assert mended > 5 and len(said) > 50
     assert all(line.isprintable() and len(line) < 400 for lines in said for line in lines)
 
 

@@ -27,6 +27,24 @@ def programs():
     return jax.jit(jax.vmap(made.reset)), jax.jit(jax.vmap(made.step)), seeds
 
 
+@functools.cache
+def lineage():
+    """Members of the family with every goal, and what seven edits make of them: ``(params, parts)`` of each generation."""
+    family = tech_tree.family()
+
+    def grown(key, goal):
+        first, *rest = jax.random.split(key, 8)
+        edited = lambda params, key: (child := family.edited(key, params), (child, family.parts(child)))
+        root = family.with_goal(first, goal)
+        _, children = jax.lax.scan(edited, root, jnp.stack(rest))
+        return root, family.parts(root), children
+
+    root, parts, children = jax.jit(jax.vmap(grown))(keys(0), jnp.arange(BATCH) % len(tech_tree.SKILLS))
+    generation = lambda i: jax.tree.map(lambda leaf: leaf[:, i], children)
+    host = lambda pair: (pair[0], jax.device_get(pair[1]))
+    return [host((root, parts)), *(host(generation(i)) for i in range(7))]
+
+
 def stacked(specs):
     return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *[arrays.encode(s) for s in specs])
 
@@ -137,10 +155,7 @@ def test_fewest_rules_most_rules_and_members_of_a_family_are_one_program_without
     bare["types"][0]["hazard"] = 1
     bare = GRID.read(bare)
     full = spec_drawn.drawn(rng, rules=CAPS.rules)
-    family = tech_tree.family()
-    drawn = jax.jit(jax.vmap(family.sample))(keys(5))
-    edited = jax.jit(jax.vmap(family.edited))(keys(6), drawn)
-    for params in (stacked([bare] * BATCH), stacked([full] * BATCH), drawn, edited):
+    for params in (stacked([bare] * BATCH), stacked([full] * BATCH), lineage()[0][0], lineage()[-1][0]):
         obs, state = reset(keys(7), params)
         for t in range(10):
             action = jnp.asarray(rng.integers(0, 7, BATCH), jnp.int32)
@@ -153,38 +168,26 @@ def test_fewest_rules_most_rules_and_members_of_a_family_are_one_program_without
 
 def test_members_of_the_family_start_without_success_and_edits_stay_in_it():
     family, (reset, _, _) = tech_tree.family(), programs()
-    edit, parts = jax.jit(jax.vmap(family.edited)), jax.jit(jax.vmap(family.parts))
-    params = jax.jit(jax.vmap(family.with_goal))(keys(0), jnp.arange(BATCH) % len(tech_tree.SKILLS))
-    moves = set()
-    for seed in range(8):
+    names, moves, before = [t.name for t in family.spec.types], set(), None
+    for seed, (params, parts) in enumerate(lineage()):
         _, state = reset(keys(seed), params)
-        goal, strewn, granted = (np.asarray(part) for part in parts(params))
-        wanted = np.asarray(
-            [np.asarray(params.success[i, 0]) @ np.asarray(state.now[i]) for i in range(BATCH)]
-        )
-        assert not wanted.any()
+        goal, strewn, granted = parts
+        assert not (np.asarray(params.success[:, 0]) * np.asarray(state.now)).any()
+        assert (params.success.sum((1, 2)) == 1).all()
         for i, (kind, low, high) in enumerate(tech_tree.STREWN):
-            there = (
-                np.asarray(state.grid)
-                == 2 + family.spec.types.index(next(t for t in family.spec.types if t.name == kind))
-            ).sum((1, 2))
-            assert ((low <= strewn[:, i]) & (strewn[:, i] <= high)).all()
+            there = (np.asarray(state.grid) == 2 + names.index(kind)).sum((1, 2))
             np.testing.assert_array_equal(there, strewn[:, i])
-        for i, (_, skill, most) in enumerate(tech_tree.GRANTS):
+            assert ((low <= there) & (there <= high)).all()
+        for i, (item, skill, most) in enumerate(tech_tree.GRANTS):
             assert (granted[:, i] <= np.where(skill < goal, most, 0)).all()
-        params = edit(keys(100 + seed), params)
-        after = [np.asarray(part) for part in parts(params)]
-        moves |= {
-            tuple(bool((a != b)[i].any()) for a, b in zip(after, (goal, strewn, granted), strict=True))
-            for i in range(BATCH)
-        }
-    assert {(True, False, False), (False, True, False), (False, False, True)} <= moves
-    member = jax.tree.map(lambda leaf: leaf[0], params)
-    text = GRID.write(tech_tree.decoded(member))
-    again = arrays.params_of(GRID.read(text))
-    assert again.max_steps == 160 and sorted(GRID.identity(GRID.read(text))) == sorted(
-        GRID.identity(tech_tree.decoded(member))
-    )
+            np.testing.assert_array_equal(state.inventory[:, 2 + names.index(item)], granted[:, i])
+        if before is not None:
+            same = lambda a, b: (a == b).reshape(BATCH, -1).all(1)
+            moves |= {*zip(*(same(a, b).tolist() for a, b in zip(parts, before, strict=True)), strict=True)}
+        before = parts
+    assert {(False, True, True), (True, False, True), (True, True, False)} <= moves
+    member = tech_tree.decoded(jax.tree.map(lambda leaf: leaf[0], params))
+    assert GRID.read(GRID.write(member)) == member and member.time_limit == 160
 
 
 def test_the_chest_is_opened_by_who_follows_the_tree_and_each_skill_pays_once():

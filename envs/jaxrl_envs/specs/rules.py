@@ -62,7 +62,9 @@ def apply_rules(
     rules = params.rules
     agent = cell_at(did.grid.shape[0], did.row, did.column)
     about, tick = _about(rules, did, agent)
-    about = computed_once(about.astype(jnp.int8)) != 0  # it is read by four stages, and has a dozen operations a cell
+    about = (
+        computed_once(about.astype(jnp.int8)) != 0
+    )  # it is read by four stages, and has a dozen operations a cell
     fires = _fires(seeds[0], rules, did, about, tick)
     gone = did.ahead & (did.picks | did.consumed)
     grid = jnp.where(gone, jnp.int8(FLOOR), did.grid)

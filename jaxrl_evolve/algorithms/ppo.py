@@ -89,7 +89,6 @@ _MAZE = Preset(
 _SPECS = Preset(
     num_envs=64,
     rollout_length=64,
-    resets="optimistic:8",
     config=PPOConfig(minibatches=8, network=NetworkConfig(hidden=(128, 128))),
     hp=PPOHyperparameters(learning_rate=1e-3),
 )

@@ -166,6 +166,81 @@ def test_fewest_rules_most_rules_and_members_of_a_family_are_one_program_without
     assert reset._cache_size() == step._cache_size() == 1
 
 
+def terrains(*programmes, **rest):
+    """Maps of programmes as letters, ``BATCH`` starts of each: ``#`` is a wall, ``o`` another type, ``.`` floor."""
+    types = [{"name": "o", "walkable": True}, {"name": "w"}]
+    fixed = {"size": "small", "height": 9, "width": 8, "types": types, "time_limit": 9, **rest}
+    goal = {"predicates": [{"name": "p", "kind": "holds", "of": "w"}], "success": [{"all": ["p"]}]}
+    for programme in programmes:
+        spec = GRID.read({**fixed, **goal, "terrain": programme})
+        _, state = programs()[0](keys(11), stacked([spec] * BATCH))
+        at = np.stack([state.row, state.column], 1)
+        yield (
+            [["".join(" .o#"[kind] for kind in row[:8]) for row in grid] for grid in np.asarray(state.grid)],
+            at,
+        )
+
+
+def drawn_line(a, b):
+    """Cells of a line: of each row, or each column if it is flatter, the one nearest to it."""
+    n = max(abs(b[0] - a[0]), abs(b[1] - a[1]))
+    near = lambda x, y, i: int(np.floor(x + (y - x) * i / n + 0.5))
+    return {(near(a[0], b[0], i), near(a[1], b[1], i)) for i in range(n + 1)}
+
+
+def test_each_instruction_of_the_terrain_draws_what_it_says():
+    put = lambda op, kind="w", **numbers: {"op": op, "type": kind, **numbers}
+    box = {"row": 2, "column": 1, "height": 4, "width": 6}
+    ends = [(0, 0, 8, 3), (7, 7, 1, 0), (3, 6, 3, 1), (8, 0, 2, 7)]
+    corner = {"agent": {"region": {"row": 8, "column": 7, "height": 1, "width": 1}}}
+    lines = [[put("line", row=a, column=b, to_row=c, to_column=d)] for a, b, c, d in ends]
+    ring, frame, *drawn = terrains(
+        [put("border", thickness=2)], [put("rectangle", hollow=True, **box)], *lines, **corner
+    )
+    inner = ["########", "########", *["##....##"] * 5, "########", "#######."]
+    assert ring[0][0] == inner  # the agent stands in the corner, on floor
+    assert frame[0][3] == [
+        "........",
+        "........",
+        ".######.",
+        ".#....#.",
+        ".#....#.",
+        ".######.",
+        *["........"] * 3,
+    ]
+    for (a, b, c, d), (maps, _) in zip(ends, drawn, strict=True):
+        walls = {(r, k) for r in range(9) for k in range(8) if maps[0][r][k] == "#"}
+        assert walls == drawn_line((a, b), (c, d)) - {(8, 7)}
+    ((rooms, _),) = terrains([put("rooms", rows=2, columns=2)], **corner)
+    (band, at), (noise, _), (path, starts) = terrains(
+        [put("band", "o", count=3, nearest=2, farthest=3), put("band", count={"low": 1, "high": 4}, nearest=0, farthest=1)],
+        [put("noise", above=0.5, scale=2), put("noise", "o", above=1.0)],
+        [put("scatter", "o", count=1), put("fill", on="floor"), put("path", "floor", to="o")],
+    )  # fmt: skip
+    for maps in rooms:
+        # Walls begin rooms at row 5 and column 4, with a door in each of four.
+        across, down = maps[5], [row[4] for row in maps]
+        assert across.count(".") + down.count(".") == 4 and maps[5][4] == "#"
+        assert "." in across[:4] and "." in across[5:] and "." in down[:5] and "." in down[6:]
+        assert sum(row.count("#") for row in maps) == 8 + 9 - 1 - 4
+    counts = set()
+    for maps, (row, column) in zip(band, at, strict=True):
+        far = lambda kind, maps=maps, row=row, column=column: [
+            abs(r - row) + abs(c - column) for r in range(9) for c in range(8) if maps[r][c] == kind
+        ]
+        assert len(far("o")) == 3 and {*far("o")} <= {2, 3} and {*far("#")} == {1}
+        counts.add(len(far("#")))
+    assert {1, 2} <= counts
+    shares = [sum(row.count("#") for row in maps) / 72 for maps in noise]
+    assert 0.3 < np.mean(shares) < 0.7 and len({*map(tuple, noise)}) > BATCH // 2
+    assert all("o" not in row for maps in noise for row in maps)  # nothing is above 1
+    for maps, (row, column) in zip(path, starts, strict=True):
+        ((r, c),) = [(r, c) for r in range(9) for c in range(8) if maps[r][c] == "o"]
+        way = {(row, k) for k in range(min(c, column), max(c, column) + 1)}
+        way |= {(k, c) for k in range(min(r, row), max(r, row) + 1)}
+        assert {(i, k) for i in range(9) for k in range(8) if maps[i][k] == "."} == way - {(r, c)}
+
+
 def test_members_of_the_family_start_without_success_and_edits_stay_in_it():
     family, (reset, _, _) = tech_tree.family(), programs()
     names, moves, before = [t.name for t in family.spec.types], set(), None

@@ -105,9 +105,16 @@ def _drawn(
     allowed &= (op == SCATTER) | ((op == BAND) & (steps >= number[1]) & (steps <= number[2]))
     cells = ground.order.size
     in_order = allowed.reshape(-1)[ground.order[(jnp.arange(cells, dtype=jnp.int32) + turned) % cells]]
-    counted = jnp.cumsum(in_order, dtype=jnp.int32)
+    counted = _counted(in_order, allowed.shape[0])
     place = (ground.place - turned) % cells
     return allowed & (counted[place] <= number[0].astype(jnp.int32))
+
+
+def _counted(flags: jax.Array, side: int) -> jax.Array:
+    """How many flags are set up to each, int32 ``[side * side]``: in rows, then of rows, since a running sum costs its length squared."""
+    rows = jnp.cumsum(flags.reshape(side, side), axis=1, dtype=jnp.int32)
+    before = jnp.cumsum(rows[:, -1], dtype=jnp.int32) - rows[:, -1]
+    return (rows + before[:, None]).reshape(-1)
 
 
 def _path(grid: jax.Array, to: jax.Array, ground: Ground, turned: jax.Array) -> jax.Array:
@@ -166,20 +173,24 @@ def _rooms(
     rows: jax.Array, columns: jax.Array, down: jax.Array, across: jax.Array, seed: jax.Array, size: jax.Array
 ) -> jax.Array:
     """Walls between ``down`` times ``across`` rooms, without their doors, which lie neither at a crossing nor at the edge."""
-    down, across = jnp.maximum(down, 1), jnp.maximum(across, 1)
-    room_down, room_across = rows * down // size[0], columns * across // size[1]
-    wall_row = (rows > 0) & (room_down != (rows - 1) * down // size[0])
-    wall_column = (columns > 0) & (room_across != (columns - 1) * across // size[1])
 
-    def door(room: jax.Array, rooms: jax.Array, length: jax.Array, bits: jax.Array) -> jax.Array:
+    def along(cells: jax.Array, rooms: jax.Array, length: jax.Array) -> tuple[jax.Array, ...]:
+        """Of each row or column: its room, whether a wall begins it, the first cell for a door, and how many there are."""
+        room = cells * rooms // length
+        wall = (cells > 0) & (room != (cells - 1) * rooms // length)
         first = -(-room * length // rooms) + 1
         end = -(-(room + 1) * length // rooms) - (room == rooms - 1)
-        choices = jnp.maximum(end - first, 1).astype(jnp.uint32)
-        return first + (bits % choices).astype(jnp.int32)
+        return computed_once(
+            (room, wall.astype(jnp.int32), first, jnp.maximum(end - first, 1))
+        )  # divisions are dear
 
-    in_row = columns == door(room_across, across, size[1], numbered(seed, room_down * 64 + room_across))
-    in_column = rows == door(room_down, down, size[0], numbered(~seed, room_down * 64 + room_across))
-    return (wall_row & ~in_row) | (wall_column & ~in_column)
+    room_down, wall_down, first_down, doors_down = along(rows, jnp.maximum(down, 1), size[0])
+    room_across, wall_across, first_across, doors_across = along(columns, jnp.maximum(across, 1), size[1])
+    bits = numbered(seed, room_down * 64 + room_across)
+    chosen = lambda bits, choices: (fraction(bits) * choices.astype(jnp.float32)).astype(jnp.int32)
+    in_row = columns == first_across + chosen(bits, doors_across)
+    in_column = rows == first_down + chosen(bits << jnp.uint32(12), doors_down)
+    return ((wall_down != 0) & ~in_row) | ((wall_across != 0) & ~in_column)
 
 
 def _smooth(side: int, seed: jax.Array, scale: jax.Array) -> jax.Array:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import spec_drawn
 
-from jaxrl_envs.specs import SpecError, arrays, decoding, feasibility, language, tech_tree
+from jaxrl_envs.specs import SpecError, decoding, encoding, feasibility, language, tech_tree
 
 GRID = language("grid")
 PAGE = Path(__file__).parents[2] / "docs" / "generated_environments.md"
@@ -44,7 +44,7 @@ def test_json_arrays_and_text_give_back_the_same_spec_and_its_hash_sees_no_order
         spec = spec_drawn.drawn(rng)
         data = GRID.write(spec)
         assert GRID.read(json.dumps(data)) == GRID.read(data) == spec
-        assert decoding.decode(arrays.encode(spec, "large"), spec) == spec
+        assert decoding.decode(encoding.encode(spec, "large"), spec) == spec
         other = GRID.read({**shuffled(rng, data), "name": "another"})
         assert other != spec and GRID.identity(other) == GRID.identity(spec)
         assert other.rules == spec.rules

@@ -11,7 +11,7 @@ import spec_drawn
 import spec_oracle
 
 from jaxrl_envs import check, check_env, make
-from jaxrl_envs.specs import arrays, ladder, language, tech_tree, view
+from jaxrl_envs.specs import encoding, ladder, language, tech_tree, view
 from jaxrl_envs.specs.caps import PRESETS
 from jaxrl_envs.specs.engine import engine
 
@@ -46,7 +46,7 @@ def lineage():
 
 
 def stacked(specs):
-    return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *[arrays.encode(s) for s in specs])
+    return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *[encoding.encode(s) for s in specs])
 
 
 def keys(seed):

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from jaxrl_envs.specs.caps import MOST_HELD
-from jaxrl_envs.specs.model import Clause, GridSpec, Predicate, Region, Reward, Rule, Span, ends
+from jaxrl_envs.specs.instructions import Span, ends
+from jaxrl_envs.specs.model import Clause, GridSpec, Predicate, Region, Reward, Rule
 
 DIGITS = 4
 """Decimals that are kept: float32 holds them exactly enough to be read back the same."""

@@ -1,4 +1,4 @@
-"""From arrays back to a spec: `decode` undoes `arrays.encode`, and reads what a curriculum made of the arrays."""
+"""From arrays back to a spec: `decode` undoes `encoding.encode`, and reads what a curriculum made of the arrays."""
 
 from __future__ import annotations
 
@@ -10,24 +10,22 @@ import numpy as np
 from jaxrl_envs.specs.arrays import NONE, SLOTS, GridParams, Terrain
 from jaxrl_envs.specs.canonical import DIGITS, canonical
 from jaxrl_envs.specs.caps import BUILT_IN, MOST_HELD
+from jaxrl_envs.specs.instructions import OPERATIONS, Number, Span
 from jaxrl_envs.specs.model import (
     COLOURS,
     COMPARES,
     KINDS,
     MOTIONS,
-    OPERATIONS,
     WHENS,
     Agent,
     Amount,
     Change,
     Clause,
     GridSpec,
-    Number,
     Predicate,
     Region,
     Reward,
     Rule,
-    Span,
     Stock,
     Type,
     Weight,

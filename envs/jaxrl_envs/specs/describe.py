@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from jaxrl_envs.specs.canonical import data_of
-from jaxrl_envs.specs.model import Clause, GridSpec, Number, Predicate, Rule, Span, Step, Type, ends
+from jaxrl_envs.specs.instructions import Number, Span, Step, ends
+from jaxrl_envs.specs.model import Clause, GridSpec, Predicate, Rule, Type
 
 _FLAGS = ("walkable", "pickable", "pushable", "opaque", "consumable")
 

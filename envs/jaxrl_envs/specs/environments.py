@@ -14,8 +14,9 @@ from jaxrl_envs.contract import Env
 from jaxrl_envs.keywords import near, reject_unknown
 from jaxrl_envs.names import SPECS
 from jaxrl_envs.spaces import Discrete
-from jaxrl_envs.specs.arrays import GridParams, params_of
+from jaxrl_envs.specs.arrays import GridParams
 from jaxrl_envs.specs.caps import MOST_STEPS, PRESETS
+from jaxrl_envs.specs.encoding import params_of
 from jaxrl_envs.specs.engine import ACTIONS, engine
 from jaxrl_envs.specs.grid import GRID
 from jaxrl_envs.specs.model import GridSpec

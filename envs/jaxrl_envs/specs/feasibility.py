@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from jaxrl_envs.specs.caps import MOST_HEALTH, MOST_HELD
-from jaxrl_envs.specs.model import GridSpec, Predicate, Rule, ends
+from jaxrl_envs.specs.instructions import ends
+from jaxrl_envs.specs.model import GridSpec, Predicate, Rule
 
 
 class Supply(NamedTuple):

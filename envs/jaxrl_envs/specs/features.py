@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl_envs.specs.model import GridSpec, Number, Step, ends
+from jaxrl_envs.specs.instructions import Number, Step, ends
+from jaxrl_envs.specs.model import GridSpec
 
 LENGTH = 128
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from jaxrl_envs.specs.model import OPERATIONS, Span
+from jaxrl_envs.specs.instructions import OPERATIONS, Span
 
 
 class Place(NamedTuple):

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxrl_envs.specs.arrays import encode
 from jaxrl_envs.specs.caps import BUILT_IN, PRESETS
+from jaxrl_envs.specs.encoding import encode
 from jaxrl_envs.specs.feasibility import infeasible, needed, passable
 from jaxrl_envs.specs.grid import GRID
 from jaxrl_envs.specs.language import Data, SpecError

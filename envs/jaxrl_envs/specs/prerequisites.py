@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from jaxrl_envs.specs.caps import BUILT_IN, MOST_HELD, PRESETS
 from jaxrl_envs.specs.feasibility import Supply, clause_lacks, missing, supply
-from jaxrl_envs.specs.model import GridSpec, Rule, Scatter, Stock
+from jaxrl_envs.specs.instructions import Scatter
+from jaxrl_envs.specs.model import GridSpec, Rule, Stock
 
 _MOST_CHANGES = 40
 

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from jaxrl_envs.specs import canonical, contradictions, references
 from jaxrl_envs.specs.fields import allowed, choices, close_to, place
+from jaxrl_envs.specs.instructions import OPERATIONS
 from jaxrl_envs.specs.language import Data, Fault, SpecError
-from jaxrl_envs.specs.model import OPERATIONS, VERSION, GridSpec
+from jaxrl_envs.specs.model import VERSION, GridSpec
 from jaxrl_envs.specs.text import parse, plain, refuse, shown
 
 

@@ -10,8 +10,9 @@ from pydantic import BaseModel
 
 from jaxrl_envs.specs.caps import BUILT_IN, PRESETS
 from jaxrl_envs.specs.fields import allowed, bounds, close_to, spans, whole
+from jaxrl_envs.specs.instructions import Band, Span, ends
 from jaxrl_envs.specs.language import Fault
-from jaxrl_envs.specs.model import Agent, Band, Clause, GridSpec, Predicate, Region, Rule, Span, ends
+from jaxrl_envs.specs.model import Agent, Clause, GridSpec, Predicate, Region, Rule
 from jaxrl_envs.specs.text import shown
 
 

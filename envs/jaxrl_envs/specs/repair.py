@@ -21,8 +21,9 @@ from jaxrl_envs.specs.fields import (
     spans,
     whole,
 )
+from jaxrl_envs.specs.instructions import OPERATIONS
 from jaxrl_envs.specs.language import Data, SpecError
-from jaxrl_envs.specs.model import OPERATIONS, GridSpec
+from jaxrl_envs.specs.model import GridSpec
 from jaxrl_envs.specs.reading import shaped
 from jaxrl_envs.specs.text import plain, shown
 

@@ -16,8 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl_envs.contract import Arms
-from jaxrl_envs.specs.arrays import GridParams, params_of
+from jaxrl_envs.specs.arrays import GridParams
 from jaxrl_envs.specs.decoding import decode
+from jaxrl_envs.specs.encoding import params_of
 from jaxrl_envs.specs.grid import GRID
 from jaxrl_envs.specs.model import GridSpec
 

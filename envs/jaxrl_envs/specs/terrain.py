@@ -16,7 +16,7 @@ from jaxrl_envs.specs.arrays import COLUMNS, GridParams
 from jaxrl_envs.specs.caps import FLOOR, VOID
 from jaxrl_envs.specs.cells import cell_at, rows_and_columns
 from jaxrl_envs.specs.hashing import fraction, numbered
-from jaxrl_envs.specs.model import OPERATIONS
+from jaxrl_envs.specs.instructions import OPERATIONS
 
 FILL, BORDER, RECTANGLE, LINE, ROOMS, NOISE, SCATTER, BAND, PATH = range(len(OPERATIONS))
 

@@ -102,6 +102,7 @@ MAZE = (
     "standard-maze-2",
     "standard-maze-3",
 )
+SPECS = ("tech-tree", "file")
 OCTAX = (
     "airplane",
     "blinky",

@@ -85,6 +85,13 @@ _MAZE = Preset(
     config=PPOConfig(network=NetworkConfig(memory="gru", memory_size=64, hidden=(64,))),
     hp=PPOHyperparameters(learning_rate=1e-3),
 )
+# Tried here on the tech tree, root seed 100, and not tuned further.
+_SPECS = Preset(
+    num_envs=64,
+    rollout_length=64,
+    config=PPOConfig(minibatches=8, network=NetworkConfig(hidden=(128, 128))),
+    hp=PPOHyperparameters(learning_rate=1e-3),
+)
 
 PPO_PRESETS: dict[str, Preset] = {
     "*": _CLASSIC,
@@ -105,6 +112,7 @@ PPO_PRESETS: dict[str, Preset] = {
     ),
     "MemoryChain-bsuite": _MEMORY_CHAIN,
     "maze/*": _MAZE,
+    "specs/*": _SPECS,
 }
 
 

@@ -14,6 +14,7 @@ from jaxrl_evolve.command import (
     render,
     report,
     resume,
+    spec,
     sweep,
     train,
 )
@@ -34,6 +35,7 @@ _MODULES = (
     meta_test,
     meta_sweep,
     preferences,
+    spec,
 )
 COMMANDS = {module.COMMAND.name: module.COMMAND for module in _MODULES}
 

@@ -114,7 +114,7 @@ def _brief(error: Exception) -> str:
     said = str(error)
     if "RESOURCE_EXHAUSTED" in said:
         return f"{said.partition(chr(10))[0]}; --group N holds fewer seeds on the device at a time"
-    return said.partition("\n")[0] if type(error).__module__.startswith("jax") else said
+    return said.partition("\n")[0] if type(error).__module__.split(".")[0] in ("jax", "jaxlib") else said
 
 
 def _is_read() -> bool:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated
 
 import tyro
 
-from jaxrl_evolve.command.arguments import PROGRAM, Command, Devices, asks_for_help, parse
+from jaxrl_evolve.command.actions import Action, with_actions
+from jaxrl_evolve.command.arguments import Devices
 from jaxrl_evolve.self_play.benchmark_config import GamesConfig
 from jaxrl_evolve.self_play.exploitability_config import ExploitabilityConfig
 from jaxrl_evolve.self_play.tournament_config import TournamentConfig
-from jaxrl_evolve.settings.names import suggestion
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,20 +107,6 @@ def _tournament(arguments: Tournament) -> str:
     return "" if to.quiet else sentence(found, to.out)
 
 
-class Action(NamedTuple):
-    """What can be done.
-
-    Attributes:
-        summary: one line.
-        arguments: a dataclass of options.
-        run: of these.
-    """
-
-    summary: str
-    arguments: Any
-    run: Callable[[Any], str]
-
-
 ACTIONS = {
     "games": Action("play methods on games at equal queries", Games, _games),
     "exploitability": Action("learn an answer to a trained policy", Exploitability, _exploitability),
@@ -129,30 +114,8 @@ ACTIONS = {
 }
 
 
-def _parse(words: list[str]) -> tuple[Action, Any]:
-    if not words or (asks_for_help(words[:1])):
-        lines = [f"  {name:<14}  {action.summary}" for name, action in ACTIONS.items()]
-        print(
-            "\n".join(
-                [
-                    f"usage: {PROGRAM} preferences ACTION …",
-                    "",
-                    *lines,
-                    "",
-                    f"{PROGRAM} preferences ACTION --help explains it.",
-                ]
-            )
-        )
-        raise SystemExit(0 if words else 2)
-    name, *rest = words
-    if name not in ACTIONS:
-        raise ValueError(f"preferences has no action {name!r}: {suggestion(name, ACTIONS)}")
-    return ACTIONS[name], parse(ACTIONS[name].arguments, f"preferences {name}", rest)
-
-
-COMMAND = Command(
-    usage="preferences ACTION … --out FOLDER",
-    summary="methods on games of preference; how exploitable policies are; tournaments",
-    parse=_parse,
-    run=lambda parsed: parsed[0].run(parsed[1]),
+COMMAND = with_actions(
+    "preferences ACTION … --out FOLDER",
+    "methods on games of preference; how exploitable policies are; tournaments",
+    ACTIONS,
 )

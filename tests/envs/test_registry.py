@@ -51,7 +51,7 @@ def test_names_are_those_of_the_suites():
     assert listed == (gridworlds.NAMES, chains.NAMES, point_mass.NAMES, maze.NAMES)
     assert (names.CRAFTAX, names.ATARI) == (craftax.NAMES, atari.NAMES)
     assert len(names.ATARI) == len(set(names.ATARI)) == 57 and len(names.ATARI_100K) == 26
-    suites = ("gymnax", "brax", "craftax", "octax", "atari", "grid", "chain", "point", "maze")
+    suites = ("gymnax", "brax", "craftax", "octax", "atari", "grid", "chain", "point", "maze", "specs")
     assert available() == [name for suite in suites for name in available(suite)]
 
 

@@ -1,0 +1,128 @@
+"""One form for all ways to write the same environment: rows sorted, rows without effect left out, floats rounded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from jaxrl_envs.specs.caps import MOST_HELD
+from jaxrl_envs.specs.instructions import Span, ends
+from jaxrl_envs.specs.model import Clause, GridSpec, Predicate, Region, Reward, Rule
+
+DIGITS = 4
+"""Decimals that are kept: float32 holds them exactly enough to be read back the same."""
+_TOLD = ("name", "purpose", "parent", "targets")
+P = TypeVar("P", bound=BaseModel)
+
+
+def data_of(part: BaseModel) -> dict[str, Any]:
+    """A part of a spec as JSON data."""
+    return {name: _data(getattr(part, name)) for name in type(part).model_fields}
+
+
+def _data(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return data_of(value)
+    if isinstance(value, tuple):
+        return [_data(row) for row in value]
+    if isinstance(value, float):
+        return int(value) if value == int(value) else value
+    return value
+
+
+def _text(data: Any) -> str:
+    return json.dumps(data, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+
+
+def _rounded(part: P) -> P:
+    """With floats rounded, ranges of one number as that number, everywhere inside."""
+
+    def inside(value: Any) -> Any:
+        if isinstance(value, Span) and value.low == value.high:
+            return inside(value.low)
+        if isinstance(value, BaseModel):
+            return _rounded(value)
+        if isinstance(value, tuple):
+            return tuple(inside(row) for row in value)
+        return (
+            round(value, DIGITS) + 0.0 if isinstance(value, float) else value
+        )  # without a minus before zero
+
+    return part.model_copy(update={name: inside(getattr(part, name)) for name in type(part).model_fields})
+
+
+def _sorted(rows: Iterable[P]) -> tuple[P, ...]:
+    return tuple(sorted(rows, key=lambda row: _text(data_of(row))))
+
+
+def canonical(spec: GridSpec) -> GridSpec:
+    """The form in which two specs of one environment are equal. The terrain keeps its order, which matters."""
+    spec = _rounded(spec)
+    held = [stock for stock in spec.agent.inventory if ends(stock.count) != (0, 0)]
+    return spec.model_copy(
+        update={
+            "targets": tuple(sorted({*spec.targets})),
+            "types": tuple(sorted(spec.types, key=lambda t: t.name)),
+            "terrain": tuple(s for s in spec.terrain if ends(getattr(s, "count", 1.0)) != (0, 0)),
+            "agent": spec.agent.model_copy(update={"region": _region(spec), "inventory": _sorted(held)}),
+            "rules": _sorted(_rule(rule) for rule in spec.rules if rule.chance > 0),
+            "predicates": tuple(sorted((_predicate(p) for p in spec.predicates), key=lambda p: p.name)),
+            "success": _clauses(spec.success),
+            "failure": _clauses(spec.failure),
+            "reward": _reward(spec.reward),
+        }
+    )
+
+
+def _region(spec: GridSpec) -> Region | None:
+    region = spec.agent.region
+    whole = Region(row=0, column=0, height=spec.height, width=spec.width)
+    return None if region == whole else region
+
+
+def _rule(rule: Rule) -> Rule:
+    return rule.model_copy(
+        update={
+            "needs": _sorted(row for row in rule.needs if row.count),
+            "at_most": _sorted(row for row in rule.at_most if row.count < MOST_HELD),
+            "changes": _sorted(row for row in rule.changes if row.count),
+            "where": rule.where if rule.spawns else "beside",
+        }
+    )
+
+
+def _predicate(predicate: Predicate) -> Predicate:
+    """What its kind doesn't read has the default."""
+    kind = predicate.kind
+    compares, counts = (
+        kind in ("count", "holds", "survived", "health"),
+        kind not in ("beside", "at", "achieved"),
+    )
+    return predicate.model_copy(
+        update={
+            "compare": predicate.compare if compares else ">=",
+            "number": predicate.number if counts else 1,
+        }
+    )
+
+
+def _clauses(clauses: Iterable[Clause]) -> tuple[Clause, ...]:
+    tidy = {(tuple(sorted({*c.all})), tuple(sorted({*c.none}))) for c in clauses}
+    return tuple(Clause(all=holds, none=fails) for holds, fails in sorted(tidy))
+
+
+def _reward(reward: Reward) -> Reward:
+    paid = [w for w in reward.weights if w.first or w.each or w.potential]
+    return reward.model_copy(update={"weights": tuple(sorted(paid, key=lambda w: w.predicate))})
+
+
+def identity(spec: GridSpec) -> str:
+    """Hash of the canonical form without what is only told of it, 32 hexadecimal digits."""
+    data = data_of(spec)
+    for field in _TOLD:
+        del data[field]
+    return hashlib.sha256(_text(data).encode()).hexdigest()[:32]

@@ -1,0 +1,132 @@
+"""A spec in plain lines, for prompts and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from jaxrl_envs.specs.canonical import data_of
+from jaxrl_envs.specs.instructions import Number, Span, Step, ends
+from jaxrl_envs.specs.model import Clause, GridSpec, Predicate, Rule, Type
+
+_FLAGS = ("walkable", "pickable", "pushable", "opaque", "consumable")
+
+
+def describe(spec: GridSpec) -> str:
+    """Lines of text; what is as usual is left out."""
+    return "\n".join(_lines(spec))
+
+
+def _number(number: Number) -> str:
+    low, high = ends(number)
+    return f"{low:g} to {high:g}" if isinstance(number, Span) else f"{low:g}"
+
+
+def _lines(spec: GridSpec) -> Iterator[str]:
+    yield f"{spec.name or 'unnamed'}: {spec.height} x {spec.width} cells, {spec.time_limit} steps, difficulty {spec.difficulty:g}"
+    if spec.purpose:
+        yield f"purpose: {spec.purpose}"
+    yield f"types: {_joined(map(_type, spec.types), '; ')}"
+    yield f"terrain: {_joined(map(_step, spec.terrain), '; ')}"
+    yield _agent(spec)
+    for rule in spec.rules:
+        yield f"rule: {_rule(rule)}"
+    for predicate in spec.predicates:
+        yield f"predicate {predicate.name}: {_predicate(predicate)}"
+    yield f"success: {_clauses(spec.success)}{'' if spec.ends_on_success else ', and the episode goes on'}"
+    if spec.failure:
+        yield f"failure: {_clauses(spec.failure)}"
+    yield f"reward: {_joined(_paid(spec), ', ')}"
+
+
+def _joined(parts: Iterable[str], between: str) -> str:
+    return between.join(parts) or "none"
+
+
+def _type(kind: Type) -> str:
+    said = [flag for flag in _FLAGS if getattr(kind, flag)]
+    said += [f"hurts by {kind.hazard}"] if kind.hazard else []
+    said += [f"heals by {kind.heals}"] if kind.heals else []
+    said += [f"stands {kind.health} interactions"] if kind.health > 1 else []
+    said += [f"moves ({kind.motion}, {kind.speed:g})"] if kind.motion != "still" else []
+    return f"{kind.name} ({', '.join(said)})" if said else kind.name
+
+
+def _step(step: Step) -> str:
+    told = data_of(step)
+    numbers = {
+        name: _number(getattr(step, name)) if isinstance(getattr(step, name), float | Span) else value
+        for name, value in told.items()
+        if name not in ("op", "type", "on") and value not in (None, False)
+    }
+    where = f" on {step.on}" if step.on else ""
+    return f"{step.op} {step.type}{where}" + "".join(f", {name} {value}" for name, value in numbers.items())
+
+
+def _agent(spec: GridSpec) -> str:
+    region = spec.agent.region
+    where = (
+        f"rows {region.row} to {region.row + region.height - 1}, columns {region.column} to {region.column + region.width - 1}"
+        if region
+        else "anywhere"
+    )
+    has = _joined((f"{_number(stock.count)} {stock.item}" for stock in spec.agent.inventory), ", ")
+    return f"agent: starts {where}, health {_number(spec.agent.health)}, has {has}"
+
+
+def _rule(rule: Rule) -> str:
+    about = {
+        "step": f"it enters {rule.of}",
+        "interact": f"it interacts with {rule.of}",
+        "pick_up": f"it picks up {rule.of}",
+        "adjacent": f"{rule.of} is beside {rule.by or 'it'}",
+        "held": f"it has {rule.of}",
+        "timer": f"{rule.every} steps are over" + (f", for each {rule.of}" if rule.of else ""),
+    }[rule.when]
+    asks = [f"has {row.count} {row.item}" for row in rule.needs]
+    asks += [f"has at most {row.count} {row.item}" for row in rule.at_most]
+    asks += [f"{rule.near} is near"] if rule.near else []
+    comes = [f"that becomes {rule.becomes}"] if rule.becomes else []
+    comes += [f"{rule.spawns} comes to be {rule.where} (at most {rule.most})"] if rule.spawns else []
+    comes += [f"{row.count:+d} {row.item}" for row in rule.changes]
+    comes += [f"{rule.health:+d} health"] if rule.health else []
+    chance = f" with probability {rule.chance:g}" if rule.chance < 1 else ""
+    return f"when {about}{''.join(f' and {ask}' for ask in asks)}: {', '.join(comes)}{chance}"
+
+
+def _predicate(predicate: Predicate) -> str:
+    compared, region = f"{predicate.compare} {predicate.number}", predicate.region
+    match predicate.kind:
+        case "count":
+            return f"{predicate.of} on the map {compared}"
+        case "holds":
+            return f"{predicate.of} held {compared}"
+        case "near":
+            return f"{predicate.of} within {predicate.number} steps"
+        case "beside":
+            return f"{predicate.of} beside {predicate.by}"
+        case "achieved":
+            return f"{predicate.of} has held"
+        case "at" if region:
+            return f"the agent is in rows {region.row} to {region.row + region.height - 1}, columns {region.column} to {region.column + region.width - 1}"
+        case "survived":
+            return f"steps {compared}"
+    return f"{predicate.kind} {compared}"
+
+
+def _clauses(clauses: Iterable[Clause]) -> str:
+    return " or ".join(" and ".join([*c.all, *(f"not {name}" for name in c.none)]) for c in clauses)
+
+
+def _paid(spec: GridSpec) -> Iterator[str]:
+    reward = spec.reward
+    yield f"{reward.success:g} for success"
+    if reward.step:
+        yield f"{reward.step:g} a step"
+    for weight in reward.weights:
+        for what, value in (
+            ("first", weight.first),
+            ("each time", weight.each),
+            ("progress", weight.potential),
+        ):
+            if value:
+                yield f"{value:g} for {weight.predicate} ({what})"

@@ -1,0 +1,204 @@
+"""From a canonical spec to arrays; `decoding` is the way back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl_envs.specs.arrays import (
+    COLUMNS,
+    NONE,
+    SLOTS,
+    GridParams,
+    Payment,
+    Predicates,
+    Rules,
+    Start,
+    Terrain,
+    Types,
+)
+from jaxrl_envs.specs.caps import BUILT_IN, MOST_HELD, PRESETS, Caps
+from jaxrl_envs.specs.instructions import OPERATIONS, ends
+from jaxrl_envs.specs.model import COLOURS, COMPARES, KINDS, MOTIONS, WHENS, Clause, GridSpec, Region, Type
+
+
+def encode(spec: GridSpec, size: str | None = None) -> GridParams:
+    """A canonical spec as arrays, of NumPy: stack many, then put them onto a device at once.
+
+    Args:
+        spec: as `Language.read` gives it.
+        size: a preset no smaller than the spec's own, which is the default.
+
+    Raises:
+        ValueError: it is smaller.
+    """
+    order = [*PRESETS]
+    size = size or spec.size
+    if size not in PRESETS or order.index(size) < order.index(spec.size):
+        raise ValueError(f"size is {size!r}; it must be one of {', '.join(order[order.index(spec.size) :])}")
+    caps = PRESETS[size]
+    number = {name: i for i, name in enumerate([*BUILT_IN, *(t.name for t in spec.types)])}
+    predicate = {p.name: i for i, p in enumerate(spec.predicates)}
+    return GridParams(
+        size=_array([spec.height, spec.width], np.int32),
+        types=_types(spec, caps),
+        terrain=_terrain(spec, caps, number),
+        start=_start(spec, caps, number),
+        rules=_rules(spec, caps, number),
+        predicates=_predicates(spec, caps, number, predicate),
+        payment=_payment(spec, caps, predicate),
+        success=_clauses(spec.success, caps, predicate),
+        failure=_clauses(spec.failure, caps, predicate),
+        ends_on_success=_array(spec.ends_on_success),
+        difficulty=_array(spec.difficulty, np.float32),
+        max_steps=_array(spec.time_limit, np.int32),
+    )
+
+
+def params_of(spec: GridSpec, size: str | None = None) -> GridParams:
+    """As `encode`, on the device."""
+    return jax.tree.map(jnp.asarray, encode(spec, size))
+
+
+def _array(values: Any, dtype: Any = None) -> Any:
+    """An array that stands where one of jax may: the fields say what they are for the program."""
+    return np.asarray(values, dtype)
+
+
+def _filled(shape: Any, dtype: Any, value: Any = 0) -> Any:
+    return np.full(shape, value, dtype)
+
+
+def _column(rows: list[Any], length: int, dtype: Any, rest: Any = 0) -> Any:
+    column = _filled(length, dtype, rest)
+    column[: len(rows)] = rows
+    return column
+
+
+def _region(region: Region | None, spec: GridSpec) -> list[int]:
+    return (
+        [region.row, region.column, region.height, region.width]
+        if region
+        else [0, 0, spec.height, spec.width]
+    )
+
+
+def _types(spec: GridSpec, caps: Caps) -> Types:
+    built_in = [
+        Type(name="void", opaque=True, colour="black"),
+        Type(name="floor", walkable=True, colour="white"),
+    ]
+    rows = [*built_in, *spec.types]
+    flags = {
+        name: _column([getattr(t, name) for t in rows], caps.types, bool)
+        for name in ("walkable", "pickable", "pushable", "opaque", "consumable")
+    }
+    numbers = {
+        name: _column([getattr(t, name) for t in rows], caps.types, np.int32)
+        for name in ("hazard", "heals", "health")
+    }
+    return Types(
+        **flags,
+        **numbers,
+        motion=_column([MOTIONS.index(t.motion) for t in rows], caps.types, np.int32),
+        speed=_column([t.speed for t in rows], caps.types, np.float32),
+        colour=_column([COLOURS.index(t.colour) for t in rows], caps.types, np.int32),
+    )
+
+
+def _terrain(spec: GridSpec, caps: Caps, number: dict[str, int]) -> Terrain:
+    ops, rows = [*OPERATIONS], spec.terrain
+    low, high = _filled((2, caps.instructions, COLUMNS), np.float32)
+    for i, row in enumerate(rows):
+        for j, slot in enumerate(SLOTS[row.op]):
+            low[i, j], high[i, j] = ends(getattr(row, slot))
+    refer = lambda field: _column(
+        [number.get(getattr(row, field, None) or "", NONE) for row in rows], caps.instructions, np.int32, NONE
+    )
+    return Terrain(
+        op=_column([ops.index(row.op) for row in rows], caps.instructions, np.int32, NONE),
+        type=refer("type"),
+        on=refer("on"),
+        to=refer("to"),
+        hollow=_column([getattr(row, "hollow", False) for row in rows], caps.instructions, bool),
+        low=low,
+        high=high,
+    )
+
+
+def _start(spec: GridSpec, caps: Caps, number: dict[str, int]) -> Start:
+    low, high = _filled((2, caps.types), np.int32)
+    for stock in spec.agent.inventory:
+        low[number[stock.item]], high[number[stock.item]] = ends(stock.count)
+    return Start(
+        region=_array(_region(spec.agent.region, spec), np.int32),
+        inventory_low=low,
+        inventory_high=high,
+        health=_array(ends(spec.agent.health), np.int32),
+    )
+
+
+def _rules(spec: GridSpec, caps: Caps, number: dict[str, int]) -> Rules:
+    rows = spec.rules
+    needs, changes = _filled((2, caps.rules, caps.types), np.int8)
+    limits = _filled((caps.rules, caps.types), np.int8, MOST_HELD)
+    for i, rule in enumerate(rows):
+        for table, amounts in ((needs, rule.needs), (limits, rule.at_most), (changes, rule.changes)):
+            for row in amounts:
+                table[i, number[row.item]] = row.count
+    column = lambda values, rest=0: _column([*values], caps.rules, np.int32, rest)
+    refer = lambda field: column((number.get(getattr(row, field) or "", NONE) for row in rows), NONE)
+    return Rules(
+        when=column((WHENS.index(row.when) for row in rows), NONE),
+        of=refer("of"),
+        by=refer("by"),
+        every=column((row.every for row in rows), 1),
+        near=refer("near"),
+        becomes=refer("becomes"),
+        spawns=refer("spawns"),
+        anywhere=column(row.where == "anywhere" for row in rows),
+        most=column(row.most or 0 for row in rows),
+        health=column(row.health for row in rows),
+        chance=_column([row.chance for row in rows], caps.rules, np.float32),
+        needs=needs,
+        limits=limits,
+        changes=changes,
+    )
+
+
+def _predicates(spec: GridSpec, caps: Caps, number: dict[str, int], predicate: dict[str, int]) -> Predicates:
+    rows = spec.predicates
+    column = lambda values, rest=0: _column([*values], caps.predicates, np.int32, rest)
+    region = _filled((caps.predicates, 4), np.int32)
+    for i, row in enumerate(rows):
+        region[i] = _region(row.region, spec) if row.region else 0
+    refer = lambda row: (predicate if row.kind == "achieved" else number).get(row.of or "", NONE)
+    return Predicates(
+        kind=column((KINDS.index(row.kind) for row in rows), NONE),
+        of=column((refer(row) for row in rows), NONE),
+        by=column((number.get(row.by or "", NONE) for row in rows), NONE),
+        compare=column(COMPARES.index(row.compare) for row in rows),
+        number=column(row.number for row in rows),
+        region=region,
+    )
+
+
+def _payment(spec: GridSpec, caps: Caps, predicate: dict[str, int]) -> Payment:
+    tables = _filled((3, caps.predicates), np.float32)
+    for row in spec.reward.weights:
+        tables[:, predicate[row.predicate]] = row.first, row.each, row.potential
+    scalar = lambda x: _array(x, np.float32)
+    reward = spec.reward
+    first, each, potential = tables
+    return Payment(first, each, potential, scalar(reward.step), scalar(reward.success), scalar(reward.clip))
+
+
+def _clauses(clauses: tuple[Clause, ...], caps: Caps, predicate: dict[str, int]) -> Any:
+    table = _filled((caps.clauses, caps.predicates), np.int8)
+    for i, clause in enumerate(clauses):
+        table[i, [predicate[name] for name in clause.all]] = 1
+        table[i, [predicate[name] for name in clause.none]] = -1
+    return table

@@ -1,0 +1,119 @@
+"""Whether success can come about at all, by what is there and what rules make of it: a graph of types, no play.
+
+It is generous: distances, chances and how much there is of a thing on the map are not asked. So what it refuses is impossible.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from jaxrl_envs.specs.caps import MOST_HEALTH, MOST_HELD
+from jaxrl_envs.specs.instructions import ends
+from jaxrl_envs.specs.model import GridSpec, Predicate, Rule
+
+
+class Supply(NamedTuple):
+    """What there may ever be.
+
+    Attributes:
+        present: types that may lie on the map.
+        held: how many of a thing the agent may have.
+    """
+
+    present: set[str]
+    held: dict[str, int]
+
+
+def on_map(spec: GridSpec) -> set[str]:
+    """Types that the terrain may put there."""
+    return {step.type for step in spec.terrain if ends(getattr(step, "count", 1.0))[1] > 0} | {"floor"}
+
+
+def supply(spec: GridSpec, without: str | None = None) -> Supply:
+    """What there may be, if one type is missing from the terrain."""
+    found = Supply(
+        on_map(spec) - {without}, {stock.item: int(ends(stock.count)[1]) for stock in spec.agent.inventory}
+    )
+    size = -1
+    while size != (size := len(found.present) + sum(found.held.values())):
+        for kind in spec.types:
+            if kind.pickable and kind.name in found.present:
+                found.held[kind.name] = MOST_HELD
+        for rule in spec.rules:
+            if not missing(rule, found, spec):
+                found.present.update({rule.becomes, rule.spawns} - {None})  # type: ignore[arg-type]
+                found.held.update({row.item: MOST_HELD for row in rule.changes if row.count > 0})
+    return found
+
+
+def missing(rule: Rule, found: Supply, spec: GridSpec) -> list[tuple[str, int]]:
+    """What a rule lacks: types on the map, with 0, and things in the inventory, with how many."""
+    cells = [name for name in (rule.of if rule.when != "held" else None, rule.by, rule.near) if name]
+    lacks = [(name, 0) for name in cells if name not in found.present]
+    lacks += [(row.item, row.count) for row in rule.needs if found.held.get(row.item, 0) < row.count]
+    if rule.when == "held" and rule.of and not found.held.get(rule.of, 0):
+        lacks.append((rule.of, 1))
+    if rule.when == "pick_up" and not any(t.name == rule.of and t.pickable for t in spec.types):
+        lacks.append((rule.of or "", 1))
+    return lacks
+
+
+def lacking(predicate: Predicate, found: Supply, spec: GridSpec) -> list[tuple[str, int]]:
+    """What a predicate lacks to come true, as `missing`; a number that cannot be reached stands for itself with -1."""
+    kind, wants = predicate.kind, predicate.compare != "<=" and predicate.number > 0
+    of = predicate.of or ""
+    if kind == "achieved":
+        inner = next(p for p in spec.predicates if p.name == of)
+        return lacking(inner, found, spec)
+    if kind == "holds":
+        return [(of, predicate.number)] if wants and found.held.get(of, 0) < predicate.number else []
+    if kind in ("near", "beside") or (kind == "count" and wants):
+        return [(name, 0) for name in (of, predicate.by) if name and name not in found.present]
+    most = {"survived": spec.time_limit, "health": MOST_HEALTH}.get(kind)
+    return [(kind, -1)] if wants and most is not None and predicate.number > most else []
+
+
+def clause_lacks(spec: GridSpec, found: Supply) -> list[list[tuple[str, tuple[str, int]]]]:
+    """Of every clause of success what its predicates lack: names of predicates, with what."""
+    named = {p.name: p for p in spec.predicates}
+    return [
+        [(name, lack) for name in clause.all for lack in lacking(named[name], found, spec)]
+        for clause in spec.success
+    ]
+
+
+def infeasible(spec: GridSpec) -> list[str]:
+    """A sentence for each thing that every way to success lacks; none where there may be a way."""
+    lacks = clause_lacks(spec, supply(spec))
+    if any(not lack for lack in lacks):
+        return []
+    return [
+        f"success[{i}] cannot come about: {name!r} needs {_said(lack)}"
+        for i, clause in enumerate(lacks)
+        for name, lack in clause
+    ]
+
+
+def _said(lack: tuple[str, int]) -> str:
+    name, count = lack
+    if count < 0:
+        return f"more {name} than there can be"
+    if count:
+        return f"{count} {name!r} in the inventory, which neither the start nor anything picked up nor a rule can give"
+    return f"{name!r} on the map, where neither the terrain nor a rule can put it"
+
+
+def needed(spec: GridSpec) -> set[str]:
+    """Types without which the terrain leaves no way to success."""
+    return {name for name in on_map(spec) - {"floor"} if all(clause_lacks(spec, supply(spec, name)))}
+
+
+def passable(spec: GridSpec) -> set[str]:
+    """Types that the agent may get past, one way or another."""
+    by_rule = {rule.of for rule in spec.rules if rule.becomes not in (None, rule.of)}
+    by_itself = {
+        t.name
+        for t in spec.types
+        if t.walkable or t.pickable or t.pushable or t.consumable or t.motion != "still"
+    }
+    return {"floor", *by_itself, *(name for name in by_rule if name)}

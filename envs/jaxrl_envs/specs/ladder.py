@@ -1,0 +1,200 @@
+"""The validation ladder, from what costs nothing to what is played: each rung refuses what would be wasted on the next.
+
+1. Schema: fields, names, contradictions (`Language.read`).
+2. Feasibility: could success come about at all?
+3. Resets: numbers, a free start, not won or lost already, what is needed there and within reach.
+4. Policies that know nothing: neither doing nothing nor random actions should do.
+
+All specs of one size that a rung is asked for are one batch on the device. What costs learning (an agent against a control) is for
+whoever has an agent.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxrl_envs.specs.caps import BUILT_IN, PRESETS
+from jaxrl_envs.specs.encoding import encode
+from jaxrl_envs.specs.feasibility import infeasible, needed, passable
+from jaxrl_envs.specs.grid import GRID
+from jaxrl_envs.specs.language import Data, SpecError
+from jaxrl_envs.specs.model import GridSpec
+from jaxrl_envs.specs.trials import Plays, Starts, Wanted, plays_of, starts_of
+
+RUNGS = ("schema", "feasibility", "resets", "policies")
+
+
+@dataclasses.dataclass(frozen=True)
+class LadderConfig:
+    """How much is asked of specs.
+
+    Attributes:
+        resets: starts that are looked at.
+        sound: the least share of them in which what success needs is there and within reach.
+        episodes: of each of the two policies.
+        steps: after which they are cut off.
+        idle: the largest share of episodes that doing nothing may win.
+        random: the largest share that random actions may win.
+        batch: specs that are played side by side; fewer are filled up, so that the program is the same.
+    """
+
+    resets: int = 64
+    sound: float = 0.9
+    episodes: int = 8
+    steps: int = 128
+    idle: float = 0.0
+    random: float = 0.75
+    batch: int = 64
+
+    def __post_init__(self) -> None:
+        for name in ("resets", "episodes", "steps", "batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("sound", "idle", "random"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
+
+
+class Verdict(NamedTuple):
+    """What became of one spec.
+
+    Attributes:
+        spec: as it was read; None where it could not be.
+        rung: that refused it; empty where none did.
+        reasons: sentences, why.
+        starts, plays: what was measured, numbers by name; empty where it was not.
+    """
+
+    spec: GridSpec | None
+    rung: str
+    reasons: tuple[str, ...]
+    starts: dict[str, float]
+    plays: dict[str, float]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it passed all rungs."""
+        return not self.rung
+
+
+def validate(
+    sources: Sequence[GridSpec | Data | str | bytes], seed: int = 0, config: LadderConfig | None = None
+) -> list[Verdict]:
+    """A verdict on each spec.
+
+    Args:
+        sources: specs, or what they are read from.
+        seed: of all that is played.
+        config: how much is asked.
+    """
+    config = config or LadderConfig()
+    verdicts = [_still(source) for source in sources]
+    for rung in (_reset, _play):
+        for size in PRESETS:
+            open_ones = [
+                i for i, v in enumerate(verdicts) if v.accepted and v.spec is not None and v.spec.size == size
+            ]
+            for first in range(0, len(open_ones), config.batch):
+                some = open_ones[first : first + config.batch]
+                key = jax.random.fold_in(jax.random.key(seed), RUNGS.index("resets") + (rung is _play))
+                found = rung(jax.random.fold_in(key, first), [verdicts[i] for i in some], size, config)
+                for i, verdict in zip(some, found, strict=True):
+                    verdicts[i] = verdict
+    return verdicts
+
+
+def counted(verdicts: Sequence[Verdict]) -> dict[str, int]:
+    """How many specs each rung refused, and how many passed, in the order of the rungs."""
+    rungs = collections.Counter(verdict.rung for verdict in verdicts)
+    return {**{rung: rungs[rung] for rung in RUNGS}, "accepted": rungs[""]}
+
+
+def _still(source: GridSpec | Data | str | bytes) -> Verdict:
+    """The rungs that play nothing."""
+    try:
+        spec = source if isinstance(source, GridSpec) else GRID.read(source)
+    except SpecError as error:
+        return Verdict(None, "schema", tuple(map(str, error.faults)), {}, {})
+    reasons = infeasible(spec)
+    return Verdict(spec, "feasibility" if reasons else "", tuple(reasons), {}, {})
+
+
+def _stacked(specs: Sequence[Any], batch: int) -> Any:
+    """Trees of arrays along a new axis of length ``batch``, the first of them again where there are not so many."""
+    rows = [*specs, *([specs[0]] * (batch - len(specs)))]
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
+
+
+def _specs(verdicts: Sequence[Verdict]) -> list[GridSpec]:
+    return [verdict.spec for verdict in verdicts if verdict.spec is not None]
+
+
+def _reset(key: jax.Array, verdicts: Sequence[Verdict], size: str, config: LadderConfig) -> list[Verdict]:
+    specs = _specs(verdicts)
+    params = _stacked([encode(spec) for spec in specs], config.batch)
+    wanted = _stacked([_wanted(spec) for spec in specs], config.batch)
+    starts: Starts = jax.device_get(starts_of(PRESETS[size], config.resets)(key, params, wanted))
+    found = []
+    for i, verdict in enumerate(verdicts):
+        mine = Starts(*(leaf[i] for leaf in starts))
+        said = {name: float(getattr(mine, name)) for name in ("finite", "free", "won", "lost", "sound")}
+        reasons = _about_starts(mine, specs[i], config)
+        found.append(verdict._replace(rung="resets" if reasons else "", reasons=tuple(reasons), starts=said))
+    return found
+
+
+def _wanted(spec: GridSpec) -> Wanted:
+    names = [*BUILT_IN, *(t.name for t in spec.types)]
+    flags: Any = np.zeros((2, PRESETS[spec.size].types), bool)
+    for row, chosen in zip(flags, (needed(spec), passable(spec)), strict=True):
+        row[[names.index(name) for name in chosen]] = True
+    return Wanted(*flags)
+
+
+def _about_starts(starts: Starts, spec: GridSpec, config: LadderConfig) -> list[str]:
+    percent = lambda share: f"{100 * float(share):.0f} % of {config.resets} starts"
+    reasons = []
+    if starts.finite < 1:
+        reasons.append(f"in {percent(1 - starts.finite)} an observation has a number that is none")
+    if starts.free < 1:
+        reasons.append(f"in {percent(1 - starts.free)} the agent stands on what cannot be walked on")
+    if starts.won > 0:
+        reasons.append(f"success holds from the beginning in {percent(starts.won)}")
+    if starts.lost > 0:
+        reasons.append(f"the episode is lost from the beginning in {percent(starts.lost)}")
+    if starts.sound < config.sound:
+        names = [*BUILT_IN, *(t.name for t in spec.types)]
+        worst = int(np.argmax(starts.missing))
+        reasons.append(
+            f"{names[worst]!r}, without which there is no success, is missing or out of reach in {percent(starts.missing[worst])}; "
+            f"all that is needed must be there in {100 * config.sound:.0f} %"
+        )
+    return reasons
+
+
+def _play(key: jax.Array, verdicts: Sequence[Verdict], size: str, config: LadderConfig) -> list[Verdict]:
+    params = _stacked([encode(spec) for spec in _specs(verdicts)], config.batch)
+    plays: Plays = jax.device_get(plays_of(PRESETS[size], config.episodes, config.steps)(key, params))
+    found = []
+    for i, verdict in enumerate(verdicts):
+        mine = {name: float(leaf[i]) for name, leaf in plays._asdict().items()}
+        percent = lambda share: f"{100 * share:.0f} % of {config.episodes} episodes"
+        reasons = []
+        if mine["finite"] < 1:
+            reasons.append("an observation or a reward is no finite number")
+        if mine["idle"] > config.idle:
+            reasons.append(
+                f"doing nothing wins {percent(mine['idle'])}; it may win {100 * config.idle:.0f} %"
+            )
+        if mine["random"] > config.random:
+            reasons.append(
+                f"random actions win {percent(mine['random'])}; they may win {100 * config.random:.0f} %"
+            )
+        found.append(verdict._replace(rung="policies" if reasons else "", reasons=tuple(reasons), plays=mine))
+    return found

@@ -1,0 +1,275 @@
+"""Whether names refer to what is there, numbers to what the map holds, and lists to what the caps allow."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pydantic import BaseModel
+
+from jaxrl_envs.specs.caps import BUILT_IN, PRESETS
+from jaxrl_envs.specs.fields import allowed, bounds, close_to, spans, whole
+from jaxrl_envs.specs.instructions import Band, Span, ends
+from jaxrl_envs.specs.language import Fault
+from jaxrl_envs.specs.model import Agent, Clause, GridSpec, Predicate, Region, Rule
+from jaxrl_envs.specs.text import shown
+
+
+def faults(spec: GridSpec) -> list[Fault]:
+    """All faults of this kind, in the order of the fields."""
+    return [
+        *_told(spec),
+        *_caps(spec),
+        *_numbers(spec, ""),
+        *_names(spec),
+        *_terrain(spec),
+        *_agent(spec.agent, spec),
+        *(f for i, rule in enumerate(spec.rules) for f in _rule(rule, f"rules[{i}]", _types(spec))),
+        *(f for i, p in enumerate(spec.predicates) for f in _predicate(p, f"predicates[{i}]", spec)),
+        *_clauses(spec),
+    ]
+
+
+def _types(spec: GridSpec) -> list[str]:
+    return [*BUILT_IN, *(t.name for t in spec.types)]
+
+
+def _told(spec: GridSpec) -> Iterator[Fault]:
+    """Text is for people: what turns its direction or hides in it has no place there."""
+    for field in ("name", "purpose", "parent"):
+        text = getattr(spec, field)
+        strange = [
+            c for c in text if unicodedata.category(c)[0] == "C" or unicodedata.category(c) in ("Zl", "Zp")
+        ]
+        if strange:
+            yield Fault(
+                field,
+                shown(text),
+                f"it has {shown(strange[0])}; control and bidirectional characters are no text",
+            )
+
+
+def _caps(spec: GridSpec) -> Iterator[Fault]:
+    caps, size = PRESETS[spec.size], spec.size
+    for field, cap in (("height", caps.side), ("width", caps.side)):
+        if getattr(spec, field) > cap:
+            yield Fault(field, str(getattr(spec, field)), f"it must be at most {cap} where size is {size!r}")
+    for field, cap in (
+        ("types", caps.types - len(BUILT_IN)),
+        ("terrain", caps.instructions),
+        ("rules", caps.rules),
+        ("predicates", caps.predicates),
+        ("success", caps.clauses),
+        ("failure", caps.clauses),
+    ):
+        rows = len(getattr(spec, field))
+        if rows > cap:
+            yield Fault(field, f"a list of {rows}", f"it must have at most {cap} where size is {size!r}")
+    if not spec.success:
+        yield Fault("success", "empty", "it must have at least one clause")
+
+
+def _numbers(part: BaseModel, path: str) -> Iterator[Fault]:
+    """Ranges: within bounds, low before high, whole where they must be."""
+    for name, field in type(part).model_fields.items():
+        value, here = getattr(part, name), f"{path}.{name}" if path else name
+        if spans(field):
+            limits = bounds(field) or (0, 0)
+            named = (
+                ((".low", value.low), (".high", value.high)) if isinstance(value, Span) else (("", value),)
+            )
+            outside = [
+                Fault(here + end, shown(number), allowed(field))
+                for end, number in named
+                if not limits[0] <= number <= limits[1] or (whole(field) and number != int(number))
+            ]
+            yield from outside
+            if not outside and isinstance(value, Span) and value.low > value.high:
+                yield Fault(
+                    f"{here}.low", shown(value.low), f"it must be at most high, which is {value.high:g}"
+                )
+        elif isinstance(value, BaseModel):
+            yield from _numbers(value, here)
+        elif isinstance(value, tuple):
+            for i, row in enumerate(value):
+                if isinstance(row, BaseModel):
+                    yield from _numbers(row, f"{here}[{i}]")
+
+
+def _known(path: str, name: str | None, known: Iterable[str], what: str) -> Iterator[Fault]:
+    known = list(known)
+    if name is not None and name not in known:
+        near = close_to(name, known)
+        there = "" if near else f"; there are {', '.join(known) or 'none'}"
+        yield Fault(path, shown(name), f"there is no {what} of that name{there}", near)
+
+
+def _names(spec: GridSpec) -> Iterator[Fault]:
+    for field in ("types", "predicates"):
+        seen = set(BUILT_IN) if field == "types" else set[str]()
+        for i, row in enumerate(getattr(spec, field)):
+            if row.name in seen:
+                why = (
+                    "every spec has it already"
+                    if row.name in BUILT_IN and field == "types"
+                    else "another has that name"
+                )
+                yield Fault(f"{field}[{i}].name", shown(row.name), f"{why}; names must differ")
+            seen.add(row.name)
+
+
+def _terrain(spec: GridSpec) -> Iterator[Fault]:
+    for i, step in enumerate(spec.terrain):
+        for field in ("type", "on", "to"):
+            yield from _known(f"terrain[{i}].{field}", getattr(step, field, None), _types(spec), "type")
+        if isinstance(step, Band) and ends(step.nearest)[0] > ends(step.farthest)[1]:
+            yield Fault(f"terrain[{i}].nearest", shown(step.nearest), "it must be at most farthest")
+        if step.type == "void":
+            yield Fault(
+                f"terrain[{i}].type", "'void'", "it lies beyond the map only; it must be another type"
+            )
+        for field, size in (
+            ("row", "height"),
+            ("to_row", "height"),
+            ("column", "width"),
+            ("to_column", "width"),
+        ):
+            number: Any = getattr(step, field, None)
+            if number is not None and ends(number)[1] >= getattr(spec, size):
+                most = getattr(spec, size)
+                yield Fault(
+                    f"terrain[{i}].{field}",
+                    f"{ends(number)[1]:g}",
+                    f"it must be less than {size}, which is {most}",
+                )
+
+
+def _region(region: Region | None, path: str, spec: GridSpec) -> Iterator[Fault]:
+    for field, size in (("row", "height"), ("column", "width")) if region else ():
+        if getattr(region, field) >= getattr(spec, size):
+            yield Fault(
+                f"{path}.{field}",
+                str(getattr(region, field)),
+                f"it must be less than {size}, which is {getattr(spec, size)}",
+            )
+
+
+def _items(rows: Iterable[Any], path: str, types: list[str]) -> Iterator[Fault]:
+    seen = set[str]()
+    for i, row in enumerate(rows):
+        yield from _known(f"{path}[{i}].item", row.item, types, "type")
+        if row.item in BUILT_IN:
+            yield Fault(f"{path}[{i}].item", shown(row.item), "that cannot be held")
+        if row.item in seen:
+            yield Fault(f"{path}[{i}].item", shown(row.item), "it stands there twice")
+        seen.add(row.item)
+
+
+def _agent(agent: Agent, spec: GridSpec) -> Iterator[Fault]:
+    yield from _region(agent.region, "agent.region", spec)
+    yield from _items(agent.inventory, "agent.inventory", _types(spec))
+
+
+def _rule(rule: Rule, path: str, types: list[str]) -> Iterator[Fault]:
+    for field in ("of", "by", "near", "becomes", "spawns"):
+        yield from _known(f"{path}.{field}", getattr(rule, field), types, "type")
+    for field in ("needs", "at_most", "changes"):
+        yield from _items(getattr(rule, field), f"{path}.{field}", types)
+    if rule.of is None and rule.when != "timer":
+        yield Fault(f"{path}.of", "null", f"it must be a type where when is {rule.when!r}")
+    if rule.by is not None and rule.when != "adjacent":
+        yield Fault(f"{path}.by", shown(rule.by), f"it must be null where when is {rule.when!r}")
+    if rule.every != 1 and rule.when != "timer":
+        yield Fault(f"{path}.every", str(rule.every), f"it must be 1 where when is {rule.when!r}")
+    for field in ("of", "becomes", "spawns"):
+        if getattr(rule, field) == "void":
+            yield Fault(f"{path}.{field}", "'void'", "it lies beyond the map only; it must be another type")
+    if rule.of == "floor" and rule.when in ("held", "pick_up"):
+        yield Fault(f"{path}.of", "'floor'", "that cannot be held")
+    if rule.becomes is not None and (rule.when == "held" or rule.of is None):
+        yield Fault(
+            f"{path}.becomes", shown(rule.becomes), "it must be null where the rule is not about a cell"
+        )
+    if rule.spawns is not None and rule.most is None:
+        yield Fault(
+            f"{path}.most",
+            "null",
+            "a rule that spawns must say how many there may be, or it does so without bound; it must be a whole number from 1 to 64",
+        )
+    if rule.spawns is None and rule.most is not None:
+        yield Fault(f"{path}.most", str(rule.most), "it must be null where nothing is spawned")
+    if rule.spawns == "floor":
+        yield Fault(f"{path}.spawns", "'floor'", "it comes to be on floor; it must be another type")
+    if (
+        rule.becomes is None
+        and rule.spawns is None
+        and not rule.health
+        and not any(c.count for c in rule.changes)
+    ):
+        yield Fault(path, "", "nothing comes of it; becomes, spawns, changes or health must say what")
+
+
+_READS = {
+    "count": ("of", "number"),
+    "holds": ("of", "number"),
+    "near": ("of", "number"),
+    "beside": ("of", "by"),
+    "at": ("region",),
+    "achieved": ("of",),
+    "survived": ("number",),
+    "health": ("number",),
+}
+"""Fields that a kind of predicate reads, beside ``compare``, which goes with a number but for ``near``."""
+
+
+def _predicate(predicate: Predicate, path: str, spec: GridSpec) -> Iterator[Fault]:
+    kind, reads = predicate.kind, _READS[predicate.kind]
+    for field in ("of", "by", "region"):
+        value = getattr(predicate, field)
+        if field in reads and value is None:
+            yield Fault(f"{path}.{field}", "null", f"it must be given where kind is {kind!r}")
+        if field not in reads and value is not None:
+            yield Fault(
+                f"{path}.{field}",
+                shown(value) if isinstance(value, str) else "given",
+                f"it must be null where kind is {kind!r}",
+            )
+    if "of" in reads:
+        names, what = (
+            (_types(spec), "type") if kind != "achieved" else ([p.name for p in spec.predicates], "predicate")
+        )
+        yield from _known(f"{path}.of", predicate.of, names, what)
+    if "by" in reads:
+        yield from _known(f"{path}.by", predicate.by, _types(spec), "type")
+    if kind == "achieved" and any(p.name == predicate.of and p.kind == "achieved" for p in spec.predicates):
+        yield Fault(
+            f"{path}.of", shown(predicate.of), "it must be a predicate of another kind than 'achieved'"
+        )
+    if kind == "holds" and predicate.of in BUILT_IN:
+        yield Fault(f"{path}.of", shown(predicate.of), "that cannot be held")
+    yield from _region(predicate.region, f"{path}.region", spec)
+
+
+def _clauses(spec: GridSpec) -> Iterator[Fault]:
+    names = [p.name for p in spec.predicates]
+    for field in ("success", "failure"):
+        for i, clause in enumerate(getattr(spec, field)):
+            yield from _clause(clause, f"{field}[{i}]", names)
+    seen = set[str]()
+    for i, weight in enumerate(spec.reward.weights):
+        path = f"reward.weights[{i}].predicate"
+        yield from _known(path, weight.predicate, names, "predicate")
+        if weight.predicate in seen:
+            yield Fault(path, shown(weight.predicate), "it stands there twice")
+        seen.add(weight.predicate)
+    for i, name in enumerate(spec.targets):
+        yield from _known(f"targets[{i}]", name, names, "predicate")
+
+
+def _clause(clause: Clause, path: str, names: list[str]) -> Iterator[Fault]:
+    if not clause.all and not clause.none:
+        yield Fault(path, "", "it has no predicates, so it would always hold; it must have at least one")
+    for field in ("all", "none"):
+        for i, name in enumerate(getattr(clause, field)):
+            yield from _known(f"{path}.{field}[{i}]", name, names, "predicate")

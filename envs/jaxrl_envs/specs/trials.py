@@ -1,0 +1,121 @@
+"""What validation plays, for many specs at once: resets that are looked at, and two policies that know nothing."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl_envs.specs.arrays import GridParams
+from jaxrl_envs.specs.caps import Caps
+from jaxrl_envs.specs.cells import beside, cell_at
+from jaxrl_envs.specs.engine import ACTIONS, GridState, engine
+from jaxrl_envs.specs.predicates import ends
+
+
+class Wanted(NamedTuple):
+    """What is asked of resets, bool ``[T]``: types that success needs of the terrain, and types that the agent may get past."""
+
+    needed: jax.Array
+    passable: jax.Array
+
+
+class Starts(NamedTuple):
+    """Shares of resets, float32, ``[specs]`` each and ``missing [specs, T]``.
+
+    Attributes:
+        finite: the observation has numbers only.
+        free: the agent stands where it may.
+        won, lost: success, or failure, holds from the start.
+        missing: a needed type cannot be come by.
+        sound: nothing is missing.
+    """
+
+    finite: jax.Array
+    free: jax.Array
+    won: jax.Array
+    lost: jax.Array
+    missing: jax.Array
+    sound: jax.Array
+
+
+class Plays(NamedTuple):
+    """Shares of episodes, float32 ``[specs]``: won by doing nothing, won at random, and without a number that is none."""
+
+    idle: jax.Array
+    random: jax.Array
+    finite: jax.Array
+
+
+@functools.cache
+def starts_of(caps: Caps, resets: int) -> Any:
+    """The compiled ``(key, GridParams [specs], Wanted [specs]) -> Starts``."""
+    made = engine(caps, caps.view)
+
+    def one(key: jax.Array, params: GridParams, wanted: Wanted) -> Starts:
+        obs, state = made.reset(key, params)
+        won, lost = ends(state.now, state.health, params)
+        there = reached(state, params, wanted.passable)
+        types = jnp.arange(wanted.needed.size, dtype=jnp.int8)[:, None, None]
+        missing = wanted.needed & ~((state.grid == types) & there).any((1, 2))
+        under = cell_at(caps.side, state.row, state.column) & params.types.walkable[state.grid]
+        flags = Starts(jnp.isfinite(obs).all(), under.any(), won, lost, missing, ~missing.any())
+        return jax.tree.map(lambda flag: flag.astype(jnp.float32), flags)
+
+    def many(key: jax.Array, params: GridParams, wanted: Wanted) -> Starts:
+        shares = jax.vmap(one, (0, None, None))(jax.random.split(key, resets), params, wanted)
+        return jax.tree.map(lambda share: share.mean(0), shares)
+
+    return jax.jit(jax.vmap(many, (None, 0, 0)))
+
+
+def reached(state: GridState, params: GridParams, passable: jax.Array) -> jax.Array:
+    """Cells that the agent may come to or stand beside, bool ``[S, S]``, if all that may be got past is.
+
+    Args:
+        state: of a start.
+        params: the spec.
+        passable: types, bool ``[T]``.
+    """
+    open_cells = passable[state.grid]
+    start = cell_at(state.grid.shape[0], state.row, state.column)
+    spread = lambda carry: (carry[0] | (open_cells & beside(carry[0])), carry[0])
+    found, _ = jax.lax.while_loop(
+        lambda carry: (carry[0] != carry[1]).any(), spread, (start, jnp.zeros_like(start))
+    )
+    return found | beside(found)
+
+
+@functools.cache
+def plays_of(caps: Caps, episodes: int, steps: int) -> Any:
+    """The compiled ``(key, GridParams [specs]) -> Plays``; episodes are cut off after so many steps."""
+    made = engine(caps, caps.view)
+
+    def episode(key: jax.Array, idle: jax.Array, params: GridParams) -> tuple[jax.Array, jax.Array]:
+        key_reset, key_steps = jax.random.split(key)
+        _, state = made.reset(key_reset, params)
+
+        def more(carry: Any) -> jax.Array:
+            return ~carry[2] & (carry[1].time < steps)
+
+        def once(carry: Any) -> Any:
+            key, state, _, finite = carry
+            key, key_act, key_step = jax.random.split(key, 3)
+            action = jax.random.randint(key_act, (), 0, len(ACTIONS), jnp.int32)
+            out = made.step(key_step, state, jnp.where(idle, 0, action), params)
+            finite &= jnp.isfinite(out.reward) & jnp.isfinite(out.obs).all()
+            return key, out.state, out.terminated | out.truncated | out.state.succeeded, finite
+
+        begin = (key_steps, state, jnp.zeros((), bool), jnp.ones((), bool))
+        _, state, _, finite = jax.lax.while_loop(more, once, begin)
+        return state.succeeded.astype(jnp.float32), finite.astype(jnp.float32)
+
+    def many(key: jax.Array, params: GridParams) -> Plays:
+        keys = jax.random.split(key, 2 * episodes)
+        idle = jnp.arange(2 * episodes) < episodes
+        won, finite = jax.vmap(episode, (0, 0, None))(keys, idle, params)
+        return Plays(won[:episodes].mean(), won[episodes:].mean(), finite.mean())
+
+    return jax.jit(jax.vmap(many, (None, 0)))

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxrl_envs import Box, Discrete, Env, EnvStep
+from jaxrl_envs import Box, Builder, Discrete, Env, EnvStep
 
 
 @struct.dataclass
@@ -18,8 +18,9 @@ class Coin:
     p: Any
 
 
-def coins(easy: float = 0.0, length: int = 2) -> Env:
-    """Episodes of ``length`` steps whose last is a success, with reward 1, with the probability of the level.
+def coins(easy: float = 0.0, length: int = 2, skill: bool = False) -> Env:
+    """Episodes of ``length`` steps whose last is a success, with reward 1, with the probability of the level; with ``skill`` only for
+    whoever then takes action 1.
 
     A share ``easy`` of the levels always succeeds, as many never do, the others have a probability between 0.3 and 0.7. An edit moves it
     by 1/64. The observation is the probability. All probabilities are 4096ths, so that no program rounds them otherwise.
@@ -30,9 +31,8 @@ def coins(easy: float = 0.0, length: int = 2) -> Env:
         return coin.p[None], jnp.zeros((), jnp.int32)
 
     def step(key: Any, state: Any, action: Any, coin: Coin) -> EnvStep:
-        del action
         last = state + 1 >= length
-        won = last & (jax.random.uniform(key) < coin.p)
+        won = last & (jax.random.uniform(key) < coin.p) & ((action == 1) | (not skill))
         reward = won.astype(jnp.float32)
         return EnvStep(coin.p[None], state + 1, reward, last, jnp.bool_(False), {"success": won})
 
@@ -51,4 +51,25 @@ def coins(easy: float = 0.0, length: int = 2) -> Env:
         optimal_return=lambda coin: coin.p,
         edit_params=edit,
         metrics=("success",),
+        builder=mint(),
     )
+
+
+def mint() -> Builder:
+    """Coins by two digits to the base 4, each of an action: the probability is the number in 16ths."""
+
+    def look(state: Any) -> Any:
+        return jnp.stack([state["time"], state["number"], state["noise"]]).astype(jnp.float32)
+
+    def reset(key: Any, params: Any) -> tuple[Any, Any]:
+        zero = jnp.zeros((), jnp.int32)
+        state = {"time": zero, "number": zero, "noise": jax.random.uniform(key)}
+        return look(state), state
+
+    def step(key: Any, state: Any, action: Any, params: Any) -> EnvStep:
+        after = state | {"time": state["time"] + 1, "number": 4 * state["number"] + action}
+        no = jnp.bool_(False)
+        return EnvStep(look(after), after, jnp.float32(0), no, no, {})
+
+    editor = Env("mint", reset, step, (), Box(0.0, 16.0, (3,)), Discrete(4))
+    return Builder(editor, 2, lambda state: Coin(state["number"].astype(jnp.float32) / 16))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from jaxrl_envs.adapters.brax import from_brax
     from jaxrl_envs.adapters.gymnax import from_gymnax
     from jaxrl_envs.check import EnvError, check_env
-    from jaxrl_envs.contract import Arms, Env, EnvStep
+    from jaxrl_envs.contract import Arms, Builder, Env, EnvStep
     from jaxrl_envs.registry import available, make, register
     from jaxrl_envs.spaces import Box, Discrete, Space
     from jaxrl_envs.stable import stabilise
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "Arms": "contract",
     "Box": "spaces",
+    "Builder": "contract",
     "Discrete": "spaces",
     "Env": "contract",
     "EnvError": "check",
@@ -58,6 +59,7 @@ _MODULE_OF = {
 __all__ = [
     "Arms",
     "Box",
+    "Builder",
     "Discrete",
     "Env",
     "EnvError",

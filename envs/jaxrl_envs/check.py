@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl_envs.contract import Arms, Env, EnvStep
+from jaxrl_envs.contract import Arms, Builder, Env, EnvStep
 from jaxrl_envs.endings import (
     Played,
     back_at_start,
@@ -153,8 +153,22 @@ class _Check:
         if env.sample_params is not None:
             drawn = self.run("sample_params(key)", jax.eval_shape, env.sample_params, self.key)
             self.same_types("params", env.params, drawn, ("in the environment", "from sample_params"))
+        if env.edit_params is not None:
+            edit = (self.key, env.params)
+            near = self.run("edit_params(key, params)", jax.eval_shape, env.edit_params, *edit)
+            self.same_types("params", env.params, near, ("in the environment", "from edit_params"))
         if env.arms is not None:
             self.kinds(env.arms)
+        if env.builder is not None:
+            self.builds(env.builder)
+
+    def builds(self, builder: Builder) -> None:
+        if isinstance(builder.steps, bool) or not isinstance(builder.steps, int) or builder.steps < 1:
+            raise self.fail(f"builder.steps is {builder.steps!r}; it must be a whole number of at least 1")
+        check_types(builder.editor)
+        state = jax.eval_shape(builder.editor.reset, self.key, builder.editor.params)[1]
+        built = self.run("builder.level(state)", jax.eval_shape, builder.level, state)
+        self.same_types("params", self.env.params, built, ("in the environment", "from builder.level"))
 
     def kinds(self, arms: Arms) -> None:
         names, arm = arms.names, jax.ShapeDtypeStruct((), "int32")

@@ -109,6 +109,22 @@ class Arms(NamedTuple):
     sample: Callable[[jax.Array, jax.Array], Any]
 
 
+class Builder(NamedTuple):
+    """How a task is built step by step, for an agent that learns which ones to build (an adversary).
+
+    Attributes:
+        editor: an environment whose actions build: an episode of it makes one task. Its rewards are not read, its observations should
+            say how far the task is built, and something random, so that not every task is the same.
+        steps: how many actions build a task; ``editor`` does not end before.
+        level: ``state -> params``, the task that is built in a state of ``editor`` after so many steps: parameters of the structure,
+            shapes and dtypes of `Env.params`.
+    """
+
+    editor: Env
+    steps: int
+    level: Callable[[Any], Any]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Env:
     """An environment as data and pure functions. Compared and hashed by identity.
@@ -134,6 +150,7 @@ class Env:
         edit_params: optional ``(key, params) -> params``, a task near by: one random edit.
         solvable: optional ``params -> bool``, whether the task can be solved at all.
         arms: optional kinds of its tasks, for curricula of arms.
+        builder: optional way to build its tasks step by step, for curricula with an adversary.
     """
 
     name: str
@@ -151,6 +168,7 @@ class Env:
     edit_params: Callable[[jax.Array, Any], Any] | None = None
     solvable: Callable[[Any], jax.Array] | None = None
     arms: Arms | None = None
+    builder: Builder | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.metrics, tuple) or not all(isinstance(name, str) for name in self.metrics):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxrl_evolve.clock import Clock
@@ -150,3 +151,8 @@ def paid_otherwise(inner: Learner, name: str, **own: Any) -> Learner:
         **own: fields of `Learner` that are the wrapper's.
     """
     return inner._replace(**{"assess": None, "influence": None, **own, "name": name})
+
+
+def traced(hp: Any) -> Any:
+    """Hyperparameters as float32 arrays of explicit type, so that no two runs compile differently."""
+    return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), hp)

@@ -13,12 +13,12 @@ from jaxrl_envs.contract import Env
 from jaxrl_envs.spaces import Discrete
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve.clock import Clock
-from jaxrl_evolve.learners.learner import Assessment, Learner, Mode
+from jaxrl_evolve.learners.learner import Assessment, Learner, Mode, traced
 from jaxrl_evolve.objectives.check import check_metrics
-from jaxrl_evolve.runs.lived import lived_by
+from jaxrl_evolve.runs.lived import Terms, lived_by
 from jaxrl_evolve.runs.rollout import Played, rollout, rollout_on_tasks
 from jaxrl_evolve.runs.scouting import scouted
-from jaxrl_evolve.runs.tasks import NEW, Assignment, Curriculum, Openings, check_seat, drawn_tasks
+from jaxrl_evolve.runs.tasks import NEW, Assignment, Curriculum, Openings, check_seat, drawn_tasks, fitted
 from jaxrl_evolve.settings.foreign import Refused, evaluated, told
 from jaxrl_evolve.settings.rows import is_taken
 from jaxrl_evolve.trajectory import PolicyOutput
@@ -57,6 +57,9 @@ def check_curriculum(
     """
     who = f"curriculum {name!r}"
     venv = vectorize(env, num_envs, params_per_slot=True)
+    made = fitted(curriculum, learner, rollout_length)
+    assert made is not None
+    curriculum = made
     check_seat(learner, venv, curriculum)
     seen = _learned(learner, env, num_envs, rollout_length)
     state = evaluated(f"{who}: init", curriculum.init, _key())
@@ -72,20 +75,28 @@ def check_curriculum(
     _same(who, "propose", "numbers of tasks", given[1].number, openings.playing)
     _same(who, "propose", "parameters of tasks", given[1].params, openings.drawn)
 
-    hp = _hyperparameters(learner)
+    terms = _terms(learner)
 
-    def recorded(key: Any, learned: Any, memory: Any, state: Any, proposed: Assignment, metrics: Any) -> Any:
+    def recorded(
+        key: Any,
+        learned: Any,
+        memory: Any,
+        state: Any,
+        proposed: Assignment,
+        metrics: Any,
+        terms: Terms,
+    ) -> Any:
         envs = venv.reset(key, proposed.params)
         acting = (key, learner, learned, venv, envs, memory, proposed, proposed, rollout_length)
         played: Played = rollout_on_tasks(*acting)[3]
-        lived = lived_by(learner, learned, hp, proposed, played, metrics)
+        lived = lived_by(learner, learned, terms, proposed, played, metrics)
         state = curriculum.record(state, lived)
         if curriculum.scouts is None:
             return state
-        by = partial(lived_by, learner, learned, hp)
+        by = partial(lived_by, learner, learned, terms)
         return scouted(rollout_length, by, (key, learner, learned, env), curriculum.scouts, state, lived)
 
-    facts = (_key(), seen.state, seen.memory, state, given[1], seen.metrics)
+    facts = (_key(), seen.state, seen.memory, state, given[1], seen.metrics, terms)
     _same(who, "record", "a state", evaluated(f"{who}: record", recorded, *facts), state)
     check_metrics(f"{who}: metrics", evaluated(f"{who}: metrics", curriculum.metrics, state))
 
@@ -93,7 +104,7 @@ def check_curriculum(
 def _learned(learner: Learner, env: Env, num_envs: int, rollout_length: int) -> _Seen:
     who = f"learner {learner.name!r}"
     venv = vectorize(env, num_envs)
-    hp = _hyperparameters(learner)
+    hp = traced(learner.default_hp)
     state = evaluated(f"{who}: init", learner.init, _key(), hp)
     eta = evaluated(f"{who}: init_objective", learner.init_objective, _key())
     memory = evaluated(f"{who}: initial_memory", lambda: learner.initial_memory(num_envs))
@@ -158,8 +169,9 @@ def _check_act(who: str, learner: Learner, env: Env, actor: Any, envs: Any, memo
         )
 
 
-def _hyperparameters(learner: Learner) -> Any:
-    return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), learner.default_hp)
+def _terms(learner: Learner) -> Terms:
+    eta = evaluated(f"learner {learner.name!r}: init_objective", learner.init_objective, _key())
+    return Terms(traced(learner.default_hp), eta, Clock.at(0.0, 1.0))
 
 
 def _key() -> Any:

@@ -20,10 +20,11 @@ from jaxrl_envs.vector import VectorEnv, VectorState
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.random import KeyTag
-from jaxrl_evolve.runs.lived import Lived, lived_by
+from jaxrl_evolve.runs.guard import kept, sound
+from jaxrl_evolve.runs.lived import Lived, Terms, lived_by
 from jaxrl_evolve.runs.rollout import EpisodeSums, Played, rollout, rollout_on_tasks
 from jaxrl_evolve.runs.scouting import scouted
-from jaxrl_evolve.runs.tasks import Assignment, Curriculum, Tasks, assign, check_seat, propose
+from jaxrl_evolve.runs.tasks import Assignment, Curriculum, Tasks, assign, check_seat, fitted, propose
 from jaxrl_evolve.settings.rows import OF_CURRICULUM, OF_EPISODES
 from jaxrl_evolve.trajectory import Trajectory
 
@@ -68,7 +69,7 @@ class Chunk(NamedTuple):
             and ``episode_return``, ``episode_length`` (means over the episodes that ended; NaN if none did),
             ``episodes``, and an ``episode_…`` of what `Env.metrics` names, in its shape.
         steps_per_update: environment steps of one update.
-        scoring_steps: those of its scouts besides (`runs.tasks.Scouts`), from which nothing is learned.
+        scoring_steps: those that its curriculum takes besides (`runs.tasks.Curriculum.cost`), of which the learner learns nothing.
     """
 
     init: Callable[[Array, Any, Any], TrainState]
@@ -109,6 +110,7 @@ def make_update(
         ValueError: a curriculum with slots that share their parameters, or the other way round; or one that reads a
             critic, beside a learner without.
     """
+    curriculum = fitted(curriculum, learner, rollout_length)
     check_seat(learner, venv, curriculum)
     steps_per_update = venv.num_envs * rollout_length
 
@@ -136,28 +138,18 @@ def make_update(
         updated, metrics, store = _learn(learner, key_update, state, trajectory, hp, eta, clock)
         tasks = seen.tasks
         if curriculum is not None:
-            told = partial(lived_by, learner, state.learner, hp)
+            told = partial(lived_by, learner, state.learner, Terms(hp, eta, clock))
             acting = (state.key, learner, state.learner, venv.env)
             scout = partial(scouted, rollout_length, told, acting)
             tasks, facts = _recorded(curriculum, seen, told, metrics, scout)
             metrics = metrics | facts
-        good = jnp.isfinite(metrics["loss"]) & _finite(updated) & (state.diverged < 0)
-        kept = jax.tree.map(lambda new, old: jnp.where(good, new, old), updated, state.learner)
+        good = sound(metrics["loss"], updated) & (state.diverged < 0)
+        learned = kept(good, updated, state.learner)
         diverged = jnp.where(good | (state.diverged >= 0), state.diverged, state.updates)
-        after = TrainState(kept, seen.envs, seen.memory, key, state.updates + 1, diverged, store, tasks)
+        after = TrainState(learned, seen.envs, seen.memory, key, state.updates + 1, diverged, store, tasks)
         return after, metrics, seen.played.episodes
 
     return one_update
-
-
-def _finite(state: Any) -> Array:
-    """Whether every number of a learner's state is finite.
-
-    The loss is that of before the step: a finite one may have a gradient that is not.
-    """
-    # A sum is not finite where one of its numbers is not; to test each number is a twentieth of a small network's update.
-    sums = [x.sum() for x in jax.tree.leaves(state) if jnp.issubdtype(x.dtype, jnp.floating)]
-    return jnp.isfinite(sum(sums, jnp.float32(0.0)))
 
 
 def _learn(
@@ -217,6 +209,7 @@ def make_chunk(
         ValueError: a curriculum with slots that share their parameters, or the other way round; or one that reads a
             critic, beside a learner without.
     """
+    curriculum = fitted(curriculum, learner, rollout_length)
     steps_per_update = venv.num_envs * rollout_length
 
     def init(key: Array, hp: Any, env_params: Any) -> TrainState:
@@ -267,8 +260,7 @@ def make_chunk(
             metrics[f"{OF_EPISODES}{name}"] = total / episodes.episodes
         return state, metrics
 
-    scouts = None if curriculum is None else curriculum.scouts
-    return Chunk(init, run, steps_per_update, scouts.cost(rollout_length) if scouts else 0)
+    return Chunk(init, run, steps_per_update, curriculum.cost(rollout_length) if curriculum else 0)
 
 
 def _example(

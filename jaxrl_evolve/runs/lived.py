@@ -8,9 +8,24 @@ from typing import Any, NamedTuple
 
 from jaxtyping import Array
 
+from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.learners.learner import Assessment, Learner
 from jaxrl_evolve.runs.rollout import Played
 from jaxrl_evolve.runs.tasks import Assignment
+
+
+class Terms(NamedTuple):
+    """On what terms a learner learns in an update: the last arguments of `Learner.update`, for a curriculum that has agents of its own.
+
+    Attributes:
+        hp: hyperparameters of the run.
+        eta: parameters of the objective.
+        clock: how far the run is.
+    """
+
+    hp: Any
+    eta: Any
+    clock: Clock
 
 
 class Lived(NamedTuple):
@@ -24,6 +39,7 @@ class Lived(NamedTuple):
         critic: what the critic of that state says of the rollout; costs nothing where it is not called, and is None
             where the learner has none. A curriculum that calls it says so (`Curriculum.critic`).
         influence: likewise, the change of the policy's parameters that every slot causes (`Learner.influence`), float32 ``[N]``.
+        terms: of the update.
     """
 
     proposed: Assignment
@@ -32,12 +48,13 @@ class Lived(NamedTuple):
     metrics: dict[str, Array]
     critic: Callable[[], Assessment] | None = None
     influence: Callable[[], Array] | None = None
+    terms: Terms | None = None
 
 
 def lived_by(
     learner: Learner,
     acted: Any,
-    hp: Any,
+    terms: Terms,
     proposed: Assignment,
     played: Played,
     metrics: dict[str, Array],
@@ -47,10 +64,10 @@ def lived_by(
     Args:
         learner: who.
         acted: its state then.
-        hp: its hyperparameters.
+        terms: of the update, with its hyperparameters.
         proposed: the tasks that were proposed before.
         played: what was seen.
         metrics: of the update that was made from it, if one was.
     """
-    bound = lambda function: function and partial(function, acted, played.trajectory, hp)
-    return Lived(proposed, played, acted, metrics, bound(learner.assess), bound(learner.influence))
+    bound = lambda function: function and partial(function, acted, played.trajectory, terms.hp)
+    return Lived(proposed, played, acted, metrics, bound(learner.assess), bound(learner.influence), terms)

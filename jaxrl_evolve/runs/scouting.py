@@ -13,8 +13,8 @@ from jaxrl_envs.vector import vectorize
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.random import KeyTag
 from jaxrl_evolve.runs.lived import Lived
-from jaxrl_evolve.runs.rollout import rollout_on_tasks
-from jaxrl_evolve.runs.tasks import Scouts
+from jaxrl_evolve.runs.rollout import Played, rollout_on_tasks
+from jaxrl_evolve.runs.tasks import Assignment, Scouts
 
 
 def scouted(
@@ -39,8 +39,26 @@ def scouted(
     # Apart from the agent's randomness, and from the choices of what it plays.
     key_propose, key_reset, key_act = jax.random.split(jax.random.fold_in(key, KeyTag.SCOUTS), 3)
     state, given = scouts.propose(key_propose, state, lived)
-    slots = vectorize(env, scouts.count, params_per_slot=True)
-    memory = learner.initial_memory(scouts.count)
-    start = (slots.reset(key_reset, given.params), memory, given, given)
-    seen = rollout_on_tasks(key_act, learner, acted, slots, *start, scouts.steps or rollout_length)
-    return scouts.record(state, told(given, jax.lax.stop_gradient(seen[3]), {}))
+    steps = scouts.steps or rollout_length
+    return scouts.record(
+        state, told(given, from_the_start((key_reset, key_act), learner, acted, env, given, steps), {})
+    )
+
+
+def from_the_start(
+    keys: tuple[Array, Array], learner: Learner, acted: Any, env: Env, given: Assignment, steps: int
+) -> Played:
+    """What is seen of levels, each played in a slot of its own from its beginning.
+
+    Args:
+        keys: randomness of resets, and of all else.
+        learner: whose policy plays.
+        acted: its state.
+        env: the environment.
+        given: the levels, ``n``.
+        steps: on each.
+    """
+    count = given.number.shape[0]
+    slots = vectorize(env, count, params_per_slot=True)
+    start = (slots.reset(keys[0], given.params), learner.initial_memory(count), given, given)
+    return jax.lax.stop_gradient(rollout_on_tasks(keys[1], learner, acted, slots, *start, steps)[3])

@@ -91,6 +91,10 @@ class Curriculum(NamedTuple):
         critic: whether `record` reads what the learner's critic says (`Lived.critic`).
         influence: whether `record` reads the parameter change that every slot causes (`Lived.influence`).
         scouts: levels that are played without being learned from, if there are any.
+        steps: environment steps in an update besides those of training and of scouts, such as of agents that the curriculum
+            has of its own.
+        made_for: ``(learner, rollout_length) -> Curriculum``, what has to be known before the others are functions: who learns, and in
+            how many steps. `fitted` asks.
     """
 
     init: Callable[[Array], Any]
@@ -101,6 +105,42 @@ class Curriculum(NamedTuple):
     critic: bool = False
     influence: bool = False
     scouts: Scouts | None = None
+    steps: int = 0
+    made_for: Callable[[Learner, int], Curriculum] | None = None
+
+    def cost(self, rollout_length: int) -> int:
+        """Environment steps in an update besides those of training."""
+        return self.steps + (self.scouts.cost(rollout_length) if self.scouts else 0)
+
+
+def fitted(curriculum: Curriculum | None, learner: Learner, rollout_length: int) -> Curriculum | None:
+    """The curriculum as it is beside a learner.
+
+    Args:
+        curriculum: one of any kind, or none.
+        learner: built for as many slots as the curriculum.
+        rollout_length: steps per environment and update.
+
+    Raises:
+        ValueError: it cannot be beside this learner.
+    """
+    if curriculum is None or curriculum.made_for is None:
+        return curriculum
+    return curriculum.made_for(learner, rollout_length)
+
+
+def unfitted(name: str, made_for: Callable[[Learner, int], Curriculum]) -> Curriculum:
+    """A curriculum that is one only beside a learner.
+
+    Args:
+        name: for the message.
+        made_for: see `Curriculum`.
+    """
+
+    def refuse(*_: Any) -> Any:
+        raise ValueError(f"curriculum {name!r} has agents like those of a learner: make it by `fitted` first")
+
+    return Curriculum(refuse, refuse, refuse, refuse, restart=True, made_for=made_for)
 
 
 @struct.dataclass

@@ -10,7 +10,7 @@ OF_CURRICULUM = "curriculum_"
 """What names of a curriculum's metrics begin with."""
 
 SCORING_STEPS = "scoring_steps"
-"""Environment steps of a curriculum's scouts so far, from which nothing was learned; in rows, and in ``result.json``."""
+"""Environment steps that a curriculum took besides so far (its scouts, its own agents), from which the learner learned nothing; in rows, and in ``result.json``."""
 
 _PREFIXES = (OF_EPISODES, OF_EVALUATION, OF_CURRICULUM)
 _NAMES = ("env_steps", "updates", "seconds", "episodes", SCORING_STEPS)

@@ -101,7 +101,7 @@ PROTOCOLS = {
 
 METHODS = (
     *("random", "plr", "plr temperature=0.3", "robust-plr", "accel", "sfl", "ncc", "mna", "traced", "pace"),
-    *("true-regret", "sec"),
+    *("paired", "repaired", "true-regret", "sec"),
 )
 """The curricula that are compared if none is named, with their options; the arms of the last are numbers of walls."""
 

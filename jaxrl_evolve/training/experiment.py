@@ -9,8 +9,6 @@ import warnings
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxrl_envs.contract import Env
@@ -20,7 +18,7 @@ from jaxrl_envs.vector import VectorEnv, vectorize
 from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS, find_algorithm, find_preset
 from jaxrl_evolve.compilation import Same, once
 from jaxrl_evolve.curricula.table import BUILTIN_CURRICULA, make_curriculum
-from jaxrl_evolve.learners.learner import Learner, Mode
+from jaxrl_evolve.learners.learner import Learner, Mode, traced
 from jaxrl_evolve.learners.ppo_config import PPOConfig
 from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.networks.table import BUILTIN_NETWORKS
@@ -29,7 +27,7 @@ from jaxrl_evolve.objectives.kinds import find_objective, is_builtin, objective_
 from jaxrl_evolve.runs.check import check_curriculum, check_learner
 from jaxrl_evolve.runs.chunk import Chunk, make_chunk
 from jaxrl_evolve.runs.evaluation import Episodes, longest, make_evaluation
-from jaxrl_evolve.runs.tasks import Curriculum
+from jaxrl_evolve.runs.tasks import Curriculum, fitted
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.names import names_of_a_run
 from jaxrl_evolve.settings.notices import Notice
@@ -101,7 +99,8 @@ def _build(config: TrainConfig[Any, Any]) -> Experiment:
     curriculum = None
     if config.curriculum:
         choices = {name: literal(text) for name, text in config.curriculum_options.items()}
-        curriculum = make_curriculum(config.curriculum, env, config.num_envs, choices)
+        made = make_curriculum(config.curriculum, env, config.num_envs, choices)
+        curriculum = fitted(made, learner, config.rollout_length)
     elif config.curriculum_options:
         raise ValueError(
             f"curriculum_options is {config.curriculum_options}, but there is no curriculum to take them"
@@ -283,8 +282,3 @@ def warn_of_horizon(config: TrainConfig[Any, Any]) -> None:
             HorizonWarning,
             stacklevel=2,
         )
-
-
-def traced(hp: Any) -> Any:
-    """Hyperparameters as float32 arrays of explicit type, so that no two runs compile differently."""
-    return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), hp)

@@ -381,3 +381,10 @@ def test_what_does_not_fit_is_refused_in_one_sentence():
         run(asked("plr"), 1)
     with pytest.raises(ValueError, match="learner 'counting' does not say"):
         run(asked("pace"), 1)
+
+
+def test_more_than_one_success_of_an_episode_is_one():
+    lived = lived_through(5)[0]
+    once, thrice = (visit_of(lived, lambda lived, n=n: n * success(lived), critic=False) for n in (1.0, 3.0))
+    np.testing.assert_array_equal(once.successes, thrice.successes)
+    assert (thrice.successes <= thrice.episodes).all() and thrice.successes.sum() > 0

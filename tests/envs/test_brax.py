@@ -209,6 +209,87 @@ def test_importing_brax_says_nothing():
     assert out.stdout == ""
 
 
+@pytest.fixture(scope="module")
+def pendulum():
+    """Bodies of brax's own; what they weigh is told, nothing is simulated."""
+    from brax import envs
+
+    @dataclasses.dataclass
+    class Scales:
+        sys: object = dataclasses.field(
+            default_factory=lambda: envs.get_environment("inverted_pendulum", backend="spring").sys
+        )
+        action_size: int = 1
+
+        def reset(self, rng):
+            from brax.envs.base import State
+
+            told = jnp.concatenate([self.sys.link.inertia.mass, self.sys.geom_friction[:1, 0]])
+            return State(None, told, jnp.zeros(()), jnp.zeros(()))
+
+        def step(self, state, action):
+            return state
+
+    return Scales()
+
+
+def test_masses_and_frictions_are_factors_of_the_bodies(pendulum):
+    from jaxrl_envs.adapters.brax_bodies import scaled
+
+    env = from_brax(pendulum, "Scales", masses=(0.5, 2.0), frictions=(1.0, 3.0))
+    links, system = len(env.params.mass), pendulum.sys
+    assert links > 1
+    np.testing.assert_array_equal(
+        env.reset(jax.random.key(0), env.params)[0], pendulum.reset(jax.random.key(0)).obs
+    )
+    drawn = jax.jit(jax.vmap(env.sample_params))(jax.random.split(jax.random.key(1), 400))
+    mass, friction = np.asarray(drawn.mass), np.asarray(drawn.friction)
+    assert 0.5 <= mass.min() < 0.52 and 1.9 < mass.max() <= 2.0 and abs(np.log(mass).mean()) < 0.1
+    assert 1.0 <= friction.min() < 1.05 and 2.8 < friction.max() <= 3.0
+    assert len({*mass[0].tolist(), *mass[1].tolist()}) == 2 * links  # every link by itself
+    assert set(drawn.episode_length.tolist()) == {1000}
+    seen = jax.jit(jax.vmap(env.reset))(jax.random.split(jax.random.key(0), 400), drawn)[0]
+    np.testing.assert_allclose(seen[:, :links], mass * np.asarray(system.link.inertia.mass), rtol=1e-5)
+    np.testing.assert_allclose(seen[:, links], friction * float(system.geom_friction[0, 0]), rtol=1e-5)
+    other = scaled(system, drawn.mass[0], drawn.friction[0])
+    np.testing.assert_allclose(other.body_mass, np.asarray(system.body_mass) * [1.0, *mass[0]], rtol=1e-5)
+    np.testing.assert_allclose(
+        other.link.inertia.i, np.asarray(system.link.inertia.i) * mass[0][:, None, None], rtol=1e-5
+    )
+    near = jax.jit(jax.vmap(env.edit_params))(jax.random.split(jax.random.key(2), 400), drawn)
+    changed = (np.asarray(near.mass) != mass).sum(1) + (np.asarray(near.friction) != friction)
+    assert changed.max() == 1 and changed.mean() > 0.9
+    ratio = np.log(np.asarray(near.mass) / mass)
+    assert np.abs(ratio).max() <= 0.25 * np.log(4) + 1e-5
+    assert near.mass.min() >= 0.5 and near.mass.max() <= 2.0
+
+
+def test_masses_and_frictions_that_cannot_be_are_refused(pendulum):
+    for wrong in ((2.0, 1.0), (0.0, 1.0), 2.0, (1.0, float("nan")), "heavy"):
+        with pytest.raises(ValueError, match="^Scales: masses is .*must be the pair .low, high. of factors"):
+            from_brax(pendulum, "Scales", masses=wrong)
+    with pytest.raises(ValueError, match="^Countdown has no system of bodies"):
+        from_brax(Countdown(), "Countdown", frictions=(1.0, 2.0))
+    assert from_brax(pendulum, "Scales").sample_params is None
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("backend", ["generalized", "spring", "positional", "mjx"])
+def test_heavier_pendulums_move_less(backend):
+    env = make("brax/inverted_pendulum", backend=backend, masses=(0.5, 4.0), frictions=(0.5, 2.0))
+    check_env(env, steps=4, eager=False)
+    weights = jnp.asarray([0.5, 1.0, 4.0])
+    params = jax.vmap(lambda w: env.params.replace(mass=w * env.params.mass))(weights)
+
+    def moved(params):
+        state = env.reset(jax.random.key(0), params)[1]
+        return env.step(jax.random.key(0), state, jnp.ones(1, jnp.float32), params).obs[2]
+
+    speeds = np.asarray(jax.jit(jax.vmap(moved))(params))
+    assert speeds[0] > speeds[1] > speeds[2] > 0
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("backend", ["generalized", "spring", "positional", "mjx"])

@@ -347,3 +347,46 @@ def test_own_mazes_are_checked():
     ):
         with pytest.raises(ValueError, match=message):
             maze.make_maze(walls, cells[0], 0, cells[1])
+
+
+def test_a_maze_is_built_cell_by_cell():
+    """Goal, agent, walls: against a loop over cells, and with every maze one that `make_maze` takes."""
+    env = make("maze/random", size=5, walls=8, max_steps=9)
+    builder = env.builder
+    assert (builder.steps, builder.editor.action_space.n) == (10, 25)
+    rng = np.random.default_rng(0)
+    actions = rng.integers(0, 25, (40, builder.steps))
+    actions[:8, 1] = actions[:8, 0]  # the agent where the goal is
+    actions[8:16, 5] = actions[8:16, 0]  # a wall there
+    actions[16:24, 6] = actions[16:24, 5]  # and one twice
+
+    def episode(key, chosen):
+        def step(state, given):
+            out = builder.editor.step(given[0], state, given[1], ())
+            return out.state, out
+
+        first, state = builder.editor.reset(key, ())
+        state, seen = jax.lax.scan(step, state, (jax.random.split(key, builder.steps), chosen))
+        return first, builder.level(state), seen
+
+    keys = jax.random.split(jax.random.key(0), 40)
+    first, mazes, seen = jax.jit(jax.vmap(episode))(keys, jnp.asarray(actions, jnp.int32))
+    for i, (goal, agent, *cells) in enumerate(actions):
+        built = one(mazes, i)
+        assert int(built.goal) == goal
+        assert int(built.agent) == agent if agent != goal else int(built.agent) != goal
+        walls = np.isin(np.arange(25), cells) & ~np.isin(np.arange(25), [goal, int(built.agent)])
+        np.testing.assert_array_equal(np.asarray(built.walls).reshape(-1), walls)
+        place = lambda cell: divmod(int(cell), 5)
+        maze.make_maze(np.asarray(built.walls), place(built.agent), int(built.heading), place(built.goal))
+        last = np.asarray(seen.obs[i, -1])
+        assert last[:25].tolist() == walls.tolist() and last[25:50].argmax() == goal
+        assert last[50:75].argmax() == built.agent and last[75:79].argmax() == built.heading
+        np.testing.assert_allclose(np.asarray(seen.obs)[i, :, 79], np.arange(1, 11) / 10, rtol=1e-6)
+    assert not first[:, :75].any() and len({float(x) for x in first[:, -1]}) == 40
+    assert np.asarray(seen.terminated)[:, -1].all() and not np.asarray(seen.terminated)[:, :-1].any()
+    assert {int(m) for m in mazes.max_steps} == {9} and len({int(h) for h in mazes.heading}) == 4
+    assert (seen.reward == 0).all()
+    limited = time_limit(env, 30).builder
+    state = limited.editor.reset(keys[0], ())[1]
+    assert int(limited.level(state).max_steps_in_episode) == 30

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 import walk
 
-from jaxrl_envs.contract import EnvStep
+from jaxrl_envs.contract import Builder, EnvStep
 from jaxrl_evolve import TrainConfig, register
 from jaxrl_evolve.algorithms.ppo import PPO
 from jaxrl_evolve.compilation import forget_programs
@@ -99,6 +99,18 @@ ENVS = {
     "tasks of another kind": (
         env_with(sample_params=lambda key: {"nan_rate": jnp.int32(0)}),
         "params['nan_rate'] is float32[] in the environment and int32[] from sample_params",
+    ),
+    "edits of another shape": (
+        env_with(edit_params=lambda key, params: {"nan_rate": jnp.zeros(2)}),
+        "params['nan_rate'] is float32[] in the environment and float32[2] from edit_params",
+    ),
+    "buildings of another shape": (
+        env_with(builder=Builder(SOUND, 3, lambda state: {"nan_rate": jnp.zeros(2)})),
+        "params['nan_rate'] is float32[] in the environment and float32[2] from builder.level",
+    ),
+    "no end of building": (
+        env_with(builder=Builder(SOUND, 0, lambda state: SOUND.params)),
+        "builder.steps is 0; it must be a whole number of at least 1",
     ),
 }
 

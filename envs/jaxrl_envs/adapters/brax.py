@@ -9,6 +9,7 @@ Actions are clipped to their range here, because brax's physics does not clip th
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import inspect
 import io
 import sys
@@ -22,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from jaxrl_envs.adapters.brax_bodies import editor, own_bodies, ranges_of, sampler, with_bodies
 from jaxrl_envs.adapters.brax_wrapped import refuse_wrapped
 from jaxrl_envs.contract import Env, EnvStep
 from jaxrl_envs.drawing import bodies
@@ -61,6 +63,8 @@ def make(
     backend: str | None = None,
     episode_length: int = 1000,
     action_repeat: int = 1,
+    masses: Any = None,
+    frictions: Any = None,
     **kwargs: Any,
 ) -> Env:
     """A brax environment.
@@ -70,6 +74,8 @@ def make(
         backend: one of `BACKENDS`; None takes the environment's default (``"generalized"``).
         episode_length: default of the time limit, in brax steps.
         action_repeat: brax steps per environment step; their rewards are summed up to a termination.
+        masses: ``(low, high)``; tasks are then drawn, with a factor from this range for the mass of every link.
+        frictions: likewise, one factor for all frictions.
         **kwargs: arguments of the brax class, e.g. ``reset_noise_scale=0.05``.
 
     Raises:
@@ -85,16 +91,15 @@ def make(
 
         _repair_fluid()
         arguments = [p for p in inspect.signature(envs._envs[name]).parameters if p != "kwargs"]
-        reject_unknown(
-            f"brax/{name}", kwargs, [*arguments, "n_frames", "backend", "episode_length", "action_repeat"]
-        )
+        own = ("n_frames", "backend", "episode_length", "action_repeat", "masses", "frictions")
+        reject_unknown(f"brax/{name}", kwargs, [*arguments, *own])
         chosen = {} if backend is None else {"backend": backend}
         try:
-            return from_brax(
-                envs.get_environment(name, **kwargs, **chosen), f"brax/{name}", episode_length, action_repeat
-            )
+            environment = envs.get_environment(name, **kwargs, **chosen)
         except ValueError as error:
             raise ValueError(f"brax/{name} cannot be made with backend {backend!r}: {error}") from error
+        sizes = (episode_length, action_repeat)
+        return from_brax(environment, f"brax/{name}", *sizes, masses=masses, frictions=frictions)
 
 
 def from_brax(
@@ -103,6 +108,8 @@ def from_brax(
     episode_length: int = 1000,
     action_repeat: int = 1,
     action_range: tuple[Any, Any] = (-1.0, 1.0),
+    masses: Any = None,
+    frictions: Any = None,
 ) -> Env:
     """Adapt a bare (unwrapped) brax ``Env``, one of brax's or your own.
 
@@ -114,6 +121,9 @@ def from_brax(
         action_repeat: brax steps per environment step; their rewards are summed up to a termination.
         action_range: the lowest and the highest action that ``environment.step`` takes, each a number or one per element.
             They are the bounds of ``action_space``, to which actions are clipped; `rescale_actions` maps them instead.
+        masses: ``(low, high)``; tasks are then drawn (`Env.sample_params`), with a factor from this range for the mass of every link, and
+            `Env.params` is a `brax_bodies.BodyParams`.
+        frictions: likewise, one factor for all frictions.
 
     Returns:
         The environment. Where ``environment`` observes a dictionary, so does it: see `flatten_observations`.
@@ -125,15 +135,18 @@ def from_brax(
     refuse_wrapped(environment, name)
     action_space = _action_space(name, int(environment.action_size), action_range)
     low, high = action_space.bound("low"), action_space.bound("high")
-    params = BraxParams(jnp.asarray(episode_length, jnp.int32))
+    ranges = ranges_of(name, environment, masses, frictions)
+    limit = jnp.asarray(episode_length, jnp.int32)
+    params: Any = BraxParams(limit) if ranges is None else own_bodies(environment, limit)
+    bodily = lambda params: environment if ranges is None else with_bodies(environment, params)
 
-    def reset(key: jax.Array, params: BraxParams) -> tuple[Any, BraxState]:
-        state = environment.reset(key)
+    def reset(key: jax.Array, params: Any) -> tuple[Any, BraxState]:
+        state = bodily(params).reset(key)
         return state.obs, BraxState(state, jnp.asarray(0, jnp.int32))
 
-    def step(key: jax.Array, state: BraxState, action: Any, params: BraxParams) -> EnvStep:
+    def step(key: jax.Array, state: BraxState, action: Any, params: Any) -> EnvStep:
         action = jnp.clip(jnp.asarray(action, jnp.float32).reshape(action_space.shape), low, high)
-        after, reward = _repeat(environment, state.brax, action, action_repeat)
+        after, reward = _repeat(bodily(params), state.brax, action, action_repeat)
         time = state.time + action_repeat
         return EnvStep(
             obs=after.obs,
@@ -146,7 +159,10 @@ def from_brax(
 
     reset, step, obs = stabilise(name, reset, step, params, action_space)
     space = jax.tree.map(lambda x: Box(-float("inf"), float("inf"), x.shape, x.dtype.name), obs)
-    return Env(name, reset, step, params, space, action_space, _renderer(environment, name))
+    env = Env(name, reset, step, params, space, action_space, _renderer(environment, name))
+    if ranges is None:
+        return env
+    return dataclasses.replace(env, sample_params=sampler(ranges, params), edit_params=editor(ranges))
 
 
 def _action_space(name: str, size: int, action_range: tuple[Any, Any]) -> Box:

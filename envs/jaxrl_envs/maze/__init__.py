@@ -17,6 +17,7 @@ import numpy as np
 from jaxrl_envs.contract import Arms, Env
 from jaxrl_envs.drawing import grid_world
 from jaxrl_envs.keywords import near, reject_unknown
+from jaxrl_envs.maze.builder import maze_builder
 from jaxrl_envs.maze.engine import ACTIONS, OBSERVATIONS, MazeState, engine
 from jaxrl_envs.maze.families import corridors, crossing, four_rooms, perfect_maze
 from jaxrl_envs.maze.generators import edited, random_maze, strewn_maze
@@ -45,6 +46,8 @@ __all__ = [
 ]
 
 LARGEST = 101
+WALLS = 60
+"""Unless another number is asked for."""
 
 
 class Family(NamedTuple):
@@ -109,8 +112,12 @@ def make(name: str, **kwargs: Any) -> Env:
     seed = like_default(full, "level_seed", np.int32(0), kwargs.pop("level_seed", 0))
     sample = _sampler(name, full, limit, kwargs)
     env = from_maze(jax.jit(sample)(jax.random.key(seed)), full, **look)
-    arms = _by_walls(**sample.keywords) if name == "random" else None
-    return dataclasses.replace(env, sample_params=sample, arms=arms)
+    env = dataclasses.replace(env, sample_params=sample)
+    if name != "random":
+        return env
+    sizes = sample.keywords
+    builder = maze_builder(full, env.params.walls.shape, sizes["walls"], sizes["max_steps"])
+    return dataclasses.replace(env, arms=_by_walls(**sizes), builder=builder)
 
 
 def _by_walls(size: int, walls: int, fewest: int, distinct: bool, max_steps: int) -> Arms:
@@ -133,7 +140,7 @@ def _sampler(name: str, full: str, limit: int | None, options: Mapping[str, Any]
     sizes: dict[str, Any] = {"size": size}
     if name == "random":
         most = size * size - 2  # agent and goal have a cell each
-        sizes["walls"] = _whole(full, "walls", options.get("walls", min(60, most)), 0, most)
+        sizes["walls"] = _whole(full, "walls", options.get("walls", min(WALLS, most)), 0, most)
         sizes["fewest"] = _whole(
             full, "fewest_walls", options.get("fewest_walls", sizes["walls"]), 0, sizes["walls"]
         )
@@ -181,6 +188,7 @@ def from_maze(
         edit_params=edited,
         solvable=solvable,
         metrics=("success",),
+        builder=maze_builder(name, maze.walls.shape, min(WALLS, maze.walls.size - 2), maze.max_steps),
     )
 
 

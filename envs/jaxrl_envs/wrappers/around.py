@@ -47,7 +47,7 @@ def around(
     if "observation_space" in changes:
         made["stack"] = NO_STACK  # whatever stacks there were are not the last axis any more
     render, draw, best, arms = env.render, env.sample_params, env.optimal_return, env.arms
-    edit, can = env.edit_params, env.solvable
+    edit, can, build = env.edit_params, env.solvable, env.builder
     if render is not None:
         made["render"] = lambda state, p: render(inner_state(state), inner(p))
     if (restart := env.restart) is not None:
@@ -64,6 +64,8 @@ def around(
             made["solvable"] = lambda p: can(p.env)
         if arms is not None:
             made["arms"] = arms._replace(sample=lambda key, arm: params(arms.sample(key, arm)))
+        if build is not None:
+            made["builder"] = build._replace(level=lambda state: params(build.level(state)))
     return dataclasses.replace(env, **made | changes)
 
 

@@ -108,5 +108,5 @@ def level_seeds(env: Env, count: int = 0) -> Env:
 
     wrap = lambda inner: SeededParams(inner, jnp.zeros((), jnp.uint32))
     # How much a start allows, and what is near it, is not known of the one that a seed gives.
-    unknown: dict[str, Any] = {"optimal_return": None, "edit_params": None, "arms": None}
+    unknown: dict[str, Any] = {"optimal_return": None, "edit_params": None, "arms": None, "builder": None}
     return around(env, reset, step, params=wrap, sample_params=sample, **unknown)

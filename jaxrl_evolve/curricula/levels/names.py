@@ -21,5 +21,7 @@ LEVEL_CURRICULA: dict[str, Callable[..., Curriculum]] = {
     "sfl": later("curricula.levels.sfl", "sfl"),
     "ncc": later("curricula.levels.ncc", "ncc"),
     "traced": later("curricula.levels.traced", "traced"),
+    "paired": later("curricula.levels.paired", "paired"),
+    "repaired": later("curricula.levels.repaired", "repaired"),
 }
 """Functions ``(env, num_envs, **options) -> Curriculum``."""

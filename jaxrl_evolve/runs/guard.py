@@ -1,0 +1,25 @@
+"""What is done with an update that is not to be trusted: the state of before it is kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool
+
+
+def sound(loss: Array, state: Any) -> Bool[Array, ""]:
+    """Whether the loss and every number of a learner's state are finite.
+
+    The loss is that of before the step: a finite one may have a gradient that is not.
+    """
+    fine = jnp.isfinite(loss)
+    # A sum is not finite where one of its numbers is not; to test each number is a twentieth of a small network's update.
+    sums = [x.sum() for x in jax.tree.leaves(state) if jnp.issubdtype(x.dtype, jnp.floating)]
+    return fine & jnp.isfinite(sum(sums, jnp.float32(0.0)))
+
+
+def kept(good: Bool[Array, ""], updated: Any, before: Any) -> Any:
+    """The state after an update that was good, else that of before."""
+    return jax.tree.map(lambda new, old: jnp.where(good, new, old), updated, before)

@@ -100,8 +100,9 @@ def pair_weights(
             below = jnp.where(fine, fitness, -jnp.inf).reshape(-1)
             # The mean rank of equals: how many are below, plus half of those that are the same.
             less = (below[:, None] > below[None, :]).sum(1) + 0.5 * (below[:, None] == below[None, :]).sum(1)
-            ranks = ((less - 0.5) / jnp.maximum(below.size - 1, 1) - 0.5).reshape(fitness.shape)
-            weights = ranks[:, 0] - ranks[:, 1]
+            # Subtracted while they are halves of whole numbers, so that ties are exactly zero however it is compiled.
+            ranks = less.reshape(fitness.shape)
+            weights = (ranks[:, 0] - ranks[:, 1]) / jnp.maximum(below.size - 1, 1)
         case "z_score":
             weights = (plus - minus) / jnp.maximum(filled.std(), 1e-8)
         case _:

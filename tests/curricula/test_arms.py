@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import walk
+from compiled import program
 from same import assert_equal
 
 from jaxrl_envs import Arms, Box, Discrete, Env, EnvStep, check_env, make
@@ -62,15 +63,22 @@ def corridor(metrics: tuple[str, ...] = ("success",)) -> Env:
 
 def rollout(task: Any, returns: Any, ended: Any, success: Any, critic: Any = None) -> Lived:
     """What came of one, of arrays ``[T, N]``."""
-    task, returns, ended = jnp.asarray(task, jnp.int32), jnp.asarray(returns, jnp.float32), jnp.asarray(ended)
-    flags = {"terminated": ended, "truncated": jnp.zeros_like(ended), "first": jnp.zeros_like(ended)}
-    info = {"success": jnp.asarray(success)}
-    policy = PolicyOutput(jnp.zeros_like(returns))
+    if isinstance(task, np.ndarray):  # which compiles nothing
+        given = task.astype(np.int32), np.float32(returns), ended, np.float32(success)
+        task, returns, ended, success = jax.device_put(given)
+        none, nothing = jax.device_put((np.zeros(ended.shape, bool), np.zeros(ended.shape, np.float32)))
+    else:
+        task, returns, none = task.astype(jnp.int32), returns.astype(jnp.float32), jnp.zeros_like(ended)
+        nothing = jnp.zeros_like(returns)
+    flags = {"terminated": ended, "truncated": none, "first": none}
+    info = {"success": success}
+    policy = PolicyOutput(nothing)
     t = Trajectory(
         obs=(), action=(), next_obs=(), reward=returns, policy=policy, task=task, info=info, **flags
     )
-    played = Played(t, EpisodeSums.none(), returns, jnp.full(task.shape, 3, jnp.int32))
-    return Lived(Assignment(task[0], ()), played, (), {}, critic)
+    played = Played(t, EpisodeSums.none(), returns, jax.device_put(np.full(task.shape, 3, np.int32)))
+    first = task[0] if isinstance(task, jax.core.Tracer) else jax.device_put(np.asarray(task)[0])
+    return Lived(Assignment(first, ()), played, (), {}, critic)
 
 
 def test_sums_by_task_are_those_of_a_loop_over_steps():
@@ -83,11 +91,11 @@ def test_sums_by_task_are_those_of_a_loop_over_steps():
     ended[2, 3] = ended[4, 1] = True
     value, advantage, error = rng.normal(size=(3, *shape))
     advantage[0, 0], value[6, 2] = np.nan, np.nan
-    said = Assessment(*(jnp.asarray(x, jnp.float32) for x in (value, advantage, error)))
+    said = Assessment(*jax.device_put([np.float32(x) for x in (value, advantage, error)]))
     lived = rollout(task, returns, ended, success, lambda: said)
     rule = statistics.success_rule(corridor())
     names = ("steps", "episodes", "returns", "lengths", "successes", *statistics.CRITIC)
-    facts = statistics.columns(lived, names, rule)
+    facts = program(lambda: statistics.columns(lived, names, rule))()
     expected = {name: np.zeros(arms) for name in names}
     best, worst = np.full(arms, -np.inf), np.full(arms, np.inf)
     for i in np.ndindex(shape):
@@ -104,17 +112,19 @@ def test_sums_by_task_are_those_of_a_loop_over_steps():
                 add |= {"episodes": 1, "returns": returns[i], "lengths": 3, "successes": min(success[i], 1)}
         for name, x in add.items():
             expected[name][task[i]] += x
+    by_number = program(statistics.by_number, "count")
     for count in (arms, 100):  # by a product of matrices, and step by step
-        found = statistics.by_number(facts, lived.played.trajectory.task, count)
+        found = by_number(facts, lived.played.trajectory.task, count)
         for name in names:
             np.testing.assert_allclose(found[name][:arms], expected[name], atol=1e-5, err_msg=name)
             assert count == arms or not found[name][-1]  # where no task's number counts from the end
-    np.testing.assert_allclose(statistics.extremes(lived, lived.played.trajectory.task, arms), (best, worst))
-    slots = statistics.by_slot({"steps": facts["steps"]})
+    extremes = program(lambda task: statistics.extremes(lived, task, arms))(lived.played.trajectory.task)
+    np.testing.assert_allclose(extremes, (best, worst))
+    slots = program(statistics.by_slot)({"steps": facts["steps"]})
     assert slots["steps"].tolist() == [7.0] * 5
     limited = statistics.success_rule(corridor(()), np.float32([0, 1, 2, 3]))
     assert limited is not None
-    reached = np.asarray(limited(lived))
+    reached = program(lambda: limited(lived))()
     inside = (task >= 0) & (task < arms) & np.isfinite(returns)
     assert (reached[inside] == (returns >= task)[inside]).all() and np.isnan(reached[2, 3])
     assert statistics.success_rule(corridor(())) is None
@@ -130,11 +140,10 @@ GROUPS = (4, 8, 16, 64)
 def test_group_advantages_are_those_of_their_definitions():
     """Expectations: GRPO's as tabulated, RLOO's exactly 2 p (1 - p); and means over drawn groups, to 1 %."""
     rng = np.random.default_rng(0)
+    sizes_of = program(lambda p, n: [f(p, n) for f in (grpo, rloo, dr_grpo)])
     for n, column in zip(GROUPS, zip(*TABLE.values(), strict=True), strict=True):
         k = np.arange(n + 1)
-        sizes = [
-            np.asarray(f(jnp.asarray(k / n, jnp.float32), jnp.float32(n))) for f in (grpo, rloo, dr_grpo)
-        ]
+        sizes = sizes_of(np.float32(k / n), np.float32(n))
         for p, mean in zip(TABLE, column, strict=True):
             likely = np.array([math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in k])
             drawn = rng.multinomial(10**8, likely / likely.sum()) / 10**8
@@ -146,10 +155,10 @@ def test_group_advantages_are_those_of_their_definitions():
         r = np.arange(8) < k
         centred = r - r.mean()
         others = r - (r.sum() - r) / 7
-        p, n = jnp.float32(k / 8), jnp.float32(8)
+        found = sizes_of(np.float32(k / 8), np.float32(8))
         scaled = centred / (r.std(ddof=1) + 1e-6)
-        for f, a in ((grpo, scaled), (rloo, others), (dr_grpo, centred)):
-            assert float(f(p, n)) == pytest.approx(np.abs(a).mean(), abs=1e-5)
+        for size, a in zip(found, (scaled, others, centred), strict=True):
+            assert float(size) == pytest.approx(np.abs(a).mean(), abs=1e-5)
 
 
 def test_signals_of_arms():
@@ -163,8 +172,9 @@ def test_signals_of_arms():
         "grpo": [0.75, 0.0], "rloo": [0.5, 0.0], "dr-grpo": [0.375, 0.0], "advantage": [0.5, 0.2], "positive-advantage": [0.2, 0.1],
         "negative-advantage": [0.3, 0.1], "td": [2.0, 1.0], "progress": [3.0, 0.0], "gain": [-3.0, 0.0], "spread": [4.0, 1.0],
     }  # fmt: skip
-    arrays = {name: jnp.asarray(x) for name, x in sums.items()}
-    found = {name: signal.value(arrays) for name, signal in SIGNALS.items()}
+    arrays = {name: np.asarray(x, bool if name == "seen" else np.float32) for name, x in sums.items()}
+    told = program(lambda arrays: {name: signal.value(arrays) for name, signal in SIGNALS.items()})
+    found = told(arrays)
     assert set(found) == set(expected)
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, atol=1e-6, err_msg=name)
@@ -308,10 +318,11 @@ def test_costs_divide_and_what_is_no_number_is_not_learned():
         curriculum = arm_curriculum(
             "discounted-ucb", corridor(), 4, signal="learnability", costs=costs, discount=1.0
         )
-        state = curriculum.init(random.key(0))
-        task = jnp.asarray([[0, 0, 1, 1, 2, 2, 3]])
-        success = jnp.asarray([[0.0, 1.0, 0.0, 1.0, jnp.nan, 1.0, 1.0]])
-        state = curriculum.record(state, rollout(task, success, task >= 0, success))
+        task = np.asarray([[0, 0, 1, 1, 2, 2, 3]])
+        success = np.float32([[0.0, 1.0, 0.0, 1.0, np.nan, 1.0, 1.0]])
+        given = (rollout(task, success, task >= 0, success),)
+        learned = program(lambda key: curriculum.record(curriculum.init(key), *given))  # noqa: B023
+        state = learned(random.key(0))
         assert state.bandit.draws.tolist() == [2, 2, 0, 0, 0]
         rewards = np.asarray(state.bandit.rewards)
         assert rewards[0] / rewards[1] == pytest.approx(ratio)
@@ -331,14 +342,14 @@ def trained() -> Any:
     """Two seeds, vmapped, under SEC, for few updates and for many."""
     learner, chunk = chunk_of("sec", temperature=0.1, floor=0.1)
     hp = jax.tree.map(jnp.float32, learner.default_hp)
-    keys = jax.random.split(random.key(0), 2)
+    keys = jax.jit(jax.random.split)(random.key(0))
 
     def whole(key: Any, updates: Any) -> Any:
         state = chunk.init(key, hp, jnp.int32(4))
         return chunk.run(state, hp, (), jnp.int32(4), jnp.float32(60), updates)
 
     go = jax.jit(jax.vmap(whole, (0, None)))
-    return keys, go, go(keys, jnp.int32(3)), go(keys, jnp.int32(60))
+    return keys, go, jax.device_get(go(keys, jnp.int32(3))), go(keys, jnp.int32(60))
 
 
 def test_ppo_learns_long_corridors_under_sec(trained: Any):
@@ -353,5 +364,5 @@ def test_ppo_learns_long_corridors_under_sec(trained: Any):
 
 def test_a_seed_of_a_run_does_not_depend_on_who_is_beside_it(trained: Any):
     keys, go, few, _ = trained
-    turned = go(keys[::-1], jnp.int32(3))
+    turned = go(jax.jit(lambda keys: keys[::-1])(keys), jnp.int32(3))
     assert_equal(jax.tree.map(lambda x: x[::-1], few), turned)

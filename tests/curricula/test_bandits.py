@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import program
 from same import assert_close
 
 from jaxrl_evolve import random
@@ -44,7 +45,7 @@ def traces() -> tuple[np.ndarray, np.ndarray]:
     return (won / np.maximum(count, 1)).astype(np.float32), count.astype(np.float32)
 
 
-AVAILABLE = jnp.asarray([True, True, False, True])
+AVAILABLE = np.asarray([True, True, False, True])
 
 
 def played(name: str, reward: Any, count: Any, key: Any, **more: Any) -> Any:
@@ -55,20 +56,22 @@ def played(name: str, reward: Any, count: Any, key: Any, **more: Any) -> Any:
         reward, count, i = x
         keys = jax.random.split(jax.random.fold_in(key, i))
         state = bandit.update(keys[0], state, Feedback(reward, count), hp)
-        masks = jnp.stack([jnp.ones(ARMS, bool), AVAILABLE])
+        masks = jnp.asarray(np.stack([np.ones(ARMS, bool), AVAILABLE]))
         everyone, some = jax.vmap(lambda mask: bandit.probabilities(keys[1], state, mask, hp))(masks)
         return state, (state, everyone, some)
 
     return jax.lax.scan(step, bandit.init(ARMS, hp), (reward, count, jnp.arange(len(reward))))[1]
 
 
+folded = jax.jit(jax.vmap(jax.random.fold_in, (None, 0)))
+
+
 @pytest.fixture(scope="module")
 def seen() -> dict[str, Any]:
     """Every method on the same traces: one program, vmapped over seeds."""
     reward, count = traces()
-    keys = jax.vmap(partial(jax.random.fold_in, random.key(7)))(jnp.arange(SEEDS))
-    program = jax.jit(lambda *x: {name: jax.vmap(partial(played, name))(*x) for name in NAMES})
-    return jax.tree.map(np.asarray, program(jnp.asarray(reward), jnp.asarray(count), keys))
+    every = program(lambda *x: {name: jax.vmap(partial(played, name))(*x) for name in NAMES})
+    return every(reward, count, folded(random.key(7), np.arange(SEEDS)))
 
 
 def test_the_names_are_those_of_the_table():
@@ -287,9 +290,7 @@ def test_a_method_equals_a_loop(name: str, seen: dict[str, Any]):
 
 def test_exp3s_equals_a_loop_while_its_sample_of_gains_is_all_of_them():
     reward, count = (x[0] for x in traces())
-    found = jax.jit(partial(played, "exp3s", reservoir=400))(
-        jnp.asarray(reward), jnp.asarray(count), random.key(0)
-    )[1]
+    found = program(partial(played, "exp3s", reservoir=400))(reward, count, random.key(0))[1]
     step = exp3s()
     expected = [step(*x) for x in zip(reward.astype(float), count, strict=True)]
     np.testing.assert_allclose(found, expected, atol=2e-4)
@@ -350,63 +351,59 @@ def test_thompson_draws_as_the_posteriors_say(seen: dict[str, Any]):
     normal = np.bincount(rng.normal(mean, deviation, (size, ARMS)).argmax(1), minlength=ARMS) / size
     for name, expected, kept in (("thompson", share, state), ("thompson-gaussian", normal, moments)):
         bandit, hp = bandit_of(name, OPTIONS.get(name, {}))
-        everyone = jnp.ones(ARMS, bool)
-        found = jax.jit(partial(draw, bandit, available=everyone, hp=hp, count=size))(random.key(3), kept)
+        everyone = jax.device_put(np.ones(ARMS, bool))
+        found = program(partial(draw, bandit, available=everyone, hp=hp, count=size))(random.key(3), kept)
         found = np.bincount(found, minlength=ARMS) / size
         np.testing.assert_allclose(found, 0.95 * expected + 0.05 / ARMS, atol=0.03)
 
 
 def test_vmapped_seeds_are_the_single_ones(seen: dict[str, Any]):
     """Also over a method's own numbers."""
-    reward, count = map(jnp.asarray, traces())
-    one = jax.jit(lambda *x: {name: played(name, *x) for name in ("sec", "exp3s", "tscl-sampling", "omni")})
+    reward, count = traces()
+    one = program(lambda *x: {name: played(name, *x) for name in ("sec", "exp3s", "tscl-sampling", "omni")})
+    fold = jax.jit(jax.random.fold_in)
     for seed in range(SEEDS):
-        key = jax.random.fold_in(random.key(7), seed)
-        for name, single in one(reward[seed], count[seed], key).items():
-            beside = jax.tree.map(lambda x, seed=seed: x[seed], seen[name])
-            assert_close(beside, jax.tree.map(np.asarray, single))
+        for name, single in one(reward[seed], count[seed], fold(random.key(7), seed)).items():
+            assert_close(jax.tree.map(lambda x, seed=seed: x[seed], seen[name]), single)
 
     bandit, _ = bandit_of("sec", {})
-    feedback = Feedback(reward[0, 0], count[0, 0])
+    feedback = Feedback(*jax.device_put((reward[0, 0], count[0, 0])))
 
     def after(step: Any) -> Any:
         hp = Hyperparameters(step=step)
         return bandit.update(key, bandit.init(ARMS, hp), feedback, hp)
 
-    steps = jnp.asarray([0.1, 0.9])
-    np.testing.assert_allclose(jax.vmap(after)(steps), [after(s) for s in steps], atol=1e-6)
+    steps, alone = np.float32([0.1, 0.9]), program(after)
+    np.testing.assert_allclose(program(jax.vmap(after))(steps), [alone(s) for s in steps], atol=1e-6)
 
 
 def test_omni_leaves_little_to_what_is_boring(seen: dict[str, Any]):
     boring = np.array(OPTIONS["omni"]["boring"])
-    fine = progress.interesting(jnp.asarray([0.1, 0.9, 0.5, 0.7]), jnp.asarray(boring), jnp.ones(ARMS, bool))
+    interesting, rates = program(progress.interesting), np.float32([0.1, 0.9, 0.5, 0.7])
+    fine = interesting(rates, boring, np.ones(ARMS, bool))
     # 1 is visited first and makes 0 and 2 boring; 3 is interesting.
     assert fine.tolist() == [False, True, False, True]
-    fine = progress.interesting(
-        jnp.asarray([0.1, 0.9, 0.5, 0.7]), jnp.asarray(boring), AVAILABLE.at[1].set(False)
-    )
+    fine = interesting(rates, boring, AVAILABLE & (np.arange(ARMS) != 1))
     assert fine.tolist() == [True, False, False, True]
     state, probabilities, _ = seen["omni"]
-    last = np.asarray(
-        progress.interesting(jnp.asarray(state.fast[0, -1]), jnp.asarray(boring), jnp.ones(ARMS, bool))
-    )
+    last = interesting(state.fast[0, -1], boring, np.ones(ARMS, bool))
     assert probabilities[0, -1][~last].sum() < 0.01
 
 
 def test_perplexity_is_what_is_asked_for_and_ties_are_shared():
-    everyone = jnp.ones(5, bool)
-    at = jax.jit(choice.at_perplexity)
+    everyone = np.ones(5, bool)
+    at, perplexity = program(choice.at_perplexity), program(choice.perplexity)
+    at_temperature = program(choice.at_temperature)
     for scale in (1e-6, 1.0, 1e5):
-        scores = scale * jnp.asarray([0.0, 0.1, 0.5, 0.6, 1.0], jnp.float32)
-        found = at(scores, everyone, jnp.float32(0.6))
-        assert float(choice.perplexity(found)) == pytest.approx(3.0, abs=1e-3)
-    np.testing.assert_allclose(at(jnp.ones(5), everyone, jnp.float32(0.2)), 0.2, atol=1e-6)
-    some = everyone.at[4].set(False)
-    found = at(jnp.arange(5.0), some, jnp.float32(0.5))
-    assert float(found[4]) == 0.0 and float(choice.perplexity(found)) == pytest.approx(2.0, abs=1e-3)
-    nan = choice.at_temperature(jnp.asarray([jnp.nan, 1.0, jnp.inf]), jnp.ones(3, bool), jnp.float32(0.0))
+        scores = np.float32(scale) * np.float32([0.0, 0.1, 0.5, 0.6, 1.0])
+        found = at(scores, everyone, np.float32(0.6))
+        assert float(perplexity(found)) == pytest.approx(3.0, abs=1e-3)
+    np.testing.assert_allclose(at(np.ones(5, np.float32), everyone, np.float32(0.2)), 0.2, atol=1e-6)
+    found = at(np.arange(5, dtype=np.float32), np.arange(5) < 4, np.float32(0.5))
+    assert float(found[4]) == 0.0 and float(perplexity(found)) == pytest.approx(2.0, abs=1e-3)
+    nan = at_temperature(np.float32([np.nan, 1.0, np.inf]), np.ones(3, bool), np.float32(0.0))
     assert nan.tolist() == [0.0, 0.0, 1.0]
-    best = choice.at_temperature(jnp.asarray([1.0, 2.0, 2.0]), jnp.ones(3, bool), jnp.float32(0.0))
+    best = at_temperature(np.float32([1.0, 2.0, 2.0]), np.ones(3, bool), np.float32(0.0))
     assert best.tolist() == [0.0, 0.5, 0.5]
 
 
@@ -414,21 +411,28 @@ def test_draws_follow_the_probabilities_and_never_an_arm_without():
     bandit = bandit_of("uniform", {})[0]._replace(
         probabilities=lambda key, state, available, hp: jnp.asarray([0.0, 0.25, 0.75, 0.0])
     )
-    drawn = draw(bandit, random.key(0), (), jnp.ones(4, bool), Hyperparameters(), 4_000)
+    draws = program(draw, "bandit", "count")
+    drawn = draws(bandit, random.key(0), (), np.ones(4, bool), Hyperparameters(), 4_000)
     assert (np.bincount(drawn, minlength=4) / 4_000).tolist() == pytest.approx([0, 0.25, 0.75, 0], abs=0.02)
     one = bandit._replace(probabilities=lambda key, state, available, hp: jnp.ones(1))
-    assert draw(one, random.key(0), (), jnp.ones(1, bool), Hyperparameters(), 3).tolist() == [0, 0, 0]
+    assert draws(one, random.key(0), (), np.ones(1, bool), Hyperparameters(), 3).tolist() == [0, 0, 0]
 
 
 def test_the_posterior_is_that_of_betas():
     rng = np.random.default_rng(0)
     a, b = np.array([1.0, 3.5, 20.0]), np.array([1.0, 1.5, 5.0])
     draws = rng.beta(a, b, (200_000, 3))
-    found = Posterior(jnp.asarray(a, jnp.float32), jnp.asarray(b, jnp.float32))
-    np.testing.assert_allclose(found.mean, draws.mean(0), atol=3e-3)
-    np.testing.assert_allclose(found.variance, draws.var(0), atol=1e-3)
-    np.testing.assert_allclose(found.learnability, (draws * (1 - draws)).mean(0), atol=2e-3)
-    np.testing.assert_allclose(found.between(0.2, 0.8), ((draws > 0.2) & (draws < 0.8)).mean(0), atol=5e-3)
+
+    @program
+    def told(a: Any, b: Any) -> Any:
+        found = Posterior(a, b)
+        return found.mean, found.variance, found.learnability, found.between(0.2, 0.8)
+
+    mean, variance, learnability, between = told(np.float32(a), np.float32(b))
+    np.testing.assert_allclose(mean, draws.mean(0), atol=3e-3)
+    np.testing.assert_allclose(variance, draws.var(0), atol=1e-3)
+    np.testing.assert_allclose(learnability, (draws * (1 - draws)).mean(0), atol=2e-3)
+    np.testing.assert_allclose(between, ((draws > 0.2) & (draws < 0.8)).mean(0), atol=5e-3)
 
 
 def lived(name: str, rewards: Any, key: Any, **options: Any) -> Any:
@@ -459,19 +463,19 @@ def test_the_better_arm_is_found_again_after_a_switch_and_after_starvation():
 
     An arm that gives 0 for 50 steps and is the best from then on is drawn again, but for SEC at temperature 0.05 without a floor.
     """
-    t = jnp.arange(1_000)
-    switch = jnp.stack([t < 500, t >= 500], 1) * 0.8 + 0.1
-    starved = jnp.stack([t >= 50, jnp.full_like(t, True)], 1) * jnp.asarray([1.0, 0.5])
+    t = np.arange(1_000)
+    switch = np.stack([t < 500, t >= 500], 1) * 0.8 + 0.1
+    starved = np.stack([t >= 50, np.ones_like(t)], 1) * np.asarray([1.0, 0.5])
     cases = {**FORGETTING, "locked": {"temperature": 0.02, "floor": 0.0}}
 
     def run(rewards: Any, key: Any) -> Any:
         method = lambda case: "sec" if case == "locked" else case
         return {case: lived(method(case), rewards, key, **cases[case]) for case in cases}
 
-    keys = jax.vmap(partial(jax.random.fold_in, random.key(0)))(jnp.arange(8))
-    program = jax.jit(jax.vmap(jax.vmap(run, (None, 0)), (0, None)))
-    found = program(jnp.stack([switch, starved]).astype(jnp.float32), keys)
-    for case, (swapped, hungry) in jax.tree.map(np.asarray, found).items():
+    keys = folded(random.key(0), np.arange(8))
+    every = program(jax.vmap(jax.vmap(run, (None, 0)), (0, None)))
+    found = every(np.stack([switch, starved]).astype(np.float32), keys)
+    for case, (swapped, hungry) in found.items():
         again = (hungry[:, -300:] == 0).mean()
         if case == "locked":
             assert again < 0.5
@@ -485,9 +489,10 @@ def test_the_better_arm_is_found_again_after_a_switch_and_after_starvation():
 
 
 def test_an_order_is_gone_through_and_back():
-    rewards = jnp.ones((40, 3), jnp.float32).at[20:].set(0.0)
+    rewards = np.repeat(np.float32([[1.0], [0.0]]), 20, 0) * np.ones(3, np.float32)
     for name, order in (("ordered", [0, 1, 2]), ("reverse", [2, 1, 0])):
-        arms = np.asarray(lived(name, rewards, random.key(0), floor=0.0, discount=0.95))
+        go = program(partial(lived, name, floor=0.0, discount=0.95))
+        arms = go(rewards, random.key(0))
         assert list(dict.fromkeys(arms[:20].tolist())) == order
         assert arms[-1] == order[0]
 
@@ -496,10 +501,10 @@ def test_adcl_goes_from_easy_to_hard_as_measured_anew():
     p = np.array([0.4, 0.9, 0.2, 0.7], np.float32)
     bandit, hp = bandit_of("adcl", {"windows": 2, "probe": 1, "stay": 4, "discount": 0.0})
     state, key, seen = bandit.init(4, hp), random.key(0), []
-    feedback = lambda p: Feedback(jnp.asarray(p), jnp.full(4, 10.0, jnp.float32))
-    update, ask = jax.jit(bandit.update), jax.jit(bandit.probabilities)
+    feedback = lambda p: Feedback(*jax.device_put((p, np.full(4, 10.0, np.float32))))
+    update, ask = jax.jit(bandit.update), program(bandit.probabilities)
     for i in range(12):
-        seen.append(np.asarray(ask(key, state, jnp.ones(4, bool), hp)))
+        seen.append(ask(key, state, np.ones(4, bool), hp))
         # From the sixth update on the two hard ones have changed places.
         state = update(key, state, feedback(p if i < 5 else p[[2, 1, 0, 3]]), hp)
     even = lambda *arms: [1 / len(arms) if i in arms else 0 for i in range(4)]
@@ -509,11 +514,16 @@ def test_adcl_goes_from_easy_to_hard_as_measured_anew():
 
 
 def test_groups_without_advantage_close_an_arm():
-    feedback = Feedback(jnp.asarray([0.0, 0.5, 1.0, 0.0]), jnp.asarray([4.0, 4.0, 4.0, 1.0]))
+    feedback = Feedback(*jax.device_put(list(np.float32([[0.0, 0.5, 1.0, 0.0], [4.0, 4.0, 4.0, 1.0]]))))
     for name, expected in (("filter", [0.025, 0.475, 0.025, 0.475]), ("pools", [0.1, 0.4, 0.1, 0.4])):
         bandit, hp = bandit_of(name, {})
-        state = bandit.update(random.key(0), bandit.init(4, hp), feedback, hp)
-        found = bandit.probabilities(random.key(0), state, jnp.ones(4, bool), hp)
+
+        @program
+        def after(key: Any, feedback: Any, bandit: Any = bandit, hp: Any = hp) -> Any:
+            state = bandit.update(key, bandit.init(4, hp), feedback, hp)
+            return bandit.probabilities(key, state, jnp.ones(4, bool), hp)
+
+        found = after(random.key(0), feedback)
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 

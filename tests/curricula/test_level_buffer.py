@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import program
 
 from jaxrl_evolve import random
+from jaxrl_evolve.curricula import level_buffer
 from jaxrl_evolve.curricula.level_buffer import (
     NEW,
     BufferConfig,
     LevelBuffer,
-    init_buffer,
-    log_weights,
     sample_levels,
     update_buffer,
 )
@@ -66,7 +66,9 @@ def level_of(tag: int) -> Any:
     return {"size": np.int32(tag), "walls": np.full((2, 3), tag, np.float32)}
 
 
-update = jax.jit(update_buffer)
+update, init_buffer = jax.jit(update_buffer), jax.jit(level_buffer.init_buffer, static_argnums=0)
+log_weights = program(level_buffer.log_weights, "config")
+split = jax.jit(jax.random.split, static_argnums=1)
 
 
 def stack(levels: list[Any]) -> Any:
@@ -90,7 +92,7 @@ def test_updates_are_those_of_a_slow_buffer():
         scores[rng.random(ENTRIES) < 0.1] = np.nan
         valid = rng.random(ENTRIES) < 0.9
         returned += sum(n in lost for n in numbers)
-        buffer = update(buffer, jnp.asarray(numbers, jnp.int32), stack(levels), scores, valid)
+        buffer = update(buffer, np.asarray(numbers, np.int32), stack(levels), scores, valid)
         slow.update(numbers, [int(x["size"]) for x in levels], scores, valid)
         tags |= {slot["number"]: slot["level"] for slot in slow.slots if slot}
         fast, filled = jax.device_get((buffer, buffer.filled))
@@ -114,7 +116,9 @@ def five() -> LevelBuffer:
     only = np.arange(ENTRIES) == 0
     for tag, score in enumerate([0.5, -2.0, 9.0, 1.0, 0.0]):
         levels = stack([level_of(tag)] * ENTRIES)
-        buffer = update(buffer, jnp.full((ENTRIES,), NEW), levels, jnp.full((ENTRIES,), score), only)
+        buffer = update(
+            buffer, np.full((ENTRIES,), NEW), levels, np.full((ENTRIES,), score, np.float32), only
+        )
     return buffer
 
 
@@ -135,7 +139,7 @@ def sample(config: BufferConfig, keys: Any, buffer: LevelBuffer, wanted: Any, oc
 
 
 def draws(config: BufferConfig, buffer: LevelBuffer, wanted: Any, occupied: Any = (NEW,) * 4) -> Any:
-    keys = jax.random.split(random.key(3), 4000)
+    keys = split(random.key(3), 4000)
     drawn = jax.device_get(sample(config, keys, buffer, np.asarray(wanted), np.asarray(occupied, np.int32)))
     assert ((drawn.numbers == NEW) | (drawn.numbers == drawn.levels["size"])).all()
     return drawn.numbers
@@ -183,8 +187,9 @@ def test_bad_settings_are_one_sentence(changes: Any, message: str):
 def test_ranks_concentrate_as_they_do_in_the_literature():
     """Temperature 0.3 over 4,000 levels: the best one has 87 % of the draws, the ten best have nearly all."""
     config = BufferConfig(4_000, temperature=0.3)
-    scores = jnp.asarray(np.random.default_rng(1).permutation(4_000), jnp.float32)
-    buffer = init_buffer(config, jnp.float32(0)).replace(numbers=jnp.arange(4_000), scores=scores)
+    scores = np.random.default_rng(1).permutation(4_000).astype(np.float32)
+    held = jax.device_put({"numbers": np.arange(4_000, dtype=np.int32), "scores": scores})
+    buffer = init_buffer(config, np.float32(0)).replace(**held)
     weights = np.sort(np.exp(log_weights(config, buffer)))[::-1]
     np.testing.assert_allclose([weights[0], weights[:10].sum()], [0.872, 0.998], atol=5e-4)
 
@@ -194,7 +199,7 @@ def test_weights_by_score_and_among_the_highest(five: LevelBuffer):
     root = np.array([np.sqrt(0.5), 0.0, 3.0, 1.0, 0.0, 0.0])
     by_score = BufferConfig(CAPACITY, prioritisation="proportional", temperature=2.0)
     np.testing.assert_allclose(np.exp(log_weights(by_score, five)), root / root.sum(), rtol=1e-5)
-    below = five.replace(scores=jnp.where(five.filled, -1.0, -jnp.inf))
+    below = five.replace(scores=jax.device_put(np.where(np.asarray(five.filled), np.float32(-1), -np.inf)))
     np.testing.assert_allclose(np.exp(log_weights(by_score, below)), [0.2] * 5 + [0.0], rtol=1e-5)
     highest = BufferConfig(CAPACITY, prioritisation="top-k", top=2)
     np.testing.assert_allclose(np.exp(log_weights(highest, five)), [0, 0, 0.5, 0.5, 0, 0], rtol=1e-5)
@@ -215,7 +220,7 @@ def test_unique_levels_are_the_best_there_were_each_once_with_what_is_known_of_t
 ):
     """Against a dictionary, with the same levels again and again, numbered or not, and scores that are none."""
     rng = np.random.default_rng(capacity)
-    buffer = init_buffer(BufferConfig(capacity, unique=True), level_of(0), {"tag": jnp.float32(-1)})
+    buffer = init_buffer(BufferConfig(capacity, unique=True), level_of(0), {"tag": np.float32(-1)})
     known: dict[int, float] = {}
     for _ in range(30):
         tags = rng.integers(0, 40, entries)
@@ -228,8 +233,8 @@ def test_unique_levels_are_the_best_there_were_each_once_with_what_is_known_of_t
         none = rng.choice([np.nan, np.inf, -np.inf])
         scores = np.array([none if t % 7 == 0 else score_of[t] for t in tags], np.float32)
         valid = rng.random(entries) < 0.9
-        levels, extras = stack([level_of(t) for t in tags]), {"tag": jnp.asarray(tags, jnp.float32)}
-        buffer = update(buffer, jnp.asarray(numbers, jnp.int32), levels, scores, valid, extras)
+        levels, extras = stack([level_of(t) for t in tags]), {"tag": tags.astype(np.float32)}
+        buffer = update(buffer, np.asarray(numbers, np.int32), levels, scores, valid, extras)
         new = {int(t): float(score_of[t]) for t, v in zip(tags, valid, strict=True) if v and t % 7}
         known |= {t: s for t, s in new.items() if t in known}
         for tag, score in sorted(((t, s) for t, s in new.items() if t not in known), key=lambda x: -x[1]):
@@ -267,12 +272,11 @@ def test_hashes_tell_levels_apart_by_every_number_and_place():
 
 def test_levels_with_one_hash_count_as_one(monkeypatch: pytest.MonkeyPatch):
     """A collision, which has a probability of 2^-64: the first one stays, and takes over the score."""
-    from jaxrl_evolve.curricula import level_buffer
-
     monkeypatch.setattr(level_buffer, "hash_levels", lambda levels: jnp.ones((2, 2), jnp.uint32))
     buffer = init_buffer(BufferConfig(4, unique=True), level_of(0))
+    collide = jax.jit(lambda *given: update_buffer(*given))  # traced anew, with that hash
     for tags, scores in (((3, 5), (1.0, 1.0)), ((7, 9), (2.0, 4.0))):
         levels = stack([level_of(t) for t in tags])
-        buffer = update_buffer(buffer, jnp.full(2, NEW), levels, jnp.asarray(scores), jnp.ones(2, bool))
-    assert int(buffer.filled.sum()) == 1
+        buffer = collide(buffer, np.full(2, NEW), levels, np.float32(scores), np.ones(2, bool))
+    assert int(np.asarray(buffer.filled).sum()) == 1
     assert (int(buffer.levels["size"][0]), float(buffer.scores[0])) == (3, 3.0)

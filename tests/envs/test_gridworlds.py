@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import program
 
 from jaxrl_envs import available, check_env, make
 from jaxrl_envs.gridworlds import Object, from_level, make_level, sample_level
@@ -35,10 +36,10 @@ def test_the_other_mazes_are_the_first_one_with_other_walls():
         assert types(env.params) == types(first.params)
         assert env.observation_space == first.observation_space
         assert (env.params.walls != first.params.walls).any()
-        assert program(env) == program(first)
+        assert described(env) == described(first)
 
 
-def program(env):
+def described(env):
     """What reset and step compute, as text."""
     key = jax.random.key(0)
     state = jax.eval_shape(env.reset, key, env.params)[1]
@@ -102,7 +103,7 @@ def test_random_walks_are_those_of_the_numpy_engine(moves, shape):
         obs, state = env.reset(jax.random.key(0), level)
         return obs, jax.lax.scan(body, state, actions)[1]
 
-    first, (outs, states, seen) = jax.jit(play)(jnp.asarray(actions, jnp.int32))
+    first, (outs, states, seen) = program(play)(actions.astype(np.int32))
     cells = shape[0] * shape[1]
     assert first == shape[1] + cells * 0b1111
     indices = set()
@@ -129,7 +130,7 @@ def test_objects_of_one_type_share_a_plane():
         2, 2, (0, 0), [Object(1.0, 0, 0, (0, 1)), Object(2.0, 0, 0, (0, 1)), Object(1, 0, 0, (0, 1))], 9
     )
     env = from_level(level, observation="planes", types=(0, 1, 0))
-    obs = env.reset(jax.random.key(0), level)[0]
+    obs = program(env.reset)(jax.random.key(0), level)[0]
     np.testing.assert_array_equal(obs[0, 1], [2, 1, 0])
     np.testing.assert_array_equal(obs[0, 0], [0, 0, 1])
     assert env.observation_space.contains(obs)
@@ -137,7 +138,7 @@ def test_objects_of_one_type_share_a_plane():
 
 
 def many(function, count, seed=0):
-    return jax.jit(jax.vmap(function))(jax.random.split(jax.random.key(seed), count))
+    return program(lambda key: jax.vmap(function)(jax.random.split(key, count)))(jax.random.key(seed))
 
 
 def agree(hits, count, p):
@@ -146,9 +147,7 @@ def agree(hits, count, p):
 
 
 def state_of(level, agent, exists):
-    return GridState(
-        jnp.asarray(agent, jnp.int32), jnp.asarray(exists), level.object_cells, jnp.zeros((), jnp.int32)
-    )
+    return GridState(*jax.device_put((np.int32(agent), np.asarray(exists))), level.object_cells, jnp.int32(0))
 
 
 @pytest.mark.parametrize("placement", ["fixed", "random"])
@@ -157,8 +156,8 @@ def test_respawn_frequencies(placement):
     level = make_level(3, 3, (0, 0), [Object(1.0, 0.0, x, (2, 2)) for x in p], 100)
     env = from_level(level, placement=placement)
     count, state = 40_000, state_of(level, 0, [False] * 4)
-    stay = jnp.asarray(4, jnp.int32)
-    exists = np.asarray(many(lambda key: env.step(key, state, stay, level).state.exists, count))
+    stay = jnp.int32(4)
+    exists = many(lambda key: env.step(key, state, stay, level).state.exists, count)
     for k in range(4):
         agree(exists[:, k].sum(), count, p[k])
     agree((exists[:, 2] & exists[:, 3]).sum(), count, p[2] * p[3])  # independent of each other
@@ -169,10 +168,12 @@ def test_termination_frequencies():
     chances, bits = [0.2, 0.35, 0.9], [[1, 0, 0], [1, 1, 0], [0, 1, 1], [0, 1, 0]]
     things = [Object(1.0, p, 0.1, (0, 1)) for p in chances] + [Object(1.0, 1.0, 0.0, (1, 1))]
     level = make_level(2, 2, (0, 0), things, 100)
-    env, count, right = from_level(level), 20_000, jnp.asarray(3, jnp.int32)
+    env, count, right = from_level(level), 20_000, jnp.int32(3)
+    one = lambda key, state: env.step(key, state, right, level)
+    step = program(lambda key, state: jax.vmap(one, (0, None))(jax.random.split(key, count), state))
     for there in bits:
         state = state_of(level, 0, [bool(b) for b in there] + [True])
-        out = many(lambda key, state=state: env.step(key, state, right, level), count)
+        out = step(jax.random.key(0), state)
         stop = min(1.0, np.dot(there, chances))
         agree(out.terminated.sum(), count, stop)
         if not there[0]:  # it comes back or not, whatever the episode does
@@ -205,7 +206,7 @@ def test_random_placement_is_uniform_over_free_cells():
     uniform_over(starts.object_cells[:, 0], free)
     assert abs(np.corrcoef(np.asarray(starts.object_cells).T)[0, 1]) < 0.03
     state = state_of(level, 7, [False, False])
-    after = many(lambda key: env.step(key, state, jnp.asarray(4, jnp.int32), level).state, 400_000, seed=2)
+    after = many(lambda key: env.step(key, state, jnp.int32(4), level).state, 400_000, seed=2)
     rare = np.asarray(after.exists[:, 0])
     agree(rare.sum(), len(rare), 0.01)
     uniform_over(after.object_cells[rare, 0], free)
@@ -260,11 +261,11 @@ def test_the_time_limit_does_not_end_the_value():
     gamma = 0.9
     level = make_level(1, 1, (0, 0), [Object(1.0, 0.0, 1.0, (0, 0))], 5)
     env = from_level(level)
-    step = jax.jit(env.step)
-    obs, state = env.reset(jax.random.key(0), level)
+    step = program(env.step)
+    obs, state = program(env.reset)(jax.random.key(0), level)
     transitions = []
     for t in range(5):
-        out = step(jax.random.key(t), state, jnp.asarray(4, jnp.int32), level)
+        out = step(jax.random.key(t), state, np.int32(4), level)
         transitions.append((int(obs), float(out.reward), bool(out.terminated), int(out.obs)))
         assert bool(out.truncated) == (t == 4)
         obs, state = out.obs, out.state
@@ -277,20 +278,25 @@ def test_the_time_limit_does_not_end_the_value():
 
 def test_levels_per_slot_in_one_program():
     """A batch of levels, each its own parameters, gives what each level gives alone."""
-    levels = jax.vmap(lambda key: sample_level(key, "small"))(jax.random.split(jax.random.key(3), 5))
+    many = jax.vmap(lambda key: sample_level(key, "small"))
+    levels = program(lambda key: many(jax.random.split(key, 5)))(jax.random.key(3))
     env = make("grid/random-small")
     venv = vectorize(env, 5, params_per_slot=True)
-    state = venv.reset(jax.random.key(0), levels)
+    state = program(venv.reset)(jax.random.key(0), levels)
     np.testing.assert_array_equal(state.env.agent, levels.start)
-    step, single = jax.jit(venv.step), jax.jit(env.step)
-    for t in range(8):
-        before, key = jax.device_get(state.env), jax.random.key(t)
+
+    @program
+    def step(key, state, levels):
         actions = jax.random.randint(key, (5,), 0, 5, jnp.int32)
-        state, out = step(key, state, actions, levels)
-        keys = jax.random.split(key, (2, 5))[0]
+        return actions, venv.step(key, state, actions, levels)
+
+    single = program(lambda key, i, *given: env.step(jax.random.split(key, (2, 5))[0, i], *given))
+    for t in range(8):
+        before, key = state.env, jax.random.key(t)
+        actions, (state, out) = step(key, state, levels)
         for i in range(5):
-            level, alone = jax.tree.map(lambda x, i=i: x[i], (jax.device_get(levels), before))
-            expected = single(keys[i], alone, actions[i], level)
+            level, alone = jax.tree.map(lambda x, i=i: x[i], (levels, before))
+            expected = single(key, i, alone, actions[i], level)
             assert out.reward[i] == expected.reward
             assert out.terminated[i] == expected.terminated
             assert out.truncated[i] == expected.truncated
@@ -344,7 +350,7 @@ def test_frames_show_walls_objects_and_agent():
     things = [Object(1.0, 0.0, 0.0, (0, 1)), Object(-1.0, 0.0, 0.0, (1, 2)), Object(0.1, 0.0, 0.0, (1, 0))]
     level = make_level(2, 3, (0, 0), things, 9, [(1, 1)], shape=(4, 5))
     env = from_level(level)
-    state = env.reset(jax.random.key(0), level)[1]
+    state = jax.jit(env.reset)(jax.random.key(0), level)[1]
     frame = env.render(state, level)
     assert frame.shape == (32, 48, 3)
     assert frame.dtype == np.uint8
@@ -354,6 +360,6 @@ def test_frames_show_walls_objects_and_agent():
     assert at(frame, 1, 2)[0] > at(frame, 1, 2)[1] + 80  # red is bad
     assert at(frame, 1, 1).sum() < 200  # walls are dark
     assert at(frame, 1, 0).min() > at(frame, 0, 1).max()  # a small reward is pale
-    moved = env.render(env.step(jax.random.key(0), state, jnp.asarray(3, jnp.int32), level).state, level)
+    moved = env.render(jax.jit(env.step)(jax.random.key(0), state, jnp.int32(3), level).state, level)
     assert (at(moved, 0, 0) > 240).all()  # taken, and left
     assert at(moved, 0, 1)[2] > at(moved, 0, 1)[0] + 80

@@ -5,6 +5,7 @@ import functools
 import jax
 import numpy as np
 import pytest
+from compiled import program
 
 from jaxrl_envs import available, make
 from jaxrl_envs.gridworlds import (
@@ -43,7 +44,7 @@ WALLS = {
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_hand_made_levels_have_the_published_numbers(name):
     height, width, objects, steps, lifetime = PUBLISHED[name]
-    level = make(f"grid/{name}").params
+    level = jax.device_get(make(f"grid/{name}").params)
     assert (level.height, level.width, level.max_steps) == (height, width, steps)
     assert LEVELS[name].lifetime == lifetime
     counts = {}
@@ -80,10 +81,10 @@ RANGES = {
 COUNT = 2000
 
 
+@functools.cache
 def sampled(family, count=COUNT):
-    return jax.jit(jax.vmap(functools.partial(sample_level, family=family)))(
-        jax.random.split(jax.random.key(5), count)
-    )
+    many = jax.vmap(functools.partial(sample_level, family=family))
+    return program(lambda key: many(jax.random.split(key, count)))(jax.random.key(5))
 
 
 def uniform(x, low, high):
@@ -154,7 +155,8 @@ def test_walls_give_way_where_there_is_no_free_cell(monkeypatch):
 @pytest.mark.parametrize("family", RANGES)
 def test_lifetimes(family):
     low, high = RANGES[family][4]
-    lives = jax.vmap(lambda key: sample_lifetime(key, family))(jax.random.split(jax.random.key(0), COUNT))
+    many = jax.vmap(lambda key: sample_lifetime(key, family))
+    lives = program(lambda key: many(jax.random.split(key, COUNT)))(jax.random.key(0))
     assert lives.dtype == np.int32
     assert lives.min() >= low and lives.max() <= high
     if high > low:  # log-uniform: the mean of 10 to 250 is 74.7, the median 50

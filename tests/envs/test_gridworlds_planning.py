@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import program
 
 from jaxrl_envs.gridworlds import (
     LEVELS,
@@ -44,6 +45,9 @@ TINY = {
     ),
     "all bad": (2, 2, (0, 0), [Object(-1.0, 0.0, 1.0, (0, 1))], 9, []),
 }
+
+
+optimum = program(optimal_return, "moves")
 
 
 def enumerated(height, width, start, objects, steps, walls, moves=5):
@@ -87,7 +91,7 @@ def test_optimum_is_that_of_enumeration(name, moves):
     expected = enumerated(*TINY[name], moves=moves)
     for shape, slots in [(None, None), ((3, 4), 4)]:
         level = make_level(height, width, start, objects, steps, walls, shape, slots)
-        got = jax.jit(optimal_return, static_argnums=1)(level, moves)
+        got = optimum(level, moves)
         assert got.dtype == jnp.float32
         np.testing.assert_allclose(got, expected, rtol=2e-6, atol=2e-6)
     if name == "all bad":
@@ -97,7 +101,6 @@ def test_optimum_is_that_of_enumeration(name, moves):
 def test_closed_forms():
     good = lambda p, cell: Object(1.0, 0.0, p, cell)
     walk = make_level(1, 5, (0, 0), [good(0.0, (0, 4))], 50)
-    optimum = jax.jit(optimal_return)
     assert optimum(walk) == 1.0
     short = make_level(1, 5, (0, 0), [good(0.0, (0, 4))], 3)
     assert optimum(short) == 0.0
@@ -107,9 +110,10 @@ def test_closed_forms():
 
 
 def test_vmapped_over_levels_with_other_limits():
-    levels = jax.vmap(lambda key: sample_level(key, "small"))(jax.random.split(jax.random.key(2), 4))
-    together = jax.jit(jax.vmap(optimal_return))(levels)
-    alone = [jax.jit(optimal_return)(jax.tree.map(lambda x, i=i: x[i], levels)) for i in range(4)]
+    many = jax.vmap(lambda key: sample_level(key, "small"))
+    levels = program(lambda key: many(jax.random.split(key, 4)))(jax.random.key(2))
+    together = program(jax.vmap(optimal_return))(levels)
+    alone = [optimum(jax.tree.map(lambda x, i=i: x[i], levels)) for i in range(4)]
     np.testing.assert_allclose(together, alone, rtol=1e-6)
     assert len(np.unique(levels.max_steps)) > 1
 

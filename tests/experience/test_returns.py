@@ -6,8 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import program
 
+from jaxrl_evolve.experience import returns
 from jaxrl_evolve.experience.returns import gae, lambda_returns, n_step_returns, retrace, vtrace
+
+# Functions of data on the host, by programs that equal shapes share.
+_gae_of, _lambda_of = jax.jit(returns.gae), jax.jit(returns.lambda_returns)
+_n_step_of = jax.jit(returns.n_step_returns, static_argnames="n")
+_vtrace_of = jax.jit(returns.vtrace)
 
 GAMMA, LAM = 0.9, 0.8
 
@@ -96,24 +103,24 @@ def _oracle_vtrace_advantage(d, episode, t, pg_rho_bar=1.3):
 
 
 def _arrays(d, *names):
-    return (jnp.asarray(d[name]) for name in names)
+    return (d[name] for name in names)
 
 
 def _gae(d, gamma=GAMMA, lam=LAM):
-    return gae(*_arrays(d, "reward", "value", "next_value", "terminated", "ended"), gamma, lam)
+    return _gae_of(*_arrays(d, "reward", "value", "next_value", "terminated", "ended"), gamma, lam)
 
 
 def _lambda(d):
-    return lambda_returns(*_arrays(d, "reward", "next_value", "terminated", "ended"), GAMMA, LAM)
+    return _lambda_of(*_arrays(d, "reward", "next_value", "terminated", "ended"), GAMMA, LAM)
 
 
 def _n_step(d, n):
-    return n_step_returns(*_arrays(d, "reward", "next_value", "terminated", "ended"), GAMMA, n)
+    return _n_step_of(*_arrays(d, "reward", "next_value", "terminated", "ended"), GAMMA, n)
 
 
 def _vtrace(d, **options):
     names = ("log_ratio", "reward", "value", "next_value", "terminated", "ended")
-    return vtrace(*_arrays(d, *names), GAMMA, **options)
+    return _vtrace_of(*_arrays(d, *names), GAMMA, **options)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -237,7 +244,7 @@ def test_gamma_and_lam_are_traced_and_dtypes_are_strong():
         traces.append(1)
         return _gae(data, gamma, lam)
 
-    swept = jax.vmap(run, in_axes=(0, None))(jnp.array([0.9, 0.5], jnp.float32), jnp.float32(0.8))
+    swept = program(jax.vmap(run, in_axes=(0, None)))(np.array([0.9, 0.5], np.float32), np.float32(0.8))
     np.testing.assert_allclose(swept[0][0], _gae(data)[0], rtol=1e-5, atol=1e-6)
     assert swept[0].shape == (2, 37, 2, 3)
     assert len(traces) == 1
@@ -248,7 +255,7 @@ def test_gamma_and_lam_are_traced_and_dtypes_are_strong():
 
 def test_gradients_flow():
     data = _random(8)
-    gradient = jax.grad(lambda v: _gae({**data, "value": v})[0].sum())(jnp.asarray(data["value"]))
+    gradient = program(jax.grad(lambda v: _gae({**data, "value": v})[0].sum()))(data["value"])
     np.testing.assert_allclose(gradient, -np.asarray(_weights(data)), rtol=1e-4)
 
 
@@ -272,11 +279,11 @@ def test_bad_input_is_named():
 
 
 def test_a_successor_without_a_number_gives_the_advantages_of_one_without_value():
-    one, zero, flags = jnp.ones(2), jnp.zeros(2), jnp.ones(2, bool)
-    advantage, target = gae(one, zero, jnp.full(2, jnp.nan), flags, flags, 0.9, 0.95)
+    one, zero, flags = np.ones(2, np.float32), np.zeros(2, np.float32), np.ones(2, bool)
+    advantage, target = _gae_of(one, zero, np.full(2, np.nan, np.float32), flags, flags, 0.9, 0.95)
     np.testing.assert_array_equal(advantage, [1.0, 1.0])
-    terminated = jnp.array([False, True])
-    advantage, target = gae(one, zero, jnp.array([0.0, jnp.nan]), terminated, terminated, 0.9, 0.95)
+    terminated = np.array([False, True])
+    advantage, target = _gae_of(one, zero, np.float32([0.0, np.nan]), terminated, terminated, 0.9, 0.95)
     np.testing.assert_allclose(advantage, [1.855, 1.0], rtol=1e-6)
     np.testing.assert_allclose(target, [1.855, 1.0], rtol=1e-6)
 
@@ -289,8 +296,8 @@ def test_what_lies_beyond_an_end_is_selected_away_whatever_it_is(name: str, noth
     broken = {**data, "next_value": np.where(data["terminated"], nothing, data["next_value"])}
     whole = {**data, "next_value": np.where(data["terminated"], 0.0, data["next_value"])}
 
-    def results(data: dict[str, np.ndarray], scale: jax.Array) -> jax.Array:
-        d = {name: jnp.asarray(x) for name, x in data.items()}
+    @program
+    def results(d: dict[str, jax.Array], scale: jax.Array) -> jax.Array:
         nexts, ends = scale * d["next_value"], (d["terminated"], d["ended"])
         value = scale * d["value"]
         match name:
@@ -305,20 +312,23 @@ def test_what_lies_beyond_an_end_is_selected_away_whatever_it_is(name: str, noth
                 return jnp.stack([made.targets, made.advantages])
         return retrace(d["reward"], value, nexts, d["log_ratio"], *ends, GAMMA, LAM)
 
-    one = jnp.float32(1.0)
+    one = np.float32(1.0)
     assert np.isfinite(results(whole, one)).all()
     np.testing.assert_array_equal(results(broken, one), results(whole, one))
 
 
 @pytest.mark.parametrize("terminated", [True, False])
 def test_an_episode_of_no_numbers_leaves_the_one_before_it_alone(terminated: bool):
-    nan, zero, ended = jnp.array([1.0, jnp.nan]), jnp.zeros(2), jnp.ones(2, bool)
-    ends = jnp.full(2, terminated), ended
-    found = [
-        gae(nan, zero, zero, *ends, 0.9, 0.95)[0],
-        lambda_returns(nan, zero, *ends, 0.9, 0.95),
-        n_step_returns(nan, zero, *ends, 0.9, 3),
-        *vtrace(zero, nan, zero, zero, *ends, 0.9),
-        retrace(nan, zero, zero, zero, *ends, 0.9, 0.95),
-    ]
-    np.testing.assert_array_equal(jnp.stack(found), [[1.0, np.nan]] * 6)
+
+    @program
+    def found(nan: jax.Array, zero: jax.Array, *ends: jax.Array) -> list[jax.Array]:
+        return [
+            gae(nan, zero, zero, *ends, 0.9, 0.95)[0],
+            lambda_returns(nan, zero, *ends, 0.9, 0.95),
+            n_step_returns(nan, zero, *ends, 0.9, 3),
+            *vtrace(zero, nan, zero, zero, *ends, 0.9),
+            retrace(nan, zero, zero, zero, *ends, 0.9, 0.95),
+        ]
+
+    given = np.float32([1.0, np.nan]), np.zeros(2, np.float32), np.full(2, terminated), np.ones(2, bool)
+    np.testing.assert_array_equal(np.stack(found(*given)), [[1.0, np.nan]] * 6)

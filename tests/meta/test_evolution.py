@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import program
 
 from jaxrl_evolve import random
+from jaxrl_evolve.meta import evolution, horizons
 from jaxrl_evolve.meta.evolution import (
     EvolutionConfig,
     ascent,
@@ -17,11 +20,12 @@ from jaxrl_evolve.meta.evolution import (
     init_evolution,
     member,
     noise,
-    pair_weights,
     sigma_of,
 )
-from jaxrl_evolve.meta.horizons import HorizonConfig, mean_horizon, sample_horizons
+from jaxrl_evolve.meta.horizons import HorizonConfig, mean_horizon
 
+pair_weights = program(evolution.pair_weights, "shaping")
+sample_horizons = program(horizons.sample_horizons, "config", "count")
 SHAPINGS = ("sign", "difference", "scaled_difference", "centred_rank", "z_score")
 NAN = float("nan")
 
@@ -29,7 +33,7 @@ NAN = float("nan")
 @pytest.mark.parametrize("shaping", SHAPINGS)
 def test_fitness_rises_on_a_quadratic(shaping: Any):
     config = EvolutionConfig(population=32, sigma=0.1, learning_rate=0.1, shaping=shaping)
-    target = {"a": jnp.full((3,), 1.0), "b": jnp.full((2, 2), -1.0)}
+    target = {"a": np.full((3,), 1.0, np.float32), "b": np.full((2, 2), -1.0, np.float32)}
     fitness = lambda eta: 10.0 - sum(jnp.sum((eta[k] - target[k]) ** 2) for k in target)
 
     def generation(state: Any, _: Any) -> Any:
@@ -39,37 +43,45 @@ def test_fitness_rises_on_a_quadratic(shaping: Any):
         both = jnp.stack(
             [jax.vmap(lambda k, s=s: fitness(member(state.eta, k, sigma, s)))(keys) for s in (1.0, -1.0)], 1
         )
-        weights, _ = pair_weights(both, shaping)
+        weights, _ = evolution.pair_weights(both, shaping)
         gradient = ascent(weights, keys, state.eta, sigma)
         state, _ = evolve(config, state, gradient, key)
         return state, fitness(state.eta)
 
-    start = init_evolution(config, random.key(0), jax.tree.map(jnp.zeros_like, target))
-    state, curve = jax.lax.scan(generation, start, None, 50)
+    @program
+    def fifty(key: Any) -> Any:
+        start = init_evolution(config, key, jax.tree.map(jnp.zeros_like, target))
+        return jax.lax.scan(generation, start, None, 50)
+
+    state, curve = fifty(random.key(0))
     assert curve[0] < 4.5
     assert curve[-1] > 9.8
     assert int(state.generation) == 50
 
 
 def test_difference_shaping_estimates_the_gradient_without_bias():
-    eta = {"x": jnp.asarray([0.5, -1.0, 2.0])}
-    slope = jnp.asarray([1.0, -2.0, 0.5])
-    keys = jax.random.split(random.key(1), 20_000)
-    sigma = jnp.float32(0.05)
-    both = jnp.stack(
-        [jax.vmap(lambda k, s=s: member(eta, k, sigma, s)["x"] @ slope)(keys) for s in (1.0, -1.0)], 1
-    )
-    gradient = ascent(pair_weights(both, "difference")[0], keys, eta, sigma)["x"]
+    eta = {"x": np.float32([0.5, -1.0, 2.0])}
+    slope = np.float32([1.0, -2.0, 0.5])
+
+    @program
+    def estimate(key: Any, eta: Any) -> Any:
+        keys, sigma = jax.random.split(key, 20_000), jnp.float32(0.05)
+        both = jnp.stack(
+            [jax.vmap(lambda k, s=s: member(eta, k, sigma, s)["x"] @ slope)(keys) for s in (1.0, -1.0)], 1
+        )
+        return ascent(evolution.pair_weights(both, "difference")[0], keys, eta, sigma)["x"]
+
+    gradient = estimate(random.key(1), eta)
     np.testing.assert_allclose(gradient, slope, atol=0.06)
 
 
 def test_ties_count_nothing_and_failures_are_the_worst():
-    fitness = jnp.asarray([[1.0, 1.0], [2.0, 0.0], [NAN, 0.0], [0.0, jnp.inf], [NAN, -jnp.inf]])
+    fitness = np.float32([[1.0, 1.0], [2.0, 0.0], [NAN, 0.0], [0.0, np.inf], [NAN, -np.inf]])
     weights, failed = pair_weights(fitness, "sign")
     np.testing.assert_array_equal(weights, [0.0, 1.0, -1.0, 1.0, 0.0])
     assert int(failed) == 4
     for shaping in SHAPINGS:
-        weights = np.asarray(pair_weights(fitness, shaping)[0])
+        weights = pair_weights(fitness, shaping)[0]
         assert np.isfinite(weights).all(), shaping
         assert weights[0] == weights[4] == 0.0, shaping
         assert weights[1] > 0, shaping
@@ -79,13 +91,13 @@ def test_ties_count_nothing_and_failures_are_the_worst():
 
 @pytest.mark.parametrize("shaping", SHAPINGS)
 def test_a_generation_of_failures_moves_nothing(shaping: Any):
-    weights, failed = pair_weights(jnp.full((3, 2), NAN), shaping)
+    weights, failed = pair_weights(np.full((3, 2), NAN, np.float32), shaping)
     np.testing.assert_array_equal(weights, 0.0)
     assert int(failed) == 6
 
 
 def test_centred_ranks_average_ties():
-    fitness = jnp.asarray([[3.0, 1.0], [1.0, 2.0]])
+    fitness = np.float32([[3.0, 1.0], [1.0, 2.0]])
     # In ascending order 1, 1, 2, 3: ranks 0.5, 0.5, 2, 3 of 0 to 3, centred to [-1/2, 1/2].
     np.testing.assert_allclose(
         pair_weights(fitness, "centred_rank")[0], [(3 - 0.5) / 3, (0.5 - 2) / 3], rtol=1e-6
@@ -105,10 +117,11 @@ def test_decay_of_noise_and_step():
     config = EvolutionConfig(
         sigma=0.5, sigma_decay=0.9, learning_rate=0.1, learning_rate_decay=0.5, learning_rate_floor=0.02
     )
-    state = init_evolution(config, random.key(0), {"x": jnp.zeros(2)})
+    state = program(partial(init_evolution, config))(random.key(0), {"x": np.zeros(2, np.float32)})
+    step = program(lambda state: evolve(config, state, {"x": jnp.ones(2)}, state.key))
     rates, sigmas = [], []
     for _ in range(5):
-        state, metrics = evolve(config, state, {"x": jnp.ones(2)}, state.key)
+        state, metrics = step(state)
         rates.append(float(metrics["learning_rate"]))
         sigmas.append(float(metrics["sigma"]))
     np.testing.assert_allclose(rates, [0.1, 0.05, 0.025, 0.02, 0.02], rtol=1e-6)
@@ -143,7 +156,7 @@ HORIZONS = [
 
 @pytest.mark.parametrize("config", HORIZONS, ids=lambda c: f"{c.kind} {c.low}")
 def test_horizons_stay_in_their_range_with_their_mean(config: HorizonConfig):
-    n = np.asarray(sample_horizons(config, random.key(3), 100_000, jnp.float32(1.0)))
+    n = sample_horizons(config, random.key(3), 100_000, np.float32(1.0))
     assert n.dtype == np.int32
     assert config.range == (n.min(), n.max())
     # Rounding to whole numbers moves the mean of short ranges by a per cent or two.
@@ -151,21 +164,21 @@ def test_horizons_stay_in_their_range_with_their_mean(config: HorizonConfig):
 
 
 def test_log_uniform_10_to_250_has_the_published_mean_and_median():
-    n = np.asarray(sample_horizons(HorizonConfig(), random.key(0), 200_000, jnp.float32(0.0)))
+    n = sample_horizons(HorizonConfig(), random.key(0), 200_000, np.float32(0.0))
     assert abs(n.mean() - 74.7) < 1.0
     assert abs(np.median(n) - 50) <= 1
 
 
 def test_inverse_budget_gives_every_choice_equal_experience():
     config = HORIZONS[3]
-    n = np.asarray(sample_horizons(config, random.key(1), 200_000, jnp.float32(0.0)))
+    n = sample_horizons(config, random.key(1), 200_000, np.float32(0.0))
     experience = np.array([(n == c).sum() * c for c in config.choices])
     np.testing.assert_allclose(experience / experience.mean(), 1.0, rtol=0.03)
 
 
 def test_the_curriculum_grows():
     config = HorizonConfig("curriculum", 10, 250)
-    highest = [int(sample_horizons(config, random.key(0), 5_000, jnp.float32(p)).max()) for p in (0, 0.5, 1)]
+    highest = [int(sample_horizons(config, random.key(0), 5_000, np.float32(p)).max()) for p in (0, 0.5, 1)]
     assert highest[0] <= 11
     assert 45 <= highest[1] <= 51
     assert highest[2] >= 240

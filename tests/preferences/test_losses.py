@@ -7,39 +7,37 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import program
 
 from jaxrl_evolve.preferences import losses
 from jaxrl_evolve.preferences.kl import KLGradient, kl_loss
 
-RATIO, WIN = jnp.asarray([0.8, -1.4]), jnp.asarray([0.8, 0.3])
+RATIO, WIN = np.float32([0.8, -1.4]), np.float32([0.8, 0.3])
+sppo = program(losses.sppo, "baseline")
+dpo, ipo = program(losses.dpo), program(losses.ipo)
+nft_slope = program(jax.grad(losses.nft), "balance")
 
 
 def test_worked_numbers():
     close = lambda value, expected: np.testing.assert_allclose(value, expected, rtol=1e-5)
-    close(losses.sppo(RATIO, WIN, 1.0), 0.845)
-    close(losses.sppo(RATIO, WIN, 1000.0), 64481.3)
+    close(sppo(RATIO, WIN, 1.0), 0.845)
+    close(sppo(RATIO, WIN, 1000.0), 64481.3)
     # With the winner's and the loser's hard labels, summed over both, as TRL's `sppo_hard` with a beta of 0.001.
-    close(2 * losses.sppo(RATIO, jnp.asarray([1.0, 0.0]), 1000.0), 497802.6)
-    close(
-        losses.sppo(RATIO, WIN, 1.0, "pairwise"), 2.89 / 2
-    )  # of the four ordered pairs two are an item and itself
-    close(losses.dpo(RATIO[0], RATIO[1], jnp.asarray(1.0), 0.1), 0.589185)
-    close(losses.dpo(RATIO[0], RATIO[1], jnp.asarray(0.9), 0.1), 0.611185)
-    close(losses.ipo(RATIO[0], RATIO[1], jnp.asarray(1.0), 0.1), 7.84)
-    close(losses.ipo(RATIO[0] / 8, RATIO[1] / 10, jnp.asarray(1.0), 0.1), 22.6576)
+    close(2 * sppo(RATIO, np.float32([1.0, 0.0]), 1000.0), 497802.6)
+    close(sppo(RATIO, WIN, 1.0, "pairwise"), 2.89 / 2)  # of the four ordered pairs two are an item and itself
+    close(dpo(RATIO[0], RATIO[1], np.float32(1.0), 0.1), 0.589185)
+    close(dpo(RATIO[0], RATIO[1], np.float32(0.9), 0.1), 0.611185)
+    close(ipo(RATIO[0], RATIO[1], np.float32(1.0), 0.1), 7.84)
+    close(ipo(RATIO[0] / 8, RATIO[1] / 10, np.float32(1.0), 0.1), 22.6576)
 
 
 @pytest.mark.parametrize(("balance", "gradients"), [("wrong", (-0.7, 0.3)), ("spread", (-1.5275, 0.6547))])
 def test_negative_aware_tuning_begins_as_group_advantages(balance, gradients):
     """Three of ten are correct: the first steps are those of GRPO, without and with division by the standard deviation."""
-    found = [
-        float(jax.grad(lambda x, y=y: losses.nft(x, jnp.asarray(y), 0.3, balance))(0.0)) for y in (1.0, 0.0)
-    ]
+    found = [float(nft_slope(0.0, y, 0.3, balance=balance)) for y in (1.0, 0.0)]
     np.testing.assert_allclose(found, gradients, atol=5e-5)
-    assert (
-        float(losses.nft(jnp.float32(0.5), jnp.asarray(0.0), 0.3)) == 0.0
-    )  # the value is bounded, and the gradient goes on
-    assert float(jax.grad(lambda x: losses.nft(x, jnp.asarray(0.0), 0.3))(0.5)) > 0
+    assert float(program(losses.nft)(0.5, 0.0, 0.3)) == 0.0  # the value is bounded, and the gradient goes on
+    assert float(nft_slope(0.5, 0.0, 0.3)) > 0
 
 
 def _tied(baseline: losses.Baseline, ratio: jax.Array) -> jax.Array:
@@ -52,40 +50,45 @@ def _weighed(log_mu: jax.Array, kind: KLGradient, log_p: jax.Array) -> jax.Array
 
 def test_ties_push_nowhere():
     for loss in (losses.dpo, losses.ipo):
-        gradient = jax.grad(lambda x, loss=loss: loss(x, -x, jnp.asarray(0.5), 0.1))(0.0)
-        assert float(gradient) == 0
+        gradient = program(jax.grad(lambda x, loss=loss: loss(x, -x, jnp.float32(0.5), 0.1)))
+        assert float(gradient(0.0)) == 0
     baselines: tuple[losses.Baseline, ...] = ("half", "logz", "pairwise")
     for baseline in baselines:
-        gradient = jax.grad(partial(_tied, baseline))(jnp.zeros(4))
+        gradient = program(jax.grad(partial(_tied, baseline)))(np.zeros(4, np.float32))
         np.testing.assert_allclose(gradient, 0.0, atol=1e-7)
 
 
 def test_the_samples_partition_function_normalises_the_target():
-    win = jnp.asarray([0.1, 0.4, 0.7, 0.8])
-    target = 3.0 * (win - 0.5)
-    target = target - jnp.log(jnp.exp(target).mean())
-    assert float(losses.sppo(target, win, 3.0, "logz")) == pytest.approx(0, abs=1e-6)
-    assert float(jnp.exp(target).mean()) == pytest.approx(1)
+    win = np.float32([0.1, 0.4, 0.7, 0.8])
+    target = np.float32(3.0) * (win - np.float32(0.5))
+    target = target - np.log(np.exp(target).mean())
+    assert float(sppo(target, win, 3.0, "logz")) == pytest.approx(0, abs=1e-6)
+    assert float(np.exp(target).mean()) == pytest.approx(1)
 
 
 def test_first_steps_from_the_reference_are_one_gradient():
-    logits, option = jnp.asarray([0.3, -0.2, 0.9]), jnp.asarray([0, 1, 2, 2, 0])
-    win = jnp.asarray([0.25, 0.5, 0.75, 1.0, 0.0])
-    reference = jax.nn.log_softmax(logits)[option]
-    log_prob = lambda x: jax.nn.log_softmax(x)[option]
-    of = lambda loss: jax.grad(loss)(logits)
-    spo = of(lambda x: losses.reinforce(log_prob(x), win - 0.5))
-    assert float(jnp.abs(spo).max()) > 0.01
-    half = of(lambda x: losses.sppo(log_prob(x) - reference, win, 0.7))
+    logits, option = np.float32([0.3, -0.2, 0.9]), np.asarray([0, 1, 2, 2, 0])
+    win = np.float32([0.25, 0.5, 0.75, 1.0, 0.0])
+
+    @program
+    def slopes(logits, win):
+        log_prob = lambda x: jax.nn.log_softmax(x)[option]
+        ratio = lambda x: log_prob(x) - log_prob(logits)
+        of = lambda loss: jax.grad(loss)(logits)
+        return (
+            of(lambda x: losses.reinforce(log_prob(x), win - 0.5)),
+            of(lambda x: losses.sppo(ratio(x), win, 0.7)),
+            of(lambda x: losses.sppo(ratio(x), win, 0.7, "logz")),
+            of(lambda x: losses.sppo(ratio(x), win, 0.7, "pairwise")),
+            of(lambda x: losses.reinforce(log_prob(x), win - win.mean())),
+        )
+
+    spo, half, logz, pairwise, group = slopes(logits, win)
+    assert float(np.abs(spo).max()) > 0.01
     np.testing.assert_allclose(half, 2 * 0.7 * spo, atol=1e-6)
-    logz = of(lambda x: losses.sppo(log_prob(x) - reference, win, 0.7, "logz"))
-    pairwise = of(lambda x: losses.sppo(log_prob(x) - reference, win, 0.7, "pairwise"))
     np.testing.assert_allclose(pairwise, 4 * 0.7 * spo, atol=1e-6)  # REBEL with win rates for rewards
-    assert float(jnp.abs(logz - half).max()) > 1e-4  # its constant is no baseline of this batch
-    group = of(
-        lambda x: losses.reinforce(log_prob(x), win - win.mean())
-    )  # GRPO without the standard deviation
-    np.testing.assert_allclose(group, spo, atol=1e-6)
+    assert float(np.abs(logz - half).max()) > 1e-4  # its constant is no baseline of this batch
+    np.testing.assert_allclose(group, spo, atol=1e-6)  # GRPO without the standard deviation
 
 
 TOKENS, STEPS = 3, 4
@@ -102,18 +105,22 @@ def enumerated():
 def test_kl_gradients_against_enumeration():
     of = enumerated()
     with jax.enable_x64(True):
-        one, other = jax.random.normal(jax.random.key(0), (2, STEPS, TOKENS, TOKENS), jnp.float64)
-        log_mu = of(other)
+        shape = (2, STEPS, TOKENS, TOKENS)
+        one, other = program(lambda key: jax.random.normal(key, shape, jnp.float64))(jax.random.key(0))
+        log_mu = jax.jit(of)(other)
 
         def divergence(logits):
             log_p = of(logits)
             return (jnp.exp(log_p.sum(1)) * (log_p - log_mu).sum(1)).sum()
 
         def expected(loss):
-            fixed = jnp.exp(of(one).sum(1))
-            return np.asarray(jax.grad(lambda logits: (fixed * loss(of(logits))).sum())(one)).ravel()
+            def slope(one):
+                fixed = jnp.exp(of(one).sum(1))
+                return jax.grad(lambda logits: (fixed * loss(of(logits))).sum())(one)
 
-        true = np.asarray(jax.grad(divergence)(one)).ravel()
+            return program(slope)(one).ravel()
+
+        true = program(jax.grad(divergence))(one).ravel()
         kinds: tuple[KLGradient, ...] = ("reinforce", "reward_to_go", "half_square")
         for kind in kinds:
             found = expected(partial(_weighed, log_mu, kind))

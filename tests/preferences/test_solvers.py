@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import program
 
 from jaxrl_evolve.preferences import games
 from jaxrl_evolve.preferences.exploitability import kl_gap
@@ -17,11 +18,11 @@ KEY = jax.random.key(0)
 
 
 def probs_of(game, dtype=jnp.float64):
-    return jnp.asarray((1 + game.advantage) / 2, dtype)
+    return jax.device_put(np.asarray((1 + game.advantage) / 2, dtype))
 
 
 def start(n, seed=7):
-    return jnp.asarray(np.random.default_rng(seed).normal(size=n))
+    return jax.device_put(np.random.default_rng(seed).normal(size=n))
 
 
 def exactly(make, game, steps, records=1, logits=None, **hp):
@@ -32,7 +33,7 @@ def exactly(make, game, steps, records=1, logits=None, **hp):
         logits = start(n) if logits is None else jnp.asarray(logits, jnp.float64)
         solver = make(softmax(n))
         go = jax.jit(lambda key, hp: play(solver, exact(probs), probs, logits, key, hp, steps, records))
-        return jax.tree.map(np.asarray, go(KEY, Hyperparameters(**hp)))
+        return jax.device_get(go(KEY, Hyperparameters(**hp)))
 
 
 def test_hedge_keeps_its_bound_and_has_the_known_numbers():
@@ -102,7 +103,8 @@ def test_nash_md_with_falling_steps_passes_its_floor():
     log_mu = start(3, 11)
     found = exactly(mirror.nash_md, game, 4_000, logits=log_mu, step=1 / tau, decay=0.5, tau=tau)
     with jax.enable_x64(True):
-        gap = kl_gap(probs_of(game), jnp.log(jnp.asarray(found.last)), jax.nn.log_softmax(start(3, 11)), tau)
+        told = lambda probs, last, log_mu: kl_gap(probs, jnp.log(last), jax.nn.log_softmax(log_mu), tau)
+        gap = program(told)(probs_of(game), found.last, start(3, 11))
     assert float(gap) < 1e-4
 
 
@@ -135,7 +137,7 @@ def test_every_method_learns_on_expectations_and_from_labels(name):
     def go(feedback):
         return play(solver, feedback, probs, 0.1 * jnp.arange(4.0), KEY, hp, 60)
 
-    both = jax.jit(lambda: (go(exact(probs)), go(sampled(probs, 32))))()
+    both = program(lambda: (go(exact(probs)), go(sampled(probs, 32))))()
     for found in both:
         assert float(found.average.sum()) == pytest.approx(1, abs=1e-5)
         assert float(found.last[0]) > 0.5, name  # option 0 beats every other
@@ -149,16 +151,25 @@ def test_fictitious_play_plays_single_options_and_averages_to_the_winner():
 
 def test_samples_are_expectations_on_average():
     game = games.biased_rps()
-    probs, p, q = probs_of(game, jnp.float32), jnp.asarray([0.2, 0.5, 0.3]), jnp.asarray([0.6, 0.0, 0.4])
-    feedback, keys = sampled(probs, 30), jax.random.split(KEY, 2_000)
-    against = jax.vmap(lambda key: feedback.against(key, q))(keys)
+    probs, p, q = (np.float32(x) for x in (probs_of(game), [0.2, 0.5, 0.3], [0.6, 0.0, 0.4]))
+    feedback = sampled(jax.device_put(probs), 30)
+
+    @program
+    def drawn(key, p, q):
+        keys = jax.random.split(key, 2_000)
+        over = lambda function: jax.vmap(function)(keys)
+        return (
+            over(lambda key: feedback.against(key, q)),
+            over(lambda key: feedback.sample(key, p)),
+            over(lambda key: feedback.pairs(key, p, q)),
+        )
+
+    against, found, pairs = drawn(KEY, p, q)
     np.testing.assert_allclose(against.mean(0), probs @ q, atol=0.01)
-    found = jax.vmap(lambda key: feedback.sample(key, p))(keys)
-    chosen = jax.nn.one_hot(found.option, 3)
+    chosen = np.eye(3)[found.option]
     np.testing.assert_allclose(chosen.mean((0, 1)), p, atol=0.01)
     wins = (chosen * found.win[..., None]).sum((0, 1)) / chosen.sum((0, 1))
     np.testing.assert_allclose(wins, probs @ p, atol=0.01)
-    pairs = jax.vmap(lambda key: feedback.pairs(key, p, q))(keys)
     assert not (pairs.second == 1).any()
     label = float((pairs.label * pairs.weight).sum(1).mean())
     assert label == pytest.approx(float(p @ probs @ q), abs=0.01)
@@ -172,10 +183,16 @@ def test_a_batch_makes_just_so_many_queries(queries):
 
 def test_sequences_have_the_probability_of_their_tokens():
     of = autoregressive(3, 2)
-    params = of.init(KEY, 1.0)
-    first, second = (np.asarray(jax.nn.log_softmax(x)) for x in params)
-    np.testing.assert_allclose(of.log_probs(params).reshape(3, 3), first.T + second, atol=1e-6)
-    np.testing.assert_allclose(of.log_probs(of.init(KEY, 0.0)), np.log(1 / 9), atol=1e-6)
+
+    @program
+    def drawn(key):
+        params = of.init(key, 1.0)
+        alone = [jax.nn.log_softmax(x) for x in params]
+        return alone, of.log_probs(params), of.log_probs(of.init(key, 0.0))
+
+    (first, second), log_probs, even = drawn(KEY)
+    np.testing.assert_allclose(log_probs.reshape(3, 3), first.T + second, atol=1e-6)
+    np.testing.assert_allclose(even, np.log(1 / 9), atol=1e-6)
 
 
 def test_ema_spo_stays_at_the_winner_of_a_sequence_game_where_spo_does_not():
@@ -187,9 +204,9 @@ def test_ema_spo_stays_at_the_winner_of_a_sequence_game_where_spo_does_not():
         numbers = Hyperparameters(step=0.01, **hp)
         return play(solver, sampled(probs, 486), probs, of.init(KEY, 0.0), seed, numbers, 1_500)
 
-    keys = jax.random.split(KEY, 2)
-    ours = jax.jit(jax.vmap(lambda key: final(gradient.ema_spo, key, tau=0.05, rate=0.003)))(keys)
-    plain = jax.jit(jax.vmap(lambda key: final(gradient.spo, key)))(keys)
+    many = lambda one: program(lambda key: jax.vmap(one)(jax.random.split(key, 2)))(KEY)
+    ours = many(lambda key: final(gradient.ema_spo, key, tau=0.05, rate=0.003))
+    plain = many(lambda key: final(gradient.spo, key))
     assert float(ours.average_curve.max()) < 0.03 and float(ours.late.max()) < 0.05
     assert float(plain.late.min()) > 0.1
 

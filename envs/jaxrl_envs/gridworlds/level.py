@@ -63,6 +63,9 @@ def listed_free_cells(walls: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jnp.argsort(flat, stable=True).astype(jnp.int32), jnp.sum(~flat, dtype=jnp.int32)
 
 
+_listed = jax.jit(listed_free_cells)
+
+
 def make_level(
     height: int,
     width: int,
@@ -121,21 +124,22 @@ def make_level(
 
     padding = slots - len(objects)
     number = lambda cell: cell[0] * columns + cell[1]
-    column = lambda values, fill, dtype: jnp.asarray([*values, *[fill] * padding], dtype)
-    free_cells, num_free = listed_free_cells(jnp.asarray(blocked))
+    put = lambda values, dtype: jax.device_put(np.asarray(values, dtype))  # which compiles nothing
+    column = lambda values, fill, dtype: put([*values, *[fill] * padding], dtype)
+    free_cells, num_free = _listed(blocked)
     return Level(
-        height=jnp.asarray(height, jnp.int32),
-        width=jnp.asarray(width, jnp.int32),
-        walls=jnp.asarray(blocked),
+        height=put(height, np.int32),
+        width=put(width, np.int32),
+        walls=put(blocked, bool),
         free_cells=free_cells,
         num_free=num_free,
-        start=jnp.asarray(number(start), jnp.int32),
-        object_cells=column([number(o.cell or start) for o in objects], number(start), jnp.int32),
-        present=column([True] * len(objects), False, jnp.bool_),
-        reward=column([o.reward for o in objects], 0.0, jnp.float32),
-        p_terminate=column([o.p_terminate for o in objects], 0.0, jnp.float32),
-        p_respawn=column([o.p_respawn for o in objects], 0.0, jnp.float32),
-        max_steps=jnp.asarray(max_steps, jnp.int32),
+        start=put(number(start), np.int32),
+        object_cells=column([number(o.cell or start) for o in objects], number(start), np.int32),
+        present=column([True] * len(objects), False, bool),
+        reward=column([o.reward for o in objects], 0.0, np.float32),
+        p_terminate=column([o.p_terminate for o in objects], 0.0, np.float32),
+        p_respawn=column([o.p_respawn for o in objects], 0.0, np.float32),
+        max_steps=put(max_steps, np.int32),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"jaxrl_envs": ROOT / "envs", "jaxrl_evolve": ROOT}
 ALSO = (
-    *("jaxrl_envs.check", "jaxrl_envs.resets", "jaxrl_envs.vector"),
+    *("jaxrl_envs.check", "jaxrl_envs.resets", "jaxrl_envs.specs.tech_tree", "jaxrl_envs.vector"),
     *("jaxrl_evolve.algorithms.table", "jaxrl_evolve.random"),
     *("jaxrl_evolve.curricula.domain_randomisation", "jaxrl_evolve.curricula.level_replay"),
     *("jaxrl_evolve.curricula.statistics", "jaxrl_evolve.curricula.signals"),

@@ -193,6 +193,7 @@ def test_the_spec_of_the_page_holds():
     assert "rule: when it interacts with door and has 1 key: that becomes floor, -1 key" in GRID.describe(
         spec
     )
+    assert "line wall, row 0, column 3, to_row 4, to_column 3; rectangle door, row 2" in GRID.describe(spec)
     keyless = [step for step in json.loads(text)["terrain"] if step["type"] != "goal"]
     assert feasibility.infeasible(GRID.read({**json.loads(text), "terrain": keyless})) == [
         "success[0] cannot come about: 'at_goal' needs 'goal' on the map, where neither the terrain nor a rule can put it"

@@ -56,7 +56,7 @@ def _step(step: Step) -> str:
     numbers = {
         name: _number(getattr(step, name)) if isinstance(getattr(step, name), float | Span) else value
         for name, value in told.items()
-        if name not in ("op", "type", "on") and value not in (None, False)
+        if name not in ("op", "type", "on") and value is not None and value is not False
     }
     where = f" on {step.on}" if step.on else ""
     return f"{step.op} {step.type}{where}" + "".join(f", {name} {value}" for name, value in numbers.items())

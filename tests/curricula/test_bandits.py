@@ -366,7 +366,7 @@ def test_vmapped_seeds_are_the_single_ones(seen: dict[str, Any]):
         for name, single in one(reward[seed], count[seed], fold(random.key(7), seed)).items():
             assert_close(jax.tree.map(lambda x, seed=seed: x[seed], seen[name]), single)
 
-    bandit, _ = bandit_of("sec", {})
+    (bandit, _), key = bandit_of("sec", {}), random.key(7)
     feedback = Feedback(*jax.device_put((reward[0, 0], count[0, 0])))
 
     def after(step: Any) -> Any:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import walk
+from compiled import program
 from same import assert_close, assert_equal
 from toys import Coin, coins
 
@@ -45,18 +46,20 @@ def lived_through(seed: int) -> tuple[Lived, dict[str, np.ndarray]]:
     facts["ended"][:, 4] = False
     facts["ended"][2:4, 1] = True
     facts["returns"][3, 1], facts["a"][5, 2] = np.nan, np.nan
-    zeros, no = jnp.zeros((T, N), jnp.float32), jnp.zeros((T, N), bool)
+    put = jax.device_put
+    zeros, no = put((np.zeros((T, N), np.float32), np.zeros((T, N), bool)))
+    obs = put(np.zeros((T, N, 1), np.float32))
     trajectory = Trajectory(
-        *(zeros[..., None], zeros, zeros, jnp.asarray(facts["ended"]), no, no, zeros[..., None]),
+        *(obs, zeros, zeros, put(facts["ended"]), no, no, obs),
         policy=PolicyOutput(zeros),
-        info={"success": jnp.asarray(facts["won"])},
+        info={"success": put(facts["won"])},
     )
-    played = Played(
-        trajectory, EpisodeSums.none(), jnp.asarray(facts["returns"]), jnp.ones((T, N), jnp.int32)
+    played = Played(trajectory, EpisodeSums.none(), put(facts["returns"]), put(np.ones((T, N), np.int32)))
+    said = Assessment(*(put(facts[name]) for name in ("v", "a", "td")))
+    given = Assignment(
+        put(np.full((N,), NEW, np.int32)), Coin(put(np.linspace(0.0, 1.0, N, dtype=np.float32)))
     )
-    said = Assessment(*(jnp.asarray(facts[name]) for name in ("v", "a", "td")))
-    given = Assignment(jnp.full((N,), NEW, jnp.int32), Coin(jnp.linspace(0.0, 1.0, N)))
-    change = jnp.arange(N, dtype=jnp.float32)
+    change = put(np.arange(N, dtype=np.float32))
     return Lived(given, played, (), {}, lambda: said, lambda: change), facts
 
 
@@ -66,22 +69,25 @@ def success(lived: Any) -> Any:
 
 def test_every_score_is_its_formula():
     lived, facts = lived_through(3)
-    visit = visit_of(lived, success, critic=True, influence=True)
+    visit = program(lambda: visit_of(lived, success, critic=True, influence=True))()
     before = Known(
         *(
-            jnp.asarray(x, jnp.float32)
+            np.float32(x)
             for x in ([3.0, 0, 4, 0, 2], [1.0, 0, 4, 0, 0], [0.5, -9, 9, -9, 1], [1.0, 0, 1, 0, 0], [0.0] * 5)
         )
     )
-    left = jnp.asarray([0.5, 1.0, 0.25, 1.0, 1.0], jnp.float32)
-    known = renewed(before, visit, left)
-    levels = lived.proposed.params
+    left = np.float32([0.5, 1.0, 0.25, 1.0, 1.0])
+    known = program(renewed)(before, visit, left)
+    levels = jax.device_get(lived.proposed.params)
     options = LevelOptions(prior=0.5)
-    found = {
-        name: np.asarray(score.value(Seen(visit, known, levels, jax.vmap(coins().optimal_return), options)))
-        for name, score in SCORES.items()
-    }
-    last = SCORES["max-mc"].value(Seen(visit, known, levels, None, LevelOptions(best="last")))
+
+    @program
+    def scored(*facts: Any) -> Any:
+        seen = Seen(*facts, jax.vmap(coins().optimal_return), options)
+        last = Seen(*facts, None, LevelOptions(best="last"))
+        return {name: x.value(seen) for name, x in SCORES.items()}, SCORES["max-mc"].value(last)
+
+    found, last = scored(visit, known, levels)
     for i in range(N):
         fine = np.isfinite(facts["a"][:, i])
         a, v, td = (facts[name][fine, i] for name in ("a", "v", "td"))
@@ -118,14 +124,17 @@ def test_learnability_is_unbiased():
     k = np.arange(n + 1)
     chance = np.array([math.comb(n, i) for i in k], float)
     chance = chance * p**k * (1 - p) ** (n - k)
-    value = learnability(jnp.full(n + 1, float(n)), jnp.asarray(k, jnp.float32))
+    value = program(learnability)(np.full(n + 1, n, np.float32), k.astype(np.float32))
     np.testing.assert_allclose((chance * value).sum(), p * (1 - p), rtol=1e-5)
 
 
 def test_what_came_of_one_level_in_several_slots_is_pooled():
-    visit = visit_of(lived_through(4)[0], success, influence=True)
-    alike = jnp.eye(N, dtype=bool).at[1, 3].set(True).at[3, 1].set(True)
-    found = pooled(visit, alike)
+    lived = lived_through(4)[0]
+    visit = program(lambda: visit_of(lived, success, influence=True))()
+    alike = np.eye(N, dtype=bool)
+    alike[1, 3] = alike[3, 1] = True
+    merge = program(pooled)
+    found = merge(visit, alike)
     for name in ("scored", "episodes", "successes", "negative"):
         before, after = np.asarray(getattr(visit, name)), np.asarray(getattr(found, name))
         np.testing.assert_allclose(after[[1, 3]], before[1] + before[3], rtol=1e-6)
@@ -133,8 +142,9 @@ def test_what_came_of_one_level_in_several_slots_is_pooled():
     assert found.best[1] == found.best[3] == max(visit.best[1], visit.best[3])
     assert found.influence[1] == 2.0
     # What is no number spoils what is known of one level, and of no other.
-    found = pooled(visit.replace(influence=visit.influence.at[1].set(jnp.nan)), alike).influence
-    assert found[jnp.asarray([0, 2, 4])].tolist() == [0.0, 2.0, 4.0] and bool(jnp.isnan(found[3]))
+    none = np.where(np.arange(N) == 1, np.float32(np.nan), visit.influence)
+    found = merge(visit.replace(influence=none), alike).influence
+    assert found[[0, 2, 4]].tolist() == [0.0, 2.0, 4.0] and np.isnan(found[3])
 
 
 def counting() -> Learner:
@@ -231,64 +241,61 @@ def test_mutants_are_edits_of_what_was_trained_on_and_lack_of_evidence_is_looked
     env = coins()
     made = make_curriculum("accel", env, 4, {"mutants": 6, "new": 2, "edits": 3})
     assert made.scouts is not None
-    state = made.init(random.key(0))
-    lived = lived_through(0)[0]._replace(
-        proposed=Assignment(jnp.full((4,), NEW), Coin(jnp.arange(1.0, 5.0) / 5))
-    )
-    state, given = made.scouts.propose(random.key(1), state, lived)
+    proposed = Assignment(np.full((4,), NEW), Coin(np.arange(1, 5, dtype=np.float32) / np.float32(5)))
+    lived = lived_through(0)[0]._replace(proposed=jax.device_put(proposed))
+
+    @program
+    def first(key: Any) -> Any:
+        assert made.scouts is not None
+        return made.scouts.propose(random.key(1), made.init(key), lived)[1]
+
+    given = first(random.key(0))
     assert given.number.tolist() == [NEW] * 8
     moved = np.abs(np.asarray(given.params.p[2:]) - (1 + np.arange(6) % 4) / 5)
     assert (moved < 3.01 / 64).all() and (moved > 0).all()
 
     made = make_curriculum("sfl", env, 4, {"kept": 3, "again": 2, "screened": 1, "refresh": 1})
-    state, scouts = made.init(random.key(0)), made.scouts
+    state, scouts = jax.jit(made.init)(random.key(0)), made.scouts
     assert scouts is not None
+    update, propose = jax.jit(update_buffer), scouts.propose
     options = LevelOptions(capacity=3, decay=float(np.exp(-1.0)))
-    known = Known(
-        *(jnp.asarray(x, jnp.float32) for x in ([9, 2, 4], [1, 1, 1], [1, 1, 1], [1, 1, 1], [0, 0, 0]))
-    )
+    known = Known(*(np.float32(x) for x in ([9, 2, 4], [1, 1, 1], [1, 1, 1], [1, 1, 1], [0, 0, 0])))
     buffer = state.buffer
     for only in ([1, 0, 0], [0, 1, 1]):
-        buffer = update_buffer(
-            buffer,
-            jnp.full((3,), NEW),
-            Coin(jnp.asarray([0.1, 0.2, 0.3])),
-            jnp.ones(3),
-            jnp.asarray(only, bool),
-            known,
-        )
-    np.testing.assert_allclose(evidence(options, buffer), [9 * np.exp(-1), 2, 4], rtol=1e-6)
-    _, given = scouts.propose(random.key(1), state.replace(buffer=buffer), lived)
+        levels, ones = Coin(np.float32([0.1, 0.2, 0.3])), np.ones(3, np.float32)
+        buffer = update(buffer, np.full((3,), NEW), levels, ones, np.asarray(only, bool), known)
+    np.testing.assert_allclose(
+        program(lambda buffer: evidence(options, buffer))(buffer), [9 * np.exp(-1), 2, 4], rtol=1e-6
+    )
+    again = program(lambda key, buffer: propose(key, state.replace(buffer=buffer), lived)[1])
+    given = again(random.key(1), buffer)
     np.testing.assert_allclose(given.params.p[1:], [0.2, 0.1])
     assert given.number.tolist() == [NEW, 1, 0]
 
 
 def test_ncc_projects_onto_distributions():
     y, allowed = np.array([0.5, 0.9, -0.2, 0.1, 7.0], np.float32), np.array([1, 1, 1, 1, 0], bool)
-    found = np.asarray(project(jnp.asarray(y), jnp.asarray(allowed), 0.01))
+    onto = program(project, "least")
+    found = onto(y, allowed, 0.01)
     # The nearest one takes the same from all that stay above the least.
     shift = (0.5 + 0.9 + 2 * 0.01 - 1.0) / 2
     np.testing.assert_allclose(found, [0.5 - shift, 0.9 - shift, 0.01, 0.01, 0.0], atol=1e-6)
-    assert not np.asarray(project(jnp.asarray(y), jnp.zeros(5, bool))).any()
+    assert not onto(y, np.zeros(5, bool)).any()
 
 
 def test_co_learnability_is_the_mean_fall_of_levels_that_were_there():
     config = BufferConfig(capacity=4, unique=True)
-    of = lambda *x: Known(*([jnp.zeros(3)] * 4), jnp.asarray(x, jnp.float32))
-    levels, new = Coin(jnp.asarray([0.1, 0.2, 0.3])), jnp.full((3,), NEW)
-    first = update_buffer(
-        init_buffer(config, Coin(jnp.float32(0)), unknown()),
-        new,
-        levels,
-        jnp.ones(3),
-        jnp.ones(3, bool),
-        of(5, 4, 1),
-    )
-    number = jnp.asarray([0, 2, NEW])
-    played = Coin(jnp.asarray([0.1, 0.3, 0.4]))
-    second = update_buffer(first, number, played, jnp.ones(3), jnp.ones(3, bool), of(3, 2, 9))
-    assert float(co_learnability_of(first, second, number)) == ((5 - 3) + (1 - 2)) / 2
-    assert float(co_learnability_of(first, second, new)) == 0.0
+    of = lambda *x: Known(*([np.zeros(3, np.float32)] * 4), np.float32(x))
+    levels, new = Coin(np.float32([0.1, 0.2, 0.3])), np.full((3,), NEW)
+    ones, everyone = np.ones(3, np.float32), np.ones(3, bool)
+    start = jax.jit(lambda: init_buffer(config, Coin(jnp.float32(0)), unknown()))
+    update, fall = jax.jit(update_buffer), program(co_learnability_of)
+    first = update(start(), new, levels, ones, everyone, of(5, 4, 1))
+    number = np.asarray([0, 2, NEW])
+    played = Coin(np.float32([0.1, 0.3, 0.4]))
+    second = update(first, number, played, ones, everyone, of(3, 2, 9))
+    assert float(fall(first, second, number)) == ((5 - 3) + (1 - 2)) / 2
+    assert float(fall(first, second, new)) == 0.0
 
 
 @pytest.fixture(scope="module")
@@ -315,14 +322,14 @@ def test_vmapped_seeds_are_looped_ones_and_a_resumed_run_is_the_uninterrupted():
     made = make_curriculum("accel", coins(), 16, options)
     chunk = chunk_of(made)
     start = jax.jit(jax.vmap(lambda key: chunk.init(key, jnp.float32(0), coins().params)))
-    states = start(jnp.stack([random.key(0), random.key(1)]))
+    states = start(jax.jit(lambda *keys: jnp.stack(keys))(random.key(0), random.key(1)))
     go = lambda state, updates: chunk.run(state, jnp.float32(0), (), coins().params, jnp.float32(4), updates)
     side_by_side, alone = jax.jit(jax.vmap(go, in_axes=(0, None))), jax.jit(go)
     whole = side_by_side(states, jnp.int32(4))[0]
     assert_equal(side_by_side(side_by_side(states, jnp.int32(1))[0], jnp.int32(3))[0], whole)
     assert (np.asarray(whole.tasks.running.number) != NEW).any()
     for i in range(2):
-        pick = lambda tree, i=i: jax.tree.map(lambda x: x[i], tree)
+        pick = jax.jit(lambda tree, i=i: jax.tree.map(lambda x: x[i], tree))
         assert_close(alone(pick(states), jnp.int32(4))[0], pick(whole))
 
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import program
 
 from jaxrl_envs import check_env, make, maze, time_limit
 
@@ -76,7 +77,12 @@ def search(level):
 
 
 def drawn(env, count, seed=0):
-    return jax.jit(jax.vmap(env.sample_params))(jax.random.split(jax.random.key(seed), count))
+    return program(lambda key: jax.vmap(env.sample_params)(jax.random.split(key, count)))(
+        jax.random.key(seed)
+    )
+
+
+solvable = program(jax.vmap(maze.solvable))
 
 
 def one(levels, i):
@@ -114,7 +120,7 @@ def test_random_actions_agree_with_the_simulator():
 
         return first, jax.lax.scan(step, state, chosen)[1]
 
-    first, (vector, seen, *told) = jax.jit(jax.vmap(play, (0, 1)))(levels, jnp.asarray(actions, jnp.int32))
+    first, (vector, seen, *told) = program(jax.vmap(play, (0, 1)))(levels, actions.astype(np.int32))
     solved = 0
     for i in range(episodes):
         simulator, near = Simulator(one(levels, i)), Simulator(one(levels, i), view=3)
@@ -144,17 +150,17 @@ def strewn():
 
 
 def test_shortest_paths_are_those_of_a_search_in_python(strewn):
-    found = jax.jit(jax.vmap(maze.shortest_path))(strewn)
-    levels = jax.device_get(strewn)
+    found, levels = program(jax.vmap(maze.shortest_path))(strewn), strewn
     np.testing.assert_array_equal(found, [search(one(levels, i)) for i in range(1000)])
-    np.testing.assert_array_equal(jax.jit(jax.vmap(maze.solvable))(levels), found > 0)
+    np.testing.assert_array_equal(solvable(levels), found > 0)
     assert 100 < (found == 0).sum() < 900
 
 
 def test_layouts_have_the_published_walls_and_shortest_paths():
     levels = [make(name).params for name in maze.NAMED]
-    stacked = jax.tree.map(lambda *x: jnp.stack(x), *levels)
-    steps = jax.jit(jax.vmap(maze.shortest_path))(stacked)
+    stacked = jax.tree.map(lambda *x: np.stack(x), *jax.device_get(levels))
+    steps, optimal = (program(jax.vmap(f)) for f in (maze.shortest_path, maze.optimal_return))
+    steps = steps(stacked)
     assert dict(zip(maze.LAYOUTS, steps.tolist(), strict=True)) == {
         "sixteen-rooms": 26,
         "sixteen-rooms-2": 28,
@@ -167,9 +173,9 @@ def test_layouts_have_the_published_walls_and_shortest_paths():
     }
     assert stacked.walls.sum((1, 2)).tolist() == [46, 53, 72, 72, 72, 73, 72, 71]
     for limit, returns in ((250, [0.91, 0.59, 0.81, 0.74]), (450, [0.95, 0.77, 0.89, 0.85])):
-        best = jax.vmap(maze.optimal_return)(stacked.replace(max_steps=jnp.full(8, limit, jnp.int32)))
+        best = optimal(stacked.replace(max_steps=np.full(8, limit, np.int32)))
         np.testing.assert_allclose(best[np.array([0, 2, 5, 6])], returns, atol=0.005)
-    short = jax.vmap(maze.optimal_return)(stacked.replace(max_steps=jnp.full(8, 54, jnp.int32)))
+    short = optimal(stacked.replace(max_steps=np.full(8, 54, np.int32)))
     np.testing.assert_array_equal(short > 0, np.asarray(steps) <= 54)
     assert make("maze/labyrinth", max_steps=450).params.max_steps == 450
 
@@ -189,9 +195,9 @@ def test_whoever_goes_the_shortest_way_gets_the_optimal_return():
 
         return jax.lax.scan(step, env.reset(jax.random.key(0), level)[1], chosen)[1]
 
-    stacked = jax.tree.map(lambda *x: jnp.stack(x), *levels)
-    rewards, ended = jax.jit(jax.vmap(play, (0, 1)))(stacked, actions)
-    best = jax.vmap(maze.optimal_return)(stacked)
+    stacked = jax.tree.map(lambda *x: np.stack(x), *jax.device_get(levels))
+    rewards, ended = program(jax.vmap(play, (0, 1)))(stacked, actions)
+    best = program(jax.vmap(maze.optimal_return))(stacked)
     for i, found in enumerate(ways):
         assert not rewards[i, : len(found) - 1].any() and not ended[i, : len(found) - 1].any()
         assert ended[i, len(found) - 1]
@@ -206,7 +212,7 @@ def test_walls_are_drawn_with_or_without_replacement(strewn):
     assert number.sum() == number[23:].sum() and number[23:].min() > 100
     for levels in (strewn, distinct):
         cells = levels.walls.reshape(-1, 81)
-        at = lambda which: np.asarray(jnp.take_along_axis(cells, which[:, None], 1))  # noqa: B023
+        at = lambda which: np.take_along_axis(cells, which[:, None], 1)  # noqa: B023
         assert not at(levels.agent).any() and not at(levels.goal).any()
         assert (levels.agent != levels.goal).all()
         for places in (levels.agent, levels.goal):  # everywhere about as often
@@ -217,16 +223,16 @@ def test_walls_are_drawn_with_or_without_replacement(strewn):
 def test_arms_are_numbers_of_walls():
     arms = make("maze/random", size=9, walls=25, distinct=True).arms
     assert arms.names == ("0 walls", "6 walls", "12 walls", "19 walls", "25 walls")
-    keys = jax.random.split(jax.random.key(0), 5)
-    levels = jax.jit(jax.vmap(arms.sample))(keys, jnp.arange(5, dtype=jnp.int32))
+    draw = lambda key: jax.vmap(arms.sample)(jax.random.split(key, 5), jnp.arange(5, dtype=jnp.int32))
+    levels = program(draw)(jax.random.key(0))
     assert levels.walls.sum((1, 2)).tolist() == [0, 6, 12, 19, 25]
     few = lambda walls, fewest: maze._by_walls(9, walls, fewest, True, 1).names
     assert few(60, 58) == ("58 walls", "59 walls", "60 walls") and few(0, 0) == ("0 walls",)
 
 
 def test_an_edit_changes_one_thing(strewn):
-    keys = jax.random.split(jax.random.key(4), 1000)
-    after = jax.jit(jax.vmap(maze.edited))(keys, strewn)
+    edit = lambda key, levels: jax.vmap(maze.edited)(jax.random.split(key, 1000), levels)
+    after = program(edit)(jax.random.key(4), strewn)
     flipped = np.asarray((after.walls != strewn.walls).sum((1, 2)))
     moved = np.asarray(after.goal != strewn.goal)
     assert set(flipped.tolist()) == {0, 1} and not (moved & (flipped == 1)).any()
@@ -234,23 +240,23 @@ def test_an_edit_changes_one_thing(strewn):
         assert abs(share - 1 / 3) < 0.05
     cells = after.walls.reshape(1000, 81)
     for places in (after.agent, after.goal):
-        assert not np.asarray(jnp.take_along_axis(cells, places[:, None], 1)).any()
+        assert not np.take_along_axis(cells, places[:, None], 1).any()
     assert (after.agent == strewn.agent).all() and (after.goal != after.agent).all()
 
 
 def test_wrappers_hand_on_edits_and_solvability():
     env = time_limit(maze.from_maze(maze.read_maze(">#G ... ..."), actions=7), 30)
-    edited = env.edit_params(jax.random.key(1), env.params)
-    expected = maze.edited(jax.random.key(1), env.params.env)
+    edited = program(env.edit_params)(jax.random.key(1), env.params)
+    expected = program(maze.edited)(jax.random.key(1), env.params.env)
     assert all(map(np.array_equal, jax.tree.leaves(edited.env), jax.tree.leaves(expected)))
-    assert bool(env.solvable(env.params))
+    assert bool(program(env.solvable)(env.params))
 
 
 def of_family(name, count, **sizes):
     """Mazes of a family, and no others: making the environment would compile one more program."""
     family = maze.FAMILIES[name]
     sample = functools.partial(family.sample, size=sizes.pop("size", family.size), max_steps=1, **sizes)
-    return jax.jit(jax.vmap(sample))(jax.random.split(jax.random.key(0), count))
+    return program(lambda key: jax.vmap(sample)(jax.random.split(key, count)))(jax.random.key(0))
 
 
 @pytest.mark.parametrize(
@@ -263,7 +269,7 @@ def of_family(name, count, **sizes):
 )
 def test_families_are_solvable_and_of_the_published_form(name, free):
     levels = of_family(name, 100)
-    assert jax.jit(jax.vmap(maze.solvable))(levels).all()
+    assert solvable(levels).all()
     assert set(np.asarray((~levels.walls).sum((1, 2))).tolist()) == {free}
     if name == "perfect-maze":
         assert len({np.asarray(walls).tobytes() for walls in levels.walls}) == 100
@@ -280,7 +286,7 @@ def test_corridors_have_the_goal_at_the_end_of_any_alley():
 
 def test_crossings_open_one_cell_of_each_wall():
     levels = of_family("crossing", 200, crossings=5)
-    assert jax.jit(jax.vmap(maze.solvable))(levels).all()
+    assert solvable(levels).all()
     for walls in np.asarray(levels.walls):
         rows, columns = (walls.sum(axis) > 4 for axis in (1, 0))
         assert rows.sum() + columns.sum() == 5 and not rows[::2].any() and not columns[::2].any()
@@ -294,7 +300,7 @@ def test_a_large_maze_is_made():
 
 def test_a_frame_shows_walls_goal_agent_and_where_it_looks():
     env = make("maze/labyrinth")
-    _, state = env.reset(jax.random.key(0), env.params)
+    _, state = jax.jit(env.reset)(jax.random.key(0), env.params)
     frame = env.render(state, env.params)
     assert frame.shape == (208, 208, 3) and frame.dtype == np.uint8
     turned = env.render(dataclasses.replace(state, heading=jnp.int32(3)), env.params)
@@ -338,7 +344,7 @@ def test_drawn_mazes_that_do_not_fit_are_named(text, message):
 
 def test_own_mazes_are_checked():
     env = maze.from_maze(maze.read_maze(">.G", max_steps=10))
-    assert float(env.optimal_return(env.params)) == pytest.approx(1 - 0.9 * 2 / 10)
+    assert float(program(env.optimal_return)(env.params)) == pytest.approx(1 - 0.9 * 2 / 10)
     walls = np.array([[False, True], [False, False]])
     for cells, message in (
         (((0, 1), (1, 1)), r"agent is \(0, 1\), which is a wall"),

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import program
 
 from jaxrl_evolve.command.main import main
 from jaxrl_evolve.meta.lifetimes import FitnessConfig, make_lifetime
@@ -52,7 +52,7 @@ BLIND = replace(AWARE, time=TimeFeatures(), start="zeros")
 
 def store(path: Path, settings: Any, seed: int, **facts: Any) -> str:
     path.mkdir(parents=True)
-    eta = jax.tree.map(lambda x: 4.0 * x, jax.device_get(lpg(settings).init(jax.random.key(seed))))
+    eta = jax.tree.map(lambda x: 4.0 * x, program(lpg(settings).init)(jax.random.key(seed)))
     facts = {"horizons": TRAINED, "budget": {"num_envs": 4, "rollout_length": 5}, **facts}
     save_objective(path / "objective.npz", StoredObjective("lpg", settings, eta, **facts))
     return str(path)
@@ -117,15 +117,15 @@ def test_side_by_side_in_parts_is_alone_in_one_piece(tested: Any, files: Path):
     (stage,) = run.build_stages(settings, arms)
     agents = stage.agents[0]
     chunk = make_chunk(agents.learner, agents.venv, stage.sizes.rollout_length)
-    alone = jax.jit(make_lifetime(stage.env, agents.learner, chunk, FitnessConfig(8, 40)))
+    alone = program(make_lifetime(stage.env, agents.learner, chunk, FitnessConfig(8, 40)))
     tasks = draw_tasks(stage.env, settings.seed, settings.seeds, "reported")
     found = outcome(tested, "aware")
     for h, horizon in enumerate(settings.lengths):
         keys = tasks.keys(horizon)
         for meta, seed in ((0, 0), (1, 2)):
-            eta = jax.tree.map(lambda x, m=meta: x[m], arms[0].eta)
-            params = jax.tree.map(lambda x, s=seed: x[s], tasks.params)
-            fitness, metrics = alone(keys[seed], eta, traced(agents.hp), params, jnp.int32(horizon))
+            eta = jax.tree.map(lambda x, m=meta: np.asarray(x)[m], arms[0].eta)
+            params = jax.tree.map(lambda x, s=seed: np.asarray(x)[s], tasks.params)
+            fitness, metrics = alone(keys[seed], eta, traced(agents.hp), params, np.int32(horizon))
             assert found.returns[meta, seed, h] == fitness
             lengths = np.array([horizon // 2, horizon - horizon // 2])
             parts = found.schedules["entropy"][meta, seed, h]
@@ -225,7 +225,7 @@ def test_another_file_of_the_same_name_is_refused(tested: Any, files: Path, tmp_
     own.mkdir()
     original = Path(files / "zero" / "objective.npz").read_bytes()
     changed = replace(BLIND, start="random")
-    eta = jax.device_get(lpg(changed).init(jax.random.key(5)))
+    eta = program(lpg(changed).init)(jax.random.key(5))
     try:
         save_objective(files / "zero" / "objective.npz", StoredObjective("lpg", BLIND, eta, horizons=TRAINED))
         with pytest.raises(ValueError, match=r"files.zero is .* but the run in .* was started with"):
@@ -263,7 +263,7 @@ def test_tuning_finds_the_best_candidate_on_validation_tasks_alone(files: Path):
         value = [
             10.0 * ((hp.learning_rate, hp.entropy_coef) == best) * (2 if horizon == 7 else 1) for hp in hps
         ]
-        score = jnp.tile(jnp.asarray(value, jnp.float32)[:, None, None], (1, 1, settings.seeds))
+        score = jax.device_put(np.tile(np.float32(value)[:, None, None], (1, 1, settings.seeds)))
         return run.Life(score, score, {})
 
     both = run._tuned(settings, stage, agents.candidates, live)
@@ -309,8 +309,8 @@ def test_drifts_are_drawn_at_three_times(tmp_path: Path):
     blind, aware = LPOConfig(width=4), LPOConfig(width=4, time=TimeFeatures(("fraction",)))
     sources = []
     for name, settings, eta in (
-        ("zero", blind, zero_eta(blind)),
-        ("timed", aware, random_eta(jax.random.key(0), aware, 5.0)),
+        ("zero", blind, program(zero_eta, "config")(blind)),
+        ("timed", aware, program(random_eta, "config", "scale")(jax.random.key(0), aware, 5.0)),
     ):
         (tmp_path / name).mkdir()
         save_objective(

@@ -1,0 +1,72 @@
+"""The loops by name, as data: who proposes when, which specs are played, and in what shares.
+
+All of them make the same number of environment steps, so that they can be compared; what is different is only where.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from jaxrl_evolve.settings.names import suggestion
+
+Order = Literal["learnability", "even"]
+"""By what the generated share is split: rank of fitness, or evenly."""
+
+
+class Loop(NamedTuple):
+    """What a loop does in a cycle.
+
+    Attributes:
+        about: in a sentence.
+        proposes: in each cycle, in the first alone, or never.
+        generated: share of the steps that is made in generated specs; the rest is made in the original.
+        mixed: whether both are played side by side, or one after the other, the generated ones first.
+        plays: the specs of the last proposals, or what is fittest of the archive.
+        order: by what the generated share is split.
+        by_hand: instead of a proposer: children of the original by this kind of operator, as many times as the cycle says.
+        fades: whether what a spec hands out is taken away, child by child, as its success rises, before anything else is proposed.
+    """
+
+    about: str
+    proposes: Literal["each", "once", "never"] = "each"
+    generated: float = 0.5
+    mixed: bool = False
+    plays: Literal["latest", "archive"] = "latest"
+    order: Order = "even"
+    by_hand: Literal["", "grant", "threaten"] = ""
+    fades: bool = False
+
+
+LOOPS = {
+    "envgen": Loop(
+        "EnvGen (Zala et al. 2024): a few new specs in each cycle, then the original, in equal shares"
+    ),
+    "envgen-mixed": Loop(
+        "EnvGen with both side by side, a fifth of the steps in the original", generated=0.8, mixed=True
+    ),
+    "fixed": Loop("control: the specs of the first cycle in all of them", proposes="once"),
+    "easy-to-hard": Loop(
+        "control: help that is taken away cycle by cycle, whatever the agent does", by_hand="grant"
+    ),
+    "adversarial": Loop("control: more danger in each cycle, whatever the agent does", by_hand="threaten"),
+    "original-only": Loop("control: the original alone", proposes="never", generated=0.0),
+    "dicode": Loop(
+        "after DiCode (2026): the archive beside the original, by what is learned from each, and scaffolds that fade",
+        generated=0.8,
+        mixed=True,
+        plays="archive",
+        order="learnability",
+        fades=True,
+    ),
+}
+
+
+def find_loop(name: str) -> Loop:
+    """The loop called ``name``.
+
+    Raises:
+        ValueError: there is none; with near matches.
+    """
+    if name not in LOOPS:
+        raise ValueError(f"loop is {name!r}, which is not known: {suggestion(name, LOOPS)}")
+    return LOOPS[name]

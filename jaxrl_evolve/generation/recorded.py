@@ -1,0 +1,76 @@
+"""Answers that were written down before: by a person, by a model, by whoever the file says.
+
+They are taken in their order, one for each time that specs are asked for, whatever is asked. So a loop on them needs no network, and
+its results say who wrote its specs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from jaxtyping import Array
+
+from jaxrl_evolve.files import Unreadable
+from jaxrl_evolve.generation.archive import Archive
+from jaxrl_evolve.generation.candidates import filled_up, look_at_all
+from jaxrl_evolve.generation.domain import Domain
+from jaxrl_evolve.generation.extraction import candidates_in
+from jaxrl_evolve.generation.feedback import Feedback
+from jaxrl_evolve.generation.journal import Journal
+from jaxrl_evolve.generation.proposal import Proposed, Proposer
+from jaxrl_evolve.generation.texts import cleaned
+
+NAME = "recorded"
+
+
+def recorded_proposer(domain: Domain, path: str | os.PathLike[str], offline: Proposer) -> Proposer:
+    """Specs from recorded answers; what is missing comes from the offline proposer.
+
+    A line of the file is a JSON object with ``author`` and ``answer``, the words of one answer. What the proposer of language models
+    writes down is such a file.
+
+    Args:
+        domain: whose specs.
+        path: the file.
+        offline: who fills up, also when there are no more answers.
+
+    Raises:
+        ValueError: there is no such file, it is damaged, or an answer does not say who wrote it.
+    """
+    lines = [line for line in Journal(path, writing=False).lines if line.get("kind", "answer") == "answer"]
+    if not lines:
+        raise ValueError(
+            f"{os.fspath(path)} has no answers; each line must be an object with author and answer"
+        )
+    for number, line in enumerate(lines, 1):
+        for field in ("author", "answer"):
+            if not isinstance(line.get(field), str) or not line[field]:
+                raise ValueError(
+                    f"{os.fspath(path)}: answer {number} has no {field}; it must be text that is not empty"
+                )
+    at = 0
+
+    def propose(feedback: Feedback, archive: Archive, k: int, key: Array) -> Proposed:
+        nonlocal at
+        found = _read(domain, archive, lines, at, k)
+        at += 1
+        return filled_up(found, offline, feedback, archive, k, key)
+
+    def restore(state: Mapping[str, Any]) -> None:
+        nonlocal at
+        at = int(state.get("at", 0))
+
+    return Proposer(NAME, propose, lambda: {"at": at}, restore)
+
+
+def _read(domain: Domain, archive: Archive, lines: list[dict[str, Any]], at: int, k: int) -> Proposed:
+    if at >= len(lines):
+        return Proposed(notes=(f"all {len(lines)} recorded answers are used up",))
+    author = f"{NAME}: {cleaned(lines[at]['author'], 80)}"
+    try:
+        candidates = candidates_in(lines[at]["answer"], archive, author, NAME)
+    except Unreadable as error:
+        return Proposed(notes=(f"recorded answer {at + 1}: {cleaned(error)}",))
+    return look_at_all(domain, archive, candidates, k, repair=True)

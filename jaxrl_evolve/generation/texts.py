@@ -1,0 +1,57 @@
+"""Words and data of others before anything is done with them: capped, and without characters that act on a screen or a prompt."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from jaxrl_evolve.files import Unreadable, parse_json
+
+MOST_CHARACTERS = 400
+"""What is kept of a description or a purpose."""
+
+
+def cleaned(text: object, most: int = MOST_CHARACTERS) -> str:
+    """Text in one line, without control, bidirectional and other invisible characters, at most ``most`` long."""
+    said = str(text)[: 4 * most]  # what is left out below may be most of it, and what comes may have no end
+    seen = "".join(" " if c.isspace() else c for c in said if c.isprintable() or c.isspace())
+    return " ".join(seen.split())[:most].rstrip()
+
+
+def cleaned_data(data: Any, most: int = MOST_CHARACTERS) -> Any:
+    """JSON data with all its text `cleaned`, the names of fields too."""
+    if isinstance(data, str):
+        return cleaned(data, most)
+    if isinstance(data, dict):
+        return {cleaned(name, most): cleaned_data(value, most) for name, value in data.items()}
+    return [cleaned_data(item, most) for item in data] if isinstance(data, list) else data
+
+
+def strict_json(text: str) -> Any:
+    """JSON data in which no field stands twice and every number is one.
+
+    Raises:
+        Unreadable: it is not that.
+    """
+
+    def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise Unreadable(f"it has the field {cleaned(twice, 40)!r} twice in one object")
+        return made
+
+    def finite(digits: str) -> float:
+        if not math.isfinite(number := float(digits)):
+            raise Unreadable(f"it has {digits[:20]} for a number, which no number can be")
+        return number
+
+    value = parse_json(text.encode(errors="replace"))  # what it refuses is refused here, too
+    try:
+        json.loads(text, object_pairs_hook=once, parse_float=finite)
+    except RecursionError:
+        raise Unreadable("it is nested too deeply") from None
+    return value

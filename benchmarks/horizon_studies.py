@@ -13,7 +13,9 @@ are told in its table.
 **b**, LPO. Does knowing the time left pay? x is TA-LPO, y is LPO, both at constant step sizes. Arms {constant, annealed} x
 {LPO, TA-LPO}, drift networks of 16 units, 200 generations of 64 agents, horizons log-uniform from 5 to 80 updates of 4 x 128
 steps, fitness the mean return of 16 episodes of the finished agent; agents' step sizes in meta-training are those that did
-best for PPO as one for all horizons, constant and annealed, in `value_of_time.py`. Test: 64 agent seeds at 5, 10, 20, 40 and
+best for PPO as one for all horizons, constant and annealed, in `value_of_time.py`. The noise begins at a deviation of 0.2,
+seven times the preset's for 128 units: at that one a pair of 16 units tells next to nothing but luck (`pair_reliability.py`,
+whose random numbers are none of the study's). Test: 64 agent seeds at 5, 10, 20, 40 and
 80 updates.
 
 **c**, LPG from one converged rule. Is there a dependence of this rule on time that pays? x is the rule whose time columns
@@ -97,7 +99,7 @@ def lpo(step_sizes: Mapping[float, float]) -> Study:
             "rollout_length": 128,
             "tests": 32,
             "settings": {"width": 16},
-            "evolution": {"population": 64},
+            "evolution": {"population": 64, "sigma": 0.2},
             "horizons": {"kind": "log_uniform", "low": 5, "high": 80},
             "fitness": {"episodes": 16, "max_steps": 500},
         },

@@ -547,3 +547,14 @@ def test_the_arms_of_a_study_of_horizons_differ_in_what_it_asks_alone(name: str,
         assert (annealed.hp.learning_rate, annealed.hp.learning_rate_end) == (3e-3, 0.0)
     test = horizon_study.test_configuration(place, "per-horizon")
     assert test.tuning.per_horizon and test.seeds in (64, 256) and test.ablations == ()
+
+
+def test_a_weight_that_is_never_luck_has_a_reliability_of_1():
+    import numpy as np
+    from pair_reliability import reliability
+
+    rng = np.random.default_rng(0)
+    signal, luck = rng.normal(size=400), rng.normal(size=(50, 400))
+    np.testing.assert_allclose(reliability(np.tile(signal, (3, 1)), 10), 1.0)
+    assert abs(reliability(luck, 10).value) < 0.02
+    assert abs(reliability(signal + luck, 10).value - 0.5) < 0.05

@@ -34,7 +34,7 @@ class EvolutionConfig:
     or the difference of ranks, or of standard scores, among all members (which need comparable levels)."""
     keys: Literal["pair", "generation"] = dataclasses.field(default="pair", metadata=UNWRITTEN_BY_DEFAULT)
     """Who shares random numbers (initial agent, environments, actions, evaluation): the two of a pair, or all
-    members of a generation, so that ranks compare objectives and not luck. Each generation has new ones."""
+    members of a generation. Each generation has new ones. The pair's own average over more of them."""
     only: tuple[str, ...] = dataclasses.field(default=(), metadata=UNWRITTEN_BY_DEFAULT)
     """Parameters that may move; none named is all. By name (`time`, `core_time`), or one row of one by its number
     or by the time feature it belongs to (`time.fraction`). The others stay what they are at the start."""

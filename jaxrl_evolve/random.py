@@ -44,6 +44,8 @@ class KeyTag(enum.IntEnum):
     """What a representation objective draws, so that the learner is the same as without."""
     VALIDATION_TASKS = 0x56414C44
     """Tasks that a meta-test tunes on."""
+    STEP_SIZES = 0x53544550
+    """Step sizes of agents that are drawn per life in meta-training."""
     TEST_LEVELS = 0x4C564C53
     """Levels that agents are tested on, apart from those that they are trained on."""
     PROBE = 0x50524F42

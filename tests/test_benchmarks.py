@@ -442,3 +442,119 @@ def test_suites_of_curricula_share_their_cells_and_pages_are_kept_by_suite(tmp_p
     assert asked == [(tmp_path, "published", curricula.SUITES["factors"])]
     assert (tmp_path / "curricula_factors_published.md").read_text().startswith("# page\n\nHardware: ")
     assert (tmp_path / "curricula_factors_published.csv").read_text() == "a\n1\n"
+
+
+def test_the_value_of_time_is_that_of_schedules_chosen_on_other_seeds(tmp_path: Path):
+    import numpy as np
+    import value_of_time as gate
+
+    rng = np.random.default_rng(0)
+    luck = rng.normal(size=(2, 1, 1, 16))
+    # Two horizons, two schedules, three step sizes: the short horizon wants 1 constant, the long one 0 annealed.
+    quality = np.zeros((2, 2, 3))
+    quality[0, 0], quality[1, 0], quality[1, 1, 0] = (0.5, 5, 1), (3, 2, 1), 6
+    returns = (quality[..., None] + luck + 1e-3 * rng.normal(size=(2, 2, 3, 16))).astype(np.float32)
+    returns[1, 1, 2, 3] = np.nan
+    value = gate.value_of(returns, (0.1, 0.2, 0.4))
+    # The single constant one is 1: it ties with the best at the short horizon and always loses at the long one.
+    assert (value.constant, value.chosen) == (0.2, (("constant", 0.2), ("annealed", 0.1)))
+    assert value.whole.value == value.whole.low == value.whole.high == 0.75
+    assert value.length.value == 0.75 and value.annealed.value == 0.5
+    alike = gate.value_of(np.broadcast_to(returns[:, :1, 1:2], returns.shape), (0.1, 0.2, 0.4))
+    assert alike.whole.value == 0.5
+
+    task, facts = gate.TASKS["catch"], {"rollout_length": 128, "env_steps": 10, "evaluation_steps": 2}
+    facts |= {"seconds": 60.0, "cores": 2, "device": "x", "jax": "0", "date": "today"}
+    for h, horizon in enumerate(task.horizons):
+        cell = gate.Cell(returns[min(h, 1)], np.array([0.1, 0.2, 0.4]), facts)
+        gate.save(gate.path_of(tmp_path / "store", "catch", 4, horizon), cell)
+    gate.main(["table", "--store", str(tmp_path / "store"), "--results", str(tmp_path)])
+    text = (tmp_path / "value_of_time.md").read_text()
+    # Four long horizons decide for 0 as the constant one, which loses at each of the five.
+    assert "| Catch-bsuite | 4 x 128 | 1.00 [1.00, 1.00] |" in text
+    assert "Budget: 50 environment steps of learning and 10 of evaluation, 5 minutes on 2 cores (x)" in text
+
+
+def test_the_study_of_horizons_is_told_from_its_store(tmp_path: Path):
+    import gzip
+    import json
+
+    import horizon_study
+    import horizon_table
+    import numpy as np
+
+    from jaxrl_evolve.meta_test.outcome import Outcome, save
+    from jaxrl_evolve.meta_test.tuning import Tuning
+
+    where = ["--store", str(tmp_path), "--results", str(tmp_path), "--runs", str(tmp_path)]
+    given = horizon_study.parse(["b", "train", "--step_sizes", "1e-3", "3e-3", *where])
+    place = horizon_study.place_of(given)
+    facts = {
+        "env_steps": 100,
+        "evaluation_steps": 10,
+        "seconds": 60.0,
+        "commit": "abc",
+        "cores": 2,
+        "device": "x",
+    }
+    tuning = Tuning(np.array([1e-3]), np.array([0.0]), np.zeros((1, 5)), np.zeros(5, int))
+    blind = np.random.default_rng(0).normal(size=(5, 8, 5)).astype(np.float32)
+    aware = blind + np.where(np.arange(5) < 4, 1.0, -1.0).astype(
+        np.float32
+    )  # worse at the longest horizon alone
+    for name, returns in (("ta-lpo-constant", aware), ("lpo-constant", blind), ("ppo", blind[:1])):
+        path = place.store / "test-once" / f"{name}.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unknown = np.full(8, np.nan)
+        save(path, Outcome(returns, returns, {}, unknown, np.array(place.study.horizons), tuning, facts))
+    kept = place.kept("lpo-constant", 0)
+    kept.mkdir(parents=True)
+    rows = "".join(
+        json.dumps({"generation": g, "test_fitness": [g, g + 2]}) + "\n" for g in range(0, 201, 10)
+    )
+    (kept / "metrics.jsonl.gz").write_bytes(gzip.compress(rows.encode()))
+    (kept / "result.json").write_text(json.dumps(facts))
+    horizon_study.main(["b", "table", *where])
+    text = (tmp_path / "horizon_b-CartPole-v1.md").read_text()
+    assert "P(ta-lpo-constant > lpo-constant): 0.800 [0.800, 0.800]." in text
+    assert "| lpo-constant | 1 | 1 | 51 | 101 | 151 | 201 |" in text
+    missing = text.partition("Missing meta-trainings: ")[2].partition(".")[0].split(", ")
+    assert len(missing) == 19 and "ta-lpo-constant 0" in missing and "lpo-constant 0" not in missing
+    outcomes = horizon_table.outcomes_of(place.study, place.store, "once")
+    assert ("ta-lpo-constant", "ppo-annealed", False) in horizon_table.compared(place.study, outcomes)
+
+
+@pytest.mark.parametrize("name", ["b", "c", "d"])
+def test_the_arms_of_a_study_of_horizons_differ_in_what_it_asks_alone(name: str, tmp_path: Path):
+    import dataclasses
+
+    import horizon_study
+
+    words = ["train", "--step_sizes", "1e-3", "3e-3", "--runs", str(tmp_path)]
+    place = horizon_study.place_of(horizon_study.parse([name, *words]))
+    x, y = (place.configuration(arm, 3) for arm in place.study.primary)
+    assert x.settings.time.kinds == ("fraction", "log_horizon") and y.settings.time.size == 0
+    alike = dataclasses.replace(
+        y,
+        objective=x.objective,
+        settings=dataclasses.replace(y.settings, time=x.settings.time),
+        evolution=dataclasses.replace(y.evolution, only=x.evolution.only),
+    )
+    assert x == alike and x.hp.learning_rate_end == 1.0 and x.seed == 3
+    assert x.evolution.only == (("core_time",) if name == "c" else ())
+    if name == "b":
+        annealed = place.configuration("ta-lpo-annealed", 3)
+        assert (annealed.hp.learning_rate, annealed.hp.learning_rate_end) == (3e-3, 0.0)
+    test = horizon_study.test_configuration(place, "per-horizon")
+    assert test.tuning.per_horizon and test.seeds in (64, 256) and test.ablations == ()
+
+
+def test_a_weight_that_is_never_luck_has_a_reliability_of_1():
+    import numpy as np
+    from pair_reliability import reliability
+
+    rng = np.random.default_rng(0)
+    signal, luck = rng.normal(size=400), rng.normal(size=(50, 400))
+    np.testing.assert_allclose(reliability(np.tile(signal, (3, 1)), 10), 1.0)
+    assert abs(reliability(luck, 10).value) < 0.02
+    assert abs(reliability(signal + luck, 10).value - 0.5) < 0.05

@@ -20,7 +20,7 @@ from notebooks import as_markdown
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = (
     *("CHANGELOG.md", "CITATION.cff", "LICENSE"),
-    *("benchmarks/README.md", "benchmarks/results/*", "notebooks/*.ipynb"),
+    *("benchmarks/README.md", "benchmarks/results/*.*", "notebooks/*.ipynb"),
     "jaxrl_evolve/objectives/shipped/*.md",
 )
 LINK = re.compile(r"(?<=\]\()[^)\s#]+")

@@ -42,7 +42,7 @@ def _run(arguments: Any) -> str:
 
 
 COMMAND = Command(
-    usage="meta-sweep OBJECTIVE --env NAME --out FOLDER",
+    usage="meta-sweep OBJECTIVE --out FOLDER",
     summary="meta-train over meta-seeds and a grid of settings",
     parse=lambda words: parse_meta_settings("meta-sweep", words, ("space", Space, Space())),
     run=or_dump(_run),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from jaxrl_evolve.command.arguments import Command, asks_for_help, option
+from jaxrl_evolve.command.arguments import PROGRAM, Command, asks_for_help, option
 from jaxrl_evolve.command.request import configuration_in, or_dump, parse_run, same_subject
 from jaxrl_evolve.command.start import start
 
@@ -35,14 +35,15 @@ def parse_meta_settings(command: str, words: list[str], *extra: tuple[str, Any, 
         words = words if named else [default.objective, *words]
     else:
         helping = asks_for_help(words)
-        if not named and not helping:
+        if not named:
+            if helping:
+                print(_overview(command))
+                raise SystemExit(0)
             raise ValueError(
                 f"{command} needs an objective: {command} {'|'.join(members())} --env NAME --out FOLDER"
             )
-        words = words if named else ["ta-lpg", *words]
-        find_family(words[0])  # which is missed before an environment is
-        env = option(words, "--env")
-        if env is None and not helping:
+        env = option(words, "--env") or find_family(words[0]).env
+        if not env and not helping:
             raise ValueError(f"{command} needs an environment: --env NAME (`jaxrl-evolve list` names all)")
         default = MetaTrainConfig.preset(words[0], env or "grid/random-small")
     family = find_family(words[0])
@@ -59,8 +60,26 @@ def parse_meta_settings(command: str, words: list[str], *extra: tuple[str, Any, 
         ),
         *(["settings.time.horizons"] if hasattr(default.settings, "time") else []),
     )
-    summary = f"Meta-train {words[0]}. Options are those of --estimator {method.name}."
+    where = f"on {family.env} if --env names no other" if family.env else "where --env says"
+    summary = f"Meta-train {words[0]}, {where}. Options are those of --estimator {method.name}."
     return parse_run(command, words, cls, default, summary, *extra, unread=unread)
+
+
+def _overview(command: str) -> str:
+    """What can be meta-trained, for whoever asks without naming an objective."""
+    from jaxrl_evolve.objectives.families import find_family, members
+
+    lines = []
+    for name in members():
+        family = find_family(name)
+        lines.append(f"  {name:18} {family.algorithm:18} {family.env or '--env NAME'}")
+    return "\n".join(
+        [
+            *(f"usage: {PROGRAM} {command} OBJECTIVE [--env NAME] --out FOLDER …", ""),
+            *(f"  {'objective':18} {'its agents':18} environment", *lines, ""),
+            f"{PROGRAM} {command} OBJECTIVE --help explains the options of one.",
+        ]
+    )
 
 
 def _renamed(words: list[str]) -> list[str]:
@@ -89,7 +108,7 @@ def _run(arguments: Any) -> str:
 
 
 COMMAND = Command(
-    usage="meta-train OBJECTIVE --env NAME --out FOLDER",
+    usage="meta-train OBJECTIVE --out FOLDER",
     summary="improve a learned objective",
     parse=lambda words: parse_meta_settings("meta-train", words),
     run=or_dump(_run),

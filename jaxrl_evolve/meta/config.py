@@ -20,7 +20,7 @@ from jaxrl_evolve.meta.horizon_config import HorizonConfig
 from jaxrl_evolve.meta.persistent_config import PersistentConfig
 from jaxrl_evolve.objectives.families import ObjectiveFamily, find_family, time_of
 from jaxrl_evolve.objectives.time_config import HorizonRange
-from jaxrl_evolve.settings.checks import check, countable, root_seed, whole
+from jaxrl_evolve.settings.checks import AtLeast, check, countable, root_seed, whole
 from jaxrl_evolve.settings.nested import (
     UNWRITTEN_BY_DEFAULT,
     changed,
@@ -30,7 +30,7 @@ from jaxrl_evolve.settings.nested import (
     update,
 )
 from jaxrl_evolve.storage.configurations import configuration_data, configuration_json, reading
-from jaxrl_evolve.training.config import REQUIRED, SinkConfig
+from jaxrl_evolve.training.config import SinkConfig
 
 S = TypeVar("S")
 C = TypeVar("C")
@@ -43,7 +43,7 @@ class MetaTrainConfig(Generic[S, C, H]):
 
     objective: Annotated[str, tyro.conf.Suppress]
     """What is meta-trained: lpg, ta-lpg, lpo, ta-lpo, disco, ta-disco, or an installed package's."""
-    env: Annotated[str, tyro.conf.arg(help_behavior_hint=REQUIRED)]
+    env: str
     """Environment or family of levels; `jaxrl-evolve list` names all. Where levels can be drawn, every pair of
     every generation lives on its own."""
     generations: int
@@ -87,6 +87,11 @@ class MetaTrainConfig(Generic[S, C, H]):
     start: str = ""
     """Stored objective to start from: a name, a file, or a run folder. One that is blind to time starts a
     temporally-aware one exactly."""
+    step_size_spread: Annotated[float, AtLeast(1.0)] = dataclasses.field(
+        default=1.0, metadata=UNWRITTEN_BY_DEFAULT
+    )
+    """The agents' step size is drawn for each life, log-uniformly, from that of `hp` divided by this number to that
+    multiplied by it; 1 is the same for all."""
     tests: int = 16
     """Held-out lives under the current mean, whose horizons cover the range evenly in their logarithm."""
     test_every: int = 10
@@ -110,6 +115,10 @@ class MetaTrainConfig(Generic[S, C, H]):
                 f"'uniform', or the estimator {serving}"
             )
         self._check_curriculum()
+        if self.step_size_spread > 1.0 and "step_size_spread" in self.method.ignores:
+            raise ValueError(
+                f"step_size_spread is {self.step_size_spread}, which estimator {self.estimator!r} does not serve; it must be 1"
+            )
         for name in ("generations", "num_envs", "rollout_length", "tests", "test_every", "keep"):
             whole(name, getattr(self, name), 1)
         if self.lanes < -1:
@@ -142,19 +151,24 @@ class MetaTrainConfig(Generic[S, C, H]):
             )
 
     @classmethod
-    def preset(cls, objective: str, env: str, **changes: Any) -> MetaTrainConfig[Any, Any, Any]:
+    def preset(cls, objective: str, env: str = "", **changes: Any) -> MetaTrainConfig[Any, Any, Any]:
         """The settings to start from, with changes.
 
         Args:
             objective: a name that `find_family` knows.
-            env: name of the environment.
+            env: name of the environment; empty for the family's.
             changes: fields to replace. Those that hold dataclasses take mappings of the fields to change, or
                 whole objects; ``generations`` is 100 if not given.
 
         Raises:
-            ValueError: the objective or a field is not known, or a value is not allowed.
+            ValueError: the objective or a field is not known, or a value is not allowed; or there is no environment.
         """
         family = find_family(objective)
+        env = env or family.env
+        if not env:
+            raise ValueError(
+                f"env is missing, and the family of {objective!r} names none to be meta-trained on"
+            )
         preset = find_preset(family.algorithm, env)
         values: dict[str, Any] = {
             "generations": 100,
@@ -165,7 +179,7 @@ class MetaTrainConfig(Generic[S, C, H]):
             "evolution": update(EvolutionConfig(), family.evolution, "evolution"),
             "horizons": update(HorizonConfig(), family.horizons, "horizons"),
             "learner": preset.config,
-            "hp": preset.hp,
+            "hp": update(preset.hp, family.hp, "hp"),
             "gradient": GradientConfig(),
             "persistent": PersistentConfig(),
             "fitness": FitnessConfig(),

@@ -68,7 +68,7 @@ ESTIMATORS: dict[str, Estimator] = {
         shares="gradient.lifetimes",
         of_failed="others take their places",
         unread=("persistent",),
-        ignores=("evolution", "persistent", "curriculum", "curriculum_options"),
+        ignores=("evolution", "persistent", "curriculum", "curriculum_options", "step_size_spread"),
         curates=True,
         differentiates=True,
     ),
@@ -79,7 +79,10 @@ ESTIMATORS: dict[str, Estimator] = {
         members=2,
         shares="pairs (half the population)",
         of_failed="they count as the worst",
-        ignores=("gradient", "levels", "curriculum", "curriculum_options"),
+        ignores=(
+            *("gradient", "levels", "curriculum", "curriculum_options"),
+            *("evolution.keys", "step_size_spread"),
+        ),
     ),
 }
 """By the names in `EstimatorName`."""

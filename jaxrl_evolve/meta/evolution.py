@@ -51,13 +51,20 @@ def init_evolution(config: EvolutionConfig, key: Array, mean: Any) -> EvolutionS
     return EvolutionState(mean, _optimiser(config).init(mean), jnp.zeros((), jnp.int32), key)
 
 
-def noise(key: Array, like: Any) -> Any:
-    """Standard normal noise in the shape of ``like``; the same for the same key, everywhere."""
+def noise(key: Array, like: Any, mask: Any = None) -> Any:
+    """Standard normal noise in the shape of ``like``; the same for the same key, everywhere.
+
+    Args:
+        key: randomness.
+        like: the parameters.
+        mask: of `meta.movable`; there is no noise where it is zero. None leaves all as it is.
+    """
     leaves, tree = jax.tree.flatten(like)
     keys = jax.random.split(key, len(leaves))
-    return jax.tree.unflatten(
+    drawn = jax.tree.unflatten(
         tree, [jax.random.normal(k, x.shape, jnp.float32) for k, x in zip(keys, leaves, strict=True)]
     )
+    return drawn if mask is None else jax.tree.map(jnp.multiply, drawn, mask)
 
 
 def sigma_of(config: EvolutionConfig, generation: Array) -> Float[Array, ""]:
@@ -65,9 +72,9 @@ def sigma_of(config: EvolutionConfig, generation: Array) -> Float[Array, ""]:
     return config.sigma * jnp.float32(config.sigma_decay) ** generation
 
 
-def member(mean: Any, key: Array, sigma: Array | float, sign: Array | float) -> Any:
-    """Parameters of one member of the pair that ``key`` stands for; ``sign`` is 1 or -1."""
-    return jax.tree.map(lambda m, e: m + sign * sigma * e, mean, noise(key, mean))
+def member(mean: Any, key: Array, sigma: Array | float, sign: Array | float, mask: Any = None) -> Any:
+    """Parameters of one member of the pair that ``key`` stands for; ``sign`` is 1 or -1, ``mask`` as in `noise`."""
+    return jax.tree.map(lambda m, e: m + sign * sigma * e, mean, noise(key, mean, mask))
 
 
 def pair_weights(
@@ -110,12 +117,14 @@ def pair_weights(
     return weights.astype(jnp.float32), (~fine).sum().astype(jnp.int32)
 
 
-def ascent(weights: Float[Array, " pairs"], keys: Array, like: Any, sigma: Array | float) -> Any:
-    """The estimated gradient of fitness, ``mean(weights * noise) / (2 sigma)``, one pair at a time."""
+def ascent(
+    weights: Float[Array, " pairs"], keys: Array, like: Any, sigma: Array | float, mask: Any = None
+) -> Any:
+    """The estimated gradient of fitness, ``mean(weights * noise) / (2 sigma)``, one pair at a time; ``mask`` as in `noise`."""
 
     def add(total: Any, pair: tuple[Array, Array]) -> tuple[Any, None]:
         key, weight = pair
-        return jax.tree.map(lambda t, e: t + weight * e, total, noise(key, like)), None
+        return jax.tree.map(lambda t, e: t + weight * e, total, noise(key, like, mask)), None
 
     start = jax.tree.map(lambda x: jnp.zeros(x.shape, jnp.float32), like)
     total = jax.lax.scan(add, start, (keys, weights))[0]
@@ -123,13 +132,16 @@ def ascent(weights: Float[Array, " pairs"], keys: Array, like: Any, sigma: Array
 
 
 def evolve(
-    config: EvolutionConfig, state: EvolutionState, gradient: Any, key: Array
+    config: EvolutionConfig, state: EvolutionState, gradient: Any, key: Array, mask: Any = None
 ) -> tuple[EvolutionState, dict[str, Array]]:
-    """One step up ``gradient``; ``key`` is the next generation's."""
+    """One step up ``gradient``; ``key`` is the next generation's, ``mask`` as in `noise`."""
     step, optimiser = _optimiser(config).update(gradient, state.optimiser)
     decay = jnp.float32(config.learning_rate_decay) ** state.generation
     rate = jnp.maximum(config.learning_rate * decay, config.learning_rate_floor)
-    mean = jax.tree.map(lambda m, s: m + rate * (s - config.weight_decay * m), state.eta, step)
+    move = jax.tree.map(lambda m, s: rate * (s - config.weight_decay * m), state.eta, step)
+    if mask is not None:  # for the decay; the gradient has nothing there
+        move = jax.tree.map(jnp.multiply, move, mask)
+    mean = jax.tree.map(jnp.add, state.eta, move)
     moved = jax.tree.map(jnp.subtract, mean, state.eta)
     metrics = {
         "gradient_norm": optax.tree.norm(gradient),

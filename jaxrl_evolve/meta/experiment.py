@@ -15,9 +15,10 @@ from jaxrl_envs.resets import resets_from_name
 from jaxrl_envs.vector import VectorEnv, vectorize
 from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.learners.learner import Learner
-from jaxrl_evolve.meta.lifetimes import live_pairs, make_lifetime
+from jaxrl_evolve.meta.lifetimes import EVALUATED, live_pairs, make_lifetime
+from jaxrl_evolve.meta.movable import movable
 from jaxrl_evolve.objectives import AnyObjective
-from jaxrl_evolve.objectives.families import BUILTIN_FAMILIES, made
+from jaxrl_evolve.objectives.families import BUILTIN_FAMILIES, made, time_of
 from jaxrl_evolve.objectives.kinds import find_objective
 from jaxrl_evolve.runs.chunk import make_chunk
 from jaxrl_evolve.training.config import SinkConfig
@@ -83,8 +84,8 @@ def build_meta(config: MetaTrainConfig[Any, Any, Any]) -> MetaExperiment:
     venv = vectorize(env, size, resets_from_name(config.resets))
     chunk = make_chunk(learner, venv, length)
     check_agent(config, chunk, env)
-    lifetime = make_lifetime(env, learner, chunk, config.fitness)
-    start = _started_from(config.start, objective) if config.start else objective.init
+    lifetime = make_lifetime(env, learner, chunk, config.fitness, config.step_size_spread)
+    start = _started_from(config, objective) if config.start else objective.init
     return MetaExperiment(env, objective, learner, venv, lifetime, start)
 
 
@@ -94,9 +95,9 @@ def identity(config: MetaTrainConfig[Any, Any, Any]) -> Hashable | None:
     return identity_of(counts, config.env, config.family.algorithm, config.start)
 
 
-def _started_from(name: str, objective: AnyObjective) -> Callable[[Array], Any]:
-    """The parameters of a stored objective, zeros for the time inputs it does not have."""
-    other = find_objective(name)
+def _started_from(config: MetaTrainConfig[Any, Any, Any], objective: AnyObjective) -> Callable[[Array], Any]:
+    """The parameters of a stored objective, with the family's for the time inputs that it does not have."""
+    name, other = config.start, find_objective(config.start)
     key = jax.random.key(0)
     there, wanted = other.init(key), jax.eval_shape(objective.init, key)
     missing = set(wanted) - set(there) if isinstance(there, dict) else set()
@@ -106,6 +107,10 @@ def _started_from(name: str, objective: AnyObjective) -> Callable[[Array], Any]:
             f"start is {name!r}, an objective {other.name!r} whose parameters are not those of this "
             f"{objective.name!r}; only time inputs may be missing"
         )
+    with_time = config.family.with_time
+    if missing and with_time is not None:
+        time = time_of(config.complete_settings())
+        return lambda key: with_time(there, time, key)
     eta = {**there, **{leaf: jnp.zeros(wanted[leaf].shape, jnp.float32) for leaf in missing}}
     return lambda key: eta
 
@@ -115,6 +120,16 @@ def tasks(env: Env, keys: Array) -> Any:
     if env.sample_params is not None:
         return jax.vmap(env.sample_params)(keys)
     return jax.tree.map(lambda x: jnp.broadcast_to(x, (keys.shape[0], *jnp.shape(x))), env.params)
+
+
+def mask_of(config: MetaTrainConfig[Any, Any, Any], experiment: MetaExperiment) -> Any:
+    """Which of the objective's parameters evolution may move, see `meta.movable`; None for all.
+
+    Raises:
+        ValueError: ``evolution.only`` names something that is no parameter.
+    """
+    like = jax.eval_shape(experiment.start, jax.random.key(0))
+    return movable(config.evolution.only, like, time_of(config.complete_settings()).names)
 
 
 def lanes_of(config: MetaTrainConfig[Any, Any, Any], agents: int) -> int:
@@ -127,8 +142,11 @@ def lanes_of(config: MetaTrainConfig[Any, Any, Any], agents: int) -> int:
 
 def make_test(
     config: MetaTrainConfig[Any, Any, Any], experiment: MetaExperiment, root: Array
-) -> Callable[[Any, Any], tuple[Float[Array, " tests"], Int[Array, " tests"], Float[Array, " tests"]]]:
-    """Lives on held-out tasks, ``(eta, hp) -> (fitness, horizons, optimum)``; the last is NaN where unknown.
+) -> Callable[
+    [Any, Any], tuple[Float[Array, " tests"], Int[Array, " tests"], Float[Array, " tests"], Float[Array, ""]]
+]:
+    """Lives on held-out tasks, ``(eta, hp) -> (fitness, horizons, optimum, steps)``; the optimum is NaN where unknown,
+    steps are those of all environments, evaluations and all.
 
     Args:
         config: says how many, and over which range of horizons.
@@ -139,7 +157,7 @@ def make_test(
     live = live_pairs(experiment.lifetime, lanes_of(config, 1), signs=(0.0,))
     low, high = config.horizons.range
 
-    def test(eta: Any, hp: Any) -> tuple[Array, Array, Array]:
+    def test(eta: Any, hp: Any) -> tuple[Array, Array, Array, Array]:
         key_tasks, key_lives = jax.random.split(root)
         params = tasks(env, jax.random.split(key_tasks, count))
         spread = jnp.linspace(jnp.log(float(low)), jnp.log(float(high)), count)
@@ -149,6 +167,7 @@ def make_test(
         best = jnp.full((count,), jnp.nan)
         if env.optimal_return is not None:
             best = jax.lax.map(env.optimal_return, params)
-        return lives.fitness[:, 0], lengths, best
+        lived = lengths.sum().astype(jnp.float32) * config.steps_per_update
+        return lives.fitness[:, 0], lengths, best, lived + lives.metrics[EVALUATED].sum()
 
     return test

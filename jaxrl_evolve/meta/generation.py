@@ -20,11 +20,11 @@ from jaxrl_evolve.meta.evolution import (
     pair_weights,
     sigma_of,
 )
-from jaxrl_evolve.meta.experiment import MetaExperiment, MetaPrograms, lanes_of, tasks
+from jaxrl_evolve.meta.experiment import MetaExperiment, MetaPrograms, lanes_of, mask_of, tasks
 from jaxrl_evolve.meta.groove import Curation, Task, curation, deal, record, regrets_of_pairs
 from jaxrl_evolve.meta.horizon_arms import LivesOfArms, horizon_curriculum
 from jaxrl_evolve.meta.horizons import sample_horizons
-from jaxrl_evolve.meta.lifetimes import Live, Lives, live_pairs
+from jaxrl_evolve.meta.lifetimes import EVALUATED, Live, Lives, live_pairs
 from jaxrl_evolve.random import KeyTag
 from jaxrl_evolve.runs.tasks import NEW, Curriculum, Openings
 from jaxrl_evolve.settings.rows import OF_CURRICULUM
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 HORIZON_BINS = 4
 """Fitness is reported for this many parts of the range of horizons, equal in their logarithm."""
 
-_OF_EPISODES = ("episode_return", "episode_length", "episodes", "final_return")
+_OF_EPISODES = ("episode_return", "episode_length", "episodes", "final_return", EVALUATED)
 
 
 class _Parts(NamedTuple):
@@ -48,6 +48,7 @@ class _Parts(NamedTuple):
         curated: how levels are curated, or None.
         oppose: lives of antagonists alone, where levels are curated.
         horizons: what chooses horizons, or None. Its state has the place of the levels'.
+        mask: which parameters may move, or None.
     """
 
     config: MetaTrainConfig[Any, Any, Any]
@@ -56,6 +57,7 @@ class _Parts(NamedTuple):
     curated: Curation | None
     oppose: Live | None
     horizons: Curriculum | None = None
+    mask: Any = None
 
 
 def evolution_programs(
@@ -67,12 +69,16 @@ def evolution_programs(
         config: its configuration.
         experiment: what that means.
         mesh: devices to deal the pairs over, see `live_pairs`.
+
+    Raises:
+        ValueError: ``evolution.only`` names something that is no parameter.
     """
-    live, curated = live_pairs(experiment.lifetime, lanes_of(config, 2), mesh), curation(config, experiment)
+    mask, curated = mask_of(config, experiment), curation(config, experiment)
+    live = live_pairs(experiment.lifetime, lanes_of(config, 2), mesh, mask=mask)
     oppose = None
     if curated:
         oppose = live_pairs(curated.antagonist.live, lanes_of(config, 1), mesh, signs=(0.0,))
-    parts = _Parts(config, experiment, live, curated, oppose, horizon_curriculum(config))
+    parts = _Parts(config, experiment, live, curated, oppose, horizon_curriculum(config), mask)
     return MetaPrograms(partial(_init, parts), partial(_generation, parts))
 
 
@@ -103,10 +109,13 @@ def _generation(parts: _Parts, state: EvolutionState, hp: Any) -> tuple[Evolutio
     else:
         buffer, given = deal(parts.curated, key_levels, state.levels, openings)
         task: Task = given.params
-    lives = parts.live(state.eta, sigma, noise_keys, split(key_lives), hp, task.params, task.horizon)
+    life_keys = split(key_lives)
+    if strategy.keys == "generation":
+        life_keys = life_keys[jnp.zeros((strategy.pairs,), jnp.int32)]
+    lives = parts.live(state.eta, sigma, noise_keys, life_keys, hp, task.params, task.horizon)
     weights, failed = pair_weights(lives.fitness, strategy.shaping)
-    gradient = ascent(weights, noise_keys, state.eta, sigma)
-    state, metrics = evolve(strategy, state, gradient, key)
+    gradient = ascent(weights, noise_keys, state.eta, sigma, parts.mask)
+    state, metrics = evolve(strategy, state, gradient, key, parts.mask)
     span = config.horizons.range
     metrics |= population_metrics(lives, weights, failed, task.horizon, task.horizon, span)
     if parts.horizons:
@@ -114,7 +123,7 @@ def _generation(parts: _Parts, state: EvolutionState, hp: Any) -> tuple[Evolutio
         metrics |= {f"{OF_CURRICULUM}{name}": x for name, x in parts.horizons.metrics(buffer).items()}
     if parts.curated and parts.oppose:
         hp = parts.curated.antagonist.hp
-        alone = parts.oppose((), sigma, noise_keys, split(key_lives), hp, task.params, task.horizon)
+        alone = parts.oppose((), sigma, noise_keys, life_keys, hp, task.params, task.horizon)
         scored = Scored(given, regrets_of_pairs(lives, alone), everyone)
         buffer, facts = record(parts.curated, buffer, scored)
         spent = task.horizon.sum().astype(jnp.float32)
@@ -159,6 +168,7 @@ def population_metrics(
         "failed": failed.astype(jnp.float32),
         "ties": (weights == 0).sum().astype(jnp.float32),
         "updates": 2.0 * share.sum(),
+        EVALUATED: jnp.asarray(lives.metrics.get(EVALUATED, 0.0), jnp.float32).sum(),
     }
 
 

@@ -24,7 +24,7 @@ from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser, norm
 from jaxrl_evolve.meta.experiment import MetaExperiment, MetaPrograms, lanes_of
 from jaxrl_evolve.meta.gradient_life import GradientLife, LifeParts, life_parts, lived, new_life, new_task
 from jaxrl_evolve.meta.groove import Task, deal, record
-from jaxrl_evolve.meta.lifetimes import PAIRS
+from jaxrl_evolve.meta.lifetimes import EVALUATED, PAIRS
 from jaxrl_evolve.random import KeyTag
 from jaxrl_evolve.runs.tasks import NEW, Assignment, Openings
 
@@ -125,6 +125,7 @@ def _generation(
         "fitness": returns / episodes,
         "failed": failed,
         "updates": c.lifetimes * c.inner_updates + spent,
+        EVALUATED: jnp.float32(c.lifetimes * config.steps_per_update),  # the rollouts that judge the policies
         "gradient_norm": size,
         "step_norm": norm(move),
         "parameter_norm": norm(ravel_pytree(eta)[0]),

@@ -8,7 +8,9 @@ optimiser, environments, counters and metrics.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -20,11 +22,16 @@ from jaxrl_envs.contract import Env
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.meta.evolution import member
 from jaxrl_evolve.meta.fitness_config import FitnessConfig
+from jaxrl_evolve.random import KeyTag
 from jaxrl_evolve.runs.chunk import Chunk, TrainState
 from jaxrl_evolve.runs.evaluation import make_evaluation
 
 PAIRS = "pair"
 """Name of the axis of pairs, and of the mesh axis it is split over."""
+
+
+EVALUATED = "evaluation_steps"
+"""The metric that counts the environment steps of evaluations, from which nobody learns."""
 
 
 class Lives(NamedTuple):
@@ -57,19 +64,21 @@ def make_stretch(env: Env, learner: Learner, chunk: Chunk, config: FitnessConfig
         state: TrainState, key: Array, hp: Any, eta: Any, env_params: Any, horizon: Array, updates: Array
     ) -> tuple[TrainState, Float[Array, ""], Float[Array, ""], dict[str, Array]]:
         state, metrics = chunk.run(state, hp, eta, env_params, horizon, updates)
-        final = evaluate(key, state.learner, env_params).returns.mean()
-        along = metrics["episode_return"]
-        return state, final, jnp.where(jnp.isnan(along), final, along), {**metrics, "final_return": final}
+        episodes = evaluate(key, state.learner, env_params)
+        final, along = episodes.returns.mean(), metrics["episode_return"]
+        metrics |= {"final_return": final, EVALUATED: episodes.lengths.sum().astype(jnp.float32)}
+        return state, final, jnp.where(jnp.isnan(along), final, along), metrics
 
     return stretch
 
 
 def make_lifetime(
-    env: Env, learner: Learner, chunk: Chunk, config: FitnessConfig
+    env: Env, learner: Learner, chunk: Chunk, config: FitnessConfig, spread: float = 1.0
 ) -> Callable[[Array, Any, Any, Any, Int[Array, ""]], tuple[Float[Array, ""], dict[str, Array]]]:
     """One agent's life: ``(key, eta, hp, env_params, updates) -> (fitness, metrics)``.
 
-    Two lives with the same key differ in nothing but ``eta``.
+    Two lives with the same key differ in nothing but ``eta``. The step size of a life is that of ``hp``, times a factor
+    of its own that is drawn log-uniformly from ``1 / spread`` to ``spread``.
     """
     stretch = make_stretch(env, learner, chunk, config)
 
@@ -77,6 +86,10 @@ def make_lifetime(
         key: Array, eta: Any, hp: Any, env_params: Any, updates: Int[Array, ""]
     ) -> tuple[Float[Array, ""], dict[str, Array]]:
         key_life, key_test = jax.random.split(key)
+        if spread > 1.0:
+            own, most = jax.random.fold_in(key, KeyTag.STEP_SIZES), math.log(spread)
+            factor = jnp.exp(jax.random.uniform(own, (), jnp.float32, -most, most))
+            hp = replace(hp, learning_rate=hp.learning_rate * factor)
         state = chunk.init(key_life, hp, env_params)
         horizon = updates.astype(jnp.float32)
         state, final, along, metrics = stretch(state, key_test, hp, eta, env_params, horizon, updates)
@@ -90,6 +103,7 @@ def live_pairs(
     lanes: int,
     mesh: Mesh | None = None,
     signs: tuple[float, ...] = (1.0, -1.0),
+    mask: Any = None,
 ) -> Live:
     """All pairs' lives, sorted into groups of ``lanes`` pairs of similar horizon.
 
@@ -100,11 +114,12 @@ def live_pairs(
         mesh: one-axis mesh (named `PAIRS`) over which pairs are dealt out, so that every device gets its
             share of short and long lives. Its size must divide the number of pairs.
         signs: of the noise of the members of a "pair"; a single 0 is the mean alone.
+        mask: which parameters have noise, see `meta.movable`.
     """
 
     def pair(mean: Any, sigma: Array, noise_key: Array, key: Array, hp: Any, params: Any, n: Array) -> Lives:
         def one(sign: Array) -> tuple[Array, dict[str, Array]]:
-            return lifetime(key, member(mean, noise_key, sigma, sign), hp, params, n)
+            return lifetime(key, member(mean, noise_key, sigma, sign, mask), hp, params, n)
 
         return Lives(*jax.vmap(one)(jnp.asarray(signs, jnp.float32)))
 

@@ -43,6 +43,7 @@ def stored_objective(
     eta: Any,
     generations: int,
     env_steps: int,
+    evaluation_steps: int,
     rows: Sequence[Mapping[str, Any]],
 ) -> StoredObjective:
     """An objective with where it comes from.
@@ -52,6 +53,7 @@ def stored_objective(
         eta: its parameters, NumPy arrays.
         generations: made so far.
         env_steps: that its agents have made, all together.
+        evaluation_steps: of evaluations and held-out lives besides.
         rows: the metrics so far.
     """
     tests = [row for row in rows if "test_fitness" in row]
@@ -65,8 +67,10 @@ def stored_objective(
             "generations": generations,
             "population": config.evolution.population,
             "env_steps": env_steps,
+            "evaluation_steps": evaluation_steps,
             "num_envs": config.num_envs,
             "rollout_length": config.rollout_length,
+            **_schedule(config),
         },
         seeds=(config.seed,),
         scores={"test_fitness": tests[-1]["test_fitness"]} if tests else {},
@@ -75,10 +79,17 @@ def stored_objective(
     )
 
 
+def _schedule(config: MetaTrainConfig[Any, Any, Any]) -> dict[str, float]:
+    """What is left of the agents' step size at the horizon: a schedule that whoever uses the objective should keep."""
+    end = getattr(config.hp, "learning_rate_end", None)
+    return {} if end is None else {"learning_rate_end": float(end)}
+
+
 def summarise(
     config: MetaTrainConfig[Any, Any, Any],
     generations: int,
     env_steps: int,
+    evaluation_steps: int,
     rows: Sequence[Mapping[str, Any]],
     seconds: Mapping[str, float],
 ) -> dict[str, Any]:
@@ -88,6 +99,7 @@ def summarise(
         config: what was asked for.
         generations: made.
         env_steps: that agents made, all together.
+        evaluation_steps: of evaluations and held-out lives besides.
         rows: the metrics, oldest first.
         seconds: ``compile_seconds`` and ``run_seconds``.
     """
@@ -99,6 +111,7 @@ def summarise(
         "generations": generations,
         "population": config.evolution.population,
         "env_steps": env_steps,
+        "evaluation_steps": evaluation_steps,
         "fitness": last.get("fitness"),
         "test_fitness": last.get("test_fitness"),
         "test_optimum": last.get("test_optimum"),

@@ -25,7 +25,7 @@ from jaxrl_evolve.meta.evolution import (
     pair_weights,
     sigma_of,
 )
-from jaxrl_evolve.meta.experiment import MetaExperiment, MetaPrograms, lanes_of
+from jaxrl_evolve.meta.experiment import MetaExperiment, MetaPrograms, lanes_of, mask_of
 from jaxrl_evolve.meta.generation import population_metrics
 from jaxrl_evolve.meta.horizons import sample_horizons
 from jaxrl_evolve.meta.lifetimes import PAIRS, FitnessConfig, Lives, Stretch, make_stretch
@@ -128,6 +128,7 @@ class _Parts(NamedTuple):
         stretch: takes one of them through a window, see `make_stretch`.
         lanes: pairs side by side on a device; 0 is all.
         mesh: devices over which pairs are split, or None.
+        mask: which parameters may move, or None.
     """
 
     config: MetaTrainConfig[Any, Any, Any]
@@ -136,6 +137,7 @@ class _Parts(NamedTuple):
     stretch: Stretch
     lanes: int
     mesh: Mesh | None
+    mask: Any
 
 
 def persistent_programs(
@@ -147,10 +149,13 @@ def persistent_programs(
         config: its configuration.
         experiment: what it means.
         mesh: one-axis mesh (named `PAIRS`) over which pairs are split; its size must divide their number.
+
+    Raises:
+        ValueError: ``evolution.only`` names something that is no parameter.
     """
     chunk = make_chunk(experiment.learner, experiment.venv, config.rollout_length)
     stretch = make_stretch(experiment.env, experiment.learner, chunk, config.fitness)
-    parts = _Parts(config, experiment, chunk, stretch, lanes_of(config, 2), mesh)
+    parts = _Parts(config, experiment, chunk, stretch, lanes_of(config, 2), mesh, mask_of(config, experiment))
     everyone, ascent = partial(_all_windows, parts), partial(_ascent, parts)
     if mesh is not None:
         split, whole = PartitionSpec(PAIRS), PartitionSpec()
@@ -190,7 +195,7 @@ def _generation(
     weights, failed = pair_weights(window.credit, strategy.shaping)
     gradient = ascent(state.eta, state.generation, weights, before.noise_key, before.window)
     evolution = EvolutionState(state.eta, state.optimiser, state.generation, state.key)
-    evolution, metrics = evolve(strategy, evolution, gradient, key)
+    evolution, metrics = evolve(strategy, evolution, gradient, key, parts.mask)
     metrics |= population_metrics(
         Lives(window.fitness, window.metrics),
         weights,
@@ -228,7 +233,7 @@ def _window(
     sigma = _sigma(parts, generation)
 
     def one(sign: Array, state: TrainState) -> tuple[TrainState, Array, Array, dict[str, Array]]:
-        own = window_member(c.noise, eta, pair.noise_key, pair.window, sigma, sign)
+        own = window_member(c.noise, eta, pair.noise_key, pair.window, sigma, sign, parts.mask)
         return parts.stretch(state, key_test, hp, own, pair.params, horizon, updates)
 
     members, final, along, metrics = jax.vmap(one)(jnp.asarray(_SIGNS, jnp.float32), pair.members)
@@ -270,7 +275,8 @@ def _new_life(parts: _Parts, key: Array, hp: Any, progress: Array, staggered: bo
 def _ascent(parts: _Parts, eta: Any, generation: Array, weights: Array, keys: Array, numbers: Array) -> Any:
     """The estimated gradient, from the pairs of all devices."""
     config = parts.config
-    total = window_ascent(config.persistent.noise, weights, keys, numbers, _sigma(parts, generation), eta)
+    sigma = _sigma(parts, generation)
+    total = window_ascent(config.persistent.noise, weights, keys, numbers, sigma, eta, parts.mask)
     total = total if parts.mesh is None else jax.lax.psum(total, PAIRS)
     return jax.tree.map(lambda t: t / config.evolution.pairs, total)
 

@@ -18,7 +18,7 @@ from jaxrl_evolve import random
 from jaxrl_evolve.compilation import kept
 from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta.experiment import MetaExperiment, MetaPrograms, build_meta, identity, make_test
-from jaxrl_evolve.meta.lifetimes import PAIRS
+from jaxrl_evolve.meta.lifetimes import EVALUATED, PAIRS
 from jaxrl_evolve.meta.outcome import MetaTrainResult, draw_fitness, sentence, stored_objective, summarise
 from jaxrl_evolve.objectives.library import FILE_NAME
 from jaxrl_evolve.objectives.stored import save
@@ -98,6 +98,8 @@ def meta_train(
         )
         if idle := idle_devices(config, mesh):
             host.say(idle)
+        if not run.generations:
+            run.begin()
         while run.generations < config.generations and not run.lost:  # as a resumed run may be from the start
             run.advance()
             signal = host.signal()
@@ -147,6 +149,7 @@ class _Run:
         self.host = host
         self.generations = 0
         self.env_steps = 0
+        self.evaluation_steps = 0
         self.lost = False
         self.state: Any = None
 
@@ -184,7 +187,8 @@ class _Run:
             (folder.path / FILE_NAME).unlink(missing_ok=True)
         if record is not None:
             self.generations, self.env_steps = record["generations"], record["env_steps"]
-            self.lost = record.get("lost", False)  # which earlier versions did not record
+            # Which earlier versions did not record.
+            self.lost, self.evaluation_steps = record.get("lost", False), record.get(EVALUATED, 0)
         due = Due("generation", range(1, self.generations + 1))
         self.host.open_sinks(self.config.sinks, self.env_steps if self.generations else None, due)
 
@@ -196,6 +200,18 @@ class _Run:
         axes = {name: (PAIRS,) if name in self.programs.split else () for name in parts}
         return type(state)(**{name: place(part, self.mesh, *axes[name]) for name, part in parts.items()})
 
+    def begin(self) -> None:
+        """Test the objective as it is before the first generation, where curves begin."""
+        self.host.row({"env_steps": 0, "generation": 0, "seconds": 0.0, **self._tested()}, 0)
+
+    def _tested(self) -> dict[str, Any]:
+        """What held-out lives come to, and the steps that were not learned from by then."""
+        found = to_host(self._test(self.state.eta, self.hp, self.test_root))
+        fitness, _, best, steps = (np.asarray(x) for x in found)
+        self.evaluation_steps += round(float(steps))
+        known = {"test_optimum": best} if np.isfinite(best).all() else {}
+        return {"test_fitness": fitness, **known, EVALUATED: self.evaluation_steps}
+
     def advance(self) -> None:
         """Make one generation, report it and save it."""
         c, host = self.config, self.host
@@ -204,19 +220,16 @@ class _Run:
             metrics = to_host(metrics)
         self.generations += 1
         self.env_steps += round(float(metrics.pop("updates"))) * c.steps_per_update
+        self.evaluation_steps += round(float(metrics.pop(EVALUATED)))
         row = {
             "env_steps": self.env_steps,
             "generation": self.generations,
             "seconds": host.seconds["run_seconds"],
             **metrics,
+            EVALUATED: self.evaluation_steps,
         }
         if self.generations % c.test_every == 0 or self.generations == c.generations:
-            fitness, _, best = (
-                np.asarray(x) for x in to_host(self._test(self.state.eta, self.hp, self.test_root))
-            )
-            row["test_fitness"] = fitness
-            if np.isfinite(best).all():
-                row["test_optimum"] = best
+            row |= self._tested()
         host.row(row, self.env_steps)
         if metrics["failed"]:
             host.say(
@@ -225,6 +238,7 @@ class _Run:
         host.advanced(self.generations, metrics["fitness"])
         self.lost = bool(metrics["failed"] >= c.agents * c.method.members)
         record = {"generations": self.generations, "env_steps": self.env_steps, "lost": self.lost}
+        record[EVALUATED] = self.evaluation_steps
         host.save(self.generations, self.state, record)
 
     def draw(self) -> None:
@@ -234,7 +248,7 @@ class _Run:
 
     def finish(self) -> MetaTrainResult:
         """The result file, the objective and the figure."""
-        host, done = self.host, (self.generations, self.env_steps)
+        host, done = self.host, (self.generations, self.env_steps, self.evaluation_steps)
         host.wait()
         objective = stored_objective(self.config, to_host(self.state.eta), *done, host.rows)
         summary = summarise(self.config, *done, host.rows, host.seconds)

@@ -38,7 +38,13 @@ def _terms(kind: str, window: Array) -> tuple[Array, Array]:
 
 
 def window_member(
-    kind: str, mean: Any, key: Array, window: Int[Array, ""], sigma: Sigma, sign: Array | float
+    kind: str,
+    mean: Any,
+    key: Array,
+    window: Int[Array, ""],
+    sigma: Sigma,
+    sign: Array | float,
+    mask: Any = None,
 ) -> Any:
     """Parameters under which one member of a pair lives through a window.
 
@@ -49,9 +55,10 @@ def window_member(
         window: number of the window in its life, from 0.
         sigma: the noise's deviations.
         sign: 1 or -1.
+        mask: which parameters have noise, see `meta.movable`.
     """
     last = _terms(kind, window)[1]
-    return member(mean, jax.random.fold_in(key, last), sigma(window - last), sign)
+    return member(mean, jax.random.fold_in(key, last), sigma(window - last), sign, mask)
 
 
 def window_ascent(
@@ -61,6 +68,7 @@ def window_ascent(
     windows: Int[Array, " pairs"],
     sigma: Sigma,
     like: Any,
+    mask: Any = None,
 ) -> Any:
     """Sum over pairs of the estimated gradient, each pair at its own window.
 
@@ -71,6 +79,7 @@ def window_ascent(
         windows: numbers of the windows in their lives.
         sigma: the noise's deviations.
         like: the parameters.
+        mask: which of them have noise, see `meta.movable`.
     """
 
     def add(total: Any, pair: tuple[Array, Array, Array]) -> tuple[Any, None]:
@@ -79,7 +88,8 @@ def window_ascent(
 
         def term(i: Array, total: Any) -> Any:
             factor = 0.5 * weight / sigma(window - i)
-            return jax.tree.map(lambda t, e: t + factor * e, total, noise(jax.random.fold_in(key, i), like))
+            own = noise(jax.random.fold_in(key, i), like, mask)
+            return jax.tree.map(lambda t, e: t + factor * e, total, own)
 
         return jax.lax.fori_loop(first, last + 1, term, total), None
 

@@ -44,6 +44,11 @@ class Sizes(NamedTuple):
     rollout_length: int
     resets: str
 
+    @property
+    def steps(self) -> int:
+        """Environment steps of an update."""
+        return self.num_envs * self.rollout_length
+
 
 @dataclasses.dataclass(frozen=True)
 class Agents:
@@ -79,31 +84,37 @@ class Agents:
 
 
 Overrides = Mapping[str, Mapping[str, str]]
-"""Settings by algorithm and dotted field, as text."""
+"""Settings by algorithm or arm and dotted field, as text."""
 
 
-def parse_overrides(texts: Sequence[str]) -> Overrides:
-    """``ALGORITHM.FIELD=VALUE`` by algorithm.
+def parse_overrides(texts: Sequence[str], arms: Sequence[Arm] = ()) -> Overrides:
+    """``ALGORITHM.FIELD=VALUE`` or ``ARM.FIELD=VALUE`` by algorithm or arm's label; an algorithm's name comes first.
 
     Raises:
-        ValueError: one has another form, or no such algorithm's agents learn here.
+        ValueError: one has another form, or there is no such algorithm or arm.
     """
     others = {family.algorithm for kind, family in families().items() if kind not in BUILTIN_FAMILIES}
-    overrides: dict[str, dict[str, str]] = {name: {} for name in ("lpg", "ppo", "a2c", *sorted(others))}
+    # Wrong clocks have their parent's agents, and are not asked for by themselves.
+    labels = [arm.label for arm in arms if not arm.parent]
+    names = ("lpg", "ppo", "a2c", *sorted(others), *labels)
+    overrides: dict[str, dict[str, str]] = {name: {} for name in names}
     for text in texts:
         place, equals, value = text.partition("=")
-        algorithm, dot, field = place.partition(".")
-        if not equals or not dot:
+        whose = max((name for name in overrides if place.startswith(f"{name}.")), key=len, default="")
+        field = place.removeprefix(f"{whose}.") if whose else place.partition(".")[2]
+        if not equals or not field:
             raise ValueError(
-                f"agents has {text!r}; it must be ALGORITHM.FIELD=VALUE, such as lpg.hp.learning_rate=20"
+                f"agents has {text!r}; it must be ALGORITHM.FIELD=VALUE or ARM.FIELD=VALUE, such as "
+                "lpg.hp.learning_rate=20"
             )
-        if algorithm not in overrides:
+        if not whose:
+            name = place.partition(".")[0]
             raise ValueError(
-                f"agents has {text!r}, but {algorithm!r} is no agent here: {suggestion(algorithm, overrides)}"
+                f"agents has {text!r}, but {name!r} is no agent here: {suggestion(name, overrides)}"
             )
         if not field.startswith(("hp.", "learner.")):
             raise ValueError(f"agents has {text!r}; the field must be one of hp.… or learner.…")
-        overrides[algorithm][field] = value
+        overrides[whose][field] = value
     return overrides
 
 
@@ -145,7 +156,7 @@ def build_agents(config: MetaTestConfig, arm: Arm, env: Env, sizes: Sizes, overr
         hp = replace(settings.hp, learning_rate=_TABLE_LEARNING_RATE)
         settings = _Settings(replace(settings.learner, network=_TABLE), hp)
     settings = replace(settings, hp=replace(settings.hp, **arm.hp))
-    asked = overrides.get(arm.algorithm, {})
+    asked = {**overrides.get(arm.algorithm, {}), **overrides.get(arm.parent or arm.label, {})}
     settings = update(settings, {name: parse_field(settings, name, text) for name, text in asked.items()})
     try:
         learner = algorithm.make(
@@ -172,4 +183,6 @@ def _grid(
     if tuning.off or not (baseline or (arm.objective is not None and tuning.objectives)):
         return (hp.learning_rate,), (hp.entropy_coef,)
     rates = _TABLE_CANDIDATES if table else tuple(factor * hp.learning_rate for factor in _FACTORS)
-    return tuning.learning_rates or rates, tuning.entropy_coefs if baseline else (hp.entropy_coef,)
+    # Equal budgets: learned objectives choose from what baselines choose from, if their agents read it.
+    bonus = "hp.entropy_coef" not in find_algorithm(arm.algorithm).unread
+    return tuning.learning_rates or rates, tuning.entropy_coefs if bonus else (hp.entropy_coef,)

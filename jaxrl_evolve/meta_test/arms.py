@@ -47,7 +47,7 @@ class Arm:
         reads_time: whether it reads a true clock.
         parent: label of the objective whose parameters read a wrong clock here.
         horizons: what it was trained at.
-        hp: hyperparameters that make it what it is.
+        hp: hyperparameters that make it what it is, such as the schedule of the step size it was meta-trained with.
         learns: whether its agents ever change.
         files: SHA-256 of each file it comes from.
         sizes: environments and rollout length in meta-training, where the file says so.
@@ -165,9 +165,16 @@ def _objective_arm(label: str, sources: list[str]) -> Arm:
         first.settings,
         bool(time_of(first.settings).size),
         horizons=objectives[0].horizons,
+        hp=_schedule(first),
         files=checksums,
         sizes=_sizes(first),
     )
+
+
+def _schedule(stored: StoredObjective) -> dict[str, float]:
+    """The schedule of the agents' step size in meta-training, where the file says so."""
+    end = stored.budget.get("learning_rate_end")
+    return {"learning_rate_end": float(end)} if isinstance(end, int | float) else {}
 
 
 def _sizes(stored: StoredObjective) -> tuple[int, int] | None:
@@ -178,7 +185,12 @@ def _sizes(stored: StoredObjective) -> tuple[int, int] | None:
 def _same(label: str, one: tuple[str, StoredObjective], other: tuple[str, StoredObjective]) -> None:
     """Refuse meta-seeds that differ in more than their parameters."""
     (source, a), (another, b) = one, other
-    facts = lambda s: {"kind": s.kind, **_flat(dataclasses.asdict(s.settings)), "horizons": s.horizons}
+    facts = lambda s: {
+        "kind": s.kind,
+        **_flat(dataclasses.asdict(s.settings)),
+        "horizons": s.horizons,
+        "learning_rate_end": s.budget.get("learning_rate_end"),
+    }
     theirs = facts(b)
     for name, value in facts(a).items():
         if theirs.get(name) != value:

@@ -36,7 +36,7 @@ class TuningConfig:
     """Choose anew at each horizon, which makes the strongest baseline; else once per environment, by the mean over
     the horizons."""
     objectives: bool = False
-    """Tune the agents' step size under learned objectives, too."""
+    """Tune agents under learned objectives, too, over the same grid (of what they read)."""
     off: bool = False
     """Leave everything at its preset."""
 
@@ -76,9 +76,10 @@ class MetaTestConfig:
     """Steps per environment and update; 0 likewise."""
     resets: str = ""
     """How ended episodes start anew; empty for the preset's."""
-    agents: Annotated[tuple[str, ...], tyro.conf.arg(metavar="ALGORITHM.FIELD=VALUE")] = ()
-    """Settings of the agents (lpg's for LPG objectives, ppo's for LPO and PPO, a2c's) that replace the preset's:
-    `--agents lpg.hp.learning_rate=20 ppo.learner.epochs=2`."""
+    agents: Annotated[tuple[str, ...], tyro.conf.arg(metavar="ALGORITHM|ARM.FIELD=VALUE")] = ()
+    """Settings of the agents (lpg's for LPG objectives, ppo's for LPO and PPO, a2c's) that replace the preset's, or of
+    one arm by its label: `--agents lpg.hp.learning_rate=20 ppo.learner.epochs=2 ta-lpo.hp.learning_rate_end=1`. The step
+    size under a learned objective is constant or annealed as in its meta-training, where its file says so."""
     env_options: dict[str, str] = dataclasses.field(default_factory=dict)
     """Options of the environments as names and values."""
     tuning: TuningConfig = dataclasses.field(default_factory=TuningConfig)

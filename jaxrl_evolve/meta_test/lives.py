@@ -36,11 +36,13 @@ class Life(NamedTuple):
         score: mean return of the finished agent's evaluation episodes; NaN where it diverged.
         average: mean return of the episodes of the life itself; NaN where none ended.
         schedules: by name, means over each part of the life; NaN where a part has no update.
+        evaluated: steps of those evaluation episodes, int32.
     """
 
     score: Float[Array, "*lives"]
     average: Float[Array, "*lives"]
     schedules: dict[str, Float[Array, "*lives bins"]]
+    evaluated: Any = ()
 
 
 class LifeInputs(NamedTuple):
@@ -100,12 +102,12 @@ def make_life(
             return chunk.run(state, hp, eta, env_params, updates.astype(jnp.float32), length)
 
         state, metrics = jax.lax.scan(part, state, parts)
-        final = evaluate(key_test, state.learner, env_params).returns.mean()
+        tested = evaluate(key_test, state.learner, env_params)
         ended = metrics["episodes"]
         returns = jnp.where(ended > 0, metrics["episode_return"] * ended, 0.0).sum()
         schedules = {name: metrics[name] for name in SCHEDULES if name in metrics}
-        score = jnp.where(state.diverged >= 0, jnp.nan, final)
-        return Life(score, returns / ended.sum(), schedules)
+        score = jnp.where(state.diverged >= 0, jnp.nan, tested.returns.mean())
+        return Life(score, returns / ended.sum(), schedules, tested.lengths.sum())
 
     return live
 

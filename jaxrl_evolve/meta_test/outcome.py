@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from jaxrl_evolve.files import Unreadable, parse_npz, read_regular, write_whole
+from jaxrl_evolve.files import Unreadable, parse_json, parse_npz, read_regular, write_whole
 from jaxrl_evolve.meta_test.tuning import Tuning
 from jaxrl_evolve.storage.folder import FolderError
 
-_SCHEDULE, _TUNING = "schedule/", "tuning/"
+_SCHEDULE, _TUNING, _FACTS = "schedule/", "tuning/", "facts"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Outcome:
         optimum: of each agent seed's task, float64 ``[S]``; NaN where unknown.
         horizons: int64 ``[H]``, updates.
         tuning: what the hyperparameters were chosen by.
+        facts: what it cost and where it comes from: ``env_steps`` of all agents, those of the tuning among them,
+            ``evaluation_steps``, ``seconds``, ``commit``, ``processor`` and more; empty in files of earlier versions.
     """
 
     returns: np.ndarray
@@ -35,6 +40,7 @@ class Outcome:
     optimum: np.ndarray
     horizons: np.ndarray
     tuning: Tuning
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def result_path(folder: Path, env: str, label: str) -> Path:
@@ -52,6 +58,7 @@ def save(path: Path, outcome: Outcome) -> None:
     arrays = {name: getattr(outcome, name) for name in ("returns", "averages", "optimum", "horizons")}
     arrays |= {_SCHEDULE + name: values for name, values in outcome.schedules.items()}
     arrays |= {_TUNING + f.name: getattr(outcome.tuning, f.name) for f in dataclasses.fields(Tuning)}
+    arrays[_FACTS] = np.frombuffer(json.dumps(dict(outcome.facts)).encode(), np.uint8)
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
     try:
@@ -73,6 +80,7 @@ def load(path: Path) -> Outcome:
             name.removeprefix(prefix): x for name, x in arrays.items() if name.startswith(prefix)
         }
         plain = {name: arrays[name] for name in ("returns", "averages", "optimum", "horizons")}
-        return Outcome(**plain, schedules=inside(_SCHEDULE), tuning=Tuning(**inside(_TUNING)))
-    except (Unreadable, KeyError, TypeError, OSError):
+        facts = parse_json(arrays[_FACTS].tobytes()) if _FACTS in arrays else {}
+        return Outcome(**plain, schedules=inside(_SCHEDULE), tuning=Tuning(**inside(_TUNING)), facts=facts)
+    except (Unreadable, KeyError, TypeError, ValueError, OSError):
         raise FolderError(f"{path} is damaged: delete it, and --resume makes it again") from None

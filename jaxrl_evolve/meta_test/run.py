@@ -5,53 +5,25 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import time
 import warnings
-from collections.abc import Callable, Hashable
-from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
-from jaxrl_envs.contract import Env
 from jaxrl_evolve.meta_test import drawing, tables
 from jaxrl_evolve.meta_test.agents import Agents, Sizes, build_agents, choose_sizes, parse_overrides
 from jaxrl_evolve.meta_test.arms import Arm, find_arms
 from jaxrl_evolve.meta_test.comparison import Comparison, compare
 from jaxrl_evolve.meta_test.config import MetaTestConfig
-from jaxrl_evolve.meta_test.lives import Life, compile_lives, crossed, reshaped
 from jaxrl_evolve.meta_test.outcome import Outcome, load, result_path, save
-from jaxrl_evolve.meta_test.tasks import Normaliser, Tasks, draw_tasks
-from jaxrl_evolve.meta_test.tuning import Tuning, choose, untuned
+from jaxrl_evolve.meta_test.tasks import Normaliser
+from jaxrl_evolve.meta_test.tested import Stage, test_arm
 from jaxrl_evolve.objectives import HorizonWarning
 from jaxrl_evolve.runs.evaluation import warn_of_cut
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.configurations import FILES
-from jaxrl_evolve.storage.provenance import provenance
-from jaxrl_evolve.training.experiment import identity_of
+from jaxrl_evolve.storage.provenance import origin, provenance
 from jaxrl_evolve.training.host import Host, open_host
-from jaxrl_evolve.training.marks import marked
 from jaxrl_evolve.training.parts import literal, make_env
-from jaxrl_evolve.training.programs import sequential_lanes, to_host
-
-
-class Stage(NamedTuple):
-    """An environment and who learns there.
-
-    Attributes:
-        name: as it was asked for.
-        env: the environment.
-        sizes: of all agents.
-        agents: of every arm, in the arms' order.
-        normaliser: of returns.
-    """
-
-    name: str
-    env: Env
-    sizes: Sizes
-    agents: tuple[Agents, ...]
-    normaliser: Normaliser
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +76,9 @@ def meta_test(
         host.show(stack, title, total, "updates", quiet=quiet)
         for stage in stages:
             for agents in stage.agents:
-                outcomes[stage.name, agents.arm.label] = _outcome(config, stage, agents, host)
+                # A clock that lies is judged with the step sizes of the true one.
+                parent = outcomes.get((stage.name, agents.arm.parent))
+                outcomes[stage.name, agents.arm.label] = _outcome(config, stage, agents, host, parent)
     sizes = {stage.name: stage.sizes for stage in stages}
     comparison = compare(
         config,
@@ -119,7 +93,9 @@ def meta_test(
     return MetaTestResult(config, outcomes, comparison, markdown)
 
 
-def _outcome(config: MetaTestConfig, stage: Stage, agents: Agents, host: Host) -> Outcome:
+def _outcome(
+    config: MetaTestConfig, stage: Stage, agents: Agents, host: Host, parent: Outcome | None
+) -> Outcome:
     """An arm's outcome in an environment: the one that is in the folder, or a new one, which is saved there."""
 
     def made(updates: int, measure: float | None = None) -> None:
@@ -132,7 +108,11 @@ def _outcome(config: MetaTestConfig, stage: Stage, agents: Agents, host: Host) -
         outcome = load(path)
         made(_updates(config, agents))
         return outcome
-    outcome = test_arm(config, stage, agents, made)
+    began = time.perf_counter()
+    chosen = () if parent is None else (parent.tuning,)
+    outcome = test_arm(config, stage, agents, made, *chosen)
+    facts = {**outcome.facts, "seconds": time.perf_counter() - began, **origin()}
+    outcome = dataclasses.replace(outcome, facts=facts)
     if path is not None and host.writable:
         save(path, outcome)
     return outcome
@@ -166,7 +146,7 @@ def build_stages(config: MetaTestConfig, arms: tuple[Arm, ...]) -> tuple[Stage, 
     Raises:
         ValueError: a name is not known, or an arm cannot learn in an environment.
     """
-    overrides = parse_overrides(config.agents)
+    overrides = parse_overrides(config.agents, arms)
     options = {name: literal(text) for name, text in config.env_options.items()}
     stages = []
     for name in config.envs:
@@ -199,88 +179,12 @@ def warn_of_horizons(config: MetaTestConfig, arms: tuple[Arm, ...], stages: tupl
             )
 
 
-def test_arm(
-    config: MetaTestConfig, stage: Stage, agents: Agents, done: Callable[[int, float | None], None]
-) -> Outcome:
-    """Tune an arm if it is to be, then let it live the reported tasks at every horizon.
-
-    Args:
-        config: how.
-        stage: where.
-        agents: who.
-        done: told the updates made and the mean return, after each call of the compiled program.
-    """
-    arm, lengths = agents.arm, config.lengths
-    lanes = config.lanes
-    steps = stage.sizes.num_envs * stage.sizes.rollout_length
-    if lanes < 0:
-        lanes = sequential_lanes(steps) if jax.default_backend() == "cpu" else 0
-    compiled = compile_lives(
-        agents,
-        stage.env,
-        stage.sizes.rollout_length,
-        config.episodes,
-        config.max_steps,
-        config.bins,
-        lanes,
-        _identity(config, stage, agents),
-    )
-    program = marked(compiled, ("average", "schedules"))
-
-    def live(tasks: Tasks, hps: list[Any], horizon: int) -> Life:
-        # Accelerators want all candidates side by side; a CPU runs them one by one in the reported lives' program.
-        size = 1 if lanes else len(hps)
-        lives = []
-        for start in range(0, len(hps), size):
-            group = hps[start : start + size]
-            inputs = crossed(tasks.keys(horizon), tasks.params, group, arm.meta_seeds)
-            life = to_host(program(inputs, jnp.int32(horizon)))
-            done(horizon * len(life.score), float(np.nanmean(life.score)))
-            lives.append(reshaped(life, len(group), arm.meta_seeds))
-        return jax.tree.map(lambda *x: np.concatenate(x), *lives)
-
-    candidates = agents.candidates
-    tuning = untuned(agents.hp, len(lengths))
-    if len(candidates) > 1:
-        tuning = _tuned(config, stage, candidates, live)
-    reported = draw_tasks(stage.env, config.seed, config.seeds, "reported")
-    # Whoever never learns is the same after any number of updates.
-    lived = lengths if arm.learns else lengths[:1] * len(lengths)
-    found: dict[int, Life] = {}
-    for n, index in zip(lived, tuning.chosen, strict=True):
-        if n not in found:
-            found[n] = live(reported, [candidates[index]], n)
-    life = jax.tree.map(lambda *x: np.stack([y[0] for y in x], axis=2), *(found[n] for n in lived))
-    return Outcome(life.score, life.average, life.schedules, reported.optimum, np.asarray(lengths), tuning)
-
-
-def _identity(config: MetaTestConfig, stage: Stage, agents: Agents) -> Hashable | None:
-    """What decides how an arm's agents live in an environment; None for an objective known by its name alone.
-
-    Parameters of the objective are data, so arms of one kind and settings share a program.
-    """
-    arm = agents.arm
-    if arm.objective is not None and not arm.files:
-        return None
-    settings = (agents.config, stage.sizes, config.env_options)
-    objective = (arm.learns, arm.kind, arm.settings, arm.horizons)
-    return identity_of((settings, objective), stage.name, arm.algorithm)
-
-
-def _tuned(
-    config: MetaTestConfig, stage: Stage, candidates: list[Any], live: Callable[[Tasks, list[Any], int], Life]
-) -> Tuning:
-    tasks = draw_tasks(stage.env, config.seed, config.validation_seeds, "validation")
-    returns = np.stack([live(tasks, candidates, n).score for n in config.lengths], axis=-1)
-    scores = np.stack([stage.normaliser(own, tasks.optimum) for own in returns])
-    return choose(candidates, scores, config.tuning.per_horizon)
-
-
 def _updates(config: MetaTestConfig, agents: Agents) -> int:
     """Updates that an arm makes, all agents together."""
     per_task = sum(config.lengths) if agents.arm.learns else config.lengths[0]
     candidates = len(agents.candidates)
-    tasks = config.seeds + (candidates * config.validation_seeds if candidates > 1 else 0)
+    tuned = candidates > 1 and not agents.arm.parent
+    tasks = config.seeds + (candidates * config.validation_seeds if tuned else 0)
     return agents.arm.meta_seeds * tasks * per_task
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxrl_evolve.meta.lifetimes import EVALUATED
 from jaxrl_evolve.meta_test.comparison import ALL, Comparison, Improvement, Row
 from jaxrl_evolve.meta_test.config import MetaTestConfig
 from jaxrl_evolve.meta_test.outcome import Outcome
@@ -38,6 +39,8 @@ def markdown(
             parts += [f"### {_env(env)}", _improvements(own)]
     if tuned := _tuning(outcomes):
         parts += ["## Tuning", "Chosen on tasks of their own, which are not among the reported ones.", tuned]
+    if spent := _budget(outcomes):
+        parts += ["## Budget", "Environment steps of all agents of an arm, its tuning among them.", spent]
     if comparison.notes:
         parts += ["## Notes", "\n".join(f"- {note}" for note in comparison.notes)]
     return "\n\n".join(parts) + "\n"
@@ -94,6 +97,14 @@ def _tuning(outcomes: Mapping[tuple[str, str], Outcome]) -> str:
             lines.append([env, label, where, *(f"{x:g}" for x in values), len(tuning.scores)])
     header = ["Environment", "Arm", "Horizons", "learning_rate", "entropy_coef", "Candidates"]
     return markdown_table(header, lines) if lines else ""
+
+
+def _budget(outcomes: Mapping[tuple[str, str], Outcome]) -> str:
+    known = {pair: outcome.facts for pair, outcome in outcomes.items() if EVALUATED in outcome.facts}
+    lines = [
+        [*pair, *(f"{facts[name]:,}" for name in ("env_steps", EVALUATED))] for pair, facts in known.items()
+    ]
+    return markdown_table(["Environment", "Arm", "Learning", "Evaluation"], lines) if lines else ""
 
 
 def scores_csv(rows: Sequence[Row]) -> str:

@@ -40,6 +40,10 @@ class ObjectiveFamily(NamedTuple):
         horizons: defaults of lifetimes, fields of `HorizonConfig`.
         of_evolution: settings that evolution needs, such as a start at which antithetic pairs differ.
         of_gradients: settings that meta-gradients need, such as a start that has a slope.
+        with_time: ``(eta, time, key) -> eta``, parameters of a time-blind objective with those of time features, which is
+            the same objective still; without one they are zero.
+        env: environment to be meta-trained on if none is named; empty if one has to be.
+        hp: defaults of the agents' hyperparameters, by name.
     """
 
     kind: str
@@ -52,6 +56,9 @@ class ObjectiveFamily(NamedTuple):
     horizons: Mapping[str, Any] = _NOTHING
     of_evolution: Mapping[str, Any] = _NOTHING
     of_gradients: Mapping[str, Any] = _NOTHING
+    with_time: Callable[[Any, TimeFeatures, Any], Any] | None = None
+    env: str = ""
+    hp: Mapping[str, Any] = _NOTHING
 
 
 _AWARE = TimeFeatures(("fraction", "log_horizon"), HorizonRange(1.0, 1.0))
@@ -73,6 +80,7 @@ BUILTIN_FAMILIES: dict[str, ObjectiveFamily] = {
         members={"lpg": LPGConfig(), "ta-lpg": TA_LPG},
         trained={"ta-lpg": LPGConfig(time=_AWARE)},
         of_gradients={"start": "random"},
+        env="grid/random-small",
     ),
     "lpo": ObjectiveFamily(
         "lpo",
@@ -80,10 +88,15 @@ BUILTIN_FAMILIES: dict[str, ObjectiveFamily] = {
         later("objectives.drift.lpo", "lpo"),
         algorithm="ppo",
         members={"lpo": LPOConfig(), "ta-lpo": TA_LPO},
+        trained={"ta-lpo": LPOConfig(time=_AWARE)},
         evolution=_DRIFT,
-        horizons={"kind": "fixed", "low": 1, "high": 100},
+        horizons={"low": 10, "high": 100},
         of_evolution={"start": "hidden"},
         of_gradients={"start": "hidden"},
+        with_time=later("objectives.drift.lpo", "lpo_with_time"),
+        env="CartPole-v1",
+        # An annealed step size is a clock, which the blind would read too.
+        hp={"learning_rate_end": 1.0},
     ),
     "disco": ObjectiveFamily(
         "disco",
@@ -92,6 +105,7 @@ BUILTIN_FAMILIES: dict[str, ObjectiveFamily] = {
         algorithm="disco",
         members={"disco": DiscoConfig(), "ta-disco": TA_DISCO},
         trained={"ta-disco": DiscoConfig(time=_AWARE)},
+        env="Catch-bsuite",
     ),
 }
 """Without training, LPO is PPO, LPG asks for nothing, and Disco's parameters are random."""

@@ -23,7 +23,7 @@ def provenance() -> dict[str, Any]:
     """What a result depends on beside its config: device, versions, source, precision.
 
     Returns:
-        ``device`` (platform, kind, count, processes, cpu_cores), ``versions`` (None where a package is
+        ``device`` (platform, kind, count, processes, cpu_cores, processor), ``versions`` (None where a package is
         not installed), ``git`` (commit, dirty; None where the library does not run from a checkout), and
         ``matmul_precision`` (None is jax's default). No host or user names.
     """
@@ -36,10 +36,26 @@ def provenance() -> dict[str, Any]:
             "count": jax.device_count(),
             "processes": jax.process_count(),
             "cpu_cores": os.cpu_count(),
+            "processor": _processor(),
         },
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in _DISTRIBUTIONS},
         "git": _git_state(Path(__file__)),
         "matmul_precision": precision,
+    }
+
+
+def origin() -> dict[str, Any]:
+    """What `provenance` says, in a line: ``commit`` (None without one; with a ``+`` where files had changed), ``jax``,
+    ``platform``, ``device`` (the processor's model on CPU) and ``cores``.
+    """
+    facts = provenance()
+    git, device = facts["git"], facts["device"]
+    return {
+        "commit": None if git is None else git["commit"] + "+" * git["dirty"],
+        "jax": facts["versions"]["jax"],
+        "platform": device["platform"],
+        "device": device["processor"] if device["platform"] == "cpu" else device["kind"],
+        "cores": device["cpu_cores"],
     }
 
 

@@ -513,13 +513,26 @@ HIDDEN = {
 def test_help_shows_what_can_be_used(words, capsys):
     assert run(*words.split(), "--help") == 0
     said = capsys.readouterr().out
-    for required in ("--out STR", "--env STR"):
+    meta = words.startswith("meta-train")
+    for required in ("--out STR", *([] if meta else ["--env STR"])):
         text = " ".join(said.partition(required)[2].replace("│", " ").split())
         assert re.match(r"[^(]*(\([^()]*`[^()]*\)[^(]*)?\(required, unless --", text), text[:300]
+    if meta:
+        env = "CartPole-v1" if "lpo" in words else "grid/random-small"
+        assert f"(default: {env})" in said and f"Meta-train {words.split()[1]}, on {env} if" in said
     shown = set(re.findall(r"--([\w.]+)", said))
     assert not shown & set(HIDDEN[words])
     assert {"out", "config", "env", "learner.network.hidden", "hp.gamma"} <= shown
     assert not [name for name in shown if "-" in name]
+
+
+def test_help_of_meta_training_without_an_objective_names_them(capsys):
+    assert run("meta-train", "--help") == run("meta-sweep", "--help") == 0
+    said = capsys.readouterr().out
+    assert re.search(r"ta-lpo +ppo +CartPole-v1\n", said) and re.search(
+        r"lpg +lpg +grid/random-small\n", said
+    )
+    assert said.count("OBJECTIVE --help explains") == 2
 
 
 def test_folders_that_cannot_be_used(trained, tmp_path, capsys):

@@ -36,16 +36,27 @@ def test_time_features_get_the_range_of_horizons_and_blind_ones_stay_blind():
     time = config.complete_settings().time
     assert time.kinds == ("fraction", "log_horizon")
     assert time.horizons == HorizonRange(2.0 * 64 * 20, 8.0 * 64 * 20)
-    assert settings_of("ta-lpo").time.kinds == ("fraction",)
+    assert settings_of("ta-lpo").time.kinds == ("fraction", "log_horizon")
     assert settings_of("lpo").time.size == settings_of("disco").time.size == 0
 
 
 def test_defaults_of_the_family_are_those_of_the_preset():
     drift = EvolutionConfig(64, 0.03, 0.99, 0.03, 0.99, shaping="centred_rank")
     lpo, lpg = MetaTrainConfig.preset("ta-lpo", ENV), MetaTrainConfig.preset("ta-lpg", ENV)
-    assert (lpo.evolution, lpo.horizons) == (drift, HorizonConfig("fixed", 1, 100))
+    assert (lpo.evolution, lpo.horizons) == (drift, HorizonConfig("log_uniform", 10, 100))
     assert (lpg.evolution, lpg.horizons) == (EvolutionConfig(), HorizonConfig())
+    assert lpo.hp.learning_rate_end == 1.0  # an annealed step size would be a clock
     assert [type(config.settings) for config in (lpo, lpg)] == [lpo.family.settings, lpg.family.settings]
+
+
+def test_every_family_has_an_environment_or_asks_for_one(monkeypatch: Any):
+    named = {name: MetaTrainConfig.preset(name).env for name in ("ta-lpg", "lpo", "ta-disco")}
+    assert named == {"ta-lpg": "grid/random-small", "lpo": "CartPole-v1", "ta-disco": "Catch-bsuite"}
+    other = BUILTIN_FAMILIES["lpo"]._replace(kind="other", members={"other-lpo": settings_of("lpo")}, env="")
+    offered = lambda group: [Point("other", other)] if group == plugins.OBJECTIVE_FAMILIES else []
+    monkeypatch.setattr(plugins, "entry_points", offered)
+    with pytest.raises(ValueError, match="env is missing, and the family of 'other-lpo' names none"):
+        MetaTrainConfig.preset("other-lpo")
 
 
 class Point(NamedTuple):

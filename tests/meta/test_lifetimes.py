@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import functools
+from types import SimpleNamespace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny import tiny
 
 from jaxrl_envs import make
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve import random
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, ppo
+from jaxrl_evolve.meta import lifetimes
 from jaxrl_evolve.meta.evolution import member
 from jaxrl_evolve.meta.lifetimes import PAIRS, FitnessConfig, live_pairs, make_lifetime
 from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.objectives.lpg import LPGConfig, lpg
 from jaxrl_evolve.runs.axes import device_mesh
-from jaxrl_evolve.runs.chunk import make_chunk
+from jaxrl_evolve.runs.chunk import Chunk, make_chunk
 from jaxrl_evolve.training.experiment import traced
 
 PAIR_COUNT = 6
@@ -104,6 +107,27 @@ def test_a_diverging_member_counts_as_not_finite(parts: Any):
     )
     assert np.isnan(fitness)
     assert np.isfinite(metrics["final_return"])
+
+
+def test_step_sizes_are_drawn_per_life_and_shared_by_a_pair(parts: Any):
+    """The factor of a life is that of its key, which both of a pair have."""
+    env = make("Catch-bsuite")
+    chunk = Chunk(lambda key, hp, params: hp.learning_rate, lambda *_: None, 20)
+
+    def stretch(rate: Any, *_: Any) -> Any:
+        return SimpleNamespace(diverged=jnp.int32(-1)), rate, rate, {}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lifetimes, "make_stretch", lambda *_: stretch)
+        live = make_lifetime(env, ppo(env, 4, 5), chunk, FitnessConfig(), 3.0)
+        still = make_lifetime(env, ppo(env, 4, 5), chunk, FitnessConfig())
+    one = jax.jit(lambda key: live(key, None, parts[3], (), jnp.int32(1))[0])
+    seen = [float(one(key)) / 0.05 for key in jax.random.split(random.key(3), 64)]
+    assert 1 / 3 <= min(seen) < 0.5 < 2.0 < max(seen) <= 3.0
+    assert abs(np.log(seen).mean()) < 0.25 and len(set(seen)) == 64
+    assert float(still(random.key(3), None, parts[3], (), jnp.int32(1))[0]) == np.float32(0.05)
+    with pytest.raises(ValueError, match="step_size_spread is 2.0, which estimator 'pes' does not serve"):
+        tiny(estimator="pes", step_size_spread=2.0)
 
 
 def test_fitness_can_reward_the_way_there():

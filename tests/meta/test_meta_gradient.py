@@ -17,6 +17,7 @@ from jaxrl_envs.vector import vectorize
 from jaxrl_evolve import random
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, ppo
+from jaxrl_evolve.meta import gradient_life
 from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta.experiment import build_meta
 from jaxrl_evolve.meta.gradient import gradient_programs
@@ -191,12 +192,92 @@ def test_lives_age_retire_and_begin_anew(trained: Any):
     assert np.unique((ages[1:] == 0).sum(1)).size > 1, "all lives end together"
 
 
-def test_the_critic_learns(trained: Any):
+@pytest.fixture(scope="module")
+def one_life(trained: Any) -> Any:
+    """What a life is made of, the first of the lives, ``(eta, life) -> gradient``, and what one meta-update of it saw:
+    its loss, per-step log-probabilities and advantages, and the critic's error on that rollout before and after it is
+    improved.
+    """
+    c, states, _ = trained
+    parts, hp = gradient_life.life_parts(c, build_meta(c)), traced(c.hp)
+    bare = parts._replace(
+        config=dataclasses.replace(
+            c,
+            gradient=dataclasses.replace(
+                c.gradient,
+                policy_entropy=0.0,
+                prediction_entropy=0.0,
+                policy_target=0.0,
+                prediction_target=0.0,
+            ),
+        )
+    )
+    life = jax.tree.map(lambda x: x[0], states[0].lives)
+    better = gradient_life._with_better_critic
+
+    def seen(eta: Any, life: Any) -> Any:
+        caught: list[Any] = []
+
+        def catching(parts: Any, life: Any, t: Any) -> Any:
+            after, advantage, error = better(parts, life, t)
+            # Of the same target that it was improved for: a new one would have moved with it.
+            values = [parts.critic.value(own.critic, t.obs, ()) for own in (life, after)]
+            left = 0.5 * jnp.square(values[1] - (values[0] + advantage)).mean()
+            caught.extend([t, advantage, (error, left)])
+            return after, advantage, error
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(gradient_life, "_with_better_critic", catching)
+            loss, _ = gradient_life._meta_loss(bare, eta, life, hp)
+        return loss, caught[0].policy.log_prob, caught[1], caught[2]
+
+    single = jax.jit(lambda eta, life: gradient_life.lived(parts, eta, life, hp)[0])
+    return parts, life, single, jax.jit(seen)(states[0].eta, life)
+
+
+def test_the_critic_learns(trained: Any, one_life: Any):
     """Regression: its parameters move, and its error falls on the data of one life."""
     _, states, history = trained
     first, later = states[0].lives.critic, states[1].lives.critic
     assert np.abs(first["value"] - later["value"]).max() > 0
     assert all(np.isfinite(float(m["critic_loss"])) for m in history)
+    before, after = one_life[-1][-1]
+    assert after < 0.8 * before and before > 1e-4
+
+
+def test_the_meta_loss_is_the_mean_of_per_step_products(one_life: Any):
+    """Regression: with a last axis too many each step would be credited with the mean of all."""
+    loss, log_prob, advantage = map(np.asarray, one_life[-1][:3])
+    assert log_prob.shape == advantage.shape == (10, 8)
+    a = advantage.astype(np.float64)
+    a = (a - a.mean()) / np.sqrt(a.var() + 1e-8)
+    np.testing.assert_allclose(loss, -(log_prob * a).mean(), rtol=1e-4, atol=1e-6)
+    assert abs(loss) > 1e-3  # the product of the means is zero
+
+
+def test_the_gradient_of_many_lives_is_the_mean_of_single_ones_and_is_descended(trained: Any, one_life: Any):
+    _, states, history = trained
+    single = one_life[2]
+    lives = [jax.tree.map(lambda x, i=i: x[i], states[0].lives) for i in range(4)]
+    each = [single(states[0].eta, life) for life in lives]
+    mean = {name: np.mean([np.asarray(own[name]) for own in each], 0) for name in each[0]}
+    size = np.sqrt(sum(np.square(leaf).sum() for leaf in mean.values()))
+    np.testing.assert_allclose(history[0]["gradient_norm"], size, rtol=1e-4)
+    for name, leaf in mean.items():
+        moved = np.asarray(states[1].eta[name]) - np.asarray(states[0].eta[name])
+        clear = np.abs(leaf) > 1e-3 * np.abs(leaf).max()
+        assert (moved * leaf)[clear].max(initial=-1.0) < 0, name
+
+
+def test_what_is_computed_again_has_the_plain_gradient(trained: Any, one_life: Any):
+    c, states, _ = trained
+    parts, life, single, _ = one_life
+    experiment = build_meta(c)
+    plain = parts._replace(update=make_update(experiment.learner, experiment.venv, c.rollout_length))
+    once = jax.jit(lambda eta, life: gradient_life.lived(plain, eta, life, traced(c.hp))[0])
+    again, once = single(states[0].eta, life), once(states[0].eta, life)
+    scale = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(once))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-6 * scale), again, once)
 
 
 def test_metrics_and_parameters_are_finite_and_move(trained: Any):

@@ -46,13 +46,17 @@ def test_the_folder_is_that_of_a_run_with_an_objective(run: Any):
     assert configuration(out, META_TRAIN) == result.config
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert rows == result.rows
-    assert [row["generation"] for row in rows] == [1, 2, 3, 4]
-    assert ["test_fitness" in row for row in rows] == [False, True, False, True]
+    assert [row["generation"] for row in rows] == [0, 1, 2, 3, 4]
+    assert ["test_fitness" in row for row in rows] == [True, False, True, False, True]
     assert np.all(np.diff([row["env_steps"] for row in rows]) > 0)
     summary = json.loads((out / "result.json").read_text())
     assert summary["generations"] == 4
     assert len(summary["test_fitness"]) == len(summary["test_optimum"]) == 2
     assert summary["env_steps"] == rows[-1]["env_steps"]
+    evaluated = [row["evaluation_steps"] for row in rows]
+    assert evaluated[0] > 0 and summary["evaluation_steps"] == evaluated[-1]
+    if result.config.estimator == "es":  # 4 agents, evaluated on 8 episodes of up to 40 steps
+        assert 4 * 8 < evaluated[1] - evaluated[0] <= 4 * 8 * 40
 
 
 def test_the_objective_that_is_stored_is_the_one_that_was_trained(run: Any):
@@ -64,6 +68,8 @@ def test_the_objective_that_is_stored_is_the_one_that_was_trained(run: Any):
     # Horizons of 2 to 4 updates of 20 steps, in the unit of the clock that agents are trained with.
     assert stored.horizons == stored.settings.time.horizons == HorizonRange(40.0, 80.0, "env_steps")
     assert stored.budget["generations"] == 4
+    assert stored.budget["evaluation_steps"] == result.summary["evaluation_steps"]
+    assert stored.budget["learning_rate_end"] == 1.0
     assert any(np.abs(leaf).max() > 0 for leaf in stored.eta.values())
 
 
@@ -83,7 +89,7 @@ def test_resumed_is_uninterrupted(run: Any, tmp_path: Any, monkeypatch: Any):
     monkeypatch.undo()
     resumed = meta_train(result.config, tmp_path / "run", resume=True)
     jax.tree.map(np.testing.assert_array_equal, resumed.state.eta, result.state.eta)
-    assert [row["generation"] for row in resumed.rows] == [1, 2, 3, 4]
+    assert [row["generation"] for row in resumed.rows] == [0, 1, 2, 3, 4]
     monkeypatch.setattr(module._Run, "advance", None)  # nothing is left to be done
     monkeypatch.setattr(module, "make_test", None)  # or to be compiled
     again = meta_train(result.config, tmp_path / "run", resume=True)
@@ -115,7 +121,7 @@ def test_going_back_makes_the_rest_anew_bit_for_bit(killed: bool, run: Any, tmp_
     with counted() as counts:
         if killed:
             assert main([*words, *again]) == 130
-            assert len(rows_of(back)) == 3
+            assert [row["generation"] for row in rows_of(back)] == [0, 1, 2, 3]
             assert not {"result.json", "objective.npz"} & {path.name for path in back.iterdir()}
         assert main(words if killed else [*words, *again]) == 0
     assert counts["compiled"] == 0
@@ -193,7 +199,6 @@ def test_the_command_meta_trains_and_resumes_and_agents_train_by_the_result(
     [
         ("meta-train", "meta-train needs an objective: meta-train lpg|ta-lpg|lpo|ta-lpo"),
         ("meta-train lgp --env chain/delayed-short", "objective is 'lgp', which cannot be meta-trained"),
-        ("meta-train lpg", "meta-train needs an environment"),
         (
             "meta-train lpg --env chain/delayed-short --population 3",
             "evolution.population is 3; members come",

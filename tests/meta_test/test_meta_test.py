@@ -16,6 +16,7 @@ from compiled import program
 from jaxrl_evolve.command.main import main
 from jaxrl_evolve.meta.lifetimes import FitnessConfig, make_lifetime
 from jaxrl_evolve.meta_test import MetaTestConfig, TuningConfig, drawing, lives, meta_test, run
+from jaxrl_evolve.meta_test import tested as one_arm
 from jaxrl_evolve.meta_test.arms import find_arms
 from jaxrl_evolve.meta_test.comparison import ALL, compare
 from jaxrl_evolve.meta_test.outcome import Outcome, load, result_path
@@ -187,6 +188,11 @@ def test_the_folder_and_its_tables(tested: Any):
     (row,) = [line for line in result.markdown.splitlines() if line.startswith("| aware |")]
     cells = row.split(" | ")
     assert [cell.rstrip(" |").endswith("*") for cell in cells[2:]] == [False, True, False]
+    facts = load(result_path(out, ENV, "aware")).facts
+    assert facts["env_steps"] == 2 * 3 * (3 + 7) * 20  # two meta-seeds of three agents, 20 steps an update
+    assert 2 * 3 * 2 * 8 < facts["evaluation_steps"] <= 2 * 3 * 2 * 8 * 40 and facts["seconds"] > 0
+    assert {"commit", "jax", "device", "cores"} <= facts.keys()
+    assert f"| {ENV} | aware | 1,200 | {facts['evaluation_steps']:,} |" in result.markdown
     pairs = {(one.x, one.y) for one in result.comparison.improvements}
     others = {"aware frozen", "zero", "ppo", "random"}
     assert {y for x, y in pairs if x == "aware"} == others
@@ -264,16 +270,44 @@ def test_tuning_finds_the_best_candidate_on_validation_tasks_alone(files: Path):
             10.0 * ((hp.learning_rate, hp.entropy_coef) == best) * (2 if horizon == 7 else 1) for hp in hps
         ]
         score = jax.device_put(np.tile(np.float32(value)[:, None, None], (1, 1, settings.seeds)))
-        return run.Life(score, score, {})
+        return lives.Life(score, score, {})
 
-    both = run._tuned(settings, stage, agents.candidates, live)
+    both = one_arm.tuned(settings, stage, agents.candidates, live)
     assert {(both.learning_rates[i], both.entropy_coefs[i]) for i in both.chosen} == {(0.4, 0.0)}
     assert both.at_the_edge
-    each = run._tuned(
+    each = one_arm.tuned(
         replace(settings, tuning=replace(settings.tuning, per_horizon=True)), stage, agents.candidates, live
     )
     assert [(each.learning_rates[i], each.entropy_coefs[i]) for i in each.chosen] == [(0.2, 0.5), (0.4, 0.0)]
     assert all(np.array_equal(root, jax.random.key_data(held.root)) for root in seen)
+
+
+def test_a_clock_that_lies_keeps_the_step_size_of_the_true_one(tested: Any, monkeypatch: Any):
+    settings = replace(tested[0].config, tuning=TuningConfig(learning_rates=(1e-6,), objectives=True))
+    (stage,) = run.build_stages(settings, find_arms(settings))
+    frozen = next(a for a in stage.agents if a.arm.label == "aware frozen")
+    assert [hp.learning_rate for hp in frozen.candidates] == [2.0, 1e-6]
+    chosen = replace(untuned(frozen.hp, 2), chosen=np.array([0, 1]))
+    monkeypatch.setattr(one_arm, "tuned", None)
+    found = run.test_arm(settings, stage, frozen, lambda *_: None, chosen)
+    before = outcome(tested, "aware frozen").returns
+    np.testing.assert_array_equal(found.returns[..., 0], before[..., 0])
+    assert np.any(found.returns[..., 1] != before[..., 1])
+
+
+def test_arms_carry_their_own_settings(files: Path, tmp_path: Path):
+    budget = {"num_envs": 4, "rollout_length": 5, "learning_rate_end": 0.25}
+    own = store(tmp_path / "own", BLIND, 0, budget=budget)
+    agents = ("lpg.hp.learning_rate=2.0", "again.hp.learning_rate_end=0.5", "aware.hp.learning_rate=7.0")
+    settings = tiny(files, objectives=(own, f"again={own}", str(files / "aware")), agents=agents)
+    (stage,) = run.build_stages(settings, find_arms(settings))
+    hp = {a.arm.label: (a.hp.learning_rate, a.hp.learning_rate_end) for a in stage.agents}
+    # As in meta-training where the file says so, else the preset's; an arm's own before those of its algorithm.
+    assert (hp["own"], hp["again"]) == ((2.0, 0.25), (2.0, 0.5))
+    assert hp["aware"] == hp["aware frozen"] == (7.0, 1.0)
+    wrong = replace(settings, agents=("agian.hp.learning_rate=1",))
+    with pytest.raises(ValueError, match="but 'agian' is no agent here: did you mean again"):
+        run.build_stages(wrong, find_arms(wrong))
 
 
 def test_a_candidate_that_diverges_is_not_chosen(files: Path):

@@ -403,3 +403,58 @@ def test_around_zero_a_pair_is_one_objective_and_a_drawn_input_layer_tells_its_m
         assert np.array_equal(plus, minus) == same
         zero = drift(zero_eta(config))
         np.testing.assert_array_equal(drift(centre), zero)
+
+
+def parts_of_a_difference(centre: Any, config: LPOConfig, sigma: float = 0.03) -> tuple[float, float]:
+    """Of what tells an antithetic pair apart: the size of what changes in the course of a life, and of the rest."""
+    log_ratio, advantage = samples(7)
+    drift = lpo_drift(dataclasses.replace(config, margin=0.0, ppo_start=False))
+    at = lambda eta, f: drift(
+        eta, log_ratio, advantage, jnp.float32(0.2), config.time.features(Clock.at(100.0 * f, 100.0))
+    )
+    # The part below zero, too: a network of the opposite sign has it where the drift itself is cut off.
+    turned = lambda eta: {**eta, "output": -eta["output"]}
+    whole = lambda eta, f: np.asarray(at(eta, f) - at(turned(eta), f))
+
+    def difference(key: Any, f: float) -> np.ndarray:
+        keys = dict(zip(centre, jax.random.split(key, len(centre)), strict=True))
+        noise = {name: jax.random.normal(keys[name], leaf.shape) for name, leaf in centre.items()}
+        plus, minus = (jax.tree.map(lambda m, e, s=s: m + s * e, centre, noise) for s in (sigma, -sigma))
+        return whole(plus, f) - whole(minus, f)
+
+    sizes = []
+    for key in jax.random.split(KEY, 8):
+        start, end = difference(key, 0.0), difference(key, 1.0)
+        sizes.append((np.linalg.norm(end - start), np.linalg.norm(start)))
+    changing, rest = np.mean(sizes, axis=0)
+    return float(changing), float(rest)
+
+
+def test_evolution_sees_the_time_from_the_first_generation_on():
+    """Regression: time columns of zero under an output of zero hide the time from antithetic pairs."""
+    config = dataclasses.replace(TA_LPO, start="hidden")
+    start = lpo(config).init(KEY)
+    log_ratio, advantage = samples(8)
+    by_ppo = gradient(lpo(config), zero_eta(config), log_ratio, advantage)
+    np.testing.assert_array_equal(gradient(lpo(config), start, log_ratio, advantage), by_ppo)
+    changing, rest = parts_of_a_difference(start, config)
+    assert 0.5 < changing / rest < 2.0
+    hidden = {**start, "time": jnp.zeros_like(start["time"])}
+    changing, rest = parts_of_a_difference(hidden, config)
+    assert changing / rest < 0.1
+
+
+def test_a_warm_start_draws_time_columns_where_nobody_sees_them():
+    blind = lpo(LPOConfig(start="hidden")).init(KEY)
+    log_ratio, advantage = samples(9)
+    trained = random_eta(KEY, LPOConfig())
+    half = {**trained, "output": trained["output"].at[::2].set(0.0)}
+    for eta, drawn in ((blind, 1.0), (half, 0.5), (trained, 0.0)):
+        aware = lpo_with_time(eta, TA_LPO.time, KEY)
+        assert (aware["time"] != 0).mean() == drawn
+        for clock in (Clock.at(0, 30), NOW, Clock.at(30, 30)):
+            found = gradient(lpo(TA_LPO), aware, log_ratio, advantage, clock)
+            np.testing.assert_array_equal(found, gradient(lpo(), eta, log_ratio, advantage, clock))
+    # Where the output is not zero, columns of zero are seen all the same.
+    changing, rest = parts_of_a_difference(lpo_with_time(trained, TA_LPO.time), TA_LPO)
+    assert changing / rest > 0.05

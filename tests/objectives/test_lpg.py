@@ -221,6 +221,23 @@ def test_zero_time_columns_are_the_time_blind_objective():
     assert np.abs(early - late).max() > 1e-3
 
 
+def test_the_reward_is_answered_to_at_400_times_the_longest_horizon():
+    """Regression: raw counts of steps saturate the gates, and nothing is learned any more where lives are long."""
+    config = LPGConfig(width=16, start="random", time=TIME)
+    eta = init_parameters(config, jax.random.key(6))
+    batch, outputs = rollout(5, 8, 4, 3, 8)
+    other = dataclasses.replace(batch.trajectory, reward=batch.trajectory.reward + 1.0)
+    targets = jax.jit(lambda batch, clock: lpg(config).targets(eta, batch, outputs, clock).policy)
+
+    def answer(horizon: float) -> float:
+        clock = Clock.at(0.9 * horizon, horizon)
+        after = targets(dataclasses.replace(batch, trajectory=other), clock)
+        return float(jnp.abs(after - targets(batch, clock)).mean())
+
+    within, far = answer(1_000.0), answer(400 * 5_000.0)
+    assert within > 1e-2 and 0.3 < far / within < 3.0
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -24,9 +24,9 @@ class LPOConfig:
     time: TimeFeatures = NO_TIME
     """What is known of time; nothing is LPO, anything TA-LPO."""
     start: Literal["zeros", "hidden"] = "zeros"
-    """Initial parameters: zeros, or a drawn input layer under an output of zero. Both are PPO. But the network
-    is an odd function of an odd function: around zeros ``-eta`` means what ``eta`` means, so antithetic pairs
-    would live the same lives for ever. Evolution starts from 'hidden'."""
+    """Initial parameters: zeros, or a drawn input layer under an output of zero, time columns and all. Both are
+    PPO. But the network is an odd function of an odd function: around zeros ``-eta`` means what ``eta`` means, so
+    antithetic pairs would live the same lives for ever. Evolution starts from 'hidden'."""
 
     def __post_init__(self) -> None:
         check(self)

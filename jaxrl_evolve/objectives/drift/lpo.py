@@ -7,6 +7,7 @@ below which its output counts as nothing makes the slope zero too. That holds fo
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -16,7 +17,7 @@ from jaxtyping import Array, Float
 from jaxrl_evolve.objectives.drift.config import LPOConfig
 from jaxrl_evolve.objectives.drift.frame import Drift, drift_objective
 from jaxrl_evolve.objectives.objective import Objective
-from jaxrl_evolve.objectives.time_config import HorizonRange, TimeFeatures
+from jaxrl_evolve.objectives.time_config import NO_TIME, HorizonRange, TimeFeatures
 
 INPUTS = 8
 _LOG_RATIO_LIMIT = 30.0
@@ -90,12 +91,17 @@ def random_eta(key: jax.Array, config: LPOConfig, scale: float = 1.0) -> dict[st
     return jax.tree.unflatten(structure, drawn)
 
 
-def lpo_with_time(eta: dict[str, Any], time: TimeFeatures) -> dict[str, Any]:
-    """The parameters of a time-blind objective with zero columns for ``time``: the same objective exactly.
+def lpo_with_time(eta: dict[str, Any], time: TimeFeatures, key: Array | None = None) -> dict[str, Any]:
+    """The parameters of a time-blind objective with columns for ``time``: the same objective exactly.
+
+    Columns are zero. With a ``key``, those of hidden units whose output is zero are drawn like the input layer's: nobody
+    sees them either, until evolution moves the output. Zeros there would hide the time from it, for what tells a pair
+    apart is first the output alone; where an output is not zero, columns of zero have a slope.
 
     Args:
         eta: of `lpo` without time features; leading axes (a population) are kept.
         time: features of the objective to start.
+        key: randomness.
 
     Raises:
         ValueError: ``eta`` has time columns already.
@@ -108,7 +114,16 @@ def lpo_with_time(eta: dict[str, Any], time: TimeFeatures) -> dict[str, Any]:
     if not time.size:
         return dict(eta)
     *axes, inputs, width = eta["input"].shape
-    return {**eta, "time": jnp.zeros((*axes, time.size, inputs, width), jnp.float32)}
+    columns = jnp.zeros((*axes, time.size, inputs, width), jnp.float32)
+    if key is not None:
+        unused = jnp.asarray(eta["output"])[..., None, None, :] == 0
+        columns = jnp.where(unused, _drawn_inputs(key, columns.shape), columns)
+    return {**eta, "time": columns}
+
+
+def _drawn_inputs(key: Array, shape: tuple[int, ...]) -> Array:
+    """An input layer's weights."""
+    return jax.random.normal(key, shape, jnp.float32) * INPUTS**-0.5
 
 
 def lpo(
@@ -128,10 +143,12 @@ def lpo(
     settings = LPOConfig() if config is None else config
 
     def init(key: jax.Array) -> dict[str, Array]:
-        eta = zero_eta(settings)
-        if settings.start == "hidden":
-            eta["input"] = jax.random.normal(key, eta["input"].shape, jnp.float32) * INPUTS**-0.5
-        return eta
+        eta = zero_eta(dataclasses.replace(settings, time=NO_TIME))
+        if settings.start == "zeros":
+            return lpo_with_time(eta, settings.time)
+        # The blind one's weights do not depend on what is known of time.
+        eta["input"] = _drawn_inputs(key, eta["input"].shape)
+        return lpo_with_time(eta, settings.time, jax.random.fold_in(key, 1))
 
     return drift_objective(
         settings.name,

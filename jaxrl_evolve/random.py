@@ -52,6 +52,8 @@ class KeyTag(enum.IntEnum):
     """Plays of a game that tune the numbers of a method, none of which is reported."""
     SNAPSHOTS = 0x534E4150
     """Which policies of before are kept, so that the learner is the same as without."""
+    PROPOSALS = 0x50524F50
+    """What is proposed in each cycle of a loop of generated environments."""
 
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))

@@ -6,6 +6,7 @@ from jaxrl_evolve.command import (
     benchmark,
     evaluate,
     export,
+    generate,
     listing,
     meta_sweep,
     meta_test,
@@ -36,6 +37,7 @@ _MODULES = (
     meta_sweep,
     preferences,
     spec,
+    generate,
 )
 COMMANDS = {module.COMMAND.name: module.COMMAND for module in _MODULES}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from jaxrl_evolve.generation.train import GENERATE
 from jaxrl_evolve.meta.sweep import META_SWEEP
 from jaxrl_evolve.meta.train import META_TRAIN
 from jaxrl_evolve.meta_test.run import META_TEST
@@ -17,7 +18,8 @@ from jaxrl_evolve.training.sweep import SWEEP
 from jaxrl_evolve.training.train import TRAIN
 
 KINDS = {
-    kind.name: kind for kind in (TRAIN, SWEEP, META_TRAIN, META_SWEEP, META_TEST, EXPLOITABILITY, TOURNAMENT)
+    kind.name: kind
+    for kind in (TRAIN, SWEEP, META_TRAIN, META_SWEEP, META_TEST, EXPLOITABILITY, TOURNAMENT, GENERATE)
 }
 
 

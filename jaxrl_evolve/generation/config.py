@@ -1,0 +1,114 @@
+"""What is asked of a loop of generated environments."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from jaxrl_evolve.generation.archive_config import ArchiveConfig
+from jaxrl_evolve.generation.chat_config import ChatConfig
+from jaxrl_evolve.generation.offline_config import OfflineConfig
+from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
+from jaxrl_evolve.settings.checks import AtLeast, check, countable, root_seed
+from jaxrl_evolve.settings.nested import from_fields
+from jaxrl_evolve.storage.configurations import configuration_data, configuration_json, reading
+from jaxrl_evolve.training.config import SinkConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class GenerateConfig:
+    """One agent, PPO's, trained in environments that are generated as it learns, and in the one that they are generated for."""
+
+    loop: Literal[
+        "envgen", "envgen-mixed", "fixed", "easy-to-hard", "adversarial", "original-only", "dicode"
+    ] = "envgen"
+    """What is proposed when, and what is played in which shares."""
+    proposer: Literal["offline", "llm", "recorded", "person"] = "offline"
+    """Who proposes; whatever is missing comes from the offline one."""
+    env: str = "specs/tech-tree"
+    """The original, for which environments are generated."""
+    env_options: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Options of the environment as names and values."""
+    file: str = ""
+    """Of `recorded` the file of answers, of `person` that of specs."""
+    cycles: Annotated[int, AtLeast(1)] = 4
+    """Cycles of proposing, training and evaluating."""
+    specs: Annotated[int, AtLeast(1)] = 4
+    """New specs in a cycle, at most."""
+    cycle_steps: Annotated[int, AtLeast(1)] = 245_760
+    """Environment steps in a cycle, in generated specs and the original together, rounded up to whole updates."""
+    final_steps: Annotated[int, AtLeast(0)] = 0
+    """Steps in the original after the last cycle."""
+    unit: Literal["steps", "episodes"] = "steps"
+    """Of what shares are kept: of steps, where a slot keeps its spec through a phase, or of episodes, where it draws one for each."""
+    num_envs: Annotated[int, AtLeast(1)] = 64
+    """Parallel environments."""
+    rollout_length: Annotated[int, AtLeast(1)] = 64
+    """Steps per environment and update."""
+    learner: PPOConfig = dataclasses.field(default_factory=PPOConfig)
+    """Static settings of PPO."""
+    hp: PPOHyperparameters = dataclasses.field(default_factory=PPOHyperparameters)
+    """Hyperparameters of PPO; schedules run over the whole loop."""
+    episodes: Annotated[int, AtLeast(1)] = 128
+    """Episodes in the original after each cycle, from which feedback is told."""
+    archive: ArchiveConfig = dataclasses.field(default_factory=ArchiveConfig)
+    """When specs change their status."""
+    offline: OfflineConfig = dataclasses.field(default_factory=OfflineConfig)
+    """Numbers of the offline proposer."""
+    chat: ChatConfig = dataclasses.field(default_factory=ChatConfig)
+    """The language model of the proposer `llm`."""
+    seed: int = 0
+    """Root of all randomness."""
+    keep: Annotated[int, AtLeast(1)] = 2
+    """Checkpoints kept, newest first; there is one after each cycle."""
+    sinks: SinkConfig = dataclasses.field(default_factory=SinkConfig)
+    """Destinations of metrics."""
+
+    def __post_init__(self) -> None:
+        check(self)
+        root_seed("seed", self.seed)
+        countable(self.num_envs, self.rollout_length, self.cycle_steps)
+        if self.proposer in ("recorded", "person") and not self.file:
+            raise ValueError(f"file is empty, but the proposer {self.proposer} reads one: it must be a path")
+        if self.archive.active < self.specs + 1:
+            raise ValueError(
+                f"archive.active is {self.archive.active} and specs {self.specs}; active must be at least {self.specs + 1}, so that the original "
+                "and the new specs can be played"
+            )
+
+    @property
+    def steps_per_update(self) -> int:
+        """Environment steps of an update."""
+        return self.num_envs * self.rollout_length
+
+    @property
+    def cycle_updates(self) -> int:
+        """Updates in a cycle."""
+        return -(-self.cycle_steps // self.steps_per_update)
+
+    @property
+    def final_updates(self) -> int:
+        """Updates after the last cycle."""
+        return -(-self.final_steps // self.steps_per_update)
+
+    @property
+    def updates(self) -> int:
+        """Updates in the whole loop."""
+        return self.cycles * self.cycle_updates + self.final_updates
+
+    @classmethod
+    def from_json(cls, source: Mapping[str, Any] | str | os.PathLike[str]) -> GenerateConfig:
+        """The configuration that a folder has.
+
+        Raises:
+            ValueError: there is none, a field is missing or unknown, or a value is not allowed.
+        """
+        data = configuration_data(source, "generate")
+        with reading(source, "generate"):
+            return from_fields(cls, data)
+
+    def to_json(self, *, whole: bool = False) -> dict[str, Any]:
+        """JSON data as the ``config.json`` of a run folder has them."""
+        return configuration_json(self, "generate", whole)

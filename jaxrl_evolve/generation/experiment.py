@@ -1,0 +1,136 @@
+"""From a configuration to the parts of a loop: what is played, who proposes, and the functions that are compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from jaxrl_envs.vector import vectorize
+from jaxrl_evolve import random
+from jaxrl_evolve.generation.answers import FILE as ANSWERS
+from jaxrl_evolve.generation.config import GenerateConfig
+from jaxrl_evolve.generation.domain import Domain
+from jaxrl_evolve.generation.llm import llm_proposer
+from jaxrl_evolve.generation.loops import LOOPS, Loop
+from jaxrl_evolve.generation.offline import offline_proposer
+from jaxrl_evolve.generation.person import person_proposer
+from jaxrl_evolve.generation.proposal import Proposer
+from jaxrl_evolve.generation.recorded import recorded_proposer
+from jaxrl_evolve.generation.seat import SKILLS, phase_begin, spec_seat
+from jaxrl_evolve.generation.setting import Setting, make_setting
+from jaxrl_evolve.learners.ppo import ppo
+from jaxrl_evolve.runs.chunk import make_chunk
+from jaxrl_evolve.runs.evaluation import Episodes, make_evaluation, nothing_seen
+from jaxrl_evolve.training.experiment import traced
+from jaxrl_evolve.training.parts import literal
+
+LEDGER = "model_calls.jsonl"
+"""The file of what a language model cost."""
+
+
+class Programs(NamedTuple):
+    """Jitted functions of one agent; each is compiled once, however many specs there come to be.
+
+    Attributes:
+        init: ``key -> TrainState``.
+        begin: as `seat.phase_begin`.
+        advance: ``(state, updates) -> (state, metrics)``; donates the state.
+        evaluate: ``(key, learner state) -> Episodes`` in the original.
+    """
+
+    init: Any
+    begin: Any
+    advance: Any
+    evaluate: Any
+
+
+class Experiment(NamedTuple):
+    """What a configuration means.
+
+    Attributes:
+        setting: domain and environment.
+        loop: what a cycle does.
+        programs: what is compiled.
+    """
+
+    setting: Setting
+    loop: Loop
+    programs: Programs
+
+
+def build(config: GenerateConfig, setting: Setting | None = None) -> Experiment:
+    """Look everything up and check that it fits; compiles nothing.
+
+    Args:
+        config: the configuration.
+        setting: instead of the one that `GenerateConfig.env` names.
+
+    Raises:
+        ValueError: a name is not known, or sizes don't fit each other.
+        ImportError: what the environment needs is not installed.
+    """
+    options = {name: literal(text) for name, text in config.env_options.items()}
+    setting = setting or make_setting(config.env, options)
+    env = setting.env
+    learner = ppo(env, config.num_envs, config.rollout_length, config.learner, config.hp)
+    skills = nothing_seen(env, 1)[SKILLS].shape[-1] if SKILLS in env.metrics else 0
+    curriculum = spec_seat(env, config.archive.active, skills, config.unit)
+    venv = vectorize(env, config.num_envs, params_per_slot=True)
+    chunk = make_chunk(learner, venv, config.rollout_length, curriculum)
+    hp, horizon = traced(config.hp), jnp.float32(config.updates)
+    eta = learner.init_objective(jax.random.fold_in(random.key(config.seed), 1))
+    play = make_evaluation(env, learner, config.episodes, mode="sample")
+
+    def evaluate(key: Array, learner_state: Any) -> Episodes:
+        return play(key, learner_state, env.params)
+
+    run = jax.jit(chunk.run, donate_argnums=0)
+    programs = Programs(
+        init=jax.jit(lambda key: chunk.init(key, hp, env.params)),
+        begin=jax.jit(phase_begin(curriculum, venv, learner, skills)),
+        advance=lambda state, updates: run(state, hp, eta, env.params, horizon, np.int32(updates)),
+        evaluate=jax.jit(evaluate),
+    )
+    return Experiment(setting, LOOPS[config.loop], programs)
+
+
+def make_proposer(config: GenerateConfig, domain: Domain, folder: Path | None) -> Proposer:
+    """Who proposes.
+
+    Args:
+        config: the configuration.
+        domain: of the specs.
+        folder: of the run, where answers and costs are written; None for none.
+
+    Raises:
+        ValueError: a file is damaged, or the language model's address or key is missing.
+        ImportError: what a language model is asked by is not installed.
+    """
+    offline = offline_proposer(domain, config.offline)
+    inside = lambda name: None if folder is None else folder / name
+    if config.proposer == "llm":
+        return llm_proposer(domain, config.chat, offline, inside(ANSWERS), inside(LEDGER))
+    if config.proposer == "recorded":
+        return recorded_proposer(domain, config.file, offline)
+    if config.proposer == "person":
+        return person_proposer(domain, config.file, offline)
+    return offline
+
+
+def skill_counts(setting: Setting, data: Mapping[str, Any], done: np.ndarray) -> dict[str, int]:
+    """By the names of skills, how often each was done.
+
+    Args:
+        setting: whose columns say which is which.
+        data: of the spec.
+        done: int ``[columns]``.
+    """
+    names = list(setting.columns(data))
+    skills = (skill.name for skill in setting.domain.skills)
+    return {name: int(done[names.index(name)]) for name in skills if name in names}

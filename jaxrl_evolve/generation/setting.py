@@ -1,0 +1,73 @@
+"""A domain that can be played: the environment that interprets its specs, and what is checked before one is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from jaxrl_envs.contract import Env
+from jaxrl_evolve.generation.domain import Domain
+from jaxrl_evolve.generation.proposal import Proposal
+from jaxrl_evolve.settings.later import later
+from jaxrl_evolve.settings.names import suggestion
+
+
+class Verdict(NamedTuple):
+    """What validation says of a spec.
+
+    Attributes:
+        reasons: why it is refused; the first word is counted by. Empty if it holds.
+    """
+
+    reasons: tuple[str, ...] = ()
+
+
+class Validated(NamedTuple):
+    """What validation says of several.
+
+    Attributes:
+        verdicts: one for each.
+        steps: environment steps that it took, at most.
+    """
+
+    verdicts: Sequence[Verdict]
+    steps: int = 0
+
+
+def _all_hold(proposals: Sequence[Proposal], seed: int) -> Validated:
+    del seed
+    return Validated([Verdict() for _ in proposals])
+
+
+class Setting(NamedTuple):
+    """What a loop of generated environments is run on.
+
+    Attributes:
+        domain: language, skills and operators.
+        env: interprets every spec: its parameters are one. `Env.metrics` has ``success`` and ``skills``, a vector.
+        encode: ``data -> params``, of the structure of `Env.params`.
+        columns: ``data -> names``, the skill of each element of the metric ``skills`` in this spec; empty where it is none of the domain's.
+        validate: ``(proposals, seed) -> Validated``, beyond what the language reads.
+    """
+
+    domain: Domain
+    env: Env
+    encode: Callable[[Mapping[str, Any]], Any]
+    columns: Callable[[Mapping[str, Any]], Sequence[str]]
+    validate: Callable[[Sequence[Proposal], int], Validated] = _all_hold
+
+
+SETTINGS: dict[str, Callable[..., Setting]] = {"specs/tech-tree": later("generation.tech_tree", "tech_tree")}
+"""Functions ``(**options) -> Setting``, by the name of the environment."""
+
+
+def make_setting(name: str, options: Mapping[str, Any] | None = None) -> Setting:
+    """The setting called ``name``.
+
+    Raises:
+        ValueError: there is none, or it does not take the options.
+        ImportError: what it needs is not installed.
+    """
+    if name not in SETTINGS:
+        raise ValueError(f"env is {name!r}, for which nothing is generated: {suggestion(name, SETTINGS)}")
+    return SETTINGS[name](**dict(options or {}))

@@ -1,0 +1,127 @@
+"""The loop: where its steps go, what it learns of, and that a resumed one comes to the same end."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+
+import hall
+import hall_env
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl_evolve.generation import train as training
+from jaxrl_evolve.generation.archive_config import ArchiveConfig
+from jaxrl_evolve.generation.config import GenerateConfig
+from jaxrl_evolve.generation.experiment import build
+from jaxrl_evolve.generation.loops import LOOPS
+from jaxrl_evolve.generation.train import generate
+from jaxrl_evolve.learners.ppo_config import PPOConfig
+from jaxrl_evolve.networks.config import NetworkConfig
+from jaxrl_evolve.training.interrupts import Interrupted
+
+SETTING = hall_env.setting()
+CONFIG = GenerateConfig(
+    env="toy/hall",
+    cycles=3,
+    specs=3,
+    cycle_steps=1024,
+    final_steps=256,
+    num_envs=8,
+    rollout_length=16,
+    learner=PPOConfig(epochs=1, minibatches=1, network=NetworkConfig(hidden=(8,))),
+    episodes=16,
+    archive=ArchiveConfig(active=6, episodes=8),
+)
+
+
+@pytest.fixture(scope="module")
+def programs():
+    """One experiment for all loops: what they differ in is data."""
+    return build(CONFIG, SETTING)
+
+
+@pytest.fixture
+def run(monkeypatch, programs):
+    def go(out, config=CONFIG, **options):
+        made = programs._replace(loop=LOOPS[config.loop])
+        monkeypatch.setattr(training, "build", lambda *_: made)
+        return generate(config, out, setting=SETTING, **options)
+
+    return go
+
+
+def test_a_killed_loop_comes_to_the_same_end(tmp_path, run, monkeypatch, programs):
+    whole = run(tmp_path / "whole")
+    calls = iter((None, "SIGTERM"))
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Host, "signal", lambda self: next(calls, "SIGTERM"))
+        with pytest.raises(Interrupted, match="after 2 of 4 cycles"):
+            run(tmp_path / "parts")
+    again = run(tmp_path / "parts", resume=True)
+    assert again.standing == whole.standing
+    for name in ("archive.json",):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    plain = lambda tree: [
+        np.asarray(jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x)
+        for x in jax.tree.leaves(tree)
+    ]
+    for a, b in zip(plain(whole.state), plain(again.state), strict=True):
+        np.testing.assert_array_equal(a, b)
+    # Specs, shares and phases are data: each program was compiled once.
+    assert programs.programs.begin._cache_size() == 1
+    assert programs.programs.evaluate._cache_size() == 1
+    told = json.loads((tmp_path / "whole" / "result.json").read_text())
+    assert told["authors"] == {"quality-diversity": told["specs"] - told["statuses"].get("rejected", 0)}
+    assert told["steps"]["original"] == 3 * 512 + 256 and told["steps"]["generated"] == 3 * 512
+    assert told["env_steps"] == sum(r["env_steps"] for r in whole.rows[-1:]) == 3 * 1024 + 256
+    assert told["steps"]["validation"] == 10 * sum(r["proposed"] for r in whole.rows) + 10 * told[
+        "rejections"
+    ].get("won at reset", 0)
+    page = (tmp_path / "whole" / "report.md").read_text()
+    assert "by quality-diversity" in page and "skill_" not in page and "| Cycle" in page
+
+
+@pytest.mark.parametrize(
+    "loop", ["fixed", "adversarial", "easy-to-hard", "original-only", "envgen-mixed", "dicode"]
+)
+def test_loops_make_the_same_steps_and_differ_in_where(run, loop):
+    found = run(None, dataclasses.replace(CONFIG, loop=loop, final_steps=0))
+    steps, entries = found.standing.steps, [*found.standing.archive.entries.values()][1:]
+    assert found.standing.env_steps == 3 * 1024
+    share = {"original-only": 1.0, "envgen-mixed": 2 / 8, "dicode": 2 / 8}.get(
+        loop, 0.5
+    )  # a fifth of 8 slots is 2
+    assert steps["original"] == share * 3 * 1024
+    played = [e for e in entries if e.episodes]
+    assert bool(played) == (loop != "original-only")
+    if loop == "original-only":
+        assert not entries
+    if loop == "fixed":
+        assert {e.born for e in entries} == {0} and all(e.seen == 2 for e in played)
+    if loop == "adversarial":
+        assert {round(20 * (e.data["slip"] - 0.1)) for e in entries} == {1, 2, 3} and {
+            e.author for e in entries
+        } == {"by hand"}
+    if loop == "easy-to-hard":
+        assert [e.data["gifts"] for e in entries] == [["carry"]]  # all the help that there is
+    rates = found.standing.feedback.skills
+    assert rates.keys() == set(hall.SKILLS) and all(r.rate.episodes == 16 for r in rates.values())
+    assert rates["walk"].rate.mean >= rates["carry"].rate.mean >= rates["climb"].rate.mean
+
+
+def test_names_of_loops_are_those_of_the_configuration():
+    assert typing.get_args(typing.get_type_hints(GenerateConfig)["loop"]) == tuple(LOOPS)
+    with pytest.raises(ValueError, match="did you mean envgen"):
+        GenerateConfig(loop="evgen")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="file is empty"):
+        GenerateConfig(proposer="person")
+    with pytest.raises(ValueError, match="active must be at least 5"):
+        GenerateConfig(archive=ArchiveConfig(active=4))
+    with pytest.raises(ValueError, match="did you mean specs/tech-tree"):
+        generate(GenerateConfig(env="specs/techtree"))
+    again = GenerateConfig.from_json(CONFIG.to_json())
+    assert again == CONFIG

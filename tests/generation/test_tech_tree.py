@@ -1,0 +1,51 @@
+"""The tech tree as a setting: operators make specs that hold, one change at a time, and parameters of one structure."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+
+pytest.importorskip("pydantic")
+
+from jaxrl_envs.specs import tech_tree as tree
+from jaxrl_evolve import random
+from jaxrl_evolve.generation.feedback import feedback_of
+from jaxrl_evolve.generation.lifecycle import added, new_archive
+from jaxrl_evolve.generation.offline import offline_proposer
+from jaxrl_evolve.generation.tech_tree import gifts, goal, strewn, tech_tree
+
+FEEDBACK = feedback_of({name: (64, 60 if name == "collect_wood" else 0) for name in tree.SKILLS}, {})
+
+
+def parts(data):
+    around = {kind: strewn(data, kind) for kind, _, _ in tree.STREWN if kind != "table"}
+    return {"goal": goal(data), "gifts": gifts(data), "time": data["time_limit"], **around}
+
+
+def test_operators_of_the_tech_tree_make_specs_that_hold():
+    setting = tech_tree()
+    domain, archive = setting.domain, new_archive(setting.domain)
+    structure = lambda params: jax.tree.map(lambda x: (x.shape, str(x.dtype)), params)
+    seen = set()
+    for cycle in range(3):
+        found = offline_proposer(domain).propose(FEEDBACK, archive, 8, random.key(cycle))
+        assert len(found.proposals) == 8
+        assert not [r for r in found.rejections if r.reason == "invalid"], found.rejections
+        for child in found.proposals:
+            parent, now = parts(archive.entries[child.parents[0]].data), parts(child.data)
+            changed = [name for name in parent if parent[name] != now[name]]
+            # What would hand out a goal goes with the change of the goal; a crossing is of all that lies around.
+            assert changed and (
+                len(changed) == 1 or child.operator in ("ask for another", "strew as another")
+            )
+            assert structure(setting.encode(child.data)) == structure(setting.env.params)
+            assert set(tree.SKILLS) <= set(setting.columns(child.data))
+            seen.add(child.operator)
+        archive = added(archive, domain, found.proposals)
+    assert seen >= {"hand out", "ask for another"}
+    for operator in domain.operators:
+        data = (domain.language.write(tree.original()) for _ in range(operator.parents))
+        child = operator.change(np.random.default_rng(2), tuple(data), "make_key")
+        assert child and domain.language.read(dict(child)), operator.name
+    assert domain.skill("open_chest").needs == ("make_key",) and not domain.skill("open_chest").grantable

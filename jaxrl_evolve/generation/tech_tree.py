@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxrl_envs.specs import ladder
 from jaxrl_envs.specs import tech_tree as tree
-from jaxrl_envs.specs.arrays import params_of
+from jaxrl_envs.specs.encoding import encode
 from jaxrl_envs.specs.environments import make
 from jaxrl_envs.specs.grid import GRID
 from jaxrl_evolve.generation.domain import Descriptor, Domain, Operator, Skill
@@ -187,7 +187,7 @@ def _cross(rng: np.random.Generator, parents: tuple[Data, ...], target: str) -> 
 
 
 def _encode(data: Mapping[str, Any]) -> Any:
-    return params_of(GRID.read(dict(data)), _SIZE)
+    return encode(GRID.read(dict(data)), _SIZE)
 
 
 def _columns(data: Mapping[str, Any]) -> list[str]:

@@ -163,7 +163,7 @@ def test_help_comes_at_once():
     lines, imported = modules_after("--help")
     assert imported == "[]" and lines == overview().splitlines()
     shown = [line.split()[0] for line in lines if line.startswith("  ")]
-    assert shown == list(COMMANDS) and len(shown) == 13
+    assert shown == list(COMMANDS) and len(shown) == 15
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_what_several_processes_do_not_share_is_resumed_by_one_alone(tmp_path, c
     (tmp_path / "config.json").write_text('{"kind": "tournament"}')
     assert main(["resume", str(tmp_path), "--coordinator", "x:1"]) == 2
     assert "what this command does is not shared among processes" in capsys.readouterr().err
-    assert {name for name in KINDS if not KINDS[name].shared} == {"tournament", "exploitability"}
+    assert {name for name in KINDS if not KINDS[name].shared} == {"tournament", "exploitability", "generate"}
 
 
 def test_a_run_folder_from_before_kinds_were_written_goes_on(trained, tmp_path, capsys):

@@ -94,22 +94,35 @@ def _seed(seed: Array) -> Array:
 
 # Inlined where they are traced; one program each, not one for every operation, where they are not.
 @partial(jax.jit, static_argnums=1, inline=True)
-def _split(key: Array, shape: tuple[int, ...]) -> Array:
+def _split_program(key: Array, shape: tuple[int, ...]) -> Array:
     return computed_once(jnp.stack(_threefry(key, *_counters(tuple(shape))), axis=-1))
 
 
 @partial(jax.jit, inline=True)
-def _fold_in(key: Array, data: Any) -> Array:
+def _fold_in_program(key: Array, data: Any) -> Array:
     words = _seed(jnp.asarray(data, jnp.uint32))
     return computed_once(jnp.stack(_threefry(key, words[0], words[1])))
 
 
 @partial(jax.jit, static_argnums=(1, 2), inline=True)
-def _random_bits(key: Array, bit_width: int, shape: tuple[int, ...]) -> Array:
+def _random_bits_program(key: Array, bit_width: int, shape: tuple[int, ...]) -> Array:
     high, low = _threefry(key, *_counters(tuple(shape)))
     if bit_width == 64:
         return computed_once((high.astype(jnp.uint64) << 32) | low.astype(jnp.uint64))
     return computed_once((high ^ low).astype(jnp.dtype(f"uint{bit_width}")))
+
+
+# Plain functions, which can be pickled by their names: a stored executable tells its keys' implementation so.
+def _split(key: Array, shape: tuple[int, ...]) -> Array:
+    return _split_program(key, tuple(shape))
+
+
+def _fold_in(key: Array, data: Any) -> Array:
+    return _fold_in_program(key, data)
+
+
+def _random_bits(key: Array, bit_width: int, shape: tuple[int, ...]) -> Array:
+    return _random_bits_program(key, bit_width, tuple(shape))
 
 
 IMPLEMENTATION = define_prng_impl(

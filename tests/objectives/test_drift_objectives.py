@@ -447,7 +447,7 @@ def test_evolution_sees_the_time_from_the_first_generation_on():
 def test_a_warm_start_draws_time_columns_where_nobody_sees_them():
     blind = lpo(LPOConfig(start="hidden")).init(KEY)
     log_ratio, advantage = samples(9)
-    trained = random_eta(KEY, LPOConfig())
+    trained = jax.device_put(random_eta(KEY, LPOConfig()))
     half = {**trained, "output": trained["output"].at[::2].set(0.0)}
     for eta, drawn in ((blind, 1.0), (half, 0.5), (trained, 0.0)):
         aware = lpo_with_time(eta, TA_LPO.time, KEY)

@@ -4,24 +4,28 @@ The arithmetic is optax's ``chain(clip_by_global_norm, scale_by_adam)``, arrange
 training a small network: whatever is one number for all parameters (the clipping, both bias corrections)
 is multiplied out as one, which leaves one division and one root per parameter where optax has four and one.
 
-The tree may be one flat vector, by which a network of a few thousand parameters is fewer kernels to start. A larger
-one is better left as it is: putting 130,000 parameters into a row took longer than their gradient (on a CPU).
+A small tree is stepped as one flat vector, which is fewer kernels to start, and a large one leaf by leaf: putting 130,000 parameters
+into a row took longer than their gradient, and stepping 11,000 leaf by leaf a tenth longer than in a row (on a CPU).
 """
 
 from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import struct
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
 Kind = Literal["adam", "sgd"]
 
 _B1, _B2 = 0.9, 0.999
+IN_A_ROW = 2**15
+"""Up to how many parameters are put into one vector."""
 
 
 @struct.dataclass
@@ -30,7 +34,7 @@ class AdamState:
 
     Attributes:
         count: steps made, int32 scalar.
-        mean: decaying mean, of the gradient's structure.
+        mean: decaying mean, of the gradient's structure, or ``[P]`` of up to `IN_A_ROW` parameters.
         square: decaying mean square, likewise.
     """
 
@@ -46,11 +50,19 @@ def norm(tree: Any) -> Float[Array, ""]:
     return jnp.where(square == 0, 0.0, jnp.sqrt(jnp.where(square == 0, 1.0, square)))
 
 
+def _laid_out(tree: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """A tree as it is stepped, and how to make it what it was."""
+    if sum(x.size for x in jax.tree.leaves(tree)) <= IN_A_ROW:
+        return ravel_pytree(tree)
+    return tree, lambda tree: tree
+
+
 def init_optimiser(kind: Kind, params: Any) -> Any:
     """State before the first step, by the structure of what gradients will be given; ``()`` for ``"sgd"``."""
     if kind == "sgd":
         return ()
-    zeros = lambda: jax.tree.map(jnp.zeros_like, params)
+    laid_out = _laid_out(params)[0]
+    zeros = lambda: jax.tree.map(jnp.zeros_like, laid_out)
     return AdamState(jnp.zeros((), jnp.int32), zeros(), zeros())
 
 
@@ -75,12 +87,13 @@ def clipped_step(
     Returns:
         The step, of the gradient's structure, the gradient's norm before clipping, and the new state.
     """
+    gradient, restored = _laid_out(gradient)
     size = norm(gradient)
     # Not an infinite norm instead of none: its quotient has no derivative.
     clip = 1.0 if max_norm is None else jnp.minimum(1.0, max_norm / jnp.maximum(size, 1e-30))
     if kind == "sgd":
         scale = -learning_rate * clip
-        return jax.tree.map(lambda g: scale * g, gradient), size, state
+        return restored(jax.tree.map(lambda g: scale * g, gradient)), size, state
     count = state.count + 1
     first, second = (1.0 - _B1) * clip, (1.0 - _B2) * jnp.square(clip)
     mean = jax.tree.map(lambda m, g: _B1 * m + first * g, state.mean, gradient)
@@ -91,4 +104,4 @@ def clipped_step(
     # A thousandth of eps inside the root keeps the derivative finite at a gradient of zero.
     small, offset = jnp.square(1e-3 * eps * root), eps * root
     move = jax.tree.map(lambda m, s: scale * (m / (jnp.sqrt(s + small) + offset)), mean, square)
-    return move, size, AdamState(count, mean, square)
+    return restored(move), size, AdamState(count, mean, square)

@@ -11,6 +11,7 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
+from jaxrl_evolve.learners import optimiser
 from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser, norm
 
 
@@ -34,13 +35,19 @@ def test_adam_is_that_of_optax(scale: float):
     assert np.abs(mine - parameters).max() > 0.01
 
 
+@pytest.mark.parametrize("in_a_row", [0, 100], ids=["large", "small"])
 @pytest.mark.parametrize("kind", ["adam", "sgd"])
-def test_a_tree_is_stepped_as_its_numbers_in_a_row(kind):
+def test_a_tree_is_stepped_as_its_numbers_in_a_row(kind, in_a_row, monkeypatch):
+    monkeypatch.setattr(optimiser, "IN_A_ROW", in_a_row)
     rng = np.random.default_rng(2)
     tree = {"a": rng.normal(size=(3, 4)).astype(np.float32), "b": [rng.normal(size=5).astype(np.float32)]}
     flat, unravel = ravel_pytree(tree)
     step = jax.jit(partial(clipped_step, kind), static_argnums=(3,))
     state, state_of_tree = init_optimiser(kind, flat), init_optimiser(kind, tree)
+    if kind == "adam":
+        assert (
+            (state_of_tree.mean["a"].shape == (3, 4)) if not in_a_row else state_of_tree.mean.shape == (17,)
+        )
     for _ in range(3):
         row, size, state = step(state, flat, 0.1, 0.5, 1e-5)
         move, size_of_tree, state_of_tree = step(state_of_tree, tree, 0.1, 0.5, 1e-5)

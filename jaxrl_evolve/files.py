@@ -13,7 +13,7 @@ import math
 import os
 import stat
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +77,13 @@ def read_regular(path: str | os.PathLike[str], most: int = MOST_BYTES) -> bytes:
         return file.read(min(status.st_size + 1, most))
 
 
-def parse_json(content: bytes, *, endless: bool = False) -> Any:
+def parse_json(content: bytes, *, endless: bool = False, strict: bool = False) -> Any:
     """JSON data of no more than 100 levels.
 
     Args:
         content: UTF-8 text.
         endless: whether ``NaN`` and ``Infinity`` may stand for numbers, for which JSON has no word.
+        strict: whether a field that stands twice in one object and a number too large to be kept are refused, too.
 
     Raises:
         Unreadable: it is not that.
@@ -91,8 +92,9 @@ def parse_json(content: bytes, *, endless: bool = False) -> Any:
     def refuse(word: str) -> Any:
         raise Unreadable(f"it has {word} for a number")
 
+    hooks: dict[str, Any] = {"object_pairs_hook": _once, "parse_float": _finite} if strict else {}
     try:
-        value = json.loads(content, parse_constant=None if endless else refuse)
+        value = json.loads(content, parse_constant=None if endless else refuse, **hooks)
     except json.JSONDecodeError as error:
         raise Unreadable(f"{error.msg} in line {error.lineno}") from None
     except UnicodeDecodeError:
@@ -107,6 +109,22 @@ def parse_json(content: bytes, *, endless: bool = False) -> Any:
     if content.count(b"[") + content.count(b"{") > _DEEPEST and _levels(value) > _DEEPEST:
         raise Unreadable(f"it is nested more than {_DEEPEST} levels deep")
     return value
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these fields, each of which is there once."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Unreadable(f"it has the field {twice[:40]!r} twice in one object")
+    return made
+
+
+def _finite(digits: str) -> float:
+    if not math.isfinite(number := float(digits)):
+        raise Unreadable(f"it has {digits[:20]} for a number, which no number can be")
+    return number
 
 
 def parse_npz(content: bytes, most: int = MOST_BYTES) -> dict[str, np.ndarray]:

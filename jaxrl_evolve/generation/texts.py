@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Sequence
 from typing import Any
 
-from jaxrl_evolve.files import Unreadable, parse_json
+from jaxrl_evolve.files import parse_json
 
 MOST_CHARACTERS = 400
 """What is kept of a description or a purpose."""
@@ -35,23 +32,4 @@ def strict_json(text: str) -> Any:
     Raises:
         Unreadable: it is not that.
     """
-
-    def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(pairs)
-        if len(made) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise Unreadable(f"it has the field {cleaned(twice, 40)!r} twice in one object")
-        return made
-
-    def finite(digits: str) -> float:
-        if not math.isfinite(number := float(digits)):
-            raise Unreadable(f"it has {digits[:20]} for a number, which no number can be")
-        return number
-
-    value = parse_json(text.encode(errors="replace"))  # what it refuses is refused here, too
-    try:
-        json.loads(text, object_pairs_hook=once, parse_float=finite)
-    except RecursionError:
-        raise Unreadable("it is nested too deeply") from None
-    return value
+    return parse_json(text.encode(errors="replace"), strict=True)

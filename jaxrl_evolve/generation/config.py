@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from jaxrl_evolve.generation.archive_config import ArchiveConfig
 from jaxrl_evolve.generation.chat_config import ChatConfig
 from jaxrl_evolve.generation.offline_config import OfflineConfig
+from jaxrl_evolve.generation.open_ended_config import OpenEndedConfig
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
 from jaxrl_evolve.settings.checks import AtLeast, check, countable, root_seed
 from jaxrl_evolve.settings.nested import from_fields
@@ -22,7 +23,14 @@ class GenerateConfig:
     """One agent, PPO's, trained in environments that are generated as it learns, and in the one that they are generated for."""
 
     loop: Literal[
-        "envgen", "envgen-mixed", "fixed", "easy-to-hard", "adversarial", "original-only", "dicode"
+        "envgen",
+        "envgen-mixed",
+        "fixed",
+        "easy-to-hard",
+        "adversarial",
+        "original-only",
+        "dicode",
+        "open-ended",
     ] = "envgen"
     """What is proposed when, and what is played in which shares."""
     proposer: Literal["offline", "llm", "recorded", "person"] = "offline"
@@ -57,6 +65,8 @@ class GenerateConfig:
     """When specs change their status."""
     offline: OfflineConfig = dataclasses.field(default_factory=OfflineConfig)
     """Numbers of the offline proposer."""
+    open_ended: OpenEndedConfig = dataclasses.field(default_factory=OpenEndedConfig)
+    """Of the loop `open-ended` alone."""
     chat: ChatConfig = dataclasses.field(default_factory=ChatConfig)
     """The language model of the proposer `llm`."""
     seed: int = 0
@@ -72,6 +82,10 @@ class GenerateConfig:
         countable(self.num_envs, self.rollout_length, self.cycle_steps)
         if self.proposer in ("recorded", "person") and not self.file:
             raise ValueError(f"file is empty, but the proposer {self.proposer} reads one: it must be a path")
+        if self.loop == "open-ended" and self.final_steps:
+            raise ValueError(
+                f"final_steps is {self.final_steps}, but the loop open-ended is for no original: it must be 0"
+            )
         if self.archive.active < self.specs + 1:
             raise ValueError(
                 f"archive.active is {self.archive.active} and specs {self.specs}; active must be at least {self.specs + 1}, so that the original "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,7 +42,7 @@ class Programs(NamedTuple):
         init: ``key -> TrainState``.
         begin: as `seat.phase_begin`.
         advance: ``(state, updates) -> (state, metrics)``; donates the state.
-        evaluate: ``(key, learner state) -> Episodes`` in the original.
+        evaluate: ``(key, learner state, params) -> Episodes`` in one spec.
     """
 
     init: Any
@@ -83,12 +84,14 @@ def build(config: GenerateConfig, setting: Setting | None = None) -> Experiment:
     curriculum = spec_seat(env, config.archive.active, skills, config.unit)
     venv = vectorize(env, config.num_envs, params_per_slot=True)
     chunk = make_chunk(learner, venv, config.rollout_length, curriculum)
-    hp, horizon = traced(config.hp), jnp.float32(config.updates)
+    loop = LOOPS[config.loop]
+    # Where each spec has an agent of its own, that agent's life is a cycle.
+    hp, horizon = traced(config.hp), jnp.float32(config.cycle_updates if loop.specialists else config.updates)
     eta = learner.init_objective(jax.random.fold_in(random.key(config.seed), 1))
     play = make_evaluation(env, learner, config.episodes, mode="sample")
 
-    def evaluate(key: Array, learner_state: Any) -> Episodes:
-        return play(key, learner_state, env.params)
+    def evaluate(key: Array, learner_state: Any, params: Any) -> Episodes:
+        return play(key, learner_state, params)
 
     run = jax.jit(chunk.run, donate_argnums=0)
     programs = Programs(
@@ -97,7 +100,7 @@ def build(config: GenerateConfig, setting: Setting | None = None) -> Experiment:
         advance=lambda state, updates: run(state, hp, eta, env.params, horizon, np.int32(updates)),
         evaluate=jax.jit(evaluate),
     )
-    return Experiment(setting, LOOPS[config.loop], programs)
+    return Experiment(setting, loop, programs)
 
 
 def make_proposer(config: GenerateConfig, domain: Domain, folder: Path | None) -> Proposer:
@@ -112,7 +115,10 @@ def make_proposer(config: GenerateConfig, domain: Domain, folder: Path | None) -
         ValueError: a file is damaged, or the language model's address or key is missing.
         ImportError: what a language model is asked by is not installed.
     """
-    offline = offline_proposer(domain, config.offline)
+    # Without a gate what is made is not picked for its novelty either.
+    plain = LOOPS[config.loop].specialists and not config.open_ended.novelty
+    numbers = dataclasses.replace(config.offline, oversample=1) if plain else config.offline
+    offline = offline_proposer(domain, numbers)
     inside = lambda name: None if folder is None else folder / name
     if config.proposer == "llm":
         return llm_proposer(domain, config.chat, offline, inside(ANSWERS), inside(LEDGER))

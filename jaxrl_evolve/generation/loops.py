@@ -1,6 +1,6 @@
 """The loops by name, as data: who proposes when, which specs are played, and in what shares.
 
-All of them make the same number of environment steps, so that they can be compared; what is different is only where.
+All that are for an original make the same number of environment steps, so that they can be compared; what is different is only where.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class Loop(NamedTuple):
         order: by what the generated share is split.
         by_hand: instead of a proposer: children of the original by this kind of operator, as many times as the cycle says.
         fades: whether what a spec hands out is taken away, child by child, as its success rises, before anything else is proposed.
+        specialists: whether each spec gets an agent of its own, which begins as that of the nearest learned spec, and nothing is for the original.
     """
 
     about: str
@@ -35,6 +36,7 @@ class Loop(NamedTuple):
     order: Order = "even"
     by_hand: Literal["", "grant", "threaten"] = ""
     fades: bool = False
+    specialists: bool = False
 
 
 LOOPS = {
@@ -57,6 +59,11 @@ LOOPS = {
         plays="archive",
         order="learnability",
         fades=True,
+    ),
+    "open-ended": Loop(
+        "after OMNI-EPIC (Faldor et al. 2024): what is new and interesting, a specialist for each, which begins as that of the nearest learned spec",
+        generated=1.0,
+        specialists=True,
     ),
 }
 

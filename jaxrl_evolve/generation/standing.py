@@ -30,6 +30,7 @@ class Standing:
         steps: environment steps by what for: ``original``, ``generated``, ``validation``, ``evaluation``.
         done: parts of the loop that are over: cycles, and what follows the last.
         notes: what proposers had to say, a sentence each.
+        own: JSON data that this kind of loop alone remembers.
     """
 
     archive: Archive
@@ -41,6 +42,7 @@ class Standing:
     )
     done: int = 0
     notes: tuple[str, ...] = ()
+    own: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def env_steps(self) -> int:
@@ -69,6 +71,7 @@ def write_standing(folder: Path, standing: Standing, keep: int) -> None:
         "steps": standing.steps,
         "done": standing.done,
         "notes": standing.notes,
+        "own": standing.own,
     }
     write_archive(place / f"cycle_{standing.done:06d}.json", standing.archive, more)
     for path in sorted(p for p in place.iterdir() if _NAME.fullmatch(p.name))[: -(keep + 1)]:
@@ -92,6 +95,7 @@ def read_standing(folder: Path, done: int) -> Standing:
             {str(name): int(n) for name, n in more["steps"].items()},
             int(more["done"]),
             tuple(more["notes"]),
+            dict(more["own"]),
         )
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise FolderError(f"{path} is damaged: it is no standing of a loop ({error})") from None

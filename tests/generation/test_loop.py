@@ -21,6 +21,7 @@ from jaxrl_evolve.generation.loops import LOOPS
 from jaxrl_evolve.generation.train import generate
 from jaxrl_evolve.learners.ppo_config import PPOConfig
 from jaxrl_evolve.networks.config import NetworkConfig
+from jaxrl_evolve.training.host import Host
 from jaxrl_evolve.training.interrupts import Interrupted
 
 SETTING = hall_env.setting()
@@ -58,7 +59,7 @@ def test_a_killed_loop_comes_to_the_same_end(tmp_path, run, monkeypatch, program
     whole = run(tmp_path / "whole")
     calls = iter((None, "SIGTERM"))
     with monkeypatch.context() as patch:
-        patch.setattr(training.Host, "signal", lambda self: next(calls, "SIGTERM"))
+        patch.setattr(Host, "signal", lambda self: next(calls, "SIGTERM"))
         with pytest.raises(Interrupted, match="after 2 of 4 cycles"):
             run(tmp_path / "parts")
     again = run(tmp_path / "parts", resume=True)

@@ -30,6 +30,8 @@ class GenerateConfig:
         "adversarial",
         "original-only",
         "dicode",
+        "mutation",
+        "levels",
         "open-ended",
     ] = "envgen"
     """What is proposed when, and what is played in which shares."""
@@ -49,6 +51,10 @@ class GenerateConfig:
     """Environment steps in a cycle, in generated specs and the original together, rounded up to whole updates."""
     final_steps: Annotated[int, AtLeast(0)] = 0
     """Steps in the original after the last cycle."""
+    curriculum: str = ""
+    """Curriculum of levels that chooses among the specs of a phase, rollout by rollout (`plr`, `mna`, `sfl`), or, of the loop `levels`, among the
+    environment's own levels (`random` and all of `list curricula` that have no agents of their own). Empty for shares that are kept through a phase.
+    A level is scored by whole rollouts, so `rollout_length` should hold an episode."""
     unit: Literal["steps", "episodes"] = "steps"
     """Of what shares are kept: of steps, where a slot keeps its spec through a phase, or of episodes, where it draws one for each."""
     num_envs: Annotated[int, AtLeast(1)] = 64
@@ -85,6 +91,14 @@ class GenerateConfig:
         if self.loop == "open-ended" and self.final_steps:
             raise ValueError(
                 f"final_steps is {self.final_steps}, but the loop open-ended is for no original: it must be 0"
+            )
+        if self.curriculum and self.loop in ("original-only", "open-ended"):
+            raise ValueError(
+                f"curriculum is {self.curriculum!r}, but the loop {self.loop} leaves nothing to choose: it must be empty"
+            )
+        if self.curriculum and self.unit == "episodes":
+            raise ValueError(
+                f"unit is 'episodes', but the curriculum {self.curriculum} chooses by rollouts: it must be 'steps'"
             )
         if self.archive.active < self.specs + 1:
             raise ValueError(

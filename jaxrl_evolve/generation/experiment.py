@@ -12,11 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxrl_envs.contract import Env
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve import random
 from jaxrl_evolve.generation.answers import FILE as ANSWERS
 from jaxrl_evolve.generation.config import GenerateConfig
 from jaxrl_evolve.generation.domain import Domain
+from jaxrl_evolve.generation.level_seat import Levels, level_seat, of_family, of_specs, refilled
 from jaxrl_evolve.generation.llm import llm_proposer
 from jaxrl_evolve.generation.loops import LOOPS, Loop
 from jaxrl_evolve.generation.offline import offline_proposer
@@ -43,12 +45,14 @@ class Programs(NamedTuple):
         begin: as `seat.phase_begin`.
         advance: ``(state, updates) -> (state, metrics)``; donates the state.
         evaluate: ``(key, learner state, params) -> Episodes`` in one spec.
+        scoring: environment steps of an update from which nothing is learned.
     """
 
     init: Any
     begin: Any
     advance: Any
     evaluate: Any
+    scoring: int = 0
 
 
 class Experiment(NamedTuple):
@@ -81,10 +85,14 @@ def build(config: GenerateConfig, setting: Setting | None = None) -> Experiment:
     env = setting.env
     learner = ppo(env, config.num_envs, config.rollout_length, config.learner, config.hp)
     skills = nothing_seen(env, 1)[SKILLS].shape[-1] if SKILLS in env.metrics else 0
-    curriculum = spec_seat(env, config.archive.active, skills, config.unit)
+    loop, active = LOOPS[config.loop], config.archive.active
+    levels = _levels(config, loop, env)
+    curriculum = (
+        level_seat(env, levels, active, skills) if levels else spec_seat(env, active, skills, config.unit)
+    )
+    refill = refilled(levels) if levels else lambda seat: seat
     venv = vectorize(env, config.num_envs, params_per_slot=True)
     chunk = make_chunk(learner, venv, config.rollout_length, curriculum)
-    loop = LOOPS[config.loop]
     # Where each spec has an agent of its own, that agent's life is a cycle.
     hp, horizon = traced(config.hp), jnp.float32(config.cycle_updates if loop.specialists else config.updates)
     eta = learner.init_objective(jax.random.fold_in(random.key(config.seed), 1))
@@ -96,11 +104,19 @@ def build(config: GenerateConfig, setting: Setting | None = None) -> Experiment:
     run = jax.jit(chunk.run, donate_argnums=0)
     programs = Programs(
         init=jax.jit(lambda key: chunk.init(key, hp, env.params)),
-        begin=jax.jit(phase_begin(curriculum, venv, learner, skills)),
+        begin=jax.jit(phase_begin(curriculum, venv, learner, skills, refill)),
         advance=lambda state, updates: run(state, hp, eta, env.params, horizon, np.int32(updates)),
         evaluate=jax.jit(evaluate),
+        scoring=chunk.scoring_steps,
     )
     return Experiment(setting, loop, programs)
+
+
+def _levels(config: GenerateConfig, loop: Loop, env: Env) -> Levels | None:
+    """Which curriculum of levels chooses, if one does."""
+    if loop.plays == "family":
+        return of_family(config.curriculum or "random", env, config.num_envs)
+    return of_specs(config.curriculum, env, config.archive.active) if config.curriculum else None
 
 
 def make_proposer(config: GenerateConfig, domain: Domain, folder: Path | None) -> Proposer:

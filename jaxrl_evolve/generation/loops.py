@@ -21,22 +21,24 @@ class Loop(NamedTuple):
         proposes: in each cycle, in the first alone, or never.
         generated: share of the steps that is made in generated specs; the rest is made in the original.
         mixed: whether both are played side by side, or one after the other, the generated ones first.
-        plays: the specs of the last proposals, or what is fittest of the archive.
+        plays: the specs of the last proposals, what is fittest of the archive, or levels of the environment's own family.
         order: by what the generated share is split.
         by_hand: instead of a proposer: children of the original by this kind of operator, as many times as the cycle says.
         fades: whether what a spec hands out is taken away, child by child, as its success rises, before anything else is proposed.
         specialists: whether each spec gets an agent of its own, which begins as that of the nearest learned spec, and nothing is for the original.
+        mutates: instead of a proposer: children of informative specs.
     """
 
     about: str
     proposes: Literal["each", "once", "never"] = "each"
     generated: float = 0.5
     mixed: bool = False
-    plays: Literal["latest", "archive"] = "latest"
+    plays: Literal["latest", "archive", "family"] = "latest"
     order: Order = "even"
     by_hand: Literal["", "grant", "threaten"] = ""
     fades: bool = False
     specialists: bool = False
+    mutates: bool = False
 
 
 LOOPS = {
@@ -59,6 +61,20 @@ LOOPS = {
         plays="archive",
         order="learnability",
         fades=True,
+    ),
+    "mutation": Loop(
+        "after eva (Ye et al. 2024): children of informative specs, and the archive evenly beside the original",
+        generated=0.8,
+        mixed=True,
+        plays="archive",
+        mutates=True,
+    ),
+    "levels": Loop(
+        "control: levels of the environment's own family beside the original, as a curriculum of levels chooses them",
+        proposes="never",
+        generated=0.8,
+        mixed=True,
+        plays="family",
     ),
     "open-ended": Loop(
         "after OMNI-EPIC (Faldor et al. 2024): what is new and interesting, a specialist for each, which begins as that of the nearest learned spec",

@@ -20,6 +20,7 @@ from jaxrl_evolve.generation.config import GenerateConfig
 from jaxrl_evolve.generation.experiment import Experiment, skill_counts
 from jaxrl_evolve.generation.feedback import feedback_of
 from jaxrl_evolve.generation.mixture import account_of
+from jaxrl_evolve.generation.mutation import mutated
 from jaxrl_evolve.generation.outcome import (
     ARCHIVE,
     REPORT,
@@ -136,6 +137,8 @@ class Run:
         if loop.by_hand:
             times = self.config.cycles - cycle if loop.by_hand == "grant" else cycle + 1
             return by_hand(domain, archive, loop.by_hand, times, k, key)
+        if loop.mutates:
+            return mutated(domain, archive, k, key)
         key_faded, key_proposed = jax.random.split(key)
         found = faded(domain, archive, k, key_faded, self.config.offline.easy) if loop.fades else Proposed()
         missing = k - len(found.proposals)
@@ -149,6 +152,8 @@ class Run:
         del proposed
         loop, archive, updates = self.loop, self.standing.archive, self.config.cycle_updates
         original = self._original()
+        if loop.plays == "family":  # a curriculum chooses what is not the original's share
+            return [({next(iter(original)): 1.0 - loop.generated}, updates)]
         if loop.plays == "archive":
             generated = shares(archive, 0.0 if not loop.mixed else 1.0 - loop.generated, loop.order)
         else:
@@ -175,7 +180,10 @@ class Run:
             results[identity] = results.get(identity, np.zeros(2, np.int64)) + counts[row]
         steps = account_of(table).steps
         original = int(sum(n for n, i in zip(steps, part, strict=False) if i == archive.original.identity))
-        self.standing = self.standing.with_steps(original=original, generated=int(steps.sum()) - original)
+        scoring = updates * self.programs.scoring
+        self.standing = self.standing.with_steps(
+            original=original, generated=int(steps.sum()) - original, scoring=scoring
+        )
         if int(self.state.diverged) >= 0:
             raise Diverged(f"the agent diverged in cycle {self.standing.done}; what was before it is saved")
         return metrics

@@ -16,33 +16,17 @@ import pytest
 from jaxrl_evolve.generation import train as training
 from jaxrl_evolve.generation.archive_config import ArchiveConfig
 from jaxrl_evolve.generation.config import GenerateConfig
-from jaxrl_evolve.generation.experiment import build
 from jaxrl_evolve.generation.loops import LOOPS
 from jaxrl_evolve.generation.train import generate
-from jaxrl_evolve.learners.ppo_config import PPOConfig
-from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.training.host import Host
 from jaxrl_evolve.training.interrupts import Interrupted
 
-SETTING = hall_env.setting()
-CONFIG = GenerateConfig(
-    env="toy/hall",
-    cycles=3,
-    specs=3,
-    cycle_steps=1024,
-    final_steps=256,
-    num_envs=8,
-    rollout_length=16,
-    learner=PPOConfig(epochs=1, minibatches=1, network=NetworkConfig(hidden=(8,))),
-    episodes=16,
-    archive=ArchiveConfig(active=6, episodes=8),
-)
+SETTING, CONFIG = hall_env.SETTING, hall_env.CONFIG
 
 
 @pytest.fixture(scope="module")
 def programs():
-    """One experiment for all loops: what they differ in is data."""
-    return build(CONFIG, SETTING)
+    return hall_env.experiment()
 
 
 @pytest.fixture
@@ -87,13 +71,13 @@ def test_a_killed_loop_comes_to_the_same_end(tmp_path, run, monkeypatch, program
 
 
 @pytest.mark.parametrize(
-    "loop", ["fixed", "adversarial", "easy-to-hard", "original-only", "envgen-mixed", "dicode"]
+    "loop", ["fixed", "adversarial", "easy-to-hard", "original-only", "envgen-mixed", "dicode", "mutation"]
 )
 def test_loops_make_the_same_steps_and_differ_in_where(run, loop):
     found = run(None, dataclasses.replace(CONFIG, loop=loop, final_steps=0))
     steps, entries = found.standing.steps, [*found.standing.archive.entries.values()][1:]
     assert found.standing.env_steps == 3 * 1024
-    share = {"original-only": 1.0, "envgen-mixed": 2 / 8, "dicode": 2 / 8}.get(
+    share = {"original-only": 1.0, "envgen-mixed": 2 / 8, "dicode": 2 / 8, "mutation": 2 / 8}.get(
         loop, 0.5
     )  # a fifth of 8 slots is 2
     assert steps["original"] == share * 3 * 1024
@@ -101,6 +85,8 @@ def test_loops_make_the_same_steps_and_differ_in_where(run, loop):
     assert bool(played) == (loop != "original-only")
     if loop == "original-only":
         assert not entries
+    if loop == "mutation":
+        assert {e.author for e in entries} == {"mutation"} and max(e.born for e in entries) == 2
     if loop == "fixed":
         assert {e.born for e in entries} == {0} and all(e.seen == 2 for e in played)
     if loop == "adversarial":

@@ -13,36 +13,21 @@ import pytest
 from jaxrl_evolve.generation import interest
 from jaxrl_evolve.generation import train as training
 from jaxrl_evolve.generation.archive import Entry
-from jaxrl_evolve.generation.archive_config import ArchiveConfig
-from jaxrl_evolve.generation.config import GenerateConfig
-from jaxrl_evolve.generation.experiment import build
 from jaxrl_evolve.generation.lifecycle import new_archive
+from jaxrl_evolve.generation.loops import LOOPS
 from jaxrl_evolve.generation.open_ended import OpenEndedRun
 from jaxrl_evolve.generation.open_ended_config import OpenEndedConfig
 from jaxrl_evolve.generation.train import generate
-from jaxrl_evolve.learners.ppo_config import PPOConfig
-from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.training.host import Host
 from jaxrl_evolve.training.interrupts import Interrupted
 
-SETTING = hall_env.setting()
-CONFIG = GenerateConfig(
-    loop="open-ended",
-    env="toy/hall",
-    cycles=5,
-    specs=3,
-    cycle_steps=512,
-    num_envs=8,
-    rollout_length=16,
-    learner=PPOConfig(epochs=1, minibatches=1, network=NetworkConfig(hidden=(8,))),
-    episodes=16,
-    archive=ArchiveConfig(active=4, episodes=8),
-)
+SETTING = hall_env.SETTING
+CONFIG = dataclasses.replace(hall_env.CONFIG, loop="open-ended", cycles=5, cycle_steps=512, final_steps=0)
 
 
 @pytest.fixture(scope="module")
 def programs():
-    return build(CONFIG, SETTING)
+    return hall_env.experiment()._replace(loop=LOOPS["open-ended"])
 
 
 @pytest.fixture

@@ -71,6 +71,11 @@ class GenerateConfig:
     """When specs change their status."""
     offline: OfflineConfig = dataclasses.field(default_factory=OfflineConfig)
     """Numbers of the offline proposer."""
+    background: bool = False
+    """Whether the specs of a cycle are asked for while the cycle before trains, by what was known at its begin, so that a slow proposer holds
+    nothing up."""
+    patience: Annotated[float, AtLeast(0.0)] = 600.0
+    """Seconds that are waited at the end of a cycle, in background, before the offline proposer fills in; what is late is taken up later."""
     open_ended: OpenEndedConfig = dataclasses.field(default_factory=OpenEndedConfig)
     """Of the loop `open-ended` alone."""
     chat: ChatConfig = dataclasses.field(default_factory=ChatConfig)
@@ -91,6 +96,10 @@ class GenerateConfig:
         if self.loop == "open-ended" and self.final_steps:
             raise ValueError(
                 f"final_steps is {self.final_steps}, but the loop open-ended is for no original: it must be 0"
+            )
+        if self.background and self.loop not in ("envgen", "envgen-mixed", "dicode"):
+            raise ValueError(
+                f"background is True, but the loop {self.loop} asks nobody a cycle ahead: it must be False, or the loop one of envgen, envgen-mixed, dicode"
             )
         if self.curriculum and self.loop in ("original-only", "open-ended"):
             raise ValueError(

@@ -18,9 +18,10 @@ from jaxtyping import Array, Int
 
 from jaxrl_envs.contract import Env
 from jaxrl_evolve.curricula.domain_randomisation import domain_randomisation
+from jaxrl_evolve.curricula.level_buffer import log_weights
 from jaxrl_evolve.curricula.levels.names import LEVEL_CURRICULA
 from jaxrl_evolve.curricula.levels.options import LevelOptions
-from jaxrl_evolve.curricula.levels.replay import LevelState, level_curriculum
+from jaxrl_evolve.curricula.levels.replay import LevelState, Rule, level_curriculum
 from jaxrl_evolve.generation.mixture import apportioned
 from jaxrl_evolve.generation.seat import Seat, counted, spec_seat
 from jaxrl_evolve.runs.lived import Lived
@@ -28,7 +29,9 @@ from jaxrl_evolve.runs.tasks import NEW, Assignment, Curriculum, Openings
 from jaxrl_evolve.settings.names import suggestion
 
 _FIRST = 1e3  # the score of what was not visited yet: above all that are computed
-_INNER = 2  # by which numbers of the curriculum are shifted: 0 is the original, 1 a level without a number
+_OF_FAMILY = (
+    2  # by which numbers of a family's levels are shifted: 0 is the original, 1 a level without a number
+)
 _OF_SPECS: dict[str, dict[str, Any]] = {
     "plr": {"score": "max-mc"},
     "mna": {"score": "mna"},
@@ -72,7 +75,14 @@ def of_specs(name: str, env: Env, specs: int) -> Levels:
     options = LevelOptions(capacity=specs, top=max(1, specs // 2), **base, **_OF_SPECS[name])
     # New levels are never asked for.
     family = dataclasses.replace(env, sample_params=lambda key: env.params)
-    return Levels(level_curriculum(name, family, options), True)
+
+    def logits(options: LevelOptions, state: LevelState) -> Array:
+        # The original is in the buffer, so that what comes of it displaces nothing, but has its share already.
+        buffer = state.buffer
+        numbers, scores = buffer.numbers.at[0].set(NEW), buffer.scores.at[0].set(-jnp.inf)
+        return log_weights(options, replace(buffer, numbers=numbers, scores=scores))
+
+    return Levels(level_curriculum(name, family, options, Rule(logits=logits)), True)
 
 
 def of_family(name: str, env: Env, num_envs: int) -> Levels:
@@ -104,29 +114,37 @@ def level_seat(env: Env, levels: Levels, specs: int, skills: int) -> Curriculum:
         skills: length of the metric ``skills``.
     """
     outer, inner = spec_seat(env, specs, skills), levels.curriculum
+    shift = 0 if levels.specs else _OF_FAMILY
+
+    def inside(number: Int[Array, ...]) -> Int[Array, ...]:
+        """As the curriculum inside counts; of a family the original is a level like any that it does not know."""
+        return jnp.maximum(number - shift, NEW)
+
+    def heard(lived: Lived) -> Lived:
+        return lived._replace(proposed=replace(lived.proposed, number=inside(lived.proposed.number)))
 
     def init(key: Array) -> Seat:
         return replace(outer.init(key), levels=inner.init(key))
 
     def propose(key: Array, seat: Seat, openings: Openings) -> tuple[Seat, Assignment]:
         (n,) = openings.wanted.shape
-        inside = openings._replace(playing=_inner(openings.playing))
-        state, chosen = inner.propose(key, seat.levels, inside)
+        asked = openings._replace(playing=inside(openings.playing))
+        state, chosen = inner.propose(key, seat.levels, asked)
         first = seat.shares[0]
         original = jnp.arange(n) < apportioned(jnp.stack([first, 1.0 - first]), n)[0]
-        if levels.specs:  # nothing is in the buffer before the first phase
+        if levels.specs:  # there may be no other
             original |= chosen.number == NEW
-        number = jnp.where(original, 0, chosen.number + _INNER)
+        number = jnp.where(original, 0, chosen.number + shift)
         pick = lambda x, row: jnp.where(original.reshape(-1, *[1] * (x.ndim - 1)), row, x)
-        params = jax.tree.map(lambda x, all_: pick(x, all_[0][None]), chosen.params, seat.params)
+        params = jax.tree.map(lambda x, every: pick(x, every[0][None]), chosen.params, seat.params)
         return replace(seat, levels=state), Assignment(number, params)
 
-    def row(number: Int[Array, ...]) -> Int[Array, ...]:
-        return jnp.where(number == 0, 0, number - _INNER if levels.specs else 1)
-
     def record(seat: Seat, lived: Lived) -> Seat:
-        table = counted(seat.table, lived, row(lived.played.trajectory.task))
-        return replace(seat, table=table, levels=inner.record(seat.levels, _as_inner(lived)))
+        task = lived.played.trajectory.task
+        row = task if levels.specs else jnp.minimum(task, 1)
+        return replace(
+            seat, table=counted(seat.table, lived, row), levels=inner.record(seat.levels, heard(lived))
+        )
 
     def metrics(seat: Seat) -> dict[str, Array]:
         return {**outer.metrics(seat), **inner.metrics(seat.levels)}
@@ -137,25 +155,16 @@ def level_seat(env: Env, levels: Levels, specs: int, skills: int) -> Curriculum:
     scouts = inner.scouts
 
     def scouted(key: Array, seat: Seat, lived: Lived) -> tuple[Seat, Assignment]:
-        state, assignment = scouts.propose(key, seat.levels, _as_inner(lived))
+        state, assignment = scouts.propose(key, seat.levels, heard(lived))
         return replace(seat, levels=state), assignment
 
     recorded = lambda seat, lived: replace(seat, levels=scouts.record(seat.levels, lived))
     return seat._replace(scouts=scouts._replace(propose=scouted, record=recorded))
 
 
-def _inner(number: Int[Array, ...]) -> Int[Array, ...]:
-    return jnp.maximum(number - _INNER, NEW)
-
-
-def _as_inner(lived: Lived) -> Lived:
-    """As the curriculum inside counts; the original is a level that it does not know."""
-    return lived._replace(proposed=replace(lived.proposed, number=_inner(lived.proposed.number)))
-
-
 def refilled(levels: Levels) -> Callable[[Seat], Seat]:
-    """What a seat becomes at the begin of a phase: the buffer holds its specs, of which nothing is known, by their rows; the original is
-    none of them. Of a family the buffer stays as it is.
+    """What a seat becomes at the begin of a phase: the buffer holds its specs by their rows, of which nothing is known. Of a family it stays
+    as it is.
     """
 
     def refill(seat: Seat) -> Seat:
@@ -163,7 +172,7 @@ def refilled(levels: Levels) -> Callable[[Seat], Seat]:
             return seat
         state: LevelState = levels.curriculum.init(jax.random.key(0))
         rows = jnp.arange(seat.shares.size, dtype=jnp.int32)
-        there = (seat.shares > 0) & (rows > 0)
+        there = (seat.shares > 0) | (rows == 0)
         buffer = replace(
             state.buffer,
             levels=seat.params,

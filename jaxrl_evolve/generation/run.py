@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxrl_evolve import random
 from jaxrl_evolve.generation import lifecycle
+from jaxrl_evolve.generation.ahead import Ahead
 from jaxrl_evolve.generation.archive import Archive
 from jaxrl_evolve.generation.archive_file import write_archive
 from jaxrl_evolve.generation.config import GenerateConfig
@@ -21,6 +22,7 @@ from jaxrl_evolve.generation.experiment import Experiment, skill_counts
 from jaxrl_evolve.generation.feedback import feedback_of
 from jaxrl_evolve.generation.mixture import account_of
 from jaxrl_evolve.generation.mutation import mutated
+from jaxrl_evolve.generation.offline import offline_proposer
 from jaxrl_evolve.generation.outcome import (
     ARCHIVE,
     REPORT,
@@ -57,6 +59,10 @@ class Run:
         self.setting, self.loop, self.programs = experiment
         self.total = config.cycles + (config.final_updates > 0)
         self.root = random.key(config.seed)
+        self.ahead = None
+        if config.background:
+            offline = offline_proposer(self.setting.domain, config.offline)
+            self.ahead = Ahead(proposer, offline, config.patience)
         self.state: Any = None
         self.standing = Standing(lifecycle.new_archive(self.setting.domain, config.archive))
 
@@ -84,6 +90,7 @@ class Run:
         cycle = self.standing.done
         last = cycle >= self.config.cycles
         proposed = Proposed() if last else self._propose(cycle)
+        self._begin_ahead(cycle)
         phases = [(self._original(), self.config.final_updates)] if last else self._phases(proposed)
         results: dict[str, np.ndarray] = {}
         metrics: dict[str, Any] = {}
@@ -91,7 +98,33 @@ class Run:
             if updates:
                 metrics = self._play(part, updates, results)
         success = self._learn_of(results, proposed)
+        waited = self._end_ahead(cycle)
+        proposed = dataclasses.replace(proposed, seconds=proposed.seconds + waited)
         self._write(metrics, proposed, success)
+
+    def _key(self, cycle: int) -> Any:
+        return jax.random.fold_in(jax.random.fold_in(self.root, random.KeyTag.PROPOSALS), cycle)
+
+    def _asks_ahead(self, cycle: int) -> bool:
+        return self.ahead is not None and self.loop.proposes == "each" and cycle + 1 < self.config.cycles
+
+    def _begin_ahead(self, cycle: int) -> None:
+        """Ask for the specs of the next cycle by what is known now, before this one is trained."""
+        if self.ahead is not None and self._asks_ahead(cycle):
+            key = jax.random.fold_in(self._key(cycle + 1), 1)
+            self.ahead.begin(self.standing.feedback, self.standing.archive, self.config.specs, key)
+
+    def _end_ahead(self, cycle: int) -> float:
+        """Write down what came meanwhile; the seconds that were waited."""
+        if self.ahead is None or not self._asks_ahead(cycle):
+            return 0.0
+        key, standing = jax.random.fold_in(self._key(cycle + 1), 2), self.standing
+        before = self.host.seconds["propose_seconds"]
+        with self.host.timed("propose_seconds"):
+            came = self.ahead.wait(standing.feedback, standing.archive, self.config.specs, key)
+        state = self.ahead.state(standing.proposer)
+        self.standing = dataclasses.replace(standing, proposer=state, own={**standing.own, "came": came})
+        return self.host.seconds["propose_seconds"] - before
 
     def _original(self) -> dict[str, float]:
         return {self.standing.archive.original.identity: 1.0}
@@ -101,7 +134,7 @@ class Run:
         standing, loop, k = self.standing, self.loop, self.config.specs
         if loop.proposes == "never" or (loop.proposes == "once" and cycle):
             return Proposed()
-        key = jax.random.fold_in(jax.random.fold_in(self.root, random.KeyTag.PROPOSALS), cycle)
+        key = self._key(cycle)
         with self.host.timed("propose_seconds"):
             found = self._found(standing.archive, cycle, k, key)
             validated = self.setting.validate(found.proposals, self.config.seed + cycle)
@@ -119,7 +152,7 @@ class Run:
             standing.with_steps(validation=validated.steps),
             archive=archive,
             latest=latest,
-            proposer=self.proposer.state(),
+            proposer=self.ahead.state(standing.proposer) if self.ahead else self.proposer.state(),
             notes=(*standing.notes, *(f"cycle {cycle}: {note}" for note in found.notes))[-NOTES:],
         )
         for note in found.notes:
@@ -145,7 +178,10 @@ class Run:
         if not missing:
             return found
         there = lifecycle.added(archive, domain, found.proposals)  # nothing is proposed twice
-        return found.and_then(self.proposer.propose(self.standing.feedback, there, missing, key_proposed))
+        feedback, came = self.standing.feedback, self.standing.own.get("came")
+        if self.ahead is not None and came is not None:
+            return found.and_then(self.ahead.taken(came, feedback, there, missing, key_proposed))
+        return found.and_then(self.proposer.propose(feedback, there, missing, key_proposed))
 
     def _phases(self, proposed: Proposed) -> list[Phase]:
         """What is played in a cycle."""

@@ -71,6 +71,9 @@ class GenerateConfig:
     """When specs change their status."""
     offline: OfflineConfig = dataclasses.field(default_factory=OfflineConfig)
     """Numbers of the offline proposer."""
+    acceptance: Annotated[int, AtLeast(0)] = 0
+    """Episodes of the agent in each proposal before it is taken up, which count as validation: what it masters (`archive.mastery`) is refused, and
+    what it never does left alone for `archive.retry` cycles. XLand's test wants 32 at least; 0 takes specs in without."""
     background: bool = False
     """Whether the specs of a cycle are asked for while the cycle before trains, by what was known at its begin, so that a slow proposer holds
     nothing up."""
@@ -96,6 +99,10 @@ class GenerateConfig:
         if self.loop == "open-ended" and self.final_steps:
             raise ValueError(
                 f"final_steps is {self.final_steps}, but the loop open-ended is for no original: it must be 0"
+            )
+        if self.acceptance and self.loop == "open-ended":
+            raise ValueError(
+                f"acceptance is {self.acceptance}, but no agent of the loop open-ended is one before its spec: it must be 0"
             )
         if self.background and self.loop not in ("envgen", "envgen-mixed", "dicode"):
             raise ValueError(

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from jaxrl_envs.contract import Env
 from jaxrl_envs.vector import vectorize
@@ -29,7 +28,7 @@ from jaxrl_evolve.generation.seat import SKILLS, phase_begin, spec_seat
 from jaxrl_evolve.generation.setting import Setting, make_setting
 from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.runs.chunk import make_chunk
-from jaxrl_evolve.runs.evaluation import Episodes, make_evaluation, nothing_seen
+from jaxrl_evolve.runs.evaluation import make_evaluation, nothing_seen
 from jaxrl_evolve.training.experiment import traced
 from jaxrl_evolve.training.parts import literal
 
@@ -45,6 +44,7 @@ class Programs(NamedTuple):
         begin: as `seat.phase_begin`.
         advance: ``(state, updates) -> (state, metrics)``; donates the state.
         evaluate: ``(key, learner state, params) -> Episodes`` in one spec.
+        trial: likewise, of the episodes that decide whether a spec is taken in.
         scoring: environment steps of an update from which nothing is learned.
     """
 
@@ -52,6 +52,7 @@ class Programs(NamedTuple):
     begin: Any
     advance: Any
     evaluate: Any
+    trial: Any
     scoring: int = 0
 
 
@@ -96,17 +97,13 @@ def build(config: GenerateConfig, setting: Setting | None = None) -> Experiment:
     # Where each spec has an agent of its own, that agent's life is a cycle.
     hp, horizon = traced(config.hp), jnp.float32(config.cycle_updates if loop.specialists else config.updates)
     eta = learner.init_objective(jax.random.fold_in(random.key(config.seed), 1))
-    play = make_evaluation(env, learner, config.episodes, mode="sample")
-
-    def evaluate(key: Array, learner_state: Any, params: Any) -> Episodes:
-        return play(key, learner_state, params)
-
     run = jax.jit(chunk.run, donate_argnums=0)
     programs = Programs(
         init=jax.jit(lambda key: chunk.init(key, hp, env.params)),
         begin=jax.jit(phase_begin(curriculum, venv, learner, skills, refill)),
         advance=lambda state, updates: run(state, hp, eta, env.params, horizon, np.int32(updates)),
-        evaluate=jax.jit(evaluate),
+        evaluate=jax.jit(make_evaluation(env, learner, config.episodes, mode="sample")),
+        trial=jax.jit(make_evaluation(env, learner, config.acceptance or 1, mode="sample")),
         scoring=chunk.scoring_steps,
     )
     return Experiment(setting, loop, programs)

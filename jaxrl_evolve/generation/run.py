@@ -14,9 +14,11 @@ import numpy as np
 
 from jaxrl_evolve import random
 from jaxrl_evolve.generation import lifecycle
+from jaxrl_evolve.generation.acceptance import mastered, set_aside, trials_of
 from jaxrl_evolve.generation.ahead import Ahead
 from jaxrl_evolve.generation.archive import Archive
 from jaxrl_evolve.generation.archive_file import write_archive
+from jaxrl_evolve.generation.belief import Belief
 from jaxrl_evolve.generation.config import GenerateConfig
 from jaxrl_evolve.generation.experiment import Experiment, skill_counts
 from jaxrl_evolve.generation.feedback import feedback_of
@@ -143,13 +145,18 @@ class Run:
             for p, v in zip(found.proposals, validated.verdicts, strict=True)
             if v.reasons
         }
-        good = self._chosen([p for p in found.proposals if p.identity not in invalid])
+        held = [p for p in found.proposals if p.identity not in invalid]
+        trials, tried = self._tried(held)
+        if trials:
+            invalid |= mastered(held, trials, self.config.archive.mastery)
+        good = self._chosen([p for p in held if p.identity not in invalid])
         domain = self.setting.domain
         archive = lifecycle.rejected(standing.archive, domain, found.rejections, invalid)
-        archive = lifecycle.added(archive, domain, good)
-        latest = tuple(p.identity for p in good) or standing.latest
+        archive = set_aside(lifecycle.added(archive, domain, good, trials), trials)
+        active = [p.identity for p in good if archive.entries[p.identity].status == "active"]
+        latest = tuple(active) or standing.latest
         self.standing = dataclasses.replace(
-            standing.with_steps(validation=validated.steps),
+            standing.with_steps(validation=validated.steps + tried),
             archive=archive,
             latest=latest,
             proposer=self.ahead.state(standing.proposer) if self.ahead else self.proposer.state(),
@@ -160,6 +167,15 @@ class Run:
         reasons = tuple(reason for _, faults in invalid.values() for reason in faults)
         reasons += tuple(fault for r in found.rejections if r.reason == "invalid" for fault in r.faults)
         return dataclasses.replace(found, proposals=tuple(good), notes=reasons[:_TOLD])
+
+    def _tried(self, proposals: list[Proposal]) -> tuple[dict[str, Belief], int]:
+        """Episodes of the agent in each, and the steps that they took; none where specs are taken in without."""
+        if not self.config.acceptance:
+            return {}, 0
+        key, agent = jax.random.fold_in(self._key(self.standing.done), 3), self.state.learner
+        play = lambda data: to_host(marked(self.programs.trial)(key, agent, self.setting.encode(data)))
+        with self.host.timed("run_seconds"):
+            return trials_of(proposals, play)
 
     def _chosen(self, good: list[Proposal]) -> list[Proposal]:
         """Which of the proposals that hold are taken up."""

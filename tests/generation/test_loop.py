@@ -18,6 +18,7 @@ from jaxrl_evolve.generation.archive_config import ArchiveConfig
 from jaxrl_evolve.generation.config import GenerateConfig
 from jaxrl_evolve.generation.loops import LOOPS
 from jaxrl_evolve.generation.train import generate
+from jaxrl_evolve.runs.evaluation import Episodes
 from jaxrl_evolve.training.host import Host
 from jaxrl_evolve.training.interrupts import Interrupted
 
@@ -112,3 +113,32 @@ def test_names_of_loops_are_those_of_the_configuration():
         generate(GenerateConfig(env="specs/techtree"))
     again = GenerateConfig.from_json(CONFIG.to_json())
     assert again == CONFIG
+
+
+def test_what_the_agent_masters_or_never_does_is_not_played(monkeypatch):
+    config = dataclasses.replace(CONFIG, loop="dicode", acceptance=32, cycles=2, final_steps=0)
+    made = hall_env.experiment()._replace(loop=LOOPS["dicode"])
+
+    def trial(key, learner, params):
+        # Three kinds of specs, by their goal: done already, never done, and between.
+        won = {0: 32, 1: 8, 2: 0, 3: 0}[int(params.goal)]
+        done = {"success": np.arange(32) < won}
+        return Episodes(np.zeros(32), np.full(32, 5), np.ones(32, bool), done)
+
+    monkeypatch.setattr(
+        training, "build", lambda *_: made._replace(programs=made.programs._replace(trial=trial))
+    )
+    entries = generate(config, setting=SETTING).standing
+    archive = entries.archive
+    kinds = {e.status for e in archive.entries.values() if e.data["goal"] == "walk"}
+    assert kinds <= {"rejected"}
+    assert archive.rejections.get("mastered", 0) == sum(
+        e.reasons[:1] == ("mastered",) for e in archive.entries.values()
+    )
+    never = [e for e in [*archive.entries.values()][1:] if e.trial.episodes and e.trial.won == 0]
+    assert never and all(
+        e.status == "quarantined" and e.episodes == 0 and e.retry == e.born + 3 for e in never
+    )
+    tried = sum(e.trial.episodes > 0 or e.reasons[:1] == ("mastered",) for e in archive.entries.values())
+    checked = len(archive.entries) - 1
+    assert entries.steps["validation"] == 10 * checked + 32 * 5 * tried

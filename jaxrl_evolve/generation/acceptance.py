@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from jaxrl_evolve.curricula.statistics import SUCCESS
-from jaxrl_evolve.generation.archive import Archive
+from jaxrl_evolve.generation.archive import Archive, Entry
 from jaxrl_evolve.generation.belief import Belief
 from jaxrl_evolve.generation.proposal import Proposal
 from jaxrl_evolve.runs.evaluation import Episodes
@@ -22,12 +22,12 @@ MASTERED = "mastered"
 
 
 def trials_of(
-    proposals: Sequence[Proposal], play: Callable[[Mapping[str, Any]], Episodes]
+    proposals: Sequence[Proposal | Entry], play: Callable[[Mapping[str, Any]], Episodes]
 ) -> tuple[dict[str, Belief], int]:
-    """By identity, episodes of the agent in each proposal, and the steps that all took.
+    """By identity, episodes of the agent in each spec, and the steps that all took.
 
     Args:
-        proposals: that hold otherwise.
+        proposals: or specs that are in the archive already.
         play: ``data -> Episodes``.
     """
     found, steps = {}, 0

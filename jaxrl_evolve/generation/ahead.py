@@ -16,7 +16,10 @@ from jaxtyping import Array
 from jaxrl_evolve.generation.archive import Archive
 from jaxrl_evolve.generation.background import Background
 from jaxrl_evolve.generation.candidates import filled_up
+from jaxrl_evolve.generation.config import GenerateConfig
+from jaxrl_evolve.generation.domain import Domain
 from jaxrl_evolve.generation.feedback import Feedback
+from jaxrl_evolve.generation.offline import offline_proposer
 from jaxrl_evolve.generation.proposal import Proposal, Proposed, Proposer, Rejection
 from jaxrl_evolve.storage.folder import plain
 
@@ -48,6 +51,13 @@ class Ahead:
         found = proposed_from(data)
         new = tuple(p for p in found.proposals if p.identity not in archive.entries)[:k]
         return filled_up(dataclasses.replace(found, proposals=new), self._offline, feedback, archive, k, key)
+
+
+def ahead_of(config: GenerateConfig, domain: Domain, proposer: Proposer) -> Ahead | None:
+    """A proposer asked ahead, if the configuration wants that."""
+    if not config.background:
+        return None
+    return Ahead(proposer, offline_proposer(domain, config.offline), config.patience)
 
 
 def proposed_from(data: Mapping[str, Any]) -> Proposed:

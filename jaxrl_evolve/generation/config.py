@@ -11,6 +11,7 @@ from jaxrl_evolve.generation.archive_config import ArchiveConfig
 from jaxrl_evolve.generation.chat_config import ChatConfig
 from jaxrl_evolve.generation.offline_config import OfflineConfig
 from jaxrl_evolve.generation.open_ended_config import OpenEndedConfig
+from jaxrl_evolve.generation.population_config import PopulationConfig
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
 from jaxrl_evolve.settings.checks import AtLeast, check, countable, root_seed
 from jaxrl_evolve.settings.nested import from_fields
@@ -31,6 +32,7 @@ class GenerateConfig:
         "original-only",
         "dicode",
         "mutation",
+        "population",
         "levels",
         "open-ended",
     ] = "envgen"
@@ -81,6 +83,8 @@ class GenerateConfig:
     """Seconds that are waited at the end of a cycle, in background, before the offline proposer fills in; what is late is taken up later."""
     open_ended: OpenEndedConfig = dataclasses.field(default_factory=OpenEndedConfig)
     """Of the loop `open-ended` alone."""
+    population: PopulationConfig = dataclasses.field(default_factory=PopulationConfig)
+    """Of the loop `population` alone."""
     chat: ChatConfig = dataclasses.field(default_factory=ChatConfig)
     """The language model of the proposer `llm`."""
     seed: int = 0
@@ -100,9 +104,9 @@ class GenerateConfig:
             raise ValueError(
                 f"final_steps is {self.final_steps}, but the loop open-ended is for no original: it must be 0"
             )
-        if self.acceptance and self.loop == "open-ended":
+        if self.acceptance and self.loop in ("open-ended", "population"):
             raise ValueError(
-                f"acceptance is {self.acceptance}, but no agent of the loop open-ended is one before its spec: it must be 0"
+                f"acceptance is {self.acceptance}, but the loop {self.loop} has no one agent that could take specs in: it must be 0"
             )
         if self.background and self.loop not in ("envgen", "envgen-mixed", "dicode"):
             raise ValueError(

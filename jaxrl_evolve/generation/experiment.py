@@ -98,12 +98,13 @@ def build(config: GenerateConfig, setting: Setting | None = None) -> Experiment:
     hp, horizon = traced(config.hp), jnp.float32(config.cycle_updates if loop.specialists else config.updates)
     eta = learner.init_objective(jax.random.fold_in(random.key(config.seed), 1))
     run = jax.jit(chunk.run, donate_argnums=0)
+    trial = config.population.trial if loop.population else config.acceptance or 1
     programs = Programs(
         init=jax.jit(lambda key: chunk.init(key, hp, env.params)),
         begin=jax.jit(phase_begin(curriculum, venv, learner, skills, refill)),
         advance=lambda state, updates: run(state, hp, eta, env.params, horizon, np.int32(updates)),
         evaluate=jax.jit(make_evaluation(env, learner, config.episodes, mode="sample")),
-        trial=jax.jit(make_evaluation(env, learner, config.acceptance or 1, mode="sample")),
+        trial=jax.jit(make_evaluation(env, learner, trial, mode="sample")),
         scoring=chunk.scoring_steps,
     )
     return Experiment(setting, loop, programs)

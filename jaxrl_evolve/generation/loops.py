@@ -27,6 +27,7 @@ class Loop(NamedTuple):
         fades: whether what a spec hands out is taken away, child by child, as its success rises, before anything else is proposed.
         specialists: whether each spec gets an agent of its own, which begins as that of the nearest learned spec, and nothing is for the original.
         mutates: instead of a proposer: children of informative specs.
+        population: whether there are several agents, each of which plays what it finds neither too hard nor too easy.
     """
 
     about: str
@@ -39,6 +40,7 @@ class Loop(NamedTuple):
     fades: bool = False
     specialists: bool = False
     mutates: bool = False
+    population: bool = False
 
 
 LOOPS = {
@@ -68,6 +70,12 @@ LOOPS = {
         mixed=True,
         plays="archive",
         mutates=True,
+    ),
+    "population": Loop(
+        "after XLand (2021): agents with thresholds of what each plays, and population-based training of both",
+        generated=0.8,
+        mixed=True,
+        population=True,
     ),
     "levels": Loop(
         "control: levels of the environment's own family beside the original, as a curriculum of levels chooses them",

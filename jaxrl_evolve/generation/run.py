@@ -15,7 +15,7 @@ import numpy as np
 from jaxrl_evolve import random
 from jaxrl_evolve.generation import lifecycle
 from jaxrl_evolve.generation.acceptance import mastered, set_aside, trials_of
-from jaxrl_evolve.generation.ahead import Ahead
+from jaxrl_evolve.generation.ahead import ahead_of
 from jaxrl_evolve.generation.archive import Archive
 from jaxrl_evolve.generation.archive_file import write_archive
 from jaxrl_evolve.generation.belief import Belief
@@ -24,7 +24,6 @@ from jaxrl_evolve.generation.experiment import Experiment, skill_counts
 from jaxrl_evolve.generation.feedback import feedback_of
 from jaxrl_evolve.generation.mixture import account_of
 from jaxrl_evolve.generation.mutation import mutated
-from jaxrl_evolve.generation.offline import offline_proposer
 from jaxrl_evolve.generation.outcome import (
     ARCHIVE,
     REPORT,
@@ -61,10 +60,7 @@ class Run:
         self.setting, self.loop, self.programs = experiment
         self.total = config.cycles + (config.final_updates > 0)
         self.root = random.key(config.seed)
-        self.ahead = None
-        if config.background:
-            offline = offline_proposer(self.setting.domain, config.offline)
-            self.ahead = Ahead(proposer, offline, config.patience)
+        self.ahead = ahead_of(config, self.setting.domain, proposer)
         self.state: Any = None
         self.standing = Standing(lifecycle.new_archive(self.setting.domain, config.archive))
 

@@ -10,6 +10,7 @@ from jaxrl_evolve.generation.config import GenerateConfig
 from jaxrl_evolve.generation.experiment import LEDGER, build, make_proposer
 from jaxrl_evolve.generation.open_ended import OpenEndedRun
 from jaxrl_evolve.generation.outcome import ARCHIVE, REPORT, GenerateResult, sentence
+from jaxrl_evolve.generation.population import PopulationRun
 from jaxrl_evolve.generation.run import Run
 from jaxrl_evolve.generation.setting import Setting
 from jaxrl_evolve.generation.standing import FOLDER
@@ -62,7 +63,14 @@ def generate(
         place = host.folder.path if host.folder else None
         proposer = make_proposer(config, experiment.setting.domain, place)
         stack.callback(proposer.close)
-        run = (OpenEndedRun if experiment.loop.specialists else Run)(config, experiment, proposer, host)
+        kind = (
+            OpenEndedRun
+            if experiment.loop.specialists
+            else PopulationRun
+            if experiment.loop.population
+            else Run
+        )
+        run = kind(config, experiment, proposer, host)
         run.prepare(step)
         title = f"{config.loop} on {config.env}"
         host.show(stack, title, run.total, "cycles", done=run.standing.done, measure="success", quiet=quiet)

@@ -248,7 +248,9 @@ class Run:
         standing = self.standing
         played = self._evaluate(self.state.learner, self.setting.env.params)
         episodes = played.returns.size
-        done = skill_counts(self.setting, standing.archive.original.data, (played.info[SKILLS] > 0).sum(0))
+        done = skill_counts(
+            self.setting, standing.archive.original.data, np.asarray(played.info[SKILLS] > 0).sum(0)
+        )
         specs = {identity: (int(n), int(won)) for identity, (n, won) in results.items()}
         archive = lifecycle.settled(lifecycle.observed(standing.archive, specs))
         skills = {name: (episodes, won) for name, won in done.items()}

@@ -7,6 +7,7 @@ import json
 
 import hall
 import hall_env
+import jax
 import numpy as np
 import pytest
 
@@ -84,12 +85,19 @@ def test_coverage_is_of_archives_laid_out_together():
 
 
 def test_a_killed_open_ended_loop_comes_to_the_same_end(tmp_path, run, monkeypatch, programs):
-    began = []
+    began, kept = [], {}
     play = OpenEndedRun._play
 
     def watched(self, part, updates, results):
-        near = interest.nearest(self.standing.archive.entries[next(iter(part))].features, self.learned, 1)
+        (identity,) = part
+        near = interest.nearest(self.standing.archive.entries[identity].features, self.learned, 1)
+        plain = lambda learner: [np.array(x) for x in jax.tree.leaves(learner.params)]
+        first = plain(self._agent(near[0] if near else None))
+        # It begins as the agent of the nearest was when it had learned; without one as one that knows nothing.
+        expected = kept[near[0].identity] if near else kept.setdefault("", first)
+        assert all((a == b).all() for a, b in zip(first, expected, strict=True))
         found = play(self, part, updates, results)
+        kept[identity] = plain(self.state.learner)
         began.append((len(self.learned), bool(near)))
         return found
 

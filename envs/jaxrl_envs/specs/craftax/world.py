@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from craftax.craftax_classic.util.noise import generate_fractal_noise_2d
+from craftax.craftax_classic.util.noise import generate_fractal_noise_2d, generate_perlin_noise_2d
 
 from jaxrl_envs.specs.craftax.arrays import CraftaxParams, TerrainParams
 from jaxrl_envs.specs.craftax.model import BLOCKS
@@ -54,14 +54,14 @@ def terrain(keys: Keys, params: CraftaxParams, distance: jax.Array) -> jax.Array
         Blocks as craftax numbers them, int32 ``[side, side]``.
     """
     t, side = params.terrain, distance.shape[0]
-    coarse, fine = (side // 16, side // 16), (side // 4, side // 4)
     fading = jnp.clip(distance.astype(jnp.float32) / t.clear_radius, 0.0, 1.0)
-    water = _level(keys.water, side, coarse, t.water_scale, t.water_offset, t.water_ridged, fading)
-    mountain = _level(
-        keys.mountain, side, coarse, t.mountain_scale, t.mountain_offset, t.mountain_ridged, fading
-    )
+    # Rounded as craftax's program rounds, where a product and the sum right after it are one operation: its water is
+    # noise + fading - 1, its mountains are noise + 0.05 + fading - 1, and the shift of water is none.
+    water = _scaled(keys.water, side, t.water_scale, t.water_ridged) + fading - 1.0 + t.water_offset
+    mountain = _scaled(keys.mountain, side, t.mountain_scale, t.mountain_ridged) + t.mountain_offset
+    mountain = mountain + fading - 1.0
     paths = _noise(keys.path, side, (side // 8, side // 2))
-    trees = _noise(keys.tree, side, fine)
+    trees = _noise(keys.tree, side, (side // 4, side // 4))
 
     blocks = jnp.where(water > t.water, _WATER, _GRASS).astype(jnp.int32)
     shore = (water > t.sand_low) & (water < t.sand_high) & (blocks != _WATER)
@@ -84,19 +84,14 @@ def _noise(key: jax.Array, side: int, resolution: tuple[int, int]) -> jax.Array:
     return generate_fractal_noise_2d(key, (side, side), resolution, octaves=1)
 
 
-def _level(
-    key: jax.Array,
-    side: int,
-    resolution: tuple[int, int],
-    scale: jax.Array,
-    offset: jax.Array,
-    ridged: jax.Array,
-    fading: jax.Array,
-) -> jax.Array:
-    """Noise that is scaled and shifted, lower by one at the start, float32 ``[side, side]``."""
-    noise = _noise(key, side, resolution)
-    noise = jnp.where(ridged, jnp.abs(2.0 * noise - 1.0), noise)
-    return noise * scale + offset + fading - 1.0
+def _scaled(key: jax.Array, side: int, scale: jax.Array, ridged: jax.Array) -> jax.Array:
+    """Coarse noise from 0 to ``scale``, float32 ``[side, side]``. Normalised and scaled in one product, which is craftax's where the scale is 1."""
+    _, key = jax.random.split(key)
+    noise = generate_perlin_noise_2d(key, (side, side), (side // 16, side // 16))
+    lowest = noise.min()
+    above, extent = noise - lowest, noise.max() - lowest
+    above = jnp.where(ridged, jnp.abs(2.0 * above - extent), above)
+    return above * (scale / extent)
 
 
 def _with_ores(keys: Keys, t: TerrainParams, blocks: jax.Array, mountain: jax.Array) -> jax.Array:

@@ -106,9 +106,8 @@ def _value(value: Any, field: FieldInfo, path: str, changes: list[str]) -> Any:
     if isinstance(value, dict) and (inside := models(field.annotation)):
         mend(value, inside[0], path, changes)
         return value
-    if isinstance(value, str) and (options := [str(x) for x in choices(field)]) and value not in options:
-        near = close_to(value.lower().replace(" ", "_"), options)
-        return _said(path, value, near[0], changes) if near else value
+    if isinstance(value, str) and choices(field):
+        return _word(value, field, path, changes)
     if isinstance(value, str) and field.annotation is str and (cap := most(field)) and len(value) > cap:
         return _said(path, value, value[:cap], changes)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -132,7 +131,17 @@ def _rows(rows: list[Any], field: FieldInfo, path: str, changes: list[str]) -> l
                     continue
                 model = OPERATIONS[op]
             mend(row, model, f"{path}[{i}]", changes)
+        elif isinstance(row, str) and choices(field):
+            rows[i] = _word(row, field, f"{path}[{i}]", changes)
     return rows
+
+
+def _word(word: str, field: FieldInfo, path: str, changes: list[str]) -> str:
+    options = [str(option) for option in choices(field)]
+    if word in options:
+        return word
+    near = close_to(word.lower().replace(" ", "_"), options)
+    return _said(path, word, near[0], changes) if near else word
 
 
 def _span(value: Data, field: FieldInfo, path: str, changes: list[str]) -> Data:

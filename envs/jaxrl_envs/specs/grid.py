@@ -13,4 +13,6 @@ from jaxrl_envs.specs.reading import read
 from jaxrl_envs.specs.repair import repair
 from jaxrl_envs.specs.schema import schema
 
-GRID = Language("grid", functools.partial(schema, GridSpec), read, repair, data_of, describe, identity, features)
+GRID = Language(
+    "grid", functools.partial(schema, GridSpec), read, repair, data_of, describe, identity, features
+)

@@ -31,9 +31,7 @@ def family(spec: CraftaxSpec, name: str) -> Env:
         spec: what all others are made from.
         name: of the environment.
     """
-    lands = jax.tree.map(
-        lambda *leaves: np.stack(leaves), *[encode(of_biome(spec, land)) for land in BIOMES]
-    )
+    lands = jax.tree.map(lambda *leaves: np.stack(leaves), *[encode(of_biome(spec, land)) for land in BIOMES])
 
     def in_land(key: jax.Array, land: jax.Array) -> CraftaxParams:
         key_shares, key_any, key_held = jax.random.split(key, 3)

@@ -26,7 +26,12 @@ class Chosen(NamedTuple):
 
 
 def chosen(
-    seed: jax.Array, row: jax.Array | int, allowed: jax.Array, distance: jax.Array, band: BandParams, most: int
+    seed: jax.Array,
+    row: jax.Array | int,
+    allowed: jax.Array,
+    distance: jax.Array,
+    band: BandParams,
+    most: int,
 ) -> Chosen:
     """Different cells within a band, drawn evenly; fewer where there are not so many.
 
@@ -45,9 +50,7 @@ def chosen(
     return Chosen(cell, (jnp.arange(most) < band.count) & (best >= 0.0))
 
 
-def with_placed(
-    seed: jax.Array, params: CraftaxParams, blocks: jax.Array, distance: jax.Array
-) -> jax.Array:
+def with_placed(seed: jax.Array, params: CraftaxParams, blocks: jax.Array, distance: jax.Array) -> jax.Array:
     """The map with what is placed, row after row."""
     start = params.start
 

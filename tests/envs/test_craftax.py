@@ -135,8 +135,16 @@ def test_numbers_of_the_generator_do_what_they_say(worlds):
 
 def test_an_episode_starts_as_the_spec_says(worlds):
     start = {
-        **{"health": 5, "food": 4, "drink": 3, "energy": 2, "hunger": 7.5, "asleep": True, "time": 150},
-        **{"facing": "right", "inventory": {"wood": 3, "iron_sword": 1}, "achieved": ["wake_up"]},
+        "health": 5,
+        "food": 4,
+        "drink": 3,
+        "energy": 2,
+        "hunger": 7.5,
+        "asleep": True,
+        "time": 150,
+        "facing": "right",
+        "inventory": {"wood": 3, "iron_sword": 1},
+        "achieved": ["wake_up"],
         "placed": [
             {"block": "grass", "on": "tree", "count": 16, "farthest": 32},
             {"block": "table", "on": "grass", "count": 2, "nearest": 2, "farthest": 3},

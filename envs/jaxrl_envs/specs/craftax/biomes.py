@@ -5,9 +5,10 @@ Its shares are those of Crafter; here they stand in the same ratio to Craftax-Cl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from jaxrl_envs.specs.craftax.model import CraftaxSpec
+from jaxrl_envs.specs.craftax.model import CraftaxSpec, Terrain
 
 BIOMES: dict[str, dict[str, Any]] = {
     "natural": {},
@@ -23,6 +24,18 @@ RARITIES: dict[str, tuple[float, float, float]] = {
     "tree_share": (0.1, 0.2, 0.3),
 }
 """Rare, common and very common, by field of the terrain."""
+_USUAL = Terrain()
+_SHAPED_BY = ("mountain_scale", "mountain_ridged", "water_scale")
+
+
+def biome(terrain: Mapping[str, Any]) -> str:
+    """The kind of land that a terrain is, ``natural`` where it is none of the others.
+
+    Args:
+        terrain: JSON data; what it does not have is as usual.
+    """
+    shape = lambda fields: [fields.get(name, getattr(_USUAL, name)) for name in _SHAPED_BY]
+    return next((name for name, fields in BIOMES.items() if shape(fields) == shape(terrain)), "natural")
 
 
 def of_biome(spec: CraftaxSpec, name: str) -> CraftaxSpec:

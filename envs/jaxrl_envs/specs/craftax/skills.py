@@ -32,7 +32,9 @@ NEEDS: dict[str, tuple[str, ...]] = {
 GIVEN_BY: dict[str, str] = {
     **{item: f"collect_{item}" for item in ("wood", "sapling", "stone", "coal", "iron", "diamond")},
     **{tool: f"make_{tool}" for tool in ("wood_pickaxe", "stone_pickaxe", "iron_pickaxe")},
-    **{"table": "place_table", "furnace": "place_furnace", "plant": "place_plant"},
+    "table": "place_table",
+    "furnace": "place_furnace",
+    "plant": "place_plant",
 }
 """By what is needed: the skill that gives it. What is not here is of the world."""
 _WOOD_OF_TABLE = 2

@@ -68,7 +68,7 @@ def terrain(keys: Keys, params: CraftaxParams, distance: jax.Array) -> jax.Array
     blocks = jnp.where(shore, _SAND, blocks)
     rock = mountain > t.mountain
     blocks = jnp.where(rock, _STONE, blocks)
-    hollow = (rock & ((paths > t.path) | (paths.T > t.path))) | (
+    hollow = (rock & ((paths > t.path) | (t.path < paths.T))) | (
         (mountain > t.cave_mountain) & (water > t.cave_water)
     )
     blocks = jnp.where(hollow, _PATH, blocks)

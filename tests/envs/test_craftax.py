@@ -288,7 +288,7 @@ def test_goals_and_ends_of_worlds(small_world):
     from jaxrl_envs.specs.craftax.encoding import encode
     from jaxrl_envs.specs.craftax.reading import read
 
-    env, reset, step = small_world, jax.jit(small_world.reset), jax.jit(small_world.step)
+    reset, step = jax.jit(small_world.reset), jax.jit(small_world.step)
     start = {"time": 100, "energy": 9, "asleep": True, "achieved": ["collect_wood"]}
     for goals, ends, won in (
         (["wake_up"], True, True),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl_envs.specs.craftax.biomes import BIOMES, RARITIES, biome
+from jaxrl_envs.specs.craftax.biomes import BIOMES, RARITIES, SHAPED_BY, biome
 from jaxrl_envs.specs.craftax.model import MOST_PLACED, SKILLS, Inventory, Terrain, World
 from jaxrl_envs.specs.craftax.skills import GIVEN_BY, NEEDS
 from jaxrl_evolve.generation.domain import Change, Operator
@@ -148,7 +148,7 @@ def _relocate(rng: np.random.Generator, parents: tuple[Data, ...], target: str) 
         terrain[name] = _one(rng, [share for share in RARITIES[name] if share != terrain[name]])
         return data
     land = _one(rng, [name for name in BIOMES if name != biome(terrain)])
-    for name in {name for fields in BIOMES.values() for name in fields}:
+    for name in SHAPED_BY:
         terrain[name] = BIOMES[land].get(name, getattr(_USUAL, name))
     data["start"]["block"] = "path" if land == "mountain" else "grass"
     return data

@@ -25,7 +25,8 @@ RARITIES: dict[str, tuple[float, float, float]] = {
 }
 """Rare, common and very common, by field of the terrain."""
 _USUAL = Terrain()
-_SHAPED_BY = ("mountain_scale", "mountain_ridged", "water_scale")
+SHAPED_BY = ("mountain_scale", "mountain_ridged", "water_scale")
+"""Fields of the terrain that tell kinds of land apart."""
 
 
 def biome(terrain: Mapping[str, Any]) -> str:
@@ -34,7 +35,7 @@ def biome(terrain: Mapping[str, Any]) -> str:
     Args:
         terrain: JSON data; what it does not have is as usual.
     """
-    shape = lambda fields: [fields.get(name, getattr(_USUAL, name)) for name in _SHAPED_BY]
+    shape = lambda fields: [fields.get(name, getattr(_USUAL, name)) for name in SHAPED_BY]
     return next((name for name, fields in BIOMES.items() if shape(fields) == shape(terrain)), "natural")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +10,7 @@ import numpy as np
 
 from jaxrl_envs.contract import Arms, Env
 from jaxrl_envs.specs.craftax.arrays import CraftaxParams
-from jaxrl_envs.specs.craftax.biomes import BIOMES, RARITIES, of_biome
+from jaxrl_envs.specs.craftax.biomes import BIOMES, RARITIES, SHAPED_BY, of_biome
 from jaxrl_envs.specs.craftax.encoding import encode
 from jaxrl_envs.specs.craftax.engine import from_spec
 from jaxrl_envs.specs.craftax.model import CraftaxSpec, Inventory
@@ -31,47 +30,46 @@ def family(spec: CraftaxSpec, name: str) -> Env:
         spec: what all others are made from.
         name: of the environment.
     """
-    lands = jax.tree.map(lambda *leaves: np.stack(leaves), *[encode(of_biome(spec, land)) for land in BIOMES])
+    usual = jax.tree.map(jnp.asarray, encode(spec))
+    lands = [encode(of_biome(spec, land)) for land in BIOMES]
+    shapes = {name: np.stack([getattr(land.terrain, name) for land in lands]) for name in SHAPED_BY}
+    blocks = np.stack([land.start.block for land in lands])
+
+    def moved(params: CraftaxParams, land: jax.Array) -> CraftaxParams:
+        shape = {name: jnp.asarray(levels)[land] for name, levels in shapes.items()}
+        start = replace(params.start, block=jnp.asarray(blocks)[land])
+        return replace(params, terrain=replace(params.terrain, **shape), start=start)
 
     def in_land(key: jax.Array, land: jax.Array) -> CraftaxParams:
-        key_shares, key_any, key_held = jax.random.split(key, 3)
-        params: CraftaxParams = jax.tree.map(lambda leaf: jnp.asarray(leaf)[land], lands)
-        levels = jax.random.randint(key_shares, (len(RARITIES),), 0, 3, jnp.int32)
-        held = jax.random.randint(key_held, _MOST.shape, 0, _MOST + 1, jnp.int32)
-        held = jnp.where(jax.random.bernoulli(key_any), held, params.start.inventory)
-        return _with(params, jnp.asarray(_SHARES)[jnp.arange(len(RARITIES)), levels], held)
+        drawn = jax.random.uniform(key, (len(RARITIES) + 1 + _MOST.size,))
+        levels, any_held, amounts = drawn[: len(RARITIES)], drawn[len(RARITIES)], drawn[len(RARITIES) + 1 :]
+        shares = jnp.asarray(_SHARES)[jnp.arange(len(RARITIES)), _below(3, levels)]
+        held = jnp.where(any_held < 0.5, _below(_MOST + 1, amounts), usual.start.inventory)
+        return _with(moved(usual, land), shares, held)
 
     def sample(key: jax.Array) -> CraftaxParams:
         key_land, key_rest = jax.random.split(key)
-        return in_land(key_rest, jax.random.randint(key_land, (), 0, len(BIOMES), jnp.int32))
+        return in_land(key_rest, _below(len(BIOMES), jax.random.uniform(key_land)))
 
     def edited(key: jax.Array, params: CraftaxParams) -> CraftaxParams:
-        key_kind, key_land, key_share, key_item, key_sign = jax.random.split(key, 5)
-        kind = jax.random.randint(key_kind, (), 0, 3, jnp.int32)
-        land = jax.random.randint(key_land, (), 0, len(BIOMES), jnp.int32)
-        moved: CraftaxParams = jax.tree.map(lambda leaf: jnp.asarray(leaf)[land], lands)
-        names = ("mountain_scale", "mountain_ridged", "water_scale")
-        shape = {name: jnp.where(kind == 0, *_both(moved.terrain, params.terrain, name)) for name in names}
-        block = jnp.where(kind == 0, moved.start.block, params.start.block)
-        params = replace(
-            params, terrain=replace(params.terrain, **shape), start=replace(params.start, block=block)
-        )
-        shares = jnp.stack([getattr(params.terrain, name) for name in RARITIES])
-        row, level = jax.random.randint(key_share, (2,), 0, jnp.asarray([len(RARITIES), 3]), jnp.int32)
-        other = shares.at[row].set(jnp.asarray(_SHARES)[row, level])
-        item = jax.random.randint(key_item, (), 0, len(_ITEMS), jnp.int32)
-        held, sign = params.start.inventory, jnp.where(jax.random.bernoulli(key_sign), 1, -1)
-        more = held.at[item].add(sign.astype(jnp.int32)).clip(0, _MOST)
+        kind, land, share, level, item, sign = jax.random.uniform(key, (6,))
+        kind, item, share = _below(3, kind), _below(_MOST.size, item), _below(len(RARITIES), share)
+        there = moved(params, _below(len(BIOMES), land))
+        params = jax.tree.map(lambda new, old: jnp.where(kind == 0, new, old), there, params)
+        shares, held = jnp.stack([getattr(params.terrain, name) for name in RARITIES]), params.start.inventory
+        other = shares.at[share].set(jnp.asarray(_SHARES)[share, _below(3, level)])
+        more = held.at[item].add(jnp.where(sign < 0.5, 1, -1)).clip(0, _MOST)
         return _with(params, jnp.where(kind == 1, other, shares), jnp.where(kind == 2, more, held))
 
     arms = Arms(tuple(BIOMES), in_land)
     return replace(from_spec(spec, name), sample_params=sample, edit_params=edited, arms=arms)
 
 
-def _both(first: Any, second: Any, name: str) -> tuple[jax.Array, jax.Array]:
-    return getattr(first, name), getattr(second, name)
-
-
 def _with(params: CraftaxParams, shares: jax.Array, inventory: jax.Array) -> CraftaxParams:
     terrain = replace(params.terrain, **{name: shares[i] for i, name in enumerate(RARITIES)})
     return replace(params, terrain=terrain, start=replace(params.start, inventory=inventory))
+
+
+def _below(end: int | np.ndarray, drawn: jax.Array) -> jax.Array:
+    """A whole number from 0 to below ``end``, from one that is even from 0 to below 1; int32."""
+    return jnp.minimum((drawn * end).astype(jnp.int32), end - 1).astype(jnp.int32)

@@ -30,6 +30,7 @@ from jaxrl_envs.specs.craftax.model import (
 
 _ITEMS = tuple(Inventory.model_fields)
 _BANDS = ("plants", "cows", "zombies", "skeletons")
+_BAND: Any = BandParams
 _BLOCK_NAMES: dict[int, Any] = {number: name for name, number in BLOCKS.items()}
 
 
@@ -52,7 +53,8 @@ def encode(spec: CraftaxSpec) -> CraftaxParams:
         **_placed(spec),
     }
     held |= {name: _band(getattr(start, name)) for name in _BANDS}
-    return CraftaxParams(
+    made: Any = CraftaxParams  # of jax's arrays, or of NumPy's
+    return made(
         terrain=_alike(spec.terrain, TerrainParams),
         world=_alike(spec.world, WorldParams),
         start=StartParams(**held),
@@ -113,7 +115,7 @@ def _alike(part: BaseModel, kind: Any) -> Any:
 
 
 def _band(part: Band) -> BandParams:
-    return BandParams(*(np.int32(getattr(part, name)) for name in ("count", "nearest", "farthest")))
+    return _BAND(*(np.int32(getattr(part, name)) for name in ("count", "nearest", "farthest")))
 
 
 def _placed(spec: CraftaxSpec) -> dict[str, Any]:
@@ -122,7 +124,7 @@ def _placed(spec: CraftaxSpec) -> dict[str, Any]:
     return {
         "placed_block": column((BLOCKS[row.block] for row in rows), 0),
         "placed_on": column((BLOCKS[row.on] if row.on else 0 for row in rows), 0),
-        "placed": BandParams(
+        "placed": _BAND(
             column((row.count for row in rows), 0),
             column((row.nearest for row in rows), 1),
             column((row.farthest for row in rows), 1),

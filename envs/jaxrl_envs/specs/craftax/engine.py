@@ -27,7 +27,8 @@ _AROUND = 0x5EED
 def env_params_of(params: CraftaxParams) -> EnvParams:
     """What craftax's step reads of a spec; the time limit counts from where the day starts."""
     w = params.world
-    return EnvParams(
+    made: Any = EnvParams  # whose fields are arrays here
+    return made(
         max_timesteps=params.max_steps + params.start.time,
         day_length=w.day_length,
         always_diamond=params.terrain.always_diamond,
@@ -60,7 +61,7 @@ def from_spec(spec: CraftaxSpec, name: str = "specs/own") -> Env:
         spec: as `Language.read` gives it.
         name: of the environment.
     """
-    side, sizes = SIZES[spec.size], StaticEnvParams(map_size=(SIZES[spec.size],) * 2)
+    side, sizes = SIZES[spec.size], StaticEnvParams(map_size=(SIZES[spec.size], SIZES[spec.size]))
     base, like = _base(side)
 
     def reset(key: jax.Array, params: CraftaxParams) -> tuple[jax.Array, Any]:

@@ -13,6 +13,9 @@ from jaxrl_envs.specs.craftax.arrays import BandParams, CraftaxParams
 from jaxrl_envs.specs.craftax.model import BLOCKS, MOST_OF_ONE, MOST_PLACED, RIPE
 from jaxrl_envs.specs.hashing import fraction, numbered
 
+_STATE: Any = EnvState  # craftax calls its arrays int, float and bool
+_MOBS: Any = Mobs
+_INVENTORY: Any = Inventory
 _GRASS, _PATH, _SAND = (BLOCKS[name] for name in ("grass", "path", "sand"))
 _PLANT, _RIPE_PLANT = 15, 16
 _PLANTS, _COWS, _ZOMBIES, _SKELETONS = range(MOST_PLACED, MOST_PLACED + 4)
@@ -102,14 +105,14 @@ def state_of(
         taken = _painted(taken, found, True)
         position = _positions(found, side)
         full = lambda x: jnp.broadcast_to(jnp.asarray(x, jnp.int32), (most,))
-        return Mobs(position, jnp.where(found.there, full(health), full(resting)), found.there, full(0))
+        return _MOBS(position, jnp.where(found.there, full(health), full(resting)), found.there, full(0))
 
     w = params.world
     cows = herd(_COWS, grass, s.cows, sizes.max_cows, w.cow_health, w.cow_health)
     zombies = herd(_ZOMBIES, grass | path, s.zombies, sizes.max_zombies, w.zombie_health, 1)
     skeletons = herd(_SKELETONS, path, s.skeletons, sizes.max_skeletons, w.skeleton_health, 0)
     nothing = jnp.zeros((sizes.max_arrows,), jnp.int32)
-    return EnvState(
+    return _STATE(
         map=blocks,
         mob_map=taken,
         player_position=jnp.stack([s.row, s.column]),
@@ -123,11 +126,11 @@ def state_of(
         player_thirst=s.thirst,
         player_fatigue=s.fatigue,
         is_sleeping=s.asleep,
-        inventory=Inventory(*(s.inventory[i] for i in range(s.inventory.shape[0]))),
+        inventory=_INVENTORY(*(s.inventory[i] for i in range(s.inventory.shape[0]))),
         zombies=zombies,
         cows=cows,
         skeletons=skeletons,
-        arrows=Mobs(jnp.zeros((sizes.max_arrows, 2), jnp.int32), nothing, nothing > 0, nothing),
+        arrows=_MOBS(jnp.zeros((sizes.max_arrows, 2), jnp.int32), nothing, nothing > 0, nothing),
         arrow_directions=jnp.ones((sizes.max_arrows, 2), jnp.int32),
         growing_plants_positions=_positions(plants, side),
         growing_plants_age=jnp.where(plants.there, s.plant_age, 0),

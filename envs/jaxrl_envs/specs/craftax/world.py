@@ -39,7 +39,7 @@ def keys_of(key: jax.Array) -> Keys:
         used.append((key, key_used))
     second = [pair[1] for pair in used]
     # The second and the fifth draw nothing; trees are thinned out with what is left after the ninth.
-    return Keys(*(second[i] for i in (0, 2, 3, 5, 6, 7, 8)), used[8][0], second[9], second[10])
+    return Keys._make([*(second[i] for i in (0, 2, 3, 5, 6, 7, 8)), used[8][0], *second[9:11]])
 
 
 def terrain(keys: Keys, params: CraftaxParams, distance: jax.Array) -> jax.Array:

@@ -13,7 +13,7 @@ from jaxrl_evolve.command.arguments import Devices
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """Does the spec in a file hold? Fields, names, contradictions; whether success can come about; starts; policies that know nothing.
+    """Does the spec in a file hold? Fields, names, contradictions; whether success can come about; starts; of grid specs also policies that know nothing.
 
     Ends with 0 where it does, else with 2 and a sentence for each fault.
     """
@@ -57,31 +57,28 @@ class Play:
 
 
 def _check(arguments: Check) -> str:
-    from jaxrl_envs.specs.describe import describe
-    from jaxrl_envs.specs.environments import read_file
-    from jaxrl_envs.specs.grid import GRID
-    from jaxrl_envs.specs.ladder import LadderConfig, validate
+    from jaxrl_envs.specs.files import read_file
+    from jaxrl_envs.specs.kinds import kind_of
     from jaxrl_evolve.command.start import start
 
+    for name in ("resets", "episodes"):
+        _at_least_one(name, getattr(arguments, name))
     start(Devices())
-    config = LadderConfig(resets=arguments.resets, episodes=arguments.episodes, batch=1)
     spec = read_file(arguments.file)
-    verdict = validate([spec], arguments.seed, config)[0]
-    if not verdict.accepted:
-        raise ValueError("\n".join(verdict.reasons))
-    shares = {**verdict.starts, **verdict.plays}
-    return (
-        f"{describe(spec)}\n\n"
-        f"sound in {100 * shares['sound']:.0f} % of {config.resets} starts; of {config.episodes} episodes random actions win "
-        f"{100 * shares['random']:.0f} %, doing nothing {100 * shares['idle']:.0f} %\nidentity {GRID.identity(spec)}"
-    )
+    language, _, check = kind_of(spec)
+    reasons, told = check(spec, arguments.seed, arguments.resets, arguments.episodes)
+    if reasons:
+        raise ValueError("\n".join(reasons))
+    return f"{language.describe(spec)}\n\n{told}\nidentity {language.identity(spec)}"
 
 
 def _render(arguments: Render) -> str:
     import jax
 
-    from jaxrl_envs.specs.environments import from_spec, read_file
-    from jaxrl_envs.specs.picture import png, render, with_legend
+    from jaxrl_envs.specs.environments import from_spec
+    from jaxrl_envs.specs.files import read_file
+    from jaxrl_envs.specs.kinds import kind_of
+    from jaxrl_envs.specs.picture import png
     from jaxrl_evolve.command.start import start
     from jaxrl_evolve.files import write_whole
 
@@ -90,39 +87,45 @@ def _render(arguments: Render) -> str:
     env = from_spec(spec)
     out = _out(arguments.file, arguments.out, ".png")
     _, state = jax.jit(env.reset)(jax.random.key(arguments.seed), env.params)
-    write_whole(out, png(with_legend(render(state, env.params), spec)))
+    write_whole(out, png(kind_of(spec).frame(state, env.params, spec)))
     return f"wrote {out}"
 
 
 def _play(arguments: Play) -> str:
     import jax
 
-    from jaxrl_envs.specs.environments import from_spec, read_file
-    from jaxrl_envs.specs.picture import gif, render, with_legend
+    from jaxrl_envs.specs.environments import from_spec
+    from jaxrl_envs.specs.files import read_file
+    from jaxrl_envs.specs.kinds import kind_of
+    from jaxrl_envs.specs.picture import gif
     from jaxrl_evolve.command.start import start
     from jaxrl_evolve.files import write_whole
 
     for name in ("max_steps", "fps"):
-        if getattr(arguments, name) < 1:
-            raise ValueError(f"{name} is {getattr(arguments, name)}; it must be at least 1")
+        _at_least_one(name, getattr(arguments, name))
     start(Devices())
     spec = read_file(arguments.file)
-    env = from_spec(spec)
+    env, frame = from_spec(spec), kind_of(spec).frame
     out = _out(arguments.file, arguments.out, ".gif")
     reset, step = jax.jit(env.reset), jax.jit(env.step)
     key = jax.random.key(arguments.seed)
     _, state = reset(key, env.params)
-    frames, total, said = [with_legend(render(state, env.params), spec)], 0.0, "was cut off"
+    frames, total, said = [frame(state, env.params, spec)], 0.0, "was cut off"
     for t in range(arguments.max_steps):
         key_act, key_step = jax.random.split(jax.random.fold_in(key, t))
         done = step(key_step, state, env.action_space.sample(key_act), env.params)
         state, total = done.state, total + float(done.reward)
-        frames.append(with_legend(render(state, env.params), spec))
+        frames.append(frame(state, env.params, spec))
         if done.terminated or done.truncated:
             said = "succeeded" if done.info["success"] else "ended"
             break
     write_whole(out, gif(frames, arguments.fps))
     return f"wrote {out}: {len(frames) - 1} steps of random actions, return {total:g}; the episode {said}"
+
+
+def _at_least_one(name: str, value: int) -> None:
+    if value < 1:
+        raise ValueError(f"{name} is {value}; it must be at least 1")
 
 
 def _out(file: str, out: str, ending: str) -> Path:

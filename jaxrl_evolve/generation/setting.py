@@ -57,7 +57,10 @@ class Setting(NamedTuple):
     validate: Callable[[Sequence[Proposal], int], Validated] = _all_hold
 
 
-SETTINGS: dict[str, Callable[..., Setting]] = {"specs/tech-tree": later("generation.tech_tree", "tech_tree")}
+SETTINGS: dict[str, Callable[..., Setting]] = {
+    "specs/tech-tree": later("generation.tech_tree", "tech_tree"),
+    "specs/craftax": later("generation.craftax", "craftax"),
+}
 """Functions ``(**options) -> Setting``, by the name of the environment."""
 
 

@@ -38,14 +38,14 @@ def _text(data: Any) -> str:
     return json.dumps(data, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
 
 
-def _rounded(part: P) -> P:
-    """With floats rounded, ranges of one number as that number, everywhere inside."""
+def rounded(part: P) -> P:
+    """The same with floats rounded, ranges of one number as that number, everywhere inside."""
 
     def inside(value: Any) -> Any:
         if isinstance(value, Span) and value.low == value.high:
             return inside(value.low)
         if isinstance(value, BaseModel):
-            return _rounded(value)
+            return rounded(value)
         if isinstance(value, tuple):
             return tuple(inside(row) for row in value)
         return (
@@ -61,7 +61,7 @@ def _sorted(rows: Iterable[P]) -> tuple[P, ...]:
 
 def canonical(spec: GridSpec) -> GridSpec:
     """The form in which two specs of one environment are equal. The terrain keeps its order, which matters."""
-    spec = _rounded(spec)
+    spec = rounded(spec)
     held = [stock for stock in spec.agent.inventory if ends(stock.count) != (0, 0)]
     return spec.model_copy(
         update={
@@ -120,8 +120,8 @@ def _reward(reward: Reward) -> Reward:
     return reward.model_copy(update={"weights": tuple(sorted(paid, key=lambda w: w.predicate))})
 
 
-def identity(spec: GridSpec) -> str:
-    """Hash of the canonical form without what is only told of it, 32 hexadecimal digits."""
+def identity(spec: BaseModel) -> str:
+    """Hash of a canonical form without what is only told of it, 32 hexadecimal digits."""
     data = data_of(spec)
     for field in _TOLD:
         del data[field]

@@ -1,11 +1,8 @@
-"""Environments that interpret grid specs: of a file, of a spec in hand, and the family of tech trees."""
+"""Environments that interpret specs: of a file, of a spec in hand, the family of tech trees, and Craftax-Classic's worlds."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
-import stat
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,31 +13,36 @@ from jaxrl_envs.names import SPECS
 from jaxrl_envs.spaces import Discrete
 from jaxrl_envs.specs.arrays import GridParams
 from jaxrl_envs.specs.caps import MOST_STEPS, PRESETS
+from jaxrl_envs.specs.craftax.model import SIZES, CraftaxSpec
 from jaxrl_envs.specs.encoding import params_of
 from jaxrl_envs.specs.engine import ACTIONS, engine
-from jaxrl_envs.specs.grid import GRID
+from jaxrl_envs.specs.files import read_file
 from jaxrl_envs.specs.model import GridSpec
 from jaxrl_envs.specs.picture import render
 from jaxrl_envs.specs.tech_tree import family
-from jaxrl_envs.specs.text import MOST_BYTES, refuse
 
 
 def make(name: str, **kwargs: Any) -> Env:
     """A spec environment of the registry.
 
     Args:
-        name: ``tech-tree``, or ``file`` for the spec in a JSON file.
-        **kwargs: ``view``, cells that the agent sees a side; of ``tech-tree`` ``max_steps``; of ``file`` ``path``, and ``size``
-            as in `from_spec`.
+        name: ``tech-tree``, ``craftax``, or ``file`` for the spec in a JSON file.
+        **kwargs: of grid specs ``view``, cells that the agent sees a side; of ``tech-tree`` and ``craftax`` ``max_steps``; of ``craftax``
+            the ``size`` of the map; of ``file`` ``path``, and ``size`` as in `from_spec`.
 
     Raises:
         ValueError: for an unknown option, or a value that an option does not take.
         SpecError: the file holds no sound spec; a sentence for each fault.
         OSError: it cannot be read.
+        ModuleNotFoundError: craftax is not installed, and is asked for.
     """
     full = f"specs/{name}"
-    own = {"tech-tree": ["max_steps"], "file": ["path", "size"]}
-    reject_unknown(full, kwargs, ["view", *own.get(name, [])])
+    own = {
+        "tech-tree": ["view", "max_steps"],
+        "file": ["view", "path", "size"],
+        "craftax": ["size", "max_steps"],
+    }
+    reject_unknown(full, kwargs, own.get(name, []))
     if name not in own:
         raise ValueError(f"there is no spec {name!r}{near(name, SPECS) or '.'} Known: {', '.join(SPECS)}")
     view = kwargs.get("view")
@@ -48,46 +50,50 @@ def make(name: str, **kwargs: Any) -> Env:
         if "path" not in kwargs:
             raise ValueError(f"{full} needs the option path, the JSON file of a spec")
         return from_spec(read_file(kwargs["path"]), full, view, kwargs.get("size"))
-    limit = _whole(full, "max_steps", kwargs.get("max_steps", 160), 1, MOST_STEPS)
+    usual = {"tech-tree": 160, "craftax": MOST_STEPS}[name]
+    limit = _whole(full, "max_steps", kwargs.get("max_steps", usual), 1, MOST_STEPS)
+    if name == "craftax":
+        return _craftax(full, kwargs.get("size", "large"), limit)
     made = family(limit)
     env = from_params(made.params, full, "small", view)
     return dataclasses.replace(env, sample_params=made.sample, edit_params=made.edited, arms=made.arms)
 
 
-def read_file(path: str | os.PathLike[str]) -> GridSpec:
-    """The spec in a JSON file.
+def _craftax(name: str, size: Any, limit: int) -> Env:
+    from jaxrl_envs.specs.craftax.family import family as of_worlds
 
-    Raises:
-        SpecError: it is none; a sentence for each fault.
-        OSError: it cannot be read.
-    """
-    if not stat.S_ISREG(os.stat(path).st_mode) and not Path(path).is_dir():
-        raise refuse("it is no regular file")
-    with open(path, "rb") as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        size = os.stat(path).st_size
-        raise refuse(f"it has {size:,} bytes, more than the {MOST_BYTES:,} that are read")
-    return GRID.read(content)
+    if size not in SIZES:
+        raise ValueError(f"size of {name} is {size!r}; it must be one of {', '.join(SIZES)}")
+    return of_worlds(CraftaxSpec(size=size, time_limit=limit), name)
 
 
 def from_spec(
-    spec: GridSpec, name: str = "specs/own", view: int | None = None, size: str | None = None
+    spec: GridSpec | CraftaxSpec,
+    name: str = "specs/own",
+    view: int | None = None,
+    size: str | None = None,
 ) -> Env:
     """The environment of one spec. It interprets every other of its size as well: `params_of` gives their parameters.
 
     Args:
         spec: as `Language.read` gives it.
         name: of the environment.
-        view: cells that the agent sees a side, odd; the preset's own if None.
-        size: a preset no smaller than the spec's, whose arrays are taken; the spec's own if None.
+        view: of a grid spec, cells that the agent sees a side, odd; the preset's own if None.
+        size: of a grid spec, a preset no smaller than its own, whose arrays are taken; its own if None.
 
     Raises:
         ValueError: a value that does not fit.
     """
+    if isinstance(spec, CraftaxSpec):
+        for option, value in (("view", view), ("size", size)):
+            if value is not None:
+                raise ValueError(f"{option} of {name} is {value!r}; a Craftax spec takes no such option")
+        from jaxrl_envs.specs.craftax.engine import from_spec as of_world
+
+        return of_world(spec, name)
     if not isinstance(spec, GridSpec):
         raise ValueError(
-            f"spec is a {type(spec).__name__}; it must be a GridSpec, as language('grid').read gives it"
+            f"spec is a {type(spec).__name__}; it must be a GridSpec or CraftaxSpec, as Language.read gives it"
         )
     return from_params(params_of(spec, size), name, size or spec.size, view)
 

@@ -76,10 +76,9 @@ def whole(field: FieldInfo) -> bool:
 
 
 def choices(field: FieldInfo) -> tuple[Any, ...]:
-    """What a field chooses among; empty where it does not."""
-    return next(
-        (typing.get_args(m) for m in _members(field.annotation) if typing.get_origin(m) is Literal), ()
-    )
+    """What a field, or a row of its list, chooses among; empty where it does not."""
+    rows = (typing.get_args(m)[0] if typing.get_origin(m) is tuple else m for m in _members(field.annotation))
+    return next((typing.get_args(m) for m in rows if typing.get_origin(m) is Literal), ())
 
 
 def most(field: FieldInfo) -> int | None:

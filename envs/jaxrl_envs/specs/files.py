@@ -1,0 +1,36 @@
+"""Specs in JSON files, of whichever language."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from jaxrl_envs.specs import LANGUAGES, language
+from jaxrl_envs.specs.fields import close_to
+from jaxrl_envs.specs.language import Fault, Spec, SpecError
+from jaxrl_envs.specs.text import MOST_BYTES, parse, refuse, shown
+
+
+def read_file(path: str | os.PathLike[str]) -> Spec:
+    """The spec in a JSON file: a grid spec, unless its field ``language`` says otherwise.
+
+    Raises:
+        SpecError: it is none; a sentence for each fault.
+        OSError: it cannot be read.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode) and not Path(path).is_dir():
+        raise refuse("it is no regular file")
+    with open(path, "rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        size = os.stat(path).st_size
+        raise refuse(f"it has {size:,} bytes, more than the {MOST_BYTES:,} that are read")
+    data = parse(content)
+    named = data.get("language", "grid") if isinstance(data, dict) else "grid"
+    others = LANGUAGES[1:]
+    if named not in ("grid", *others) or (named == "grid" and isinstance(data, dict) and "language" in data):
+        near = close_to(named, others) if isinstance(named, str) else ()
+        clause = f"it must be one of {', '.join(others)}; a grid spec has no such field"
+        raise SpecError(Fault("language", shown(named), clause, near))
+    return language(named).read(data)

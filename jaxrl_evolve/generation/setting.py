@@ -48,6 +48,7 @@ class Setting(NamedTuple):
         encode: ``data -> params``, of the structure of `Env.params`.
         columns: ``data -> names``, the skill of each element of the metric ``skills`` in this spec; empty where it is none of the domain's.
         validate: ``(proposals, seed) -> Validated``, beyond what the language reads.
+        granted: ``data -> names`` of skills that hold from the start in this spec: nobody does them there.
     """
 
     domain: Domain
@@ -55,6 +56,7 @@ class Setting(NamedTuple):
     encode: Callable[[Mapping[str, Any]], Any]
     columns: Callable[[Mapping[str, Any]], Sequence[str]]
     validate: Callable[[Sequence[Proposal], int], Validated] = _all_hold
+    granted: Callable[[Mapping[str, Any]], Sequence[str]] = lambda data: ()
 
 
 SETTINGS: dict[str, Callable[..., Setting]] = {"specs/tech-tree": later("generation.tech_tree", "tech_tree")}

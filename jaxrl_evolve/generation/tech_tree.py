@@ -39,7 +39,8 @@ def tech_tree(max_steps: int = 160) -> Setting:
     Args:
         max_steps: of an episode in the original.
     """
-    return Setting(domain(max_steps), make("tech-tree", max_steps=max_steps), _encode, _columns, _validate)
+    env = make("tech-tree", max_steps=max_steps)
+    return Setting(domain(max_steps), env, _encode, _columns, _validate, _granted)
 
 
 def domain(max_steps: int = 160) -> Domain:
@@ -98,6 +99,10 @@ def gifts(data: Mapping[str, Any]) -> dict[str, int]:
     held = {row["item"]: int(_low(row["count"])) for row in (data.get("agent") or {}).get("inventory", [])}
     found = {item: count for item, count in held.items() if count and item in _GIFTS}
     return found | ({"table": 1} if strewn(data, "table") else {})
+
+
+def _granted(data: Mapping[str, Any]) -> list[str]:
+    return [_GIFTS[item][0] if item in _GIFTS else "place_table" for item in gifts(data)]
 
 
 def _with_gift(data: Data, item: str, count: int) -> Data:

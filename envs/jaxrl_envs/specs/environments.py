@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ def make(name: str, **kwargs: Any) -> Env:
 
     Args:
         name: ``tech-tree``, or ``file`` for the spec in a JSON file.
-        **kwargs: ``view``, cells that the agent sees a side; of ``tech-tree`` ``max_steps``; of ``file`` ``path``, and ``size``
-            as in `from_spec`.
+        **kwargs: ``view``, cells that the agent sees a side; of ``tech-tree`` ``max_steps``; of ``file`` ``size`` as in `from_spec`,
+            and ``path``, or what a run recorded in its place (`record.with_spec`): ``spec``, ``identity``, ``source``.
 
     Raises:
         ValueError: for an unknown option, or a value that an option does not take.
@@ -39,19 +40,30 @@ def make(name: str, **kwargs: Any) -> Env:
         OSError: it cannot be read.
     """
     full = f"specs/{name}"
-    own = {"tech-tree": ["max_steps"], "file": ["path", "size"]}
+    own = {"tech-tree": ["max_steps"], "file": ["path", "size", "spec", "identity", "source"]}
     reject_unknown(full, kwargs, ["view", *own.get(name, [])])
     if name not in own:
         raise ValueError(f"there is no spec {name!r}{near(name, SPECS) or '.'} Known: {', '.join(SPECS)}")
     view = kwargs.get("view")
     if name == "file":
-        if "path" not in kwargs:
-            raise ValueError(f"{full} needs the option path, the JSON file of a spec")
-        return from_spec(read_file(kwargs["path"]), full, view, kwargs.get("size"))
+        return from_spec(_of_options(full, kwargs), full, view, kwargs.get("size"))
     limit = _whole(full, "max_steps", kwargs.get("max_steps", 160), 1, MOST_STEPS)
     made = family(limit)
     env = from_params(made.params, full, "small", view)
     return dataclasses.replace(env, sample_params=made.sample, edit_params=made.edited, arms=made.arms)
+
+
+def _of_options(full: str, options: Mapping[str, Any]) -> GridSpec:
+    """The spec in a file, or the one that stands in the options."""
+    if "path" in options:
+        return read_file(options["path"])
+    if "spec" not in options:
+        raise ValueError(f"{full} needs the option path, the JSON file of a spec")
+    spec = GRID.read(options["spec"])
+    known = options.get("identity", found := GRID.identity(spec))
+    if known != found:
+        raise ValueError(f"identity of {full} is {known!r}, but its spec has {found!r}; they must be the same")
+    return spec
 
 
 def read_file(path: str | os.PathLike[str]) -> GridSpec:

@@ -91,7 +91,7 @@ def generate(
             overwrite=overwrite,
         )
         place = host.folder.path if host.folder else None
-        proposer = make_proposer(config, experiment.setting.domain, place)
+        proposer = make_proposer(config, experiment.setting, place)
         stack.callback(proposer.close)
         run = _Run(config, experiment, proposer, host)
         run.prepare(step)

@@ -24,8 +24,8 @@ from jaxrl_envs.specs.editing import Editing, editable, edited_data, editing_of,
 from jaxrl_envs.specs.grid import GRID
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve.generation.archive import Archive, Entry
-from jaxrl_evolve.generation.canvas import Canvas
 from jaxrl_evolve.generation.candidates import filled_up, look_at_all
+from jaxrl_evolve.generation.canvas import Canvas
 from jaxrl_evolve.generation.domain import Domain
 from jaxrl_evolve.generation.editor_config import EditorConfig
 from jaxrl_evolve.generation.feedback import Feedback
@@ -84,13 +84,18 @@ class Generator:
         self.steps += updates * self.config.num_envs * self.config.edits * self.config.starts
         return metrics
 
-    def edit(self, key: Array, specs: list[Any], wanted: list[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def edit(
+        self, key: Array, specs: list[Any], wanted: list[float]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Edit each spec for a wanted way.
 
         Returns:
             The numbers of the best state of each episode, int32 ``[specs, 16]``; its loss, and that of the beginning, float32 ``[specs]``.
         """
-        params = [editing_of(s, self.canvas.bounds, w, w, self.config.drawn) for s, w in zip(specs, wanted, strict=True)]
+        params = [
+            editing_of(s, self.canvas.bounds, w, w, self.config.drawn)
+            for s, w in zip(specs, wanted, strict=True)
+        ]
         stacked: Editing = jax.tree.map(lambda *leaves: jnp.stack(leaves), *params)
         found = self._play(jax.random.split(key, len(specs)), self.learner.actor(self.state), stacked)
         self.steps += len(specs) * (self.config.edits + 1) * self.config.starts
@@ -104,7 +109,9 @@ class Generator:
         return [float(reset(jax.random.key(0), of(spec))[1].way) for spec in specs]
 
 
-def _player(env: Env, learner: Learner, edits: int) -> Callable[[Array, Any, Editing], tuple[Array, Array, Array]]:
+def _player(
+    env: Env, learner: Learner, edits: int
+) -> Callable[[Array, Any, Editing], tuple[Array, Array, Array]]:
     """``(key, actor, params) -> (numbers, loss, first loss)``: one episode, and the best that it passed."""
 
     def play(key: Array, actor: Any, params: Editing) -> tuple[Array, Array, Array]:
@@ -128,7 +135,12 @@ def _player(env: Env, learner: Learner, edits: int) -> Callable[[Array, Any, Edi
 
 
 def editor_proposer(
-    domain: Domain, canvas: Canvas | None, config: EditorConfig, numbers: OfflineConfig, offline: Proposer, seed: int = 0
+    domain: Domain,
+    canvas: Canvas | None,
+    config: EditorConfig,
+    numbers: OfflineConfig,
+    offline: Proposer,
+    seed: int = 0,
 ) -> Proposer:
     """Specs from an agent that edits terrain; what is missing comes from the offline proposer.
 
@@ -199,5 +211,7 @@ def _wanted(entry: Entry, length: float, config: EditorConfig, numbers: OfflineC
     factor = 1.0
     if entry.belief.episodes >= enough:
         mean = entry.belief.mean
-        factor = config.longer if mean >= numbers.easy else 1.0 / config.longer if mean < numbers.hard else 1.0
+        factor = (
+            config.longer if mean >= numbers.easy else 1.0 / config.longer if mean < numbers.hard else 1.0
+        )
     return float(np.clip(length * factor, *_WAYS))

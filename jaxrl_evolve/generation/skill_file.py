@@ -64,6 +64,4 @@ def write_skills(
     evaluated = {name: report.rate for name, report in feedback.skills.items()}
     place = folder / FOLDER
     place.mkdir(exist_ok=True)
-    write_json(
-        place / f"skills_{cycle:06d}.json", {"cycle": cycle, "evaluated": evaluated, "trained": rows}
-    )
+    write_json(place / f"skills_{cycle:06d}.json", {"cycle": cycle, "evaluated": evaluated, "trained": rows})

@@ -271,9 +271,7 @@ class _Run:
         if folder := host.writable:
             # Before the checkpoint: one that counts has where the loop stood.
             specs = {identity: entry.data for identity, entry in standing.archive.entries.items()}
-            write_skills(
-                folder.path, standing.done - 1, self.setting, specs, results, standing.feedback
-            )
+            write_skills(folder.path, standing.done - 1, self.setting, specs, results, standing.feedback)
             write_standing(folder.path, standing, self.config.keep)
         host.save(standing.done, self.state, {"done": standing.done})
         host.advanced(standing.done, success["success"])

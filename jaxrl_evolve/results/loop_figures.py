@@ -70,7 +70,9 @@ def tree(nodes: Sequence[Node], path: str | os.PathLike[str], *, title: str = ""
                 )  # fmt: skip
                 drawn = found
         for row, node in enumerate(nodes):
-            axis.annotate(node.name, (node.born, row), (7, 0), textcoords="offset points", fontsize=7, va="center")
+            axis.annotate(
+                node.name, (node.born, row), (7, 0), textcoords="offset points", fontsize=7, va="center"
+            )
         axis.set_ylim(len(nodes) - 0.4, -0.6)
         axis.set_xlim(-0.3, last + 2.2)
         axis.set_xticks(range(last + 1))
@@ -126,9 +128,7 @@ def skills(
     return Path(path)
 
 
-def steps(
-    loops: Mapping[str, Mapping[str, int]], path: str | os.PathLike[str], *, title: str = ""
-) -> Path:
+def steps(loops: Mapping[str, Mapping[str, int]], path: str | os.PathLike[str], *, title: str = "") -> Path:
     """Draw what environment steps were made for, a bar for each loop.
 
     Args:
@@ -162,9 +162,7 @@ def steps(
     return Path(path)
 
 
-def maps(
-    frames: Sequence[tuple[str, np.ndarray]], path: str | os.PathLike[str], *, title: str = ""
-) -> Path:
+def maps(frames: Sequence[tuple[str, np.ndarray]], path: str | os.PathLike[str], *, title: str = "") -> Path:
     """Draw specs side by side.
 
     Args:
@@ -188,5 +186,3 @@ def maps(
             axis.set_title(name, fontsize=7)
         figure.suptitle(title, fontsize=11)
     return Path(path)
-
-

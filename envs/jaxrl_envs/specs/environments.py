@@ -62,7 +62,9 @@ def _of_options(full: str, options: Mapping[str, Any]) -> GridSpec:
     spec = GRID.read(options["spec"])
     known = options.get("identity", found := GRID.identity(spec))
     if known != found:
-        raise ValueError(f"identity of {full} is {known!r}, but its spec has {found!r}; they must be the same")
+        raise ValueError(
+            f"identity of {full} is {known!r}, but its spec has {found!r}; they must be the same"
+        )
     return spec
 
 

@@ -124,7 +124,11 @@ def report(
         if metas:
             tables["meta_trainings.csv"] = meta_csv(metas)
         if loops:
-            tables |= {"loops.csv": loops_csv(loops), "specs.csv": specs_csv(loops), "skills.csv": skills_csv(loops)}
+            tables |= {
+                "loops.csv": loops_csv(loops),
+                "specs.csv": specs_csv(loops),
+                "skills.csv": skills_csv(loops),
+            }
         written = [_write(out / name, content) for name, content in tables.items()]
         clear(out, [*written, *drawn])
     except OSError as error:

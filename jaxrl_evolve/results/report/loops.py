@@ -79,7 +79,9 @@ def read_loop(folder: Path, name: str) -> LoopRow:
         row = LoopRow(label, folder, task, int(config["seed"]), rows, entries, tuple(tables), result)
         _look(row)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise ReportError(f"{folder} is damaged: it is no loop of generated environments ({error!r})") from None
+        raise ReportError(
+            f"{folder} is damaged: it is no loop of generated environments ({error!r})"
+        ) from None
     return row
 
 

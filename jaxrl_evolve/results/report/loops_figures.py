@@ -37,7 +37,9 @@ def draw_loops(rows: Sequence[LoopRow], out: Path) -> tuple[list[Path], list[str
         files += made
         notes += about
     if len(rows) > _LOOPS:
-        notes.append(f"Of the {len(rows)} loops the first {_LOOPS} are drawn one by one; the tables have all.")
+        notes.append(
+            f"Of the {len(rows)} loops the first {_LOOPS} are drawn one by one; the tables have all."
+        )
     return files, notes
 
 
@@ -59,7 +61,9 @@ def _draw_one(row: LoopRow, out: Path, name: str) -> tuple[list[Path], list[str]
     told, notes = f"{row.label} on {row.task}, seed {row.seed}", list[str]()
     order = [identity for identity, _ in below(row)]
     if len(order) > _SPECS:
-        notes.append(f"{told}: of {len(order)} specs the first {_SPECS} are drawn in the tree; specs.csv has all.")
+        notes.append(
+            f"{told}: of {len(order)} specs the first {_SPECS} are drawn in the tree; specs.csv has all."
+        )
         there = set(list(row.shown)[:_SPECS])  # parents come before their children
         order = [identity for identity in order if identity in there]
     files = [loop_figures.tree(_nodes(row, order), out / f"{name}_tree.png", title=told)]
@@ -69,7 +73,9 @@ def _draw_one(row: LoopRow, out: Path, name: str) -> tuple[list[Path], list[str]
         for spec, kind, rates in cells(row, table)
     ]
     if len(lines) > _LINES:
-        notes.append(f"{told}: the last {_LINES} of {len(lines)} lines of skills are drawn; skills.csv has all.")
+        notes.append(
+            f"{told}: the last {_LINES} of {len(lines)} lines of skills are drawn; skills.csv has all."
+        )
     if lines:
         names = ["success", *skill_names(row)]
         files.append(loop_figures.skills(lines[-_LINES:], names, out / f"{name}_skills.png", title=told))
@@ -85,7 +91,11 @@ def _nodes(row: LoopRow, order: Sequence[str]) -> list[Node]:
     for identity in order:
         entry = row.entries[identity]
         target = f" → {entry['target']}" if entry["target"] else ""
-        name = f"{short(row, identity)} {entry['operator']}{target}" if entry["parents"] else short(row, identity)
+        name = (
+            f"{short(row, identity)} {entry['operator']}{target}"
+            if entry["parents"]
+            else short(row, identity)
+        )
         parents = tuple(place[parent] for parent in entry["parents"] if parent in place)
         nodes.append(Node(name, int(entry["born"]), expected(entry), entry["status"], parents))
     return nodes

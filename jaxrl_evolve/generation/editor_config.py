@@ -12,7 +12,7 @@ from jaxrl_evolve.settings.checks import AtLeast, Between, check
 class EditorConfig:
     """Numbers of the proposer `editor`, an agent that edits terrain."""
 
-    first_updates: Annotated[int, AtLeast(0)] = 60
+    first_updates: Annotated[int, AtLeast(0)] = 200
     """Updates before it proposes for the first time."""
     updates: Annotated[int, AtLeast(0)] = 10
     """Updates before each further time."""

@@ -31,7 +31,7 @@ from jaxrl_evolve.generation.offline_config import OfflineConfig
 from jaxrl_evolve.generation.tech_tree import tech_tree
 
 SETTING = tech_tree()
-CONFIG = EditorConfig(first_updates=40, updates=1, num_envs=16, edits=8, starts=1, learning_rate=5e-3)
+CONFIG = EditorConfig(first_updates=2, updates=1, num_envs=16, edits=8, starts=1, learning_rate=5e-3)
 SPEC = GRID.read(SETTING.canvas.prepared(copy.deepcopy(dict(SETTING.domain.original))))
 
 
@@ -43,7 +43,7 @@ def walked(grid, row, column, spec):
     while waiting:
         at = waiting.popleft()
         for to in ((at[0] + d, at[1] + e) for d, e in ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))):
-            if 0 <= min(to) and max(to) < grid.shape[0]:
+            if min(to) >= 0 and max(to) < grid.shape[0]:
                 name = types[grid[to]]
                 steps[name] = min(steps.get(name, 99), seen[at])  # beside it, or on it
                 if name in open_names and to not in seen:
@@ -54,7 +54,8 @@ def walked(grid, row, column, spec):
 
 def test_ways_are_those_of_a_breadth_first_search():
     params = editing_of(SPEC, SETTING.canvas.bounds, 2.0, 9.0)
-    dense = jnp.where(params.row >= 0, params.high, 0)
+    chest = [SPEC.terrain[i].type == "chest" for i, _ in editable(SPEC, SETTING.canvas.bounds)]
+    without = params.numbers.at[np.flatnonzero(chest)].set(0)  # below its bounds: it is never within reach
     reset = engine(PRESETS["small"], 7).reset
 
     @jax.jit
@@ -65,7 +66,7 @@ def test_ways_are_those_of_a_breadth_first_search():
 
     found = []
     for i in range(12):
-        state, (sound, length) = look(jax.random.key(i), dense if i % 2 else params.numbers)
+        state, (sound, length) = look(jax.random.key(i), without if i % 4 == 0 else params.numbers)
         expected = walked(np.asarray(state.grid), int(state.row), int(state.column), SPEC)
         assert (bool(sound), int(length)) == expected
         found.append(expected)
@@ -86,27 +87,27 @@ def test_data_and_arrays_are_edited_alike():
     with pytest.raises(ValueError, match="at least one"):
         editing_of(SPEC, {}, 2.0, 9.0)
     with pytest.raises(ValueError, match="proposer is 'editor'"):
-        editing.editor_proposer(SETTING.domain, None, CONFIG, OfflineConfig(), offline_proposer(SETTING.domain))
+        editing.editor_proposer(
+            SETTING.domain, None, CONFIG, OfflineConfig(), offline_proposer(SETTING.domain)
+        )
 
 
-def test_it_learns_and_proposes_and_is_counted(monkeypatch):
+@pytest.mark.slow
+def test_it_learns():
+    agent = editing.Generator(SETTING.canvas, SPEC, CONFIG, random.key(3))
+    paid = [float(agent.learn(random.key(i), SPEC, 40)["episode_return"]) for i in range(4)]
+    assert agent.updates == 160 and agent.steps == 160 * 16 * 8
+    # What an episode takes away of the loss: nothing at first.
+    assert abs(paid[0]) < 0.2 and paid[3] > paid[0] + 0.3, paid
+
+
+@pytest.mark.slow
+def test_it_proposes_and_is_counted():
     offline = offline_proposer(SETTING.domain)
-    made = []
-    kept = editing.Generator
-    monkeypatch.setattr(editing, "Generator", lambda *a: made.append(kept(*a)) or made[-1])
     new = lambda: editing.editor_proposer(SETTING.domain, SETTING.canvas, CONFIG, OfflineConfig(), offline, 3)
     proposer, archive = new(), new_archive(SETTING.domain)
-    (agent,) = made
-    wanted, keys = [4.0, 8.0, 14.0, 20.0] * 3, jax.random.split(random.key(9), 4)  # as many as are proposed
-    gained = lambda key: np.subtract(*agent.edit(key, [SPEC] * 12, wanted)[:0:-1]).mean()
-    gain = lambda: float(np.mean([gained(key) for key in keys]))
-    before = gain()
-    agent.steps = 0
     found = proposer.propose(Feedback(), archive, 4, random.key(1))
-    after = gain()
-    # Of the loss of where it begins, the agent takes away more once it has learned, on the same starts.
-    assert after > before + 0.25, (before, after)
-    assert found.steps == 16 * 8 * 40 + 1 + 12 * 9
+    assert found.steps == 16 * 8 * 2 + 1 + 12 * 9
     assert len(found.proposals) == 4 and {p.author for p in found.proposals} == {editing.NAME}
     assert all(p.parents == (archive.original.identity,) for p in found.proposals)
     # A resumed loop proposes what an unbroken one does, and learns less the second time.

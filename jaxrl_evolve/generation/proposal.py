@@ -138,7 +138,7 @@ class Proposer(NamedTuple):
     state: Callable[[], dict[str, Any]] = _nothing
     restore: Callable[[Mapping[str, Any]], None] = lambda state: None
     close: Callable[[], None] = lambda: None
-    cost: Callable[[], dict[str, float]] = dict
+    cost: Callable[[], Mapping[str, float]] = dict
 
 
 def generator(key: Array) -> np.random.Generator:

@@ -282,7 +282,7 @@ class _Run:
         host.wait()
         summary = summarise(self.config, standing, host.rows, host.seconds) | {
             "language": self.setting.domain.language.name,
-            "proposer_cost": self.proposer.cost(),
+            "proposer_cost": dict(self.proposer.cost()),
         }
         if folder := host.writable:
             write_archive(folder.path / ARCHIVE, standing.archive)

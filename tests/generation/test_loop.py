@@ -109,9 +109,9 @@ def check_report(tmp_path, whole):
         row["skill"]: float(row["low"]) for row in rows if (row["while"], row["cycle"]) == ("evaluated", "3")
     }
     assert told == {name: r.rate.low for name, r in whole.standing.feedback.skills.items()}
-    assert (
-        f"{loop.all_steps:,}" in made.markdown and "| won at reset |" in made.markdown
-    ) or not loop.result["rejections"].get("won at reset")
+    assert f"{loop.all_steps:,}" in made.markdown
+    for reason, count in whole.standing.archive.rejections.items():
+        assert f"| {reason} | {count} |" in made.markdown
     again = report([tmp_path / "parts"], tmp_path / "report")  # in place of the earlier one
     assert {path.name for path in again.files} == names
 

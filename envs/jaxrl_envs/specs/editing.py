@@ -126,7 +126,9 @@ def editing_of(
     for row, names in zip(flags, (needed(spec), passable(spec)), strict=True):
         row[: len(types)] = [name in names for name in types]
     share, least, most = (jnp.float32(x) for x in (drawn, shortest, longest))
-    return Editing(params_of(spec), Wanted(*jnp.asarray(flags)), *jnp.asarray(table), share, least, most)
+    row, column, lowest, highest, numbers = jnp.asarray(table)
+    base, wanted = params_of(spec), Wanted(*jnp.asarray(flags))
+    return Editing(base, wanted, row, column, lowest, highest, numbers, share, least, most)
 
 
 def way(state: GridState, params: GridParams, wanted: Wanted) -> tuple[jax.Array, jax.Array]:
@@ -164,7 +166,9 @@ def editor(params: Editing, size: str = "small", edits: int = 24, starts: int = 
     """
     made = engine(PRESETS[size], PRESETS[size].view)
 
-    def measured(numbers: jax.Array, wanted: jax.Array, key: jax.Array, p: Editing) -> tuple[jax.Array, ...]:
+    def measured(
+        numbers: jax.Array, wanted: jax.Array, key: jax.Array, p: Editing
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
         grid = with_numbers(numbers, p)
         _, begun = jax.vmap(made.reset, (0, None))(jax.random.split(key, starts), grid)
         sound, length = jax.vmap(way, (0, None, None))(begun, grid, p.wanted)
@@ -183,8 +187,8 @@ def editor(params: Editing, size: str = "small", edits: int = 24, starts: int = 
         anew = jax.random.uniform(key_which, (MOST,)) < p.drawn
         numbers = jnp.where(anew, jax.random.randint(key_what, (MOST,), p.low, p.high + 1), p.numbers)
         wanted = jax.random.uniform(key_way, (), minval=p.shortest, maxval=p.longest)
-        found = measured(numbers, wanted, key_starts, p)
-        state = Edited(numbers, wanted, *found, key_starts, jnp.int32(0))
+        sound, length, loss = measured(numbers, wanted, key_starts, p)
+        state = Edited(numbers, wanted, sound, length, loss, key_starts, jnp.int32(0))
         return observed(state, p), state
 
     def step(key: jax.Array, state: Edited, action: jax.Array, p: Editing) -> EnvStep:
@@ -192,8 +196,8 @@ def editor(params: Editing, size: str = "small", edits: int = 24, starts: int = 
         place = jnp.arange(MOST)
         change = (place == action - 1).astype(jnp.int32) - (place == action - 1 - MOST).astype(jnp.int32)
         numbers = jnp.clip(state.numbers + change, p.low, p.high)
-        found = measured(numbers, state.wanted, state.key, p)
-        after = Edited(numbers, state.wanted, *found, state.key, state.time + 1)
+        sound, length, loss = measured(numbers, state.wanted, state.key, p)
+        after = Edited(numbers, state.wanted, sound, length, loss, state.key, state.time + 1)
         info = {"sound": after.sound, "way": after.way, "loss": after.loss}
         over = after.time >= edits
         return EnvStep(observed(after, p), after, state.loss - after.loss, jnp.bool_(False), over, info)

@@ -87,21 +87,28 @@ def read_loop(folder: Path, name: str) -> LoopRow:
 
 def _look(row: LoopRow) -> None:
     """Read every field that is shown; whichever is missing raises what comes of it."""
+    said = ("operator", "author", "target", "status")
     for entry in row.entries.values():
-        float(entry["belief"][0]), float(entry["belief"][1]), int(entry["born"]), str(entry["operator"])
-        str(entry["author"]), str(entry["target"]), int(entry["episodes"]), list(entry["reasons"])
+        _numbers([*entry["belief"], entry["born"], entry["episodes"]])
+        if wrong := [name for name in said if not isinstance(entry[name], str)]:
+            raise ValueError(f"{wrong[0]} of a spec is no text")
         if lost := [p for p in entry["parents"] if p not in row.entries]:
             raise ValueError(f"a parent {lost[0]!r} is not in the archive")
+        _ = list(entry["reasons"])
     for table in row.tables:
         rates = [rate for spec in table["trained"] for rate in (spec["success"], *spec["skills"].values())]
         for mean, low, high, episodes in [*rates, *table["evaluated"].values()]:
-            float(mean), float(low), float(high), int(episodes)
-        for spec in table["trained"]:
-            row.entries[spec["spec"]]
-    for metrics in row.rows:
-        int(metrics["env_steps"]), float(metrics["success"])
-    dict(row.result["rejections"]), dict(row.result["authors"]), row.all_steps
-    float(row.result["seconds"]["propose_seconds"])
+            _numbers([mean, low, high, episodes])
+        if lost := [spec["spec"] for spec in table["trained"] if spec["spec"] not in row.entries]:
+            raise ValueError(f"a spec {lost[0]!r} is not in the archive")
+    _numbers([value for metrics in row.rows for value in (metrics["env_steps"], metrics["success"])])
+    _numbers([row.all_steps, row.result["seconds"]["propose_seconds"], *row.result["rejections"].values()])
+    _ = dict(row.result["authors"]), row.result["specs"], row.result["proposer"]
+
+
+def _numbers(values: Sequence[Any]) -> None:
+    if wrong := [value for value in values if not isinstance(value, int | float)]:
+        raise ValueError(f"{wrong[0]!r} is no number")
 
 
 def _rows(path: Path) -> tuple[Mapping[str, Any], ...]:

@@ -84,6 +84,8 @@ def test_commands_parse(words, tmp_path, monkeypatch):
     (tmp_path / "runs" / "mine").mkdir(parents=True)
     for file in ("mine.json", "runs/mine/config.json"):  # what the commands before it have written
         write_json(tmp_path / file, TrainConfig.preset("ppo", "CartPole-v1").to_json())
+    (door,) = blocks(DOCS / "generated_environments.md", "json")
+    (tmp_path / "door.json").write_text(door)
     command = find_command(name)
     assert f"  {command.usage} " in overview()
     if not {"--help", "corridor-reinforce", "corridor-q", "ta-strength"} & set(

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from jaxrl_evolve.generation.archive_config import ArchiveConfig
 from jaxrl_evolve.generation.chat_config import ChatConfig
+from jaxrl_evolve.generation.editor_config import EditorConfig
 from jaxrl_evolve.generation.offline_config import OfflineConfig
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
 from jaxrl_evolve.settings.checks import AtLeast, check, countable, root_seed
@@ -25,7 +26,7 @@ class GenerateConfig:
         "envgen", "envgen-mixed", "fixed", "easy-to-hard", "adversarial", "original-only", "dicode"
     ] = "envgen"
     """What is proposed when, and what is played in which shares."""
-    proposer: Literal["offline", "llm", "recorded", "person"] = "offline"
+    proposer: Literal["offline", "llm", "recorded", "person", "editor"] = "offline"
     """Who proposes; whatever is missing comes from the offline one."""
     env: str = "specs/tech-tree"
     """The original, for which environments are generated."""
@@ -59,6 +60,8 @@ class GenerateConfig:
     """Numbers of the offline proposer."""
     chat: ChatConfig = dataclasses.field(default_factory=ChatConfig)
     """The language model of the proposer `llm`."""
+    editor: EditorConfig = dataclasses.field(default_factory=EditorConfig)
+    """Numbers of the proposer `editor`, an agent that edits terrain; what it costs counts as steps of proposing."""
     seed: int = 0
     """Root of all randomness."""
     keep: Annotated[int, AtLeast(1)] = 2

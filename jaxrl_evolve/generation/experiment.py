@@ -15,7 +15,6 @@ from jaxrl_envs.vector import vectorize
 from jaxrl_evolve import random
 from jaxrl_evolve.generation.answers import FILE as ANSWERS
 from jaxrl_evolve.generation.config import GenerateConfig
-from jaxrl_evolve.generation.domain import Domain
 from jaxrl_evolve.generation.llm import llm_proposer
 from jaxrl_evolve.generation.loops import LOOPS, Loop
 from jaxrl_evolve.generation.offline import offline_proposer
@@ -100,18 +99,19 @@ def build(config: GenerateConfig, setting: Setting | None = None) -> Experiment:
     return Experiment(setting, LOOPS[config.loop], programs)
 
 
-def make_proposer(config: GenerateConfig, domain: Domain, folder: Path | None) -> Proposer:
+def make_proposer(config: GenerateConfig, setting: Setting, folder: Path | None) -> Proposer:
     """Who proposes.
 
     Args:
         config: the configuration.
-        domain: of the specs.
+        setting: of the specs.
         folder: of the run, where answers and costs are written; None for none.
 
     Raises:
-        ValueError: a file is damaged, or the language model's address or key is missing.
+        ValueError: a file is damaged, the specs have nothing that the proposer can edit, or the language model's address or key is missing.
         ImportError: what a language model is asked by is not installed.
     """
+    domain = setting.domain
     offline = offline_proposer(domain, config.offline)
     inside = lambda name: None if folder is None else folder / name
     if config.proposer == "llm":
@@ -120,6 +120,11 @@ def make_proposer(config: GenerateConfig, domain: Domain, folder: Path | None) -
         return recorded_proposer(domain, config.file, offline)
     if config.proposer == "person":
         return person_proposer(domain, config.file, offline)
+    if config.proposer == "editor":
+        # Not above: it needs the language of grids, which other settings may do without.
+        from jaxrl_evolve.generation.editor import editor_proposer
+
+        return editor_proposer(domain, setting.canvas, config.editor, config.offline, offline, config.seed)
     return offline
 
 

@@ -154,14 +154,15 @@ def llm_proposer(
     if not config.model:
         raise ValueError("model is empty; it must be the name of a language model, as its server knows it")
     place = config.answers or answers
-    chat = None if config.mode == "replay" else Chat(config, Ledger(config, ledger))
+    account = Ledger(config, ledger)
+    chat = None if config.mode == "replay" else Chat(config, account)
     model = _Model(domain, config, Answers(place, config.mode, config.replay_by), chat)
 
     def propose(feedback: Feedback, archive: Archive, k: int, key: Array) -> Proposed:
         found = _propose(model, feedback, archive, k)
         return filled_up(found, offline, feedback, archive, k, key)
 
-    return Proposer(NAME, propose, model.state, model.restore)
+    return Proposer(NAME, propose, model.state, model.restore, cost=account.told)
 
 
 def _propose(model: _Model, feedback: Feedback, archive: Archive, k: int) -> Proposed:

@@ -84,12 +84,14 @@ class Proposed:
         rejections: what was not taken, and why.
         notes: what whoever runs the loop should know, a sentence each.
         seconds: that the loop had to wait.
+        steps: environment steps that proposing took, which no agent of the loop learned from.
     """
 
     proposals: tuple[Proposal, ...] = ()
     rejections: tuple[Rejection, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    steps: int = 0
 
     def and_then(self, later: Proposed) -> Proposed:
         """Both, one after the other."""
@@ -98,6 +100,7 @@ class Proposed:
             self.rejections + later.rejections,
             self.notes + later.notes,
             self.seconds + later.seconds,
+            self.steps + later.steps,
         )
 
 
@@ -127,6 +130,7 @@ class Proposer(NamedTuple):
         state: what a resumed loop has to hand back, as JSON data.
         restore: takes it.
         close: to be called once, at the end.
+        cost: what all its asking took so far, numbers by name.
     """
 
     name: str
@@ -134,6 +138,7 @@ class Proposer(NamedTuple):
     state: Callable[[], dict[str, Any]] = _nothing
     restore: Callable[[Mapping[str, Any]], None] = lambda state: None
     close: Callable[[], None] = lambda: None
+    cost: Callable[[], Mapping[str, float]] = dict
 
 
 def generator(key: Array) -> np.random.Generator:

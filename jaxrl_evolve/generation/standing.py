@@ -27,7 +27,7 @@ class Standing:
         feedback: of the last evaluation.
         latest: identities of the specs of the last proposals.
         proposer: what the proposer wants back.
-        steps: environment steps by what for: ``original``, ``generated``, ``validation``, ``evaluation``.
+        steps: environment steps by what for: ``original`` and ``generated`` were learned from, ``validation``, ``evaluation`` and ``proposing`` were not.
         done: parts of the loop that are over: cycles, and what follows the last.
         notes: what proposers had to say, a sentence each.
     """
@@ -37,7 +37,9 @@ class Standing:
     latest: tuple[str, ...] = ()
     proposer: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     steps: Mapping[str, int] = dataclasses.field(
-        default_factory=lambda: {"original": 0, "generated": 0, "validation": 0, "evaluation": 0}
+        default_factory=lambda: dict.fromkeys(
+            ("original", "generated", "validation", "evaluation", "proposing"), 0
+        )
     )
     done: int = 0
     notes: tuple[str, ...] = ()

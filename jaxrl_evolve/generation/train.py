@@ -34,6 +34,7 @@ from jaxrl_evolve.generation.scaffolds import by_hand, faded
 from jaxrl_evolve.generation.schedule import evenly, shares
 from jaxrl_evolve.generation.seat import SKILLS, stacked
 from jaxrl_evolve.generation.setting import Setting
+from jaxrl_evolve.generation.skill_file import EPISODES, WON, spec_counts, write_skills
 from jaxrl_evolve.generation.standing import FOLDER, NOTES, Standing, read_standing, write_standing
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds
@@ -90,7 +91,7 @@ def generate(
             overwrite=overwrite,
         )
         place = host.folder.path if host.folder else None
-        proposer = make_proposer(config, experiment.setting.domain, place)
+        proposer = make_proposer(config, experiment.setting, place)
         stack.callback(proposer.close)
         run = _Run(config, experiment, proposer, host)
         run.prepare(step)
@@ -139,7 +140,7 @@ class _Run:
             if updates:
                 metrics = self._play(part, updates, results)
         success = self._learn_of(results, proposed)
-        self._write(metrics, proposed, success)
+        self._write(metrics, proposed, success, results)
 
     def _original(self) -> dict[str, float]:
         return {self.standing.archive.original.identity: 1.0}
@@ -164,7 +165,7 @@ class _Run:
         archive = lifecycle.added(archive, domain, good)
         latest = tuple(p.identity for p in good) or standing.latest
         self.standing = dataclasses.replace(
-            standing.with_steps(validation=validated.steps),
+            standing.with_steps(validation=validated.steps, proposing=found.steps),
             archive=archive,
             latest=latest,
             proposer=self.proposer.state(),
@@ -205,7 +206,7 @@ class _Run:
     def _play(
         self, part: Mapping[str, float], updates: int, results: dict[str, np.ndarray]
     ) -> dict[str, Any]:
-        """Train on specs in these shares; adds episodes and successes of each to the results."""
+        """Train on specs in these shares; adds rows of `spec_counts` to the results."""
         archive, most = self.standing.archive, self.config.archive.active
         params = stacked([self.setting.encode(archive.entries[i].data) for i in part], most)
         share = np.zeros(most, np.float32)
@@ -214,9 +215,8 @@ class _Run:
             self.state = self.programs.begin(self.state, params, share)
             self.state, metrics = marked(self.programs.advance)(self.state, updates)
             metrics, table = to_host((metrics, self.state.tasks.curriculum.table))
-        counts = np.stack([table.episodes, table.won], 1)
-        for row, identity in enumerate(part):
-            results[identity] = results.get(identity, np.zeros(2, np.int64)) + counts[row]
+        for identity, row in zip(part, spec_counts(table)[: len(part)], strict=True):
+            results[identity] = results.get(identity, 0) + row
         steps = account_of(table).steps
         self.standing = self.standing.with_steps(original=int(steps[0]), generated=int(steps[1:].sum()))
         if int(self.state.diverged) >= 0:
@@ -232,7 +232,7 @@ class _Run:
             played = to_host(marked(self.programs.evaluate)(key, self.state.learner))
         episodes = played.returns.size
         done = skill_counts(self.setting, standing.archive.original.data, (played.info[SKILLS] > 0).sum(0))
-        specs = {identity: (int(n), int(won)) for identity, (n, won) in results.items()}
+        specs = {identity: (int(row[EPISODES]), int(row[WON])) for identity, row in results.items()}
         archive = lifecycle.settled(lifecycle.observed(standing.archive, specs))
         skills = {name: (episodes, won) for name, won in done.items()}
         self.standing = dataclasses.replace(
@@ -247,7 +247,13 @@ class _Run:
             **{f"{SKILL}{name}": won / episodes for name, won in done.items()},
         }
 
-    def _write(self, metrics: Mapping[str, Any], proposed: Proposed, success: Mapping[str, Any]) -> None:
+    def _write(
+        self,
+        metrics: Mapping[str, Any],
+        proposed: Proposed,
+        success: Mapping[str, Any],
+        results: Mapping[str, np.ndarray],
+    ) -> None:
         standing, host = self.standing, self.host
         row = {
             "env_steps": standing.env_steps,
@@ -264,6 +270,8 @@ class _Run:
         host.row(row, standing.env_steps)
         if folder := host.writable:
             # Before the checkpoint: one that counts has where the loop stood.
+            specs = {identity: entry.data for identity, entry in standing.archive.entries.items()}
+            write_skills(folder.path, standing.done - 1, self.setting, specs, results, standing.feedback)
             write_standing(folder.path, standing, self.config.keep)
         host.save(standing.done, self.state, {"done": standing.done})
         host.advanced(standing.done, success["success"])
@@ -272,7 +280,10 @@ class _Run:
         """The result, the archive and the page."""
         host, standing = self.host, self.standing
         host.wait()
-        summary = summarise(self.config, standing, host.rows, host.seconds)
+        summary = summarise(self.config, standing, host.rows, host.seconds) | {
+            "language": self.setting.domain.language.name,
+            "proposer_cost": dict(self.proposer.cost()),
+        }
         if folder := host.writable:
             write_archive(folder.path / ARCHIVE, standing.archive)
             folders.write_text(folder.path / REPORT, report(self.config, standing, host.rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from jaxrl_envs.specs.caps import MOST_STEPS, PRESETS
 from jaxrl_envs.specs.craftax.model import SIZES, CraftaxSpec
 from jaxrl_envs.specs.encoding import params_of
 from jaxrl_envs.specs.engine import ACTIONS, engine
-from jaxrl_envs.specs.files import read_file
+from jaxrl_envs.specs.files import language_of, read, read_file
+from jaxrl_envs.specs.language import Spec
 from jaxrl_envs.specs.model import GridSpec
 from jaxrl_envs.specs.picture import render
 from jaxrl_envs.specs.tech_tree import family
@@ -28,7 +30,8 @@ def make(name: str, **kwargs: Any) -> Env:
     Args:
         name: ``tech-tree``, ``craftax``, or ``file`` for the spec in a JSON file.
         **kwargs: of grid specs ``view``, cells that the agent sees a side; of ``tech-tree`` and ``craftax`` ``max_steps``; of ``craftax``
-            the ``size`` of the map; of ``file`` ``path``, and ``size`` as in `from_spec`.
+            the ``size`` of the map; of ``file`` ``size`` as in `from_spec`, and ``path``, or what a run recorded in its place
+            (`record.with_spec`): ``spec``, ``identity``, ``source``.
 
     Raises:
         ValueError: for an unknown option, or a value that an option does not take.
@@ -39,7 +42,7 @@ def make(name: str, **kwargs: Any) -> Env:
     full = f"specs/{name}"
     own = {
         "tech-tree": ["view", "max_steps"],
-        "file": ["view", "path", "size"],
+        "file": ["view", "path", "size", "spec", "identity", "source"],
         "craftax": ["size", "max_steps"],
     }
     reject_unknown(full, kwargs, own.get(name, []))
@@ -47,9 +50,7 @@ def make(name: str, **kwargs: Any) -> Env:
         raise ValueError(f"there is no spec {name!r}{near(name, SPECS) or '.'} Known: {', '.join(SPECS)}")
     view = kwargs.get("view")
     if name == "file":
-        if "path" not in kwargs:
-            raise ValueError(f"{full} needs the option path, the JSON file of a spec")
-        return from_spec(read_file(kwargs["path"]), full, view, kwargs.get("size"))
+        return from_spec(_of_options(full, kwargs), full, view, kwargs.get("size"))
     usual = {"tech-tree": 160, "craftax": MOST_STEPS}[name]
     limit = _whole(full, "max_steps", kwargs.get("max_steps", usual), 1, MOST_STEPS)
     if name == "craftax":
@@ -57,6 +58,22 @@ def make(name: str, **kwargs: Any) -> Env:
     made = family(limit)
     env = from_params(made.params, full, "small", view)
     return dataclasses.replace(env, sample_params=made.sample, edit_params=made.edited, arms=made.arms)
+
+
+def _of_options(full: str, options: Mapping[str, Any]) -> Spec:
+    """The spec in a file, or the one that stands in the options."""
+    if "path" in options:
+        return read_file(options["path"])
+    if "spec" not in options:
+        raise ValueError(f"{full} needs the option path, the JSON file of a spec")
+    spec = read(options["spec"])
+    found = language_of(spec).identity(spec)
+    known = options.get("identity", found)
+    if known != found:
+        raise ValueError(
+            f"identity of {full} is {known!r}, but its spec has {found!r}; they must be the same"
+        )
+    return spec
 
 
 def _craftax(name: str, size: Any, limit: int) -> Env:

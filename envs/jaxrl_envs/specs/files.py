@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jaxrl_envs.specs import LANGUAGES, language
 from jaxrl_envs.specs.fields import close_to
-from jaxrl_envs.specs.language import Fault, Spec, SpecError
+from jaxrl_envs.specs.language import Fault, Language, Spec, SpecError
 from jaxrl_envs.specs.text import MOST_BYTES, parse, refuse, shown
 
 
@@ -26,6 +26,15 @@ def read_file(path: str | os.PathLike[str]) -> Spec:
     if len(content) > MOST_BYTES:
         size = os.stat(path).st_size
         raise refuse(f"it has {size:,} bytes, more than the {MOST_BYTES:,} that are read")
+    return read(content)
+
+
+def read(content: str | bytes) -> Spec:
+    """The spec in JSON text, likewise.
+
+    Raises:
+        SpecError: it is none; a sentence for each fault.
+    """
     data = parse(content)
     named = data.get("language", "grid") if isinstance(data, dict) else "grid"
     others = LANGUAGES[1:]
@@ -34,3 +43,8 @@ def read_file(path: str | os.PathLike[str]) -> Spec:
         clause = f"it must be one of {', '.join(others)}; a grid spec has no such field"
         raise SpecError(Fault("language", shown(named), clause, near))
     return language(named).read(data)
+
+
+def language_of(spec: Spec) -> Language:
+    """The language that a spec is of."""
+    return language(getattr(spec, "language", LANGUAGES[0]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import tyro
@@ -19,13 +20,17 @@ class Check:
     """
 
     file: tyro.conf.Positional[str]
-    """JSON file."""
+    """File: JSON, or a game of PuzzleScript where its name ends in .txt or .puzzle."""
     resets: int = 64
     """Starts that are looked at."""
     episodes: int = 8
     """Episodes of doing nothing, and of random actions."""
     seed: int = 0
     """Root of what is played."""
+    level: int = 1
+    """Of a game, from 1."""
+    out: str = ""
+    """File to write the spec to as JSON, where it holds; empty for none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +38,13 @@ class Render:
     """Draw a start of the spec in a file as a PNG."""
 
     file: tyro.conf.Positional[str]
-    """JSON file."""
+    """File: JSON, or a game of PuzzleScript where its name ends in .txt or .puzzle."""
     out: str = ""
     """File to write; empty for the spec's, with .png."""
     seed: int = 0
     """Root of the start's randomness."""
+    level: int = 1
+    """Of a game, from 1."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,11 +52,13 @@ class Play:
     """Draw an episode of random actions in the spec of a file as a GIF."""
 
     file: tyro.conf.Positional[str]
-    """JSON file."""
+    """File: JSON, or a game of PuzzleScript where its name ends in .txt or .puzzle."""
     out: str = ""
     """File to write; empty for the spec's, with .gif."""
     seed: int = 0
     """Root of the episode's randomness."""
+    level: int = 1
+    """Of a game, from 1."""
     max_steps: int = 200
     """Steps after which the episode is cut off."""
     fps: int = 8
@@ -62,13 +71,16 @@ def _check(arguments: Check) -> str:
     from jaxrl_envs.specs.grid import GRID
     from jaxrl_envs.specs.ladder import LadderConfig, validate
     from jaxrl_evolve.command.start import start
+    from jaxrl_evolve.files import write_whole
 
     start(Devices())
     config = LadderConfig(resets=arguments.resets, episodes=arguments.episodes, batch=1)
-    spec = read_file(arguments.file)
+    spec = read_file(arguments.file, arguments.level)
     verdict = validate([spec], arguments.seed, config)[0]
     if not verdict.accepted:
         raise ValueError("\n".join(verdict.reasons))
+    if arguments.out:
+        write_whole(_out(arguments.file, arguments.out, ".json"), json.dumps(GRID.write(spec), indent=1).encode())
     shares = {**verdict.starts, **verdict.plays}
     return (
         f"{describe(spec)}\n\n"
@@ -86,7 +98,7 @@ def _render(arguments: Render) -> str:
     from jaxrl_evolve.files import write_whole
 
     start(Devices())
-    spec = read_file(arguments.file)
+    spec = read_file(arguments.file, arguments.level)
     env = from_spec(spec)
     out = _out(arguments.file, arguments.out, ".png")
     _, state = jax.jit(env.reset)(jax.random.key(arguments.seed), env.params)
@@ -106,7 +118,7 @@ def _play(arguments: Play) -> str:
         if getattr(arguments, name) < 1:
             raise ValueError(f"{name} is {getattr(arguments, name)}; it must be at least 1")
     start(Devices())
-    spec = read_file(arguments.file)
+    spec = read_file(arguments.file, arguments.level)
     env = from_spec(spec)
     out = _out(arguments.file, arguments.out, ".gif")
     reset, step = jax.jit(env.reset), jax.jit(env.step)

@@ -1,4 +1,4 @@
-"""Environments that interpret grid specs: of a file, of a spec in hand, and the family of tech trees."""
+"""Environments that interpret grid specs: of a file, of a spec in hand, the family of tech trees, and a collection of puzzles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl_envs.contract import Env
+from jaxrl_envs.contract import Arms, Env
 from jaxrl_envs.keywords import near, reject_unknown
 from jaxrl_envs.names import SPECS
 from jaxrl_envs.spaces import Discrete
@@ -21,6 +21,8 @@ from jaxrl_envs.specs.engine import ACTIONS, engine
 from jaxrl_envs.specs.grid import GRID
 from jaxrl_envs.specs.model import GridSpec
 from jaxrl_envs.specs.picture import render
+from jaxrl_envs.specs.puzzles.collection import SIZE, collection, drawn, of_number
+from jaxrl_envs.specs.puzzles.translation import ENDINGS, translate
 from jaxrl_envs.specs.tech_tree import family
 from jaxrl_envs.specs.text import MOST_BYTES, refuse
 
@@ -29,9 +31,9 @@ def make(name: str, **kwargs: Any) -> Env:
     """A spec environment of the registry.
 
     Args:
-        name: ``tech-tree``, or ``file`` for the spec in a JSON file.
-        **kwargs: ``view``, cells that the agent sees a side; of ``tech-tree`` ``max_steps``; of ``file`` ``path``, and ``size``
-            as in `from_spec`.
+        name: ``tech-tree``, ``puzzles``, or ``file`` for the spec in a file.
+        **kwargs: ``view``, cells that the agent sees a side; of ``tech-tree`` ``max_steps``; of ``puzzles`` ``game``, the name of the
+            one that it begins with; of ``file`` ``path``, ``level`` as in `read_file`, and ``size`` as in `from_spec`.
 
     Raises:
         ValueError: for an unknown option, or a value that an option does not take.
@@ -39,23 +41,42 @@ def make(name: str, **kwargs: Any) -> Env:
         OSError: it cannot be read.
     """
     full = f"specs/{name}"
-    own = {"tech-tree": ["max_steps"], "file": ["path", "size"]}
+    own = {"tech-tree": ["max_steps"], "file": ["path", "level", "size"], "puzzles": ["game"]}
     reject_unknown(full, kwargs, ["view", *own.get(name, [])])
     if name not in own:
         raise ValueError(f"there is no spec {name!r}{near(name, SPECS) or '.'} Known: {', '.join(SPECS)}")
     view = kwargs.get("view")
     if name == "file":
         if "path" not in kwargs:
-            raise ValueError(f"{full} needs the option path, the JSON file of a spec")
-        return from_spec(read_file(kwargs["path"]), full, view, kwargs.get("size"))
+            raise ValueError(f"{full} needs the option path, the file of a spec")
+        level = _whole(full, "level", kwargs.get("level", 1), 1, MOST_STEPS)
+        return from_spec(read_file(kwargs["path"], level), full, view, kwargs.get("size"))
+    if name == "puzzles":
+        return _puzzles(full, kwargs.get("game"), view)
     limit = _whole(full, "max_steps", kwargs.get("max_steps", 160), 1, MOST_STEPS)
     made = family(limit)
     env = from_params(made.params, full, "small", view)
     return dataclasses.replace(env, sample_params=made.sample, edit_params=made.edited, arms=made.arms)
 
 
-def read_file(path: str | os.PathLike[str]) -> GridSpec:
-    """The spec in a JSON file.
+def _puzzles(full: str, game: str | None, view: int | None) -> Env:
+    """Any of the collection; its parameters are those of one game, the first unless another is named."""
+    names = tuple(puzzle.name for puzzle in collection())
+    if game is not None and game not in names:
+        raise ValueError(
+            f"game of {full} is {game!r}; it must be one of {', '.join(names)}{near(str(game), names)}"
+        )
+    first = collection()[names.index(game) if game else 0]
+    env = from_params(params_of(first.spec, SIZE), full, SIZE, view)
+    return dataclasses.replace(env, sample_params=drawn, arms=Arms(names, of_number))
+
+
+def read_file(path: str | os.PathLike[str], level: int = 1) -> GridSpec:
+    """The spec in a file: as JSON, or, where its name ends in .txt or .puzzle, as a game of PuzzleScript.
+
+    Args:
+        path: of the file.
+        level: of a game, from 1.
 
     Raises:
         SpecError: it is none; a sentence for each fault.
@@ -68,7 +89,12 @@ def read_file(path: str | os.PathLike[str]) -> GridSpec:
     if len(content) > MOST_BYTES:
         size = os.stat(path).st_size
         raise refuse(f"it has {size:,} bytes, more than the {MOST_BYTES:,} that are read")
-    return GRID.read(content)
+    if Path(path).suffix.lower() not in ENDINGS:
+        return GRID.read(content)
+    levels = translate(content)
+    if not 1 <= level <= len(levels):
+        raise ValueError(f"level is {level}; the game has {len(levels)}, so it must be from 1 to {len(levels)}")
+    return levels[level - 1]
 
 
 def from_spec(

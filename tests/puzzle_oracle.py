@@ -12,7 +12,9 @@ MOVES = {"u": (-1, 0), "r": (0, 1), "d": (1, 0), "l": (0, -1)}
 
 class Game:
     def __init__(self, text):
-        parts = re.split(r"\n(OBJECTS|LEGEND|COLLISIONLAYERS|RULES|WINCONDITIONS|LEVELS)\n", text.lower(), flags=re.I)
+        parts = re.split(
+            r"\n(OBJECTS|LEGEND|COLLISIONLAYERS|RULES|WINCONDITIONS|LEVELS)\n", text.lower(), flags=re.I
+        )
         said = {parts[i]: [x.strip() for x in parts[i + 1].split("\n")] for i in range(1, len(parts), 2)}
         lines = lambda name: [x for x in said[name] if x]
         legend = [line.split(" = ") for line in lines("legend")]
@@ -69,7 +71,9 @@ class Game:
                         group = [(cell[0] + k * step[0], cell[1] + k * step[1]) for k in range(len(before))]
                         found = [self.at(level, c) for c in group]
                         if all(f is not None and b <= f for f, b in zip(found, before, strict=True)):
-                            new = {c: (f - b) | a for c, f, b, a in zip(group, found, before, after, strict=True)}
+                            new = {
+                                c: (f - b) | a for c, f, b, a in zip(group, found, before, after, strict=True)
+                            }
                             after_it = self.put(level, new)
                             changed |= after_it != level
                             level = after_it

@@ -94,7 +94,9 @@ class Simulator:
         self.ever = {n: self.ever[n] or self.now[n] for n in self.ever}
 
     def holds(self, p):
-        shares = lambda cell: p.by in (self.grid[cell], self.ground[cell]) or (p.by is None and cell == self.at)
+        shares = lambda cell: (
+            p.by in (self.grid[cell], self.ground[cell]) or (p.by is None and cell == self.at)
+        )
         with_ = [shares(cell) for cell in self.grid if p.of in (self.grid[cell], self.ground[cell])]
         number = {
             "with": lambda: sum(with_),
@@ -238,7 +240,11 @@ class Simulator:
             towards = (2 if down > 0 else 0) if abs(down) >= abs(right) else (1 if right > 0 else 3)
             heads = {"random": bits & 3, "chase": towards, "flee": (towards + 2) % 4}[kind.motion]
             target = self.beyond(cell, heads)
-            if fraction(bits) < np.float32(kind.speed) and self.flag(self.look(target), "ground") and target != self.at:
+            if (
+                fraction(bits) < np.float32(kind.speed)
+                and self.flag(self.look(target), "ground")
+                and target != self.at
+            ):
                 wants.setdefault(target, {})[heads] = cell
         moved = {t: from_[next(d for d in (2, 3, 0, 1) if d in from_)] for t, from_ in wants.items()}
         taken = {t: (self.grid[c], self.hits[c]) for t, c in moved.items()}

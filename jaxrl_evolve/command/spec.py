@@ -80,7 +80,9 @@ def _check(arguments: Check) -> str:
     if not verdict.accepted:
         raise ValueError("\n".join(verdict.reasons))
     if arguments.out:
-        write_whole(_out(arguments.file, arguments.out, ".json"), json.dumps(GRID.write(spec), indent=1).encode())
+        write_whole(
+            _out(arguments.file, arguments.out, ".json"), json.dumps(GRID.write(spec), indent=1).encode()
+        )
     shares = {**verdict.starts, **verdict.plays}
     return (
         f"{describe(spec)}\n\n"

@@ -61,7 +61,9 @@ def assert_same(simulator, state, i):
     spec = simulator.spec
     grid = [[simulator.names.index(simulator.grid[r, c]) for c in range(CAPS.side)] for r in range(CAPS.side)]
     np.testing.assert_array_equal(state.grid, grid)
-    below = [[simulator.names.index(simulator.ground[r, c]) for c in range(CAPS.side)] for r in range(CAPS.side)]
+    below = [
+        [simulator.names.index(simulator.ground[r, c]) for c in range(CAPS.side)] for r in range(CAPS.side)
+    ]
     np.testing.assert_array_equal(state.ground, below)
     np.testing.assert_array_equal(
         state.hits, np.vectorize(lambda r, c: simulator.hits[r, c])(*np.indices((9, 9)))
@@ -124,9 +126,7 @@ def test_the_agent_sees_what_is_around_it_and_nothing_behind_what_is_opaque():
         mine, table, seen = one(state, i), one(params, i), np.asarray(obs[i])
         cells, rest = np.split(seen, [size * size * CAPS.types])
         cells = cells.reshape(size, size, CAPS.types)
-        inside = lambda r, c, mine=mine: (
-            0 <= mine.row + r < CAPS.side and 0 <= mine.column + c < CAPS.side
-        )
+        inside = lambda r, c, mine=mine: 0 <= mine.row + r < CAPS.side and 0 <= mine.column + c < CAPS.side
         value = lambda cells, r, c, mine=mine, inside=inside: (
             int(cells[mine.row + r, mine.column + c]) if inside(r, c) else 0
         )

@@ -93,7 +93,9 @@ def read_file(path: str | os.PathLike[str], level: int = 1) -> GridSpec:
         return GRID.read(content)
     levels = translate(content)
     if not 1 <= level <= len(levels):
-        raise ValueError(f"level is {level}; the game has {len(levels)}, so it must be from 1 to {len(levels)}")
+        raise ValueError(
+            f"level is {level}; the game has {len(levels)}, so it must be from 1 to {len(levels)}"
+        )
     return levels[level - 1]
 
 

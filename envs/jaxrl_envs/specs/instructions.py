@@ -131,7 +131,8 @@ class Cells(Instruction):
 
 
 Step = Annotated[
-    Fill | Border | Rectangle | Line | Rooms | Noise | Scatter | Band | Path | Cells, Field(discriminator="op")
+    Fill | Border | Rectangle | Line | Rooms | Noise | Scatter | Band | Path | Cells,
+    Field(discriminator="op"),
 ]
 OPERATIONS: dict[str, type[Instruction]] = {
     "fill": Fill,

@@ -75,7 +75,14 @@ def facts(told: Told, before: jax.Array, predicates: Predicates) -> Facts:
     gradual = (number.astype(jnp.float32) / jnp.maximum(predicates.number, 1).astype(jnp.float32)).clip(
         0.0, 1.0
     )
-    numeric = (kind == COUNT) | (kind == WITH) | (kind == WITHOUT) | (kind == HOLDS) | (kind == SURVIVED) | (kind == HEALTH)
+    numeric = (
+        (kind == COUNT)
+        | (kind == WITH)
+        | (kind == WITHOUT)
+        | (kind == HOLDS)
+        | (kind == SURVIVED)
+        | (kind == HEALTH)
+    )
     progress = jnp.where(numeric & (predicates.compare == AT_LEAST), gradual, now.astype(jnp.float32))
     return Facts(now, before | now, progress)
 

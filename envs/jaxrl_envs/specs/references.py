@@ -151,7 +151,9 @@ def _drawing(step: Step, path: str, spec: GridSpec) -> Iterator[Fault]:
     rows = step.map if isinstance(step, Cells) else ()
     if len(rows) > spec.height:
         yield Fault(
-            f"{path}.map", f"a list of {len(rows)}", f"it must have at most height rows, which is {spec.height}"
+            f"{path}.map",
+            f"a list of {len(rows)}",
+            f"it must have at most height rows, which is {spec.height}",
         )
     for i, row in enumerate(rows):
         if len(row) > spec.width:
@@ -163,7 +165,9 @@ def _drawing(step: Step, path: str, spec: GridSpec) -> Iterator[Fault]:
 def _ground(spec: GridSpec) -> Iterator[Fault]:
     for i, kind in enumerate(spec.types):
         if kind.ground and (kind.pushable or kind.motion != "still"):
-            yield Fault(f"types[{i}].ground", "true", "what is pushed or moves cannot be ground; it must be false")
+            yield Fault(
+                f"types[{i}].ground", "true", "what is pushed or moves cannot be ground; it must be false"
+            )
 
 
 def _region(region: Region | None, path: str, spec: GridSpec) -> Iterator[Fault]:
@@ -243,7 +247,9 @@ def _on(rule: Rule, path: str, spec: GridSpec) -> Iterator[Fault]:
             f"it must be a type that is ground where when is 'on', one of {', '.join(grounds)}",
         )
     if rule.of in grounds:
-        yield Fault(f"{path}.of", shown(rule.of), "it is ground itself; it must be what lies on ground, or null")
+        yield Fault(
+            f"{path}.of", shown(rule.of), "it is ground itself; it must be what lies on ground, or null"
+        )
 
 
 _READS = {

@@ -92,7 +92,9 @@ def _replaced(
     reveals = (new == FLOOR) & ~kind[grid] & ~whole
     after = jnp.where(kind[new], new, jnp.where(whole, jnp.int8(FLOOR), below))
     changed = became > 0
-    return jnp.where(changed, jnp.where(reveals, below, new), grid), jnp.where(changed & ~reveals, after, below)
+    return jnp.where(changed, jnp.where(reveals, below, new), grid), jnp.where(
+        changed & ~reveals, after, below
+    )
 
 
 def _about(rules: Rules, did: Happened, agent: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -113,7 +115,9 @@ def _about(rules: Rules, did: Happened, agent: jax.Array) -> tuple[jax.Array, ja
         | wide(tick)
         | (wide(rules.when == ON) & (did.ground[None] == by))
     )
-    of = (did.grid[None] == wide(rules.of.astype(jnp.int8))) | (wide((rules.when == ON) & (rules.of < 0)) & agent)
+    of = (did.grid[None] == wide(rules.of.astype(jnp.int8))) | (
+        wide((rules.when == ON) & (rules.of < 0)) & agent
+    )
     return where & of, tick
 
 

@@ -67,7 +67,16 @@ def make_terrain(
         return (after, jnp.where(chosen & params.types.ground[kind], after, below)), None
 
     floor = jnp.where(ground.inside, FLOOR, VOID).astype(jnp.int8)
-    rows = (table.op, table.type, table.on, table.to, table.hollow, table.cells, numbers, of_rows.reshape(count, 2))
+    rows = (
+        table.op,
+        table.type,
+        table.on,
+        table.to,
+        table.hollow,
+        table.cells,
+        numbers,
+        of_rows.reshape(count, 2),
+    )
     (grid, below), _ = jax.lax.scan(once, (floor, floor), rows)
     return grid, below, ground.row, ground.column
 

@@ -46,7 +46,9 @@ def _predicate(line: Line, how: str, x: str, y: str | None, world: World) -> dic
             wrong(line, "a condition about the player must say on what it is")
         return {"kind": "with", "of": x, "by": x, **number}
     if (x in world.things) == (y in world.things):
-        wrong(line, "the two objects of a condition must be in different layers, the player's and the ground's")
+        wrong(
+            line, "the two objects of a condition must be in different layers, the player's and the ground's"
+        )
     if x == PLAYER:
         wants = {"compare": ">=", "number": 1} if how == "all" else number
         return {"kind": "with", "of": y, "by": None, **wants}

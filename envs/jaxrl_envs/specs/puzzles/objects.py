@@ -74,7 +74,7 @@ def _objects(lines: list[Line]) -> tuple[dict[str, str], dict[str, tuple[str, ..
         word = block[1].text.lower().split()[0]
         plain = re.sub("^(dark|light)(?=.)", "", word) if word not in _SHADES else _SHADES[word]
         colours[name] = {"gray": "grey"}.get(plain, plain) if plain in (*COLOURS, "gray") else "grey"
-        glyphs |= {letter: (name,) for letter in letters}
+        glyphs |= dict.fromkeys(letters, (name,))
     for name in (BACKGROUND, PLAYER):
         if name not in colours:
             wrong(Line(lines[0].number - 1 if lines else 1, "OBJECTS"), f"there must be an object {name}")
@@ -96,7 +96,7 @@ def _explain(
     for word in words[::2]:
         if word not in known:
             wrong(line, f"there is no object {word!r}; it must be one of {', '.join(known)}", known, word)
-    many = [glyphs.get(word, ()) if len(word) == 1 else either.get(word, (word,)) for word in words[::2]]
+    many = [glyphs.get(word) or either.get(word, (word,)) for word in words[::2]]
     objects = tuple(name for names in many for name in names)
     said = said.strip()
     if len(said) == 1:
@@ -104,7 +104,9 @@ def _explain(
             wrong(line, "a letter of levels must stand for what lies in one cell, joined by and")
         glyphs[said] = objects
     elif "and" in joins or not _NAME.match(said) or said in colours:
-        wrong(line, "a name must stand for one of several objects, joined by or; only a letter may join by and")
+        wrong(
+            line, "a name must stand for one of several objects, joined by or; only a letter may join by and"
+        )
     else:
         either[said] = objects
 

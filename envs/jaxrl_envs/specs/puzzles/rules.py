@@ -52,7 +52,11 @@ def rules_of(lines: list[Line], world: World) -> Rules:
         if not is_late:
             pushed |= _push(line, before, after, world)
             continue
-        told = _single(line, before[0], after[0], world) if len(before) == 1 else _pair(line, before, after, world)
+        told = (
+            _single(line, before[0], after[0], world)
+            if len(before) == 1
+            else _pair(line, before, after, world)
+        )
         for earlier in [*late, told]:
             _apart(earlier, told, world)
         late.append(told)
@@ -63,7 +67,9 @@ def rules_of(lines: list[Line], world: World) -> Rules:
 
 def _parts(line: Line) -> tuple[bool, list[Cell], list[Cell]]:
     """Whether a rule is late, and the cells of its two sides, each cell as pairs of a mark and a word."""
-    match = re.match(r"^(late )?\s*\[([^\[\]]*)\]\s*->\s*\[([^\[\]]*)\]\s*(sfx\d+)?$", line.text, re.IGNORECASE)
+    match = re.match(
+        r"^(late )?\s*\[([^\[\]]*)\]\s*->\s*\[([^\[\]]*)\]\s*(sfx\d+)?$", line.text, re.IGNORECASE
+    )
     if match is None or "..." in line.text:
         wrong(line, _SHAPES)
     sides = []
@@ -121,7 +127,12 @@ def _single(line: Line, before: Cell, after: Cell, world: World) -> Late:
             wrong(line, "where the player goes away the ground may stay, and nothing else may come")
         return told
     left = then - {PLAYER}
-    if len(left) > 1 or here == then or (PLAYER in here and left & world.things) or (PLAYER in then) - (PLAYER in here):
+    if (
+        len(left) > 1
+        or here == then
+        or (PLAYER in here and left & world.things)
+        or (PLAYER in then) - (PLAYER in here)
+    ):
         wrong(line, "a rule about one cell must change it, and leave at most one object beside the player")
     of = next(iter(things - {PLAYER}), None)
     rule = {"when": "on", "of": of, "by": next(iter(grounds)), "becomes": next(iter(left), "floor")}
@@ -136,8 +147,16 @@ def _pair(line: Line, before: list[Cell], after: list[Cell], world: World) -> La
         wrong(line, "a rule about two cells must have one object in each on the left, and change one of them")
     (of,), (by,), new = changed[0][0], same[0][0], changed[0][1]
     if of in (PLAYER, by) or PLAYER in new or not {of, by, *new} <= world.things:
-        wrong(line, "a rule about two cells must be about two objects of the player's layer, and not change the player")
-    rule = {"when": "adjacent", "of": of, "by": None if by == PLAYER else by, "becomes": next(iter(new), "floor")}
+        wrong(
+            line,
+            "a rule about two cells must be about two objects of the player's layer, and not change the player",
+        )
+    rule = {
+        "when": "adjacent",
+        "of": of,
+        "by": None if by == PLAYER else by,
+        "becomes": next(iter(new), "floor"),
+    }
     return Late(line, rule, frozenset({of, by}), new, frozenset({of}), False)
 
 

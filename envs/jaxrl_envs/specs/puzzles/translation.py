@@ -40,14 +40,18 @@ def translate(text: str | bytes, time_limit: int = 100) -> list[GridSpec]:
         for i, ground in enumerate(rules.deadly)
     ]
     game = {
-        "types": [_type(name, world, rules.pushed) for name in world.colours if name not in (BACKGROUND, PLAYER)],
+        "types": [
+            _type(name, world, rules.pushed) for name in world.colours if name not in (BACKGROUND, PLAYER)
+        ],
         "rules": rules.rules,
         "predicates": predicates + lost,
         "success": [{"all": won}],
         "failure": [{"all": [predicate["name"]]} for predicate in lost],
         "time_limit": time_limit,
     }
-    levels = [block for block in blocks(sections["levels"]) if not block[0].text.lower().startswith("message")]
+    levels = [
+        block for block in blocks(sections["levels"]) if not block[0].text.lower().startswith("message")
+    ]
     if not levels:
         wrong(Line(0, "LEVELS"), "there must be a level")
     named = lambda i: f"{title} {i + 1}".strip() if len(levels) > 1 else title
@@ -71,7 +75,10 @@ def _level(block: Sequence[Line], world: World) -> dict[str, Any]:
     height, width = len(block), len(block[0].text)
     most = PRESETS["large"].side
     if not (3 <= height <= most and 3 <= width <= most):
-        wrong(block[0], f"a level must have from 3 to {most} rows and columns, and this has {height} and {width}")
+        wrong(
+            block[0],
+            f"a level must have from 3 to {most} rows and columns, and this has {height} and {width}",
+        )
     drawings: dict[str, list[list[str]]] = {
         name: [["."] * width for _ in range(height)] for name in world.colours
     }
@@ -80,10 +87,15 @@ def _level(block: Sequence[Line], world: World) -> dict[str, Any]:
             wrong(line, f"it must have {width} letters, as the first row of the level has")
         for column, letter in enumerate(line.text.lower()):
             if letter not in world.glyphs:
-                wrong(line, f"{letter!r} stands for nothing; it must be one of {' '.join(sorted(world.glyphs))}")
+                wrong(
+                    line, f"{letter!r} stands for nothing; it must be one of {' '.join(sorted(world.glyphs))}"
+                )
             here = world.glyphs[letter]
             if any(len({*here} & layer) > 1 for layer in (world.things, world.grounds)):
-                wrong(line, f"{letter!r} puts two objects of one layer into a cell; it must be one of each layer")
+                wrong(
+                    line,
+                    f"{letter!r} puts two objects of one layer into a cell; it must be one of each layer",
+                )
             for name in here:
                 drawings[name][row][column] = "#"
     places = [(r, c) for r in range(height) for c in range(width) if drawings[PLAYER][r][c] == "#"]

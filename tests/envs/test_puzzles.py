@@ -97,7 +97,7 @@ FAULTS = [
     ("All Target on Crate", "All Wall on Crate", "line 41 is 'All Wall on Crate'; the two objects of a condition must be in different layers, the player's and the ground's"),
     ("Player, Wall, Crate", "Player, Wall", "line 33 is 'Player, Wall'; every object must be in one layer, and 'crate' is in 0"),
     ("@ = Player", "@ = Playr", "line 25 is '@ = Playr'; there is no object 'playr'; it must be one of background, wall, player, crate, target, _, #; did you mean player?"),
-    ("RULES", "RULE", "line 35 is 'RULE'"),
+    ("RULES", "RULE", "the spec: it has no section RULES; it must have objects, legend, sounds, collisionlayers, rules, winconditions, levels"),
     ("title Crates", "realtime_interval 1", "line 1 is 'realtime_interval 1'; before the sections there may be title, author, homepage, background_color, text_color, noaction, noundo, norestart"),
     ("Target\ngreen", "Target\ngreen\n0000", "line 18 is 'Target'; an object must have a line of colours, and may have five lines of five letters, each . or a digit"),
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import tyro
@@ -19,13 +20,17 @@ class Check:
     """
 
     file: tyro.conf.Positional[str]
-    """JSON file."""
+    """File: JSON, or a game of PuzzleScript where its name ends in .txt or .puzzle."""
     resets: int = 64
     """Starts that are looked at."""
     episodes: int = 8
     """Episodes of doing nothing, and of random actions."""
     seed: int = 0
     """Root of what is played."""
+    level: int = 1
+    """Of a game, from 1."""
+    out: str = ""
+    """File to write the spec to as JSON, where it holds; empty for none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +38,13 @@ class Render:
     """Draw a start of the spec in a file as a PNG."""
 
     file: tyro.conf.Positional[str]
-    """JSON file."""
+    """File: JSON, or a game of PuzzleScript where its name ends in .txt or .puzzle."""
     out: str = ""
     """File to write; empty for the spec's, with .png."""
     seed: int = 0
     """Root of the start's randomness."""
+    level: int = 1
+    """Of a game, from 1."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,11 +52,13 @@ class Play:
     """Draw an episode of random actions in the spec of a file as a GIF."""
 
     file: tyro.conf.Positional[str]
-    """JSON file."""
+    """File: JSON, or a game of PuzzleScript where its name ends in .txt or .puzzle."""
     out: str = ""
     """File to write; empty for the spec's, with .gif."""
     seed: int = 0
     """Root of the episode's randomness."""
+    level: int = 1
+    """Of a game, from 1."""
     max_steps: int = 200
     """Steps after which the episode is cut off."""
     fps: int = 8
@@ -60,15 +69,19 @@ def _check(arguments: Check) -> str:
     from jaxrl_envs.specs.files import read_file
     from jaxrl_envs.specs.kinds import kind_of
     from jaxrl_evolve.command.start import start
+    from jaxrl_evolve.files import write_whole
 
     for name in ("resets", "episodes"):
         _at_least_one(name, getattr(arguments, name))
     start(Devices())
-    spec = read_file(arguments.file)
+    spec = read_file(arguments.file, arguments.level)
     language, _, check = kind_of(spec)
     reasons, told = check(spec, arguments.seed, arguments.resets, arguments.episodes)
     if reasons:
         raise ValueError("\n".join(reasons))
+    if arguments.out:
+        text = json.dumps(language.write(spec), indent=1)
+        write_whole(_out(arguments.file, arguments.out, ".json"), text.encode())
     return f"{language.describe(spec)}\n\n{told}\nidentity {language.identity(spec)}"
 
 
@@ -83,7 +96,7 @@ def _render(arguments: Render) -> str:
     from jaxrl_evolve.files import write_whole
 
     start(Devices())
-    spec = read_file(arguments.file)
+    spec = read_file(arguments.file, arguments.level)
     env = from_spec(spec)
     out = _out(arguments.file, arguments.out, ".png")
     _, state = jax.jit(env.reset)(jax.random.key(arguments.seed), env.params)
@@ -104,7 +117,7 @@ def _play(arguments: Play) -> str:
     for name in ("max_steps", "fps"):
         _at_least_one(name, getattr(arguments, name))
     start(Devices())
-    spec = read_file(arguments.file)
+    spec = read_file(arguments.file, arguments.level)
     env, frame = from_spec(spec), kind_of(spec).frame
     out = _out(arguments.file, arguments.out, ".gif")
     reset, step = jax.jit(env.reset), jax.jit(env.step)

@@ -1,4 +1,4 @@
-"""Environments that interpret specs: of a file, of a spec in hand, the family of tech trees, and Craftax-Classic's worlds."""
+"""Environments that interpret specs: of a file, of a spec in hand, the family of tech trees, puzzles, and Craftax-Classic's worlds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl_envs.contract import Env
+from jaxrl_envs.contract import Arms, Env
 from jaxrl_envs.keywords import near, reject_unknown
 from jaxrl_envs.names import SPECS
 from jaxrl_envs.spaces import Discrete
@@ -21,6 +21,7 @@ from jaxrl_envs.specs.files import language_of, read, read_file
 from jaxrl_envs.specs.language import Spec
 from jaxrl_envs.specs.model import GridSpec
 from jaxrl_envs.specs.picture import render
+from jaxrl_envs.specs.puzzles.collection import SIZE, collection, drawn, of_number
 from jaxrl_envs.specs.tech_tree import family
 
 
@@ -28,9 +29,10 @@ def make(name: str, **kwargs: Any) -> Env:
     """A spec environment of the registry.
 
     Args:
-        name: ``tech-tree``, ``craftax``, or ``file`` for the spec in a JSON file.
+        name: ``tech-tree``, ``craftax``, ``puzzles``, or ``file`` for the spec in a file.
         **kwargs: of grid specs ``view``, cells that the agent sees a side; of ``tech-tree`` and ``craftax`` ``max_steps``; of ``craftax``
-            the ``size`` of the map; of ``file`` ``size`` as in `from_spec`, and ``path``, or what a run recorded in its place
+            the ``size`` of the map; of ``puzzles`` ``game``, the name of the one that it begins
+            with; of ``file`` ``size`` as in `from_spec`, and ``path`` and ``level`` as in `read_file`, or what a run recorded in its place
             (`record.with_spec`): ``spec``, ``identity``, ``source``.
 
     Raises:
@@ -42,8 +44,9 @@ def make(name: str, **kwargs: Any) -> Env:
     full = f"specs/{name}"
     own = {
         "tech-tree": ["view", "max_steps"],
-        "file": ["view", "path", "size", "spec", "identity", "source"],
+        "file": ["view", "path", "level", "size", "spec", "identity", "source"],
         "craftax": ["size", "max_steps"],
+        "puzzles": ["view", "game"],
     }
     reject_unknown(full, kwargs, own.get(name, []))
     if name not in own:
@@ -51,6 +54,8 @@ def make(name: str, **kwargs: Any) -> Env:
     view = kwargs.get("view")
     if name == "file":
         return from_spec(_of_options(full, kwargs), full, view, kwargs.get("size"))
+    if name == "puzzles":
+        return _puzzles(full, kwargs.get("game"), view)
     usual = {"tech-tree": 160, "craftax": MOST_STEPS}[name]
     limit = _whole(full, "max_steps", kwargs.get("max_steps", usual), 1, MOST_STEPS)
     if name == "craftax":
@@ -63,9 +68,9 @@ def make(name: str, **kwargs: Any) -> Env:
 def _of_options(full: str, options: Mapping[str, Any]) -> Spec:
     """The spec in a file, or the one that stands in the options."""
     if "path" in options:
-        return read_file(options["path"])
+        return read_file(options["path"], _whole(full, "level", options.get("level", 1), 1, MOST_STEPS))
     if "spec" not in options:
-        raise ValueError(f"{full} needs the option path, the JSON file of a spec")
+        raise ValueError(f"{full} needs the option path, the file of a spec")
     spec = read(options["spec"])
     found = language_of(spec).identity(spec)
     known = options.get("identity", found)
@@ -82,6 +87,18 @@ def _craftax(name: str, size: Any, limit: int) -> Env:
     if size not in SIZES:
         raise ValueError(f"size of {name} is {size!r}; it must be one of {', '.join(SIZES)}")
     return of_worlds(CraftaxSpec(size=size, time_limit=limit), name)
+
+
+def _puzzles(full: str, game: str | None, view: int | None) -> Env:
+    """Any of the collection; its parameters are those of one game, the first unless another is named."""
+    names = tuple(puzzle.name for puzzle in collection())
+    if game is not None and game not in names:
+        raise ValueError(
+            f"game of {full} is {game!r}; it must be one of {', '.join(names)}{near(str(game), names)}"
+        )
+    first = collection()[names.index(game) if game else 0]
+    env = from_params(params_of(first.spec, SIZE), full, SIZE, view)
+    return dataclasses.replace(env, sample_params=drawn, arms=Arms(names, of_number))
 
 
 def from_spec(

@@ -115,10 +115,12 @@ def allowed(field: FieldInfo, row: bool = False) -> str:
     """
     ends = bounds(field)
     kind = "whole number" if whole(field) else "number"
-    if is_list(field) and not row:
+    if is_list(field) and not row and not field.description:
         said = f"a list of at most {most(field)}"
     elif options := choices(field):
         said = f"one of {', '.join(options)}"
+    elif field.description:
+        said = field.description
     elif ends is not None:
         said = f"a {kind} from {ends[0]:g} to {ends[1]:g}"
         said += ", or an object with low and high" if spans(field) else ""

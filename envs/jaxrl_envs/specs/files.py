@@ -1,4 +1,4 @@
-"""Specs in JSON files, of whichever language."""
+"""Specs in files: JSON of whichever language, and games of PuzzleScript."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ from pathlib import Path
 from jaxrl_envs.specs import LANGUAGES, language
 from jaxrl_envs.specs.fields import close_to
 from jaxrl_envs.specs.language import Fault, Language, Spec, SpecError
+from jaxrl_envs.specs.puzzles.translation import ENDINGS, translate
 from jaxrl_envs.specs.text import MOST_BYTES, parse, refuse, shown
 
 
-def read_file(path: str | os.PathLike[str]) -> Spec:
-    """The spec in a JSON file: a grid spec, unless its field ``language`` says otherwise.
+def read_file(path: str | os.PathLike[str], level: int = 1) -> Spec:
+    """The spec in a file: of JSON a grid spec, unless its field ``language`` says otherwise; where the name ends in .txt or .puzzle, that
+    of a game of PuzzleScript.
+
+    Args:
+        path: of the file.
+        level: of a game, from 1.
 
     Raises:
         SpecError: it is none; a sentence for each fault.
+        ValueError: the game has no such level.
         OSError: it cannot be read.
     """
     if not stat.S_ISREG(os.stat(path).st_mode) and not Path(path).is_dir():
@@ -26,7 +33,14 @@ def read_file(path: str | os.PathLike[str]) -> Spec:
     if len(content) > MOST_BYTES:
         size = os.stat(path).st_size
         raise refuse(f"it has {size:,} bytes, more than the {MOST_BYTES:,} that are read")
-    return read(content)
+    if Path(path).suffix.lower() not in ENDINGS:
+        return read(content)
+    levels = translate(content)
+    if not 1 <= level <= len(levels):
+        raise ValueError(
+            f"level is {level}; the game has {len(levels)}, so it must be from 1 to {len(levels)}"
+        )
+    return levels[level - 1]
 
 
 def read(content: str | bytes) -> Spec:

@@ -23,7 +23,7 @@ def with_spec(options: Mapping[str, Any]) -> dict[str, Any]:
         return dict(options)
     path = os.fspath(options["path"])
     try:
-        spec = read_file(path)
+        spec = read_file(path, _level(options))
     except OSError as error:
         raise ValueError(f"path of specs/file is {path!r}: {error.strerror or error}") from None
     others = {name: value for name, value in options.items() if name not in ("path", SOURCE, IDENTITY, SPEC)}
@@ -39,10 +39,18 @@ def change(options: Mapping[str, Any]) -> str:
         return ""
     known = str(options.get(IDENTITY, ""))[:8]
     try:
-        spec = read_file(path)
+        spec = read_file(path, _level(options))
         now = f"spec {language_of(spec).identity(spec)[:8]}"
     except (OSError, ValueError):
         now = "no sound spec"
     if now == f"spec {known}":
         return ""
     return f"{path} holds {now} by now: what is here was made with spec {known}, and keeps it"
+
+
+def _level(options: Mapping[str, Any]) -> int:
+    """Which level of a game, whether it was given as a number or as words of a command."""
+    value = options.get("level", 1)
+    if not str(value).isdecimal():
+        raise ValueError(f"level of specs/file is {value!r}; it must be a whole number from 1 on")
+    return int(value)

@@ -47,6 +47,7 @@ def data(rng, rules=8, types=5):
     place = lambda: {"row": whole(0, size[0] - 1), "column": whole(0, size[1] - 1)}
     region = lambda: {**place(), "height": whole(1, 4), "width": whole(1, 4)}
     amounts = lambda low: [{"item": name, "count": whole(low, 2)} for name in names if rng.random() < 0.25]
+    grounds = [name for name in names if flag(0.25)]
     predicates = [_predicate(i, some, whole, names, region) for i in range(6)]
     chosen = lambda: [p["name"] for p in predicates if rng.random() < 0.25] or [predicates[0]["name"]]
     return {
@@ -54,13 +55,14 @@ def data(rng, rules=8, types=5):
         "types": [
             {"name": name, **{f: flag() for f in ("walkable", "pickable", "pushable", "opaque", "consumable")},
              "hazard": int(flag(0.2)), "heals": whole(0, 2), "health": whole(1, 2), "motion": some(MOTIONS),
-             "speed": round(float(rng.random()), 3), "colour": some(COLOURS)}
+             "speed": round(float(rng.random()), 3), "colour": some(COLOURS),
+             **({"ground": True, "pushable": False, "motion": "still"} if name in grounds else {})}
             for name in names
         ],
-        "terrain": [{"op": "scatter", "type": name, "count": {"low": 1, "high": whole(1, 4)}} for name in names],
+        "terrain": [{"op": "scatter", "type": name, "count": {"low": 1, "high": whole(1, 4)}, "on": some(["floor", None])} for name in names],
         "agent": {"region": some([None, region()]), "health": {"low": 3, "high": 9},
                   "inventory": [{"item": name, "count": {"low": 0, "high": 2}} for name in names[:2]]},
-        "rules": [_rule(some, maybe, whole, flag, names, amounts) for _ in range(rules)],
+        "rules": [_rule(some, maybe, whole, flag, names, grounds, amounts) for _ in range(rules)],
         "predicates": predicates,
         "success": [{"all": chosen(), "none": []} for _ in range(2)],
         "failure": [{"all": chosen(), "none": chosen()[:1]}] if flag() else [],
@@ -70,14 +72,16 @@ def data(rng, rules=8, types=5):
     }  # fmt: skip
 
 
-def _rule(some, maybe, whole, flag, names, amounts):
+def _rule(some, maybe, whole, flag, names, grounds, amounts):
     when = some(WHENS)
     of = some([*names, "floor"]) if when not in ("held", "pick_up") else some(names)
     of = None if when == "timer" and flag() else of
+    if when == "on":
+        of = maybe([name for name in names if name not in grounds] or [None])
     spawns = some([None, None, *names])
-    about_cell = when != "held" and of is not None
+    about_cell = when != "held" and (of is not None or when == "on")
     return {
-        "when": when, "of": of, "by": maybe(names) if when == "adjacent" else None,
+        "when": when, "of": of, "by": maybe(names) if when == "adjacent" else some(["floor", *grounds]) if when == "on" else None,
         "every": whole(1, 4) if when == "timer" else 1, "needs": amounts(0), "at_most": [] if flag(0.7) else amounts(2),
         "near": maybe(names) if flag(0.3) else None, "becomes": some([*names, "floor"]) if about_cell else None,
         "spawns": spawns, "where": some(("beside", "anywhere")), "most": 6 if spawns else None, "changes": amounts(-2),
@@ -87,10 +91,10 @@ def _rule(some, maybe, whole, flag, names, amounts):
 
 def _predicate(i, some, whole, names, region):
     kind = some(KINDS) if i else "survived"
-    needs_type = kind in ("count", "holds", "near", "beside")
+    needs_type = kind in ("count", "holds", "near", "beside", "with", "without")
     return {
         "name": f"p{i}", "kind": kind, "of": some(names) if needs_type else "p0" if kind == "achieved" else None,
-        "by": some(names) if kind == "beside" else None, "compare": some((">=", "<=", "==")) if i else ">=",
+        "by": some(names) if kind == "beside" else some([None, "floor", *names]) if kind.startswith("with") else None, "compare": some((">=", "<=", "==")) if i else ">=",
         "number": whole(0, 4) if i else 10, "region": region() if kind == "at" else None,
     }  # fmt: skip
 

@@ -36,6 +36,7 @@ class Simulator:
         self.kinds = {t.name: t for t in spec.types}
         name = lambda i: self.names[int(i)]
         self.grid = {(r, c): name(state.grid[r, c]) for r in range(side) for c in range(side)}
+        self.ground = {cell: name(state.ground[cell]) for cell in self.grid}
         self.hits = {cell: int(state.hits[cell]) for cell in self.grid}
         self.at = (int(state.row), int(state.column))
         self.facing, self.health, self.time = int(state.facing), int(state.health), int(state.time)
@@ -45,7 +46,7 @@ class Simulator:
         self.tell()
 
     def flag(self, name, flag):
-        return (name == "floor" and flag == "walkable") or (
+        return (name == "floor" and flag in ("walkable", "ground")) or (
             name in self.kinds and getattr(self.kinds[name], flag)
         )
 
@@ -62,6 +63,23 @@ class Simulator:
         self.grid[cell] = name
         self.hits[cell] = self.kinds[name].health if name in self.kinds else 1
 
+    def remove(self, cell):
+        """What lies on a cell goes; what was ground itself leaves floor."""
+        if self.flag(self.grid[cell], "ground"):
+            self.ground[cell] = "floor"
+        self.put(cell, self.ground[cell])
+
+    def leave(self, cell):
+        self.grid[cell], self.hits[cell] = self.ground[cell], 1
+
+    def turn_into(self, cell, name, whole):
+        """A cell becomes something: with its ground, if it is ground or the rule is about both."""
+        if name == "floor" and not whole:
+            return self.remove(cell)
+        if self.flag(name, "ground") or whole:
+            self.ground[cell] = name if self.flag(name, "ground") else "floor"
+        return self.put(cell, name)
+
     def tell(self):
         """Which predicates hold, which have, and how far they are."""
         self.now, self.progress = {}, {}
@@ -76,7 +94,13 @@ class Simulator:
         self.ever = {n: self.ever[n] or self.now[n] for n in self.ever}
 
     def holds(self, p):
+        shares = lambda cell: (
+            p.by in (self.grid[cell], self.ground[cell]) or (p.by is None and cell == self.at)
+        )
+        with_ = [shares(cell) for cell in self.grid if p.of in (self.grid[cell], self.ground[cell])]
         number = {
+            "with": lambda: sum(with_),
+            "without": lambda: len(with_) - sum(with_),
             "count": lambda: sum(n == p.of for n in self.grid.values()),
             "holds": lambda: self.held[p.of],
             "survived": lambda: self.time,
@@ -110,9 +134,9 @@ class Simulator:
         there = self.look(ahead)
         if 1 <= action <= 4:
             behind = self.beyond(ahead, self.facing)
-            if self.flag(there, "pushable") and self.look(behind) == "floor":
+            if self.flag(there, "pushable") and self.flag(self.look(behind), "ground"):
                 self.grid[behind], self.hits[behind] = there, self.hits[ahead]
-                self.put(ahead, "floor")
+                self.leave(ahead)
                 entered = True
             elif self.flag(there, "walkable"):
                 entered = True
@@ -140,6 +164,9 @@ class Simulator:
             return [cell for cell in self.around(self.at) if of(cell)]
         if rule.when == "adjacent":
             return [c for c in self.grid if of(c) and any(self.look(o) == rule.by for o in self.around(c))]
+        if rule.when == "on":
+            thing = lambda cell: cell == self.at if rule.of is None else of(cell)
+            return [cell for cell in self.grid if thing(cell) and self.ground[cell] == rule.by]
         if rule.when == "timer" and self.time % rule.every == 0:
             return [cell for cell in self.grid if of(cell)]
         return []
@@ -163,13 +190,13 @@ class Simulator:
         where = [self.cells(rule, entered, works, picked, ahead) for rule in self.spec.rules]
         fires = [self.fires(i, r, where[i], seeds[0]) for i, r in enumerate(self.spec.rules)]
         if picked or consumed:
-            self.put(ahead, "floor")
+            self.remove(ahead)
         new = {}
         for rule, cells, comes in zip(self.spec.rules, where, fires, strict=True):
             for cell in cells if comes and rule.becomes else ():
-                new.setdefault(cell, rule.becomes)
-        for cell, name in new.items():
-            self.put(cell, name)
+                new.setdefault(cell, (rule.becomes, rule.when == "on"))
+        for cell, (name, whole) in new.items():
+            self.turn_into(cell, name, whole)
         self.spawn(seeds[1], where, fires)
         if picked:
             self.held[picked] += 1
@@ -213,12 +240,16 @@ class Simulator:
             towards = (2 if down > 0 else 0) if abs(down) >= abs(right) else (1 if right > 0 else 3)
             heads = {"random": bits & 3, "chase": towards, "flee": (towards + 2) % 4}[kind.motion]
             target = self.beyond(cell, heads)
-            if fraction(bits) < np.float32(kind.speed) and self.look(target) == "floor" and target != self.at:
+            if (
+                fraction(bits) < np.float32(kind.speed)
+                and self.flag(self.look(target), "ground")
+                and target != self.at
+            ):
                 wants.setdefault(target, {})[heads] = cell
         moved = {t: from_[next(d for d in (2, 3, 0, 1) if d in from_)] for t, from_ in wants.items()}
         taken = {t: (self.grid[c], self.hits[c]) for t, c in moved.items()}
         for cell in moved.values():
-            self.put(cell, "floor")
+            self.leave(cell)
         for target, (name, hits) in taken.items():
             self.grid[target], self.hits[target] = name, hits
 

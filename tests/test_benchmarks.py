@@ -549,6 +549,49 @@ def test_the_arms_of_a_study_of_horizons_differ_in_what_it_asks_alone(name: str,
     assert test.tuning.per_horizon and test.seeds in (64, 256) and test.ablations == ()
 
 
+def test_estimators_are_compared_at_the_step_size_that_did_best_for_other_meta_seeds(tmp_path: Path):
+    import gzip
+    import json
+
+    import estimators
+
+    def keep(name: str, rate: float, seed: int, end: float) -> None:
+        kept = estimators.cell(tmp_path, name, rate, seed)
+        kept.mkdir(parents=True)
+        # A life without a return to be had counts for nothing.
+        rows = [
+            {"env_steps": 0, "evaluation_steps": 5, "test_fitness": [0.2, 9.0], "test_optimum": [2.0, 0.0]},
+            {"env_steps": 90, "evaluation_steps": 9},
+            {
+                "env_steps": 100,
+                "evaluation_steps": 10,
+                "test_fitness": [2 * end, 9.0],
+                "test_optimum": [2.0, 0.0],
+            },
+        ]
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (kept / "metrics.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+        (kept / "result.json").write_text(json.dumps({"device": "x", "cores": 2, "commit": "abc"}))
+
+    best = {"es": 0.03, "pes": 0.01}
+    for name in best:
+        assert estimators.chosen(tmp_path, name) is None
+        for rate in estimators.ESTIMATORS[name][2]:
+            for seed in estimators.TUNED:
+                keep(name, rate, seed, 0.5 if rate == best[name] else 0.4)
+        assert estimators.chosen(tmp_path, name) == best[name]
+    for seed in estimators.REPORTED:
+        keep("es", 0.03, seed, 0.5 + 0.1 * (seed % 2))
+        keep("pes", 0.01, seed, 0.6 + 0.1 * (seed % 2))
+    with pytest.raises(SystemExit, match="nres has no step size yet"):
+        estimators.train(tmp_path, tmp_path, ["nres"], [0])
+    estimators.table(tmp_path, tmp_path)
+    text = (tmp_path / "estimators.md").read_text()
+    assert "| es | 0.03 | 5 | 110 | 0.100 | 0.540 [0.500, 0.580] |  |" in text
+    assert "| pes | 0.01 | 5 | 110 | 0.100 | 0.640 [0.600, 0.680] | 0.100 [0.100, 0.100] |" in text
+    assert "nres" not in text and "the primary outcome is the mean held-out fitness" in text
+
+
 def test_a_weight_that_is_never_luck_has_a_reliability_of_1():
     import numpy as np
     from pair_reliability import reliability

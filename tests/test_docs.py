@@ -84,6 +84,10 @@ def test_commands_parse(words, tmp_path, monkeypatch):
     (tmp_path / "runs" / "mine").mkdir(parents=True)
     for file in ("mine.json", "runs/mine/config.json"):  # what the commands before it have written
         write_json(tmp_path / file, TrainConfig.preset("ppo", "CartPole-v1").to_json())
+    door, *_ = blocks(DOCS / "generated_environments.md", "json")
+    (tmp_path / "door.json").write_text(door)
+    game = next((ROOT / "envs" / "jaxrl_envs" / "specs" / "puzzles" / "games").glob("*.txt"))
+    (tmp_path / "game.txt").write_text(game.read_text())
     command = find_command(name)
     assert f"  {command.usage} " in overview()
     if not {"--help", "corridor-reinforce", "corridor-q", "ta-strength"} & set(

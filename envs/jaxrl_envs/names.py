@@ -102,7 +102,7 @@ MAZE = (
     "standard-maze-2",
     "standard-maze-3",
 )
-SPECS = ("tech-tree", "file")
+SPECS = ("tech-tree", "craftax", "file", "puzzles")
 OCTAX = (
     "airplane",
     "blinky",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxrl_envs import names as known
@@ -46,6 +46,7 @@ _SUITES = {
     "maze": _Suite("jaxrl_envs.maze", "jaxrl_evolve", "maze/", known.MAZE),
     "specs": _Suite("jaxrl_envs.specs.environments", "pydantic", "specs/", known.SPECS),
 }
+_OF_FILE = "specs/file"  # the one whose options name a file
 _registered: dict[str, Callable[..., Env]] = {}
 
 
@@ -122,6 +123,28 @@ def finished(name: str, env: Env, wrappers: Any = "") -> Env:
 
     check_limits(name, env.params)
     return env if wrappers == "" else wrapped(env, wrappers)
+
+
+def recorded(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of an environment as a run records them: what they name in a file stands in them itself.
+
+    Raises:
+        ValueError: the file cannot be read, or what it holds is not sound.
+    """
+    if name != _OF_FILE:
+        return dict(options)
+    from jaxrl_envs.specs.record import with_spec
+
+    return with_spec(options)
+
+
+def changed(name: str, options: Mapping[str, Any]) -> str:
+    """A sentence if a file that `recorded` read is another by now; nothing if it is the same, or gone."""
+    if name != _OF_FILE:
+        return ""
+    from jaxrl_envs.specs.record import change
+
+    return change(options)
 
 
 def find_factory(name: str) -> Callable[..., Env]:

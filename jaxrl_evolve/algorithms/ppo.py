@@ -113,6 +113,7 @@ PPO_PRESETS: dict[str, Preset] = {
     "MemoryChain-bsuite": _MEMORY_CHAIN,
     "maze/*": _MAZE,
     "specs/*": _SPECS,
+    "specs/craftax": _CRAFTAX,
 }
 
 

@@ -12,10 +12,10 @@ from jaxrl_evolve.command.arguments import Command, parser
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Compare finished runs, sweeps and meta-trainings: tables, figures and statistics."""
+    """Compare finished runs, sweeps, meta-trainings and loops of generated environments: tables, figures and statistics."""
 
     folders: tyro.conf.Positional[tuple[str, ...]]
-    """Folders of runs, sweeps or meta-trainings, or folders that hold some."""
+    """Folders of runs, sweeps, meta-trainings or loops, or folders that hold some."""
     out: str = "report"
     """Folder to write. An earlier report in it is replaced; a folder with anything else is refused."""
     label: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ def _run(arguments: Arguments) -> str:
 
 COMMAND = Command(
     usage="report FOLDER… --out FOLDER",
-    summary="compare finished runs, sweeps and meta-trainings",
+    summary="compare finished runs, sweeps, meta-trainings and loops",
     parse=parser(Arguments, "report"),
     run=_run,
 )

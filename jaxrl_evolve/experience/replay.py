@@ -57,9 +57,9 @@ class Replay:
         frame: the newest frame of every observation, in its dtype or as bytes.
         action: what was done.
         reward: float32.
-        terminated: bool, as in a `Trajectory`.
-        truncated: likewise; where both are set, the episode terminated.
-        final: int32, how many time limits had cut an episode of this slot before this one; -1 where none did.
+        ending: int32, how the step ended its episode: 0 not at all, -1 it terminated (also if a time limit cut it in the same step), and
+            ``c > 0`` it was the ``c``-th of its slot that a time limit cut. One array, since what is read of a large
+            buffer is nowhere near, and each array is another wait for memory.
         finals: frames of the successors that time limits cut off, a ring of its own, leaves ``[some, N, ...]``.
         cut: int32 ``[N]``, episodes cut so far.
         cursor: the row that is written next, int32 scalar.
@@ -70,9 +70,7 @@ class Replay:
     frame: Any
     action: Any
     reward: Float[Array, "rows N"]
-    terminated: Bool[Array, "rows N"]
-    truncated: Bool[Array, "rows N"]
-    final: Int[Array, "rows N"]
+    ending: Int[Array, "rows N"]
     finals: Any
     cut: Int[Array, " N"]
     cursor: Int[Array, ""]
@@ -164,15 +162,11 @@ def init_replay(layout: Layout, example: Trajectory, capacity: int) -> Replay:
     some = max(length, rows // _SHARE)
     of = lambda x, count: jnp.zeros((count, *x.shape[1:]), x.dtype)
     frame = jax.eval_shape(lambda obs: _newest(layout, obs), example.obs)
-    # Every leaf an array of its own: the buffer is donated.
-    flags = lambda: jnp.zeros((rows, num_envs), jnp.bool_)
     return Replay(
         frame=jax.tree.map(lambda x: of(x, rows), frame),
         action=jax.tree.map(lambda x: of(x, rows), example.action),
         reward=jnp.zeros((rows, num_envs), jnp.float32),
-        terminated=flags(),
-        truncated=flags(),
-        final=jnp.full((rows, num_envs), -1, jnp.int32),
+        ending=jnp.zeros((rows, num_envs), jnp.int32),
         finals=jax.tree.map(lambda x: of(x, some), frame),
         cut=jnp.zeros((num_envs,), jnp.int32),
         cursor=jnp.zeros((), jnp.int32),
@@ -197,9 +191,9 @@ def add(layout: Layout, replay: Replay, trajectory: Trajectory, new: Any = 1.0) 
     rows, some = replay.reward.shape[0], jax.tree.leaves(replay.finals)[0].shape[0]
     write = lambda held, new: jax.lax.dynamic_update_slice_in_dim(held, new, replay.cursor, 0)
     cut = t.truncated & ~t.terminated
-    number = replay.cut + jnp.cumsum(cut, 0, dtype=jnp.int32) - 1
+    count = replay.cut + jnp.cumsum(cut, 0, dtype=jnp.int32)
     # A place beyond the last is dropped.
-    place = jnp.where(cut, number % some, some)
+    place = jnp.where(cut, (count - 1) % some, some)
     slots = jnp.broadcast_to(jnp.arange(num_envs), place.shape)
     keep = lambda held, new: held.at[place, slots].set(new, mode="drop")
     added = replace(
@@ -207,9 +201,7 @@ def add(layout: Layout, replay: Replay, trajectory: Trajectory, new: Any = 1.0) 
         frame=jax.tree.map(write, replay.frame, _newest(layout, t.obs)),
         action=jax.tree.map(write, replay.action, t.action),
         reward=write(replay.reward, t.reward),
-        terminated=write(replay.terminated, t.terminated),
-        truncated=write(replay.truncated, t.truncated),
-        final=write(replay.final, jnp.where(cut, number, -1)),
+        ending=write(replay.ending, jnp.where(t.terminated, -1, jnp.where(cut, count, 0))),
         finals=jax.tree.map(keep, replay.finals, _newest(layout, t.next_obs)),
         cut=replay.cut + cut.sum(0, dtype=jnp.int32),
         cursor=(replay.cursor + length) % rows,
@@ -262,10 +254,11 @@ def read(layout: Layout, replay: Replay, place: Int[Array, " B"]) -> Window:
     around = (row[:, None] + jnp.arange(-before, ahead + 1)) % rows
     steps = around[:, before : before + ahead]
     at = lambda x, rows: x[rows, slot[:, None]]
-    terminated, final = at(replay.terminated, steps), at(replay.final, steps)
-    ended = terminated | at(replay.truncated, steps)
-    first, any_end = ended.argmax(1), ended.any(1)
-    number = jnp.where(any_end, jnp.take_along_axis(final, first[:, None], 1)[:, 0], -1)
+    ending = at(replay.ending, steps)
+    ended = ending != 0
+    first = ended.argmax(1)
+    # The first end by a time limit, counted from 0; below where the first end is another, or there is none.
+    number = jnp.take_along_axis(ending, first[:, None], 1)[:, 0] - 1
     some = jax.tree.leaves(replay.finals)[0].shape[0]
     known = (number < 0) | (replay.cut[slot] - number <= some)
     frames = jax.tree.map(lambda x: at(x, around), replay.frame)
@@ -275,17 +268,13 @@ def read(layout: Layout, replay: Replay, place: Int[Array, " B"]) -> Window:
     frames = jax.tree.map(
         lambda x, held: x.at[batch, after].set(held[number % some, slot], mode="drop"), frames, replay.finals
     )
-    past = (
-        at(replay.terminated | replay.truncated, around[:, :before])
-        if before
-        else jnp.zeros((place.shape[0], 0), bool)
-    )
+    past = at(replay.ending, around[:, :before]) != 0 if before else jnp.zeros((place.shape[0], 0), bool)
     begin = jnp.max(jnp.where(past, jnp.arange(1, before + 1), 0), axis=1, initial=0).astype(jnp.int32)
     return Window(
         frames=frames,
         action=jax.tree.map(lambda x: at(x, steps), replay.action),
         reward=at(replay.reward, steps),
-        terminated=terminated,
+        terminated=ending < 0,
         ended=ended,
         begin=begin,
         known=known,

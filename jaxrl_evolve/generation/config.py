@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from jaxrl_evolve.generation.archive_config import ArchiveConfig
 from jaxrl_evolve.generation.chat_config import ChatConfig
+from jaxrl_evolve.generation.editor_config import EditorConfig
 from jaxrl_evolve.generation.offline_config import OfflineConfig
 from jaxrl_evolve.generation.open_ended_config import OpenEndedConfig
 from jaxrl_evolve.generation.population_config import PopulationConfig
@@ -37,7 +38,7 @@ class GenerateConfig:
         "open-ended",
     ] = "envgen"
     """What is proposed when, and what is played in which shares."""
-    proposer: Literal["offline", "llm", "recorded", "person"] = "offline"
+    proposer: Literal["offline", "llm", "recorded", "person", "editor"] = "offline"
     """Who proposes; whatever is missing comes from the offline one."""
     env: str = "specs/tech-tree"
     """The original, for which environments are generated."""
@@ -87,6 +88,8 @@ class GenerateConfig:
     """Of the loop `population` alone."""
     chat: ChatConfig = dataclasses.field(default_factory=ChatConfig)
     """The language model of the proposer `llm`."""
+    editor: EditorConfig = dataclasses.field(default_factory=EditorConfig)
+    """Numbers of the proposer `editor`, an agent that edits terrain; what it costs counts as steps of proposing."""
     seed: int = 0
     """Root of all randomness."""
     keep: Annotated[int, AtLeast(1)] = 2

@@ -16,7 +16,6 @@ from jaxrl_envs.vector import vectorize
 from jaxrl_evolve import random
 from jaxrl_evolve.generation.answers import FILE as ANSWERS
 from jaxrl_evolve.generation.config import GenerateConfig
-from jaxrl_evolve.generation.domain import Domain
 from jaxrl_evolve.generation.level_seat import Levels, level_seat, of_family, of_specs, refilled
 from jaxrl_evolve.generation.llm import llm_proposer
 from jaxrl_evolve.generation.loops import LOOPS, Loop
@@ -117,18 +116,19 @@ def _levels(config: GenerateConfig, loop: Loop, env: Env) -> Levels | None:
     return of_specs(config.curriculum, env, config.archive.active) if config.curriculum else None
 
 
-def make_proposer(config: GenerateConfig, domain: Domain, folder: Path | None) -> Proposer:
+def make_proposer(config: GenerateConfig, setting: Setting, folder: Path | None) -> Proposer:
     """Who proposes.
 
     Args:
         config: the configuration.
-        domain: of the specs.
+        setting: of the specs.
         folder: of the run, where answers and costs are written; None for none.
 
     Raises:
-        ValueError: a file is damaged, or the language model's address or key is missing.
+        ValueError: a file is damaged, the specs have nothing that the proposer can edit, or the language model's address or key is missing.
         ImportError: what a language model is asked by is not installed.
     """
+    domain = setting.domain
     # Without a gate what is made is not picked for its novelty either.
     plain = LOOPS[config.loop].specialists and not config.open_ended.novelty
     numbers = dataclasses.replace(config.offline, oversample=1) if plain else config.offline
@@ -140,6 +140,11 @@ def make_proposer(config: GenerateConfig, domain: Domain, folder: Path | None) -
         return recorded_proposer(domain, config.file, offline)
     if config.proposer == "person":
         return person_proposer(domain, config.file, offline)
+    if config.proposer == "editor":
+        # Not above: it needs the language of grids, which other settings may do without.
+        from jaxrl_evolve.generation.editor import editor_proposer
+
+        return editor_proposer(domain, setting.canvas, config.editor, config.offline, offline, config.seed)
     return offline
 
 

@@ -73,6 +73,17 @@ class Ledger:
         """In the currency of the prices."""
         return (usage.prompt * self.config.prompt_price + usage.answer * self.config.answer_price) / 1e6
 
+    def told(self) -> dict[str, float]:
+        """All of it, as numbers by name."""
+        spent = self.spent
+        return {
+            "calls": self.calls,
+            "prompt_tokens": spent.prompt,
+            "answer_tokens": spent.answer,
+            "money": self.cost(spent),
+            "seconds": spent.seconds,
+        }
+
     @property
     def seconds_left(self) -> float:
         """For further requests."""

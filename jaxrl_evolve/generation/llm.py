@@ -158,7 +158,8 @@ def llm_proposer(
     if not config.model:
         raise ValueError("model is empty; it must be the name of a language model, as its server knows it")
     place = config.answers or answers
-    chat = None if config.mode == "replay" else Chat(config, Ledger(config, ledger))
+    account = Ledger(config, ledger)
+    chat = None if config.mode == "replay" else Chat(config, account)
     model = _Model(domain, config, Answers(place, config.mode, config.replay_by), chat)
 
     def propose(feedback: Feedback, archive: Archive, k: int, key: Array) -> Proposed:
@@ -171,7 +172,7 @@ def llm_proposer(
         except (Exhausted, ChatFailure):
             return ""  # distance alone decides; that the model is left out the next proposals say
 
-    return Proposer(NAME, propose, model.state, model.restore, judge=judge)
+    return Proposer(NAME, propose, model.state, model.restore, cost=account.told, judge=judge)
 
 
 def _propose(model: _Model, feedback: Feedback, archive: Archive, k: int) -> Proposed:

@@ -53,6 +53,7 @@ def summarise(
         # Who wrote the specs is part of what a result says.
         "authors": authors(archive),
         "env": config.env,
+        "seed": config.seed,
         "cycles": archive.cycle,
         "env_steps": standing.env_steps,
         "steps": dict(standing.steps),

@@ -97,7 +97,7 @@ class PopulationRun(Run):
             "threshold_low": low,
             "threshold_high": high,
         }
-        self._write(metrics, proposed, {**self._learn_of(results, proposed), **more})
+        self._write(metrics, proposed, {**self._learn_of(results, proposed), **more}, results)
 
     def _accepted(self, i: int, proposed: Proposed, thresholds: list[float]) -> list[str]:
         """Of what is new and what the agent played last, what lies between its thresholds."""

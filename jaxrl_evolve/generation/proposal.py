@@ -84,12 +84,14 @@ class Proposed:
         rejections: what was not taken, and why.
         notes: what whoever runs the loop should know, a sentence each.
         seconds: that the loop had to wait.
+        steps: environment steps that proposing took, which no agent of the loop learned from.
     """
 
     proposals: tuple[Proposal, ...] = ()
     rejections: tuple[Rejection, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    steps: int = 0
 
     def and_then(self, later: Proposed) -> Proposed:
         """Both, one after the other."""
@@ -98,6 +100,7 @@ class Proposed:
             self.rejections + later.rejections,
             self.notes + later.notes,
             self.seconds + later.seconds,
+            self.steps + later.steps,
         )
 
 
@@ -128,6 +131,7 @@ class Proposer(NamedTuple):
         restore: takes it.
         close: to be called once, at the end.
         judge: ``(proposal, nearest learned entries) -> why it is not interesting``, or nothing where it is; None of who cannot judge.
+        cost: what all its asking took so far, numbers by name.
     """
 
     name: str
@@ -136,6 +140,7 @@ class Proposer(NamedTuple):
     restore: Callable[[Mapping[str, Any]], None] = lambda state: None
     close: Callable[[], None] = lambda: None
     judge: Callable[[Proposal, Sequence[Entry]], str] | None = None
+    cost: Callable[[], Mapping[str, float]] = dict
 
 
 def generator(key: Array) -> np.random.Generator:

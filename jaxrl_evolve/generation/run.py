@@ -36,6 +36,7 @@ from jaxrl_evolve.generation.proposal import Proposal, Proposed, Proposer
 from jaxrl_evolve.generation.scaffolds import by_hand, faded
 from jaxrl_evolve.generation.schedule import evenly, shares
 from jaxrl_evolve.generation.seat import SKILLS, stacked
+from jaxrl_evolve.generation.skill_file import EPISODES, WON, spec_counts, write_skills
 from jaxrl_evolve.generation.standing import NOTES, Standing, read_standing, write_standing
 from jaxrl_evolve.runs.evaluation import Episodes
 from jaxrl_evolve.storage import folder as folders
@@ -98,7 +99,7 @@ class Run:
         success = self._learn_of(results, proposed)
         waited = self._end_ahead(cycle)
         proposed = dataclasses.replace(proposed, seconds=proposed.seconds + waited)
-        self._write(metrics, proposed, success)
+        self._write(metrics, proposed, success, results)
 
     def _key(self, cycle: int) -> Any:
         return jax.random.fold_in(jax.random.fold_in(self.root, random.KeyTag.PROPOSALS), cycle)
@@ -152,7 +153,7 @@ class Run:
         active = [p.identity for p in good if archive.entries[p.identity].status == "active"]
         latest = tuple(active) or standing.latest
         self.standing = dataclasses.replace(
-            standing.with_steps(validation=validated.steps + tried),
+            standing.with_steps(validation=validated.steps + tried, proposing=found.steps),
             archive=archive,
             latest=latest,
             proposer=self.ahead.state(standing.proposer) if self.ahead else self.proposer.state(),
@@ -214,7 +215,7 @@ class Run:
     def _play(
         self, part: Mapping[str, float], updates: int, results: dict[str, np.ndarray]
     ) -> dict[str, Any]:
-        """Train on specs in these shares; adds episodes and successes of each to the results."""
+        """Train on specs in these shares; adds rows of `spec_counts` to the results."""
         archive, most = self.standing.archive, self.config.archive.active
         params = stacked([self.setting.encode(archive.entries[i].data) for i in part], most)
         share = np.zeros(most, np.float32)
@@ -223,9 +224,8 @@ class Run:
             self.state = self.programs.begin(self.state, params, share)
             self.state, metrics = marked(self.programs.advance)(self.state, updates)
             metrics, table = to_host((metrics, self.state.tasks.curriculum.table))
-        counts = np.stack([table.episodes, table.won], 1)
-        for row, identity in enumerate(part):
-            results[identity] = results.get(identity, np.zeros(2, np.int64)) + counts[row]
+        for identity, row in zip(part, spec_counts(table), strict=False):
+            results[identity] = results.get(identity, 0) + row
         steps = account_of(table).steps
         original = int(sum(n for n, i in zip(steps, part, strict=False) if i == archive.original.identity))
         scoring = updates * self.programs.scoring
@@ -251,7 +251,7 @@ class Run:
         done = skill_counts(
             self.setting, standing.archive.original.data, np.asarray(played.info[SKILLS] > 0).sum(0)
         )
-        specs = {identity: (int(n), int(won)) for identity, (n, won) in results.items()}
+        specs = {identity: (int(row[EPISODES]), int(row[WON])) for identity, row in results.items()}
         archive = lifecycle.settled(lifecycle.observed(standing.archive, specs))
         skills = {name: (episodes, won) for name, won in done.items()}
         self.standing = dataclasses.replace(
@@ -266,7 +266,13 @@ class Run:
             **{f"{SKILL}{name}": won / episodes for name, won in done.items()},
         }
 
-    def _write(self, metrics: Mapping[str, Any], proposed: Proposed, success: Mapping[str, Any]) -> None:
+    def _write(
+        self,
+        metrics: Mapping[str, Any],
+        proposed: Proposed,
+        success: Mapping[str, Any],
+        results: Mapping[str, np.ndarray],
+    ) -> None:
         standing, host = self.standing, self.host
         row = {
             "env_steps": standing.env_steps,
@@ -283,6 +289,8 @@ class Run:
         host.row(row, standing.env_steps)
         if folder := host.writable:
             # Before the checkpoint: one that counts has where the loop stood.
+            specs = {identity: entry.data for identity, entry in standing.archive.entries.items()}
+            write_skills(folder.path, standing.done - 1, self.setting, specs, results, standing.feedback)
             write_standing(folder.path, standing, self.config.keep)
         host.save(standing.done, self.saved(), {"done": standing.done})
         host.advanced(standing.done, success["success"])
@@ -291,7 +299,10 @@ class Run:
         """The result, the archive and the page."""
         host, standing = self.host, self.standing
         host.wait()
-        summary = summarise(self.config, standing, host.rows, host.seconds)
+        summary = summarise(self.config, standing, host.rows, host.seconds) | {
+            "language": self.setting.domain.language.name,
+            "proposer_cost": dict(self.proposer.cost()),
+        }
         if folder := host.writable:
             write_archive(folder.path / ARCHIVE, standing.archive)
             folders.write_text(folder.path / REPORT, report(self.config, standing, host.rows))

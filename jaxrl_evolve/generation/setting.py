@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxrl_envs.contract import Env
+from jaxrl_evolve.generation.canvas import Canvas
 from jaxrl_evolve.generation.domain import Domain
 from jaxrl_evolve.generation.proposal import Proposal
 from jaxrl_evolve.settings.later import later
@@ -48,6 +49,8 @@ class Setting(NamedTuple):
         encode: ``data -> params``, of the structure of `Env.params`.
         columns: ``data -> names``, the skill of each element of the metric ``skills`` in this spec; empty where it is none of the domain's.
         validate: ``(proposals, seed) -> Validated``, beyond what the language reads.
+        granted: ``data -> names`` of skills that hold from the start in this spec: nobody does them there.
+        canvas: what of its specs an agent that edits terrain can edit, for the proposer `editor`; None where nothing is.
     """
 
     domain: Domain
@@ -55,9 +58,14 @@ class Setting(NamedTuple):
     encode: Callable[[Mapping[str, Any]], Any]
     columns: Callable[[Mapping[str, Any]], Sequence[str]]
     validate: Callable[[Sequence[Proposal], int], Validated] = _all_hold
+    granted: Callable[[Mapping[str, Any]], Sequence[str]] = lambda data: ()
+    canvas: Canvas | None = None
 
 
-SETTINGS: dict[str, Callable[..., Setting]] = {"specs/tech-tree": later("generation.tech_tree", "tech_tree")}
+SETTINGS: dict[str, Callable[..., Setting]] = {
+    "specs/tech-tree": later("generation.tech_tree", "tech_tree"),
+    "specs/craftax": later("generation.craftax", "craftax"),
+}
 """Functions ``(**options) -> Setting``, by the name of the environment."""
 
 

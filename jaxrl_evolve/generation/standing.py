@@ -27,7 +27,8 @@ class Standing:
         feedback: of the last evaluation.
         latest: identities of the specs of the last proposals.
         proposer: what the proposer wants back.
-        steps: environment steps by what for: ``original``, ``generated``, ``validation``, ``evaluation``, and ``scoring`` of a curriculum of levels.
+        steps: environment steps by what for: ``original`` and ``generated`` were learned from; ``validation``, ``evaluation``, ``proposing`` and
+            ``scoring`` of a curriculum of levels were not.
         done: parts of the loop that are over: cycles, and what follows the last.
         notes: what proposers had to say, a sentence each.
         own: JSON data that this kind of loop alone remembers.
@@ -39,7 +40,7 @@ class Standing:
     proposer: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     steps: Mapping[str, int] = dataclasses.field(
         default_factory=lambda: dict.fromkeys(
-            ("original", "generated", "validation", "evaluation", "scoring"), 0
+            ("original", "generated", "validation", "evaluation", "scoring", "proposing"), 0
         )
     )
     done: int = 0

@@ -16,6 +16,7 @@ from jaxrl_envs.specs import tech_tree as tree
 from jaxrl_envs.specs.encoding import encode
 from jaxrl_envs.specs.environments import make
 from jaxrl_envs.specs.grid import GRID
+from jaxrl_evolve.generation.canvas import Canvas
 from jaxrl_evolve.generation.domain import Descriptor, Domain, Operator, Skill
 from jaxrl_evolve.generation.proposal import Proposal
 from jaxrl_evolve.generation.setting import Setting, Validated, Verdict
@@ -25,6 +26,11 @@ _GIFTS = {item: (tree.SKILLS[skill], count) for item, skill, count in tree.GRANT
 _BOUNDS = {kind: (low, high) for kind, low, high in tree.STREWN}
 _RICHES, _DANGERS = ("tree", "rock", "ore", "chest"), ("lava", "zombie")
 _SIZE = "small"
+_THICKETS = 2
+_EDITED = {(kind, "count"): bounds for kind, bounds in _BOUNDS.items() if kind != "table"} | {
+    ("tree", name): bounds
+    for name, bounds in {"row": (0, 8), "column": (0, 8), "height": (1, 5), "width": (1, 5)}.items()
+}
 RULES = (
     "A grid of 9 by 9 cells. The agent walks, interacts with the cell that it faces, or picks up. A tree gives wood. Two wood on free floor make a "
     "table. A table and one wood give a pickaxe. With a pickaxe rocks give stone; with a stone besides, ore gives iron. A table, one iron and one "
@@ -39,7 +45,9 @@ def tech_tree(max_steps: int = 160) -> Setting:
     Args:
         max_steps: of an episode in the original.
     """
-    return Setting(domain(max_steps), make("tech-tree", max_steps=max_steps), _encode, _columns, _validate)
+    env = make("tech-tree", max_steps=max_steps)
+    canvas = Canvas(_EDITED, _with_thickets)
+    return Setting(domain(max_steps), env, _encode, _columns, _validate, _granted, canvas)
 
 
 def domain(max_steps: int = 160) -> Domain:
@@ -98,6 +106,10 @@ def gifts(data: Mapping[str, Any]) -> dict[str, int]:
     held = {row["item"]: int(_low(row["count"])) for row in (data.get("agent") or {}).get("inventory", [])}
     found = {item: count for item, count in held.items() if count and item in _GIFTS}
     return found | ({"table": 1} if strewn(data, "table") else {})
+
+
+def _granted(data: Mapping[str, Any]) -> list[str]:
+    return [_GIFTS[item][0] if item in _GIFTS else "place_table" for item in gifts(data)]
 
 
 def _with_gift(data: Data, item: str, count: int) -> Data:
@@ -183,6 +195,17 @@ def _cross(rng: np.random.Generator, parents: tuple[Data, ...], target: str) -> 
     data, other = parents
     for kind in (*_RICHES, *_DANGERS):
         data = with_strewn(data, kind, strewn(other, kind))
+    return data
+
+
+def _with_thickets(data: Data) -> Data:
+    """With rectangles of trees, which nobody passes, before all that is strewn."""
+    missing = _THICKETS - sum(row["op"] == "rectangle" for row in data["terrain"])
+    place = lambda i: {"row": 4 * i, "column": 8 - 4 * i, "height": 1, "width": 1}
+    data["terrain"] = [
+        *({"op": "rectangle", "type": "tree", **place(i)} for i in range(missing)),
+        *data["terrain"],
+    ]
     return data
 
 

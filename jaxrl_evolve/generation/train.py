@@ -61,7 +61,7 @@ def generate(
             overwrite=overwrite,
         )
         place = host.folder.path if host.folder else None
-        proposer = make_proposer(config, experiment.setting.domain, place)
+        proposer = make_proposer(config, experiment.setting, place)
         stack.callback(proposer.close)
         kind = (
             OpenEndedRun

@@ -29,6 +29,7 @@ from jaxrl_evolve.settings.nested import (
     require_fields,
     update,
 )
+from jaxrl_evolve.settings.recorded import record_options
 from jaxrl_evolve.storage.configurations import configuration_data, configuration_json, reading
 from jaxrl_evolve.training.config import SinkConfig
 
@@ -108,6 +109,7 @@ class MetaTrainConfig(Generic[S, C, H]):
     def __post_init__(self) -> None:
         find_family(self.objective)
         check(self)
+        record_options(self, [self.env])
         if self.levels.curated and not self.method.curates:
             serving = " or ".join(name for name, estimator in ESTIMATORS.items() if estimator.curates)
             raise ValueError(

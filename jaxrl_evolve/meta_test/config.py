@@ -12,6 +12,7 @@ import tyro
 from jaxrl_evolve.settings.checks import check, countable, root_seed, whole
 from jaxrl_evolve.settings.names import suggestion
 from jaxrl_evolve.settings.nested import from_fields
+from jaxrl_evolve.settings.recorded import record_options
 from jaxrl_evolve.storage.configurations import configuration_data, configuration_json, reading
 
 BASELINES = ("ppo", "ppo-constant", "a2c", "a2c-constant", "random")
@@ -105,6 +106,7 @@ class MetaTestConfig:
             raise ValueError("objectives and baselines are both empty; there is nothing to compare")
         if not self.envs:
             raise ValueError("envs is empty; there must be at least one environment")
+        record_options(self, self.envs)
         if not self.horizons:
             raise ValueError("horizons is empty; there must be at least one lifetime")
         for horizon in self.horizons:

@@ -90,6 +90,9 @@ def task_name(env_name: str, **options: Any) -> str:
     """One name for an environment and the options it was made with: ``name[option=value,...]``."""
     if not options:
         return env_name
+    if "identity" in options:  # of a spec, which is long, and told by its hash
+        options = {**options, "identity": str(options["identity"])[:8]}
+        options.pop("spec", None)
     return f"{env_name}[{','.join(f'{name}={value}' for name, value in sorted(options.items()))}]"
 
 

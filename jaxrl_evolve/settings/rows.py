@@ -13,7 +13,7 @@ SCORING_STEPS = "scoring_steps"
 """Environment steps that a curriculum took besides so far (its scouts, its own agents), from which the learner learned nothing; in rows, and in ``result.json``."""
 
 _PREFIXES = (OF_EPISODES, OF_EVALUATION, OF_CURRICULUM)
-_NAMES = ("env_steps", "updates", "seconds", "episodes", SCORING_STEPS)
+_NAMES = ("env_steps", "updates", "seconds", "episodes", SCORING_STEPS, "proposing_steps")
 _ELSEWHERE = ("diverged", "steps_per_second", "compile_seconds", "run_seconds", "final_return")
 """In no row of a training, but in ``result.json``, or beside the metrics of agents in meta-training."""
 

@@ -77,7 +77,7 @@ ABOUT = {
         "a search for an answer to a policy", "the answers are a training run in {path}/answers"
     ),
     "tournament": About("a tournament", "its tables and its figure lie in it"),
-    "generate": About("a loop of generated environments", "its report and its archive lie in it"),
+    "generate": About("a loop of generated environments", "its archive lies in it, and report takes it"),
 }
 """Words for the kinds by name, here because a room that is given the folder of a higher one must say so."""
 

@@ -13,6 +13,7 @@ from jaxrl_evolve.algorithms.table import find_algorithm, find_preset
 from jaxrl_evolve.settings.checks import check, countable, root_seed, whole
 from jaxrl_evolve.settings.names import require_name
 from jaxrl_evolve.settings.nested import UNWRITTEN_BY_DEFAULT, changed, expanded, from_fields, require_fields
+from jaxrl_evolve.settings.recorded import record_options
 from jaxrl_evolve.storage.configurations import configuration_data, configuration_json, reading
 
 C = TypeVar("C")
@@ -132,6 +133,7 @@ class TrainConfig(Generic[C, H]):
             if (name, value) != ("max_steps", None):
                 whole(f"evaluation.{name}", value, 1)
         whole("evaluation.probe", self.evaluation.probe, 0)
+        record_options(self, [self.env])
 
     @classmethod
     def preset(cls, algorithm: str, env: str, **changes: Any) -> TrainConfig[Any, Any]:

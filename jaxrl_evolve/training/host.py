@@ -31,6 +31,7 @@ from typing import Any
 
 import jax
 
+from jaxrl_envs.registry import changed
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import sinks, steps
 from jaxrl_evolve.storage.checkpoint import Checkpoints, config_digest
@@ -117,6 +118,7 @@ class Host:
         self.saved = there[-1] if step is None else step
         if self.writable:
             warn(other_bits(record.get(_CONDITIONS, {}), numerics(self.devices)))
+            warn(changed(self.config.get("env", ""), self.config.get("env_options", {})))
             if step is not None:
                 self.folder.result.unlink(missing_ok=True)
                 steps.forget_after(self.checkpoints.folder, step)

@@ -12,7 +12,7 @@ import jax
 
 from jaxrl_envs.check import check_types
 from jaxrl_envs.contract import Env
-from jaxrl_envs.registry import UnknownEnv, find_factory, finished
+from jaxrl_envs.registry import UnknownEnv, find_factory, finished, recorded
 from jaxrl_evolve.algorithms.algorithm import Algorithm
 from jaxrl_evolve.compilation import Same, kept, once
 from jaxrl_evolve.learners.learner import Learner
@@ -39,6 +39,7 @@ def make_env(name: str, options: Mapping[str, Any]) -> Env:
         ValueError: there is none, it does not take the options, its factory fails, or it breaks the contract.
         ImportError: what it needs is not installed.
     """
+    options = recorded(name, options)  # what is kept is known by what a file holds, not by its name
     choices = {key: literal(text) for key, text in options.items()}
     try:
         asked = repr(choices), json.dumps(plain(options))

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl_envs.registry import changed
 from jaxrl_evolve import random
 from jaxrl_evolve.compilation import kept
 from jaxrl_evolve.learners.learner import Mode
@@ -23,6 +24,7 @@ from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import Experiment, build, identity, traced
 from jaxrl_evolve.training.outcome import along, diverged_steps, estimate_iqm, of_points
 from jaxrl_evolve.training.programs import group_shapes
+from jaxrl_evolve.training.resumption import warn
 from jaxrl_evolve.training.train import TRAIN
 
 
@@ -119,6 +121,7 @@ def load(path: str | os.PathLike[str], step: int | None = None) -> Trained:
             f"`jaxrl-evolve train … --objective {path}`, and give their run folder"
         )
     config, folder = folders.configuration(path, TRAIN), folders.RunFolder(Path(path))
+    warn(changed(config.env, config.env_options))
     experiment = build(config, path)
     checkpoints = Checkpoints(folder.checkpoints, {"algorithm": config.algorithm, "env": config.env})
     with checkpoints:

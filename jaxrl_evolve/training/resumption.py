@@ -16,7 +16,7 @@ _SHOWN = 5
 
 
 class ResumeWarning(Notice, UserWarning):
-    """A resumed run is not the uninterrupted one to the bit, lacks rows of it, or begins again."""
+    """A resumed run is not the uninterrupted one to the bit, lacks rows of it, begins again, or keeps what a file held."""
 
 
 class Due(NamedTuple):

@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 
 from jaxrl_envs.specs import tech_tree
+from jaxrl_envs.specs.environments import read_file
+from jaxrl_envs.specs.puzzles.collection import collection
 from jaxrl_evolve.command.main import main
 
 
@@ -34,6 +36,24 @@ def test_faults_end_with_2_and_a_sentence_each(tmp_path, capsys):
     assert main(["spec", "check", str(tmp_path / "none.json")]) == 1
     assert main(["spec", "chekc", str(path)]) == 2
     assert "did you mean check?" in capsys.readouterr().err
+
+
+def test_a_game_of_puzzlescript_is_checked_and_written_as_a_spec(tmp_path, capsys):
+    text = next(puzzle.text for puzzle in collection() if puzzle.name == "crates")
+    path, out = tmp_path / "crates.txt", tmp_path / "crates.json"
+    path.write_text(text)
+    assert main(["spec", "check", str(path), "--out", str(out), "--resets", "2", "--episodes", "2"]) == 0
+    assert read_file(out) == read_file(path)
+    assert "success: win1" in capsys.readouterr().out
+    for words, sentence in (
+        (["check", "--level", "2"], "level is 2; the game has 1, so it must be from 1 to 1"),
+        (["render", "--level", "0"], "level is 0; the game has 1, so it must be from 1 to 1"),
+    ):
+        assert main(["spec", words[0], str(path), *words[1:]]) == 2
+        assert sentence in capsys.readouterr().err
+    path.write_text(text.replace("All Target on Crate", "All Target"))
+    assert main(["spec", "check", str(path)]) == 2
+    assert "line 41 is 'All Target'; it must be No X" in capsys.readouterr().err
 
 
 def test_a_start_is_drawn_and_an_episode_is_played(file, tmp_path, capsys):

@@ -61,6 +61,10 @@ def assert_same(simulator, state, i):
     spec = simulator.spec
     grid = [[simulator.names.index(simulator.grid[r, c]) for c in range(CAPS.side)] for r in range(CAPS.side)]
     np.testing.assert_array_equal(state.grid, grid)
+    below = [
+        [simulator.names.index(simulator.ground[r, c]) for c in range(CAPS.side)] for r in range(CAPS.side)
+    ]
+    np.testing.assert_array_equal(state.ground, below)
     np.testing.assert_array_equal(
         state.hits, np.vectorize(lambda r, c: simulator.hits[r, c])(*np.indices((9, 9)))
     )
@@ -122,18 +126,21 @@ def test_the_agent_sees_what_is_around_it_and_nothing_behind_what_is_opaque():
         mine, table, seen = one(state, i), one(params, i), np.asarray(obs[i])
         cells, rest = np.split(seen, [size * size * CAPS.types])
         cells = cells.reshape(size, size, CAPS.types)
-        at = lambda r, c, mine=mine: (
-            int(mine.grid[mine.row + r, mine.column + c])
-            if 0 <= mine.row + r < CAPS.side and 0 <= mine.column + c < CAPS.side
-            else 0
+        inside = lambda r, c, mine=mine: 0 <= mine.row + r < CAPS.side and 0 <= mine.column + c < CAPS.side
+        value = lambda cells, r, c, mine=mine, inside=inside: (
+            int(cells[mine.row + r, mine.column + c]) if inside(r, c) else 0
         )
+        at = lambda r, c, mine=mine, value=value: value(mine.grid, r, c)
+        below = lambda r, c, mine=mine, value=value: value(mine.ground, r, c)
         for r in range(-middle, middle + 1):
             for c in range(-middle, middle + 1):
                 n = max(abs(r), abs(c))
                 line = [at(away(r, j, n), away(c, j, n)) for j in range(1, n)]
                 hidden = any(table.types.opaque[kind] for kind in line)
                 hidden_at_all += hidden
-                wanted = np.zeros(CAPS.types) if hidden else np.eye(CAPS.types)[at(r, c)]
+                under = below(r, c)
+                wanted = np.zeros(CAPS.types)
+                wanted[[] if hidden else [at(r, c), *([under] if under != 1 else [])]] = 1
                 np.testing.assert_array_equal(cells[r + middle, c + middle], wanted)
         inventory, health, facing, time, now, ever, asked = np.split(
             rest, np.cumsum([CAPS.types, 1, 4, 1, CAPS.predicates, CAPS.predicates])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import typing
+from collections import Counter
 
 import hall
 import hall_env
@@ -18,6 +20,7 @@ from jaxrl_evolve.generation.archive_config import ArchiveConfig
 from jaxrl_evolve.generation.config import GenerateConfig
 from jaxrl_evolve.generation.loops import LOOPS
 from jaxrl_evolve.generation.train import generate
+from jaxrl_evolve.results.report import report
 from jaxrl_evolve.runs.evaluation import Episodes
 from jaxrl_evolve.training.host import Host
 from jaxrl_evolve.training.interrupts import Interrupted
@@ -69,6 +72,34 @@ def test_a_killed_loop_comes_to_the_same_end(tmp_path, run, monkeypatch, program
     ].get("won at reset", 0)
     page = (tmp_path / "whole" / "report.md").read_text()
     assert "by quality-diversity" in page and "skill_" not in page and "| Cycle" in page
+    check_report(tmp_path, whole)
+
+
+def check_report(tmp_path, whole):
+    """The report tells of steps, skills and specs what the loop counted."""
+    made = report([tmp_path / "parts"], tmp_path / "report")
+    (loop,) = made.loops
+    assert loop.all_steps == sum(whole.standing.steps.values()) and len(loop.tables) == 4
+    names = {path.name for path in made.files}
+    assert names >= {"loops.csv", "specs.csv", "skills.csv", "loop_1_tree.png", "loop_1_skills.png"}
+    assert "loop_1_maps.png" not in names and any("grid specs alone" in note for note in made.notes)
+    with (tmp_path / "report" / "skills.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    episodes = Counter()
+    for row in rows:
+        if row["skill"] == "success":
+            episodes[row["spec"]] += int(row["episodes"])
+    archive = whole.standing.archive.entries
+    assert episodes == {i: e.episodes for i, e in archive.items() if e.episodes}
+    told = {
+        row["skill"]: float(row["low"]) for row in rows if (row["while"], row["cycle"]) == ("evaluated", "3")
+    }
+    assert told == {name: r.rate.low for name, r in whole.standing.feedback.skills.items()}
+    assert f"{loop.all_steps:,}" in made.markdown
+    for reason, count in whole.standing.archive.rejections.items():
+        assert f"| {reason} | {count} |" in made.markdown
+    again = report([tmp_path / "parts"], tmp_path / "report")  # in place of the earlier one
+    assert {path.name for path in again.files} == names
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_what_follows_an_end_may_be_no_number(cued: Any):
     env, state = cued
     parts, hp = parts_of(env), traced(SACHyperparameters())
     store = state.store
-    ended = np.asarray(store.terminated)
+    ended = np.asarray(store.ending) < 0
     # What the buffer holds after an end is the start of the next episode.
     after_end = np.roll(ended, 1, 0)
     broken = replace(store, frame=np.where(after_end[..., None], np.float32(np.nan), store.frame))
@@ -219,7 +219,8 @@ def test_runs_side_by_side_with_hyperparameters_of_their_own_are_the_runs_alone(
     hps = [traced(SACHyperparameters(gamma=g, temperature=g, reward_scale=g)) for g in (0.3, 0.9)]
     chunk = make_chunk(learner, vectorize(env, 4), 4)
     many = over_runs(chunk, [RunAxis("seed", 2, hp=True)])
-    keys, length = jax.jit(jax.random.split)(random.key(5)), (jnp.float32(5), jnp.int32(5))
+    # Two updates that learn: later a unit whose input is zero but for rounding may be on in one of both, on some processors.
+    keys, length = jax.jit(jax.random.split)(random.key(5)), (jnp.float32(5), jnp.int32(3))
 
     def go(chunk: Any, key: Any, hp: Any) -> Any:
         state = jax.jit(chunk.init)(key, hp, env.params)

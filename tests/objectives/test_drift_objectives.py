@@ -407,7 +407,7 @@ def test_around_zero_a_pair_is_one_objective_and_a_drawn_input_layer_tells_its_m
 
 def parts_of_a_difference(centre: Any, config: LPOConfig, sigma: float = 0.03) -> tuple[float, float]:
     """Of what tells an antithetic pair apart: the size of what changes in the course of a life, and of the rest."""
-    log_ratio, advantage = samples(7)
+    log_ratio, advantage = jax.device_put(samples(7))
     drift = lpo_drift(dataclasses.replace(config, margin=0.0, ppo_start=False))
     at = lambda eta, f: drift(
         eta, log_ratio, advantage, jnp.float32(0.2), config.time.features(Clock.at(100.0 * f, 100.0))

@@ -142,7 +142,7 @@ def test_what_is_refused(words: str, message: str, run: str, tmp_path: Any, caps
 
 def test_a_size_that_cannot_be_compared_is_refused(run: str):
     with pytest.raises(ValueError, match="episodes is 1; at least 2 can be compared"):
-        play(find_player(load(run), 0), None, 1, 8)  # pyright: ignore[reportArgumentType]
+        play(find_player(load(run), 0), random.key(0), 1, 8)
     with pytest.raises(ValueError, match="runs is empty"):
         TournamentConfig(())
     with pytest.raises(ValueError, match="runs has .* twice"):

@@ -7,7 +7,7 @@ from jaxrl_envs.specs.language import Fault, Language, SpecError
 
 __all__ = ["LANGUAGES", "Fault", "Language", "SpecError", "language"]
 
-LANGUAGES = ("grid",)
+LANGUAGES = ("grid", "craftax")
 """Names of the languages."""
 
 
@@ -21,6 +21,10 @@ def language(name: str = "grid") -> Language:
         raise ValueError(
             f"there is no language {name!r}{near(name, LANGUAGES) or '.'} Known: {', '.join(LANGUAGES)}"
         )
+    if name == "craftax":
+        from jaxrl_envs.specs.craftax.language import CRAFTAX
+
+        return CRAFTAX
     from jaxrl_envs.specs.grid import GRID
 
     return GRID

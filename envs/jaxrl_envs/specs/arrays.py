@@ -19,6 +19,7 @@ SLOTS = {
     "scatter": ("count",),
     "band": ("count", "nearest", "farthest"),
     "path": (),
+    "cells": (),
 }
 """The numbers of each instruction, in the order of their columns."""
 COLUMNS = 4
@@ -34,6 +35,7 @@ class Types:
     pushable: jax.Array
     opaque: jax.Array
     consumable: jax.Array
+    ground: jax.Array
     hazard: jax.Array
     heals: jax.Array
     health: jax.Array
@@ -44,13 +46,16 @@ class Types:
 
 @struct.dataclass
 class Terrain:
-    """Instructions: int32 ``[I]``, bool ``hollow [I]``, and the ends of their numbers, float32 ``[I, 4]``."""
+    """Instructions: int32 ``[I]``, bool ``hollow [I]``, drawings, int32 ``cells [I, S]``, of whose rows bit ``c`` is the cell in column
+    ``c``, and the ends of their numbers, float32 ``[I, 4]``.
+    """
 
     op: jax.Array
     type: jax.Array
     on: jax.Array
     to: jax.Array
     hollow: jax.Array
+    cells: jax.Array
     low: jax.Array
     high: jax.Array
 

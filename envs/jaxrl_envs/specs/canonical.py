@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from jaxrl_envs.specs.caps import MOST_HELD
-from jaxrl_envs.specs.instructions import Span, ends
+from jaxrl_envs.specs.instructions import Cells, Span, Step, ends
 from jaxrl_envs.specs.model import Clause, GridSpec, Predicate, Region, Reward, Rule
 
 DIGITS = 4
@@ -38,14 +38,14 @@ def _text(data: Any) -> str:
     return json.dumps(data, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
 
 
-def _rounded(part: P) -> P:
-    """With floats rounded, ranges of one number as that number, everywhere inside."""
+def rounded(part: P) -> P:
+    """The same with floats rounded, ranges of one number as that number, everywhere inside."""
 
     def inside(value: Any) -> Any:
         if isinstance(value, Span) and value.low == value.high:
             return inside(value.low)
         if isinstance(value, BaseModel):
-            return _rounded(value)
+            return rounded(value)
         if isinstance(value, tuple):
             return tuple(inside(row) for row in value)
         return (
@@ -61,13 +61,13 @@ def _sorted(rows: Iterable[P]) -> tuple[P, ...]:
 
 def canonical(spec: GridSpec) -> GridSpec:
     """The form in which two specs of one environment are equal. The terrain keeps its order, which matters."""
-    spec = _rounded(spec)
+    spec = rounded(spec)
     held = [stock for stock in spec.agent.inventory if ends(stock.count) != (0, 0)]
     return spec.model_copy(
         update={
             "targets": tuple(sorted({*spec.targets})),
             "types": tuple(sorted(spec.types, key=lambda t: t.name)),
-            "terrain": tuple(s for s in spec.terrain if ends(getattr(s, "count", 1.0)) != (0, 0)),
+            "terrain": tuple(_step(s) for s in spec.terrain if ends(getattr(s, "count", 1.0)) != (0, 0)),
             "agent": spec.agent.model_copy(update={"region": _region(spec), "inventory": _sorted(held)}),
             "rules": _sorted(_rule(rule) for rule in spec.rules if rule.chance > 0),
             "predicates": tuple(sorted((_predicate(p) for p in spec.predicates), key=lambda p: p.name)),
@@ -82,6 +82,16 @@ def _region(spec: GridSpec) -> Region | None:
     region = spec.agent.region
     whole = Region(row=0, column=0, height=spec.height, width=spec.width)
     return None if region == whole else region
+
+
+def _step(step: Step) -> Step:
+    """A drawing ends, in each row and as a whole, where its last cell does."""
+    if not isinstance(step, Cells):
+        return step
+    rows = [row.rstrip(".") for row in step.map]
+    while rows and not rows[-1]:
+        rows.pop()
+    return step.model_copy(update={"map": tuple(rows)})
 
 
 def _rule(rule: Rule) -> Rule:
@@ -99,7 +109,7 @@ def _predicate(predicate: Predicate) -> Predicate:
     """What its kind doesn't read has the default."""
     kind = predicate.kind
     compares, counts = (
-        kind in ("count", "holds", "survived", "health"),
+        kind in ("count", "holds", "survived", "health", "with", "without"),
         kind not in ("beside", "at", "achieved"),
     )
     return predicate.model_copy(
@@ -120,8 +130,8 @@ def _reward(reward: Reward) -> Reward:
     return reward.model_copy(update={"weights": tuple(sorted(paid, key=lambda w: w.predicate))})
 
 
-def identity(spec: GridSpec) -> str:
-    """Hash of the canonical form without what is only told of it, 32 hexadecimal digits."""
+def identity(spec: BaseModel) -> str:
+    """Hash of a canonical form without what is only told of it, 32 hexadecimal digits."""
     data = data_of(spec)
     for field in _TOLD:
         del data[field]

@@ -37,7 +37,7 @@ def _rule(rule: Rule, path: str) -> Iterator[Fault]:
 def _largest(predicate: Predicate, spec: GridSpec) -> tuple[int, int] | None:
     """The numbers that a predicate may find where the agent is alive; None where it compares none."""
     return {
-        "count": (0, spec.height * spec.width),
+        **dict.fromkeys(("count", "with", "without"), (0, spec.height * spec.width)),
         "holds": (0, MOST_HELD),
         "survived": (1, spec.time_limit),
         "health": (1, MOST_HEALTH),
@@ -56,7 +56,7 @@ def _clause(clause: Clause, path: str, spec: GridSpec) -> Iterator[Fault]:
         yield Fault(path, "", f"it can never hold, since {both[0]!r} is in all and in none")
         return
     named = {p.name: p for p in spec.predicates}
-    left: dict[tuple[str, str | None], np.ndarray] = {}
+    left: dict[tuple[str, str | None, str | None], np.ndarray] = {}
     numbers_only = True
     for name, holds in [*((n, True) for n in clause.all), *((n, False) for n in clause.none)]:
         predicate = named[name]
@@ -71,9 +71,9 @@ def _clause(clause: Clause, path: str, spec: GridSpec) -> Iterator[Fault]:
                 path, "", f"it can never hold, since what {name!r} counts is from {ends[0]} to {ends[1]}"
             )
             return
-        about = (predicate.kind, predicate.of)
+        about = (predicate.kind, predicate.of, predicate.by)
         left[about] = left.get(about, np.ones_like(where)) & where
-    for (kind, of), where in left.items():
+    for (kind, of, _), where in left.items():
         if not where.any():
             what = f"{kind} {of!r}" if of else kind
             yield Fault(path, "", f"it can never hold, since what it asks of {what} contradicts itself")
@@ -83,7 +83,7 @@ def _clause(clause: Clause, path: str, spec: GridSpec) -> Iterator[Fault]:
     elif (
         path.startswith("success")
         and numbers_only
-        and {kind for kind, _ in left} == {"survived"}
+        and {kind for kind, *_ in left} == {"survived"}
         and not _harm(spec)
     ):
         yield Fault(

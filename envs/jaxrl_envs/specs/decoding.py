@@ -81,7 +81,7 @@ def _name(names: list[str], index: Any) -> str | None:
 def _type(types: Any, i: int, name: str) -> Type:
     fields: dict[str, Any] = {
         field: bool(getattr(types, field)[i])
-        for field in ("walkable", "pickable", "pushable", "opaque", "consumable")
+        for field in ("walkable", "pickable", "pushable", "opaque", "consumable", "ground")
     }
     fields |= {field: int(getattr(types, field)[i]) for field in ("hazard", "heals", "health")}
     return Type(
@@ -107,8 +107,17 @@ def _terrain(terrain: Terrain, names: list[str]) -> tuple[Any, ...]:
             fields["to"] = _name(names, terrain.to[i])
         if "hollow" in model.model_fields:
             fields["hollow"] = bool(terrain.hollow[i])
+        if "map" in model.model_fields:
+            fields["map"] = _drawing(terrain.cells[i])
         found.append(model(op=ops[index], **fields))
     return tuple(found)
+
+
+def _drawing(rows: Any) -> tuple[str, ...]:
+    lines = ["".join(".#"[int(row) >> column & 1] for column in range(int(row).bit_length())) for row in rows]
+    while lines and not lines[-1]:
+        lines.pop()
+    return tuple(lines)
 
 
 def _whole_map(region: Any, params: GridParams) -> Region | None:

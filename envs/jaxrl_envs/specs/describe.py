@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from jaxrl_envs.specs.canonical import data_of
-from jaxrl_envs.specs.instructions import Number, Span, Step, ends
+from jaxrl_envs.specs.instructions import Cells, Number, Span, Step, ends
 from jaxrl_envs.specs.model import Clause, GridSpec, Predicate, Rule, Type
 
-_FLAGS = ("walkable", "pickable", "pushable", "opaque", "consumable")
+_FLAGS = ("walkable", "pickable", "pushable", "opaque", "consumable", "ground")
 
 
 def describe(spec: GridSpec) -> str:
@@ -56,9 +56,10 @@ def _step(step: Step) -> str:
     numbers = {
         name: _number(getattr(step, name)) if isinstance(getattr(step, name), float | Span) else value
         for name, value in told.items()
-        if name not in ("op", "type", "on") and value is not None and value is not False
+        if name not in ("op", "type", "on", "map") and value is not None and value is not False
     }
     where = f" on {step.on}" if step.on else ""
+    numbers |= {"map": " / ".join(step.map)} if isinstance(step, Cells) else {}
     return f"{step.op} {step.type}{where}" + "".join(f", {name} {value}" for name, value in numbers.items())
 
 
@@ -80,6 +81,7 @@ def _rule(rule: Rule) -> str:
         "pick_up": f"it picks up {rule.of}",
         "adjacent": f"{rule.of} is beside {rule.by or 'it'}",
         "held": f"it has {rule.of}",
+        "on": f"{rule.of or 'it'} is on {rule.by}",
         "timer": f"{rule.every} steps are over" + (f", for each {rule.of}" if rule.of else ""),
     }[rule.when]
     asks = [f"has {row.count} {row.item}" for row in rule.needs]
@@ -104,6 +106,8 @@ def _predicate(predicate: Predicate) -> str:
             return f"{predicate.of} within {predicate.number} steps"
         case "beside":
             return f"{predicate.of} beside {predicate.by}"
+        case "with" | "without":
+            return f"cells that hold {predicate.of} {predicate.kind} {predicate.by or 'the agent'} {compared}"
         case "achieved":
             return f"{predicate.of} has held"
         case "at" if region:

@@ -89,12 +89,12 @@ def _region(region: Region | None, spec: GridSpec) -> list[int]:
 def _types(spec: GridSpec, caps: Caps) -> Types:
     built_in = [
         Type(name="void", opaque=True, colour="black"),
-        Type(name="floor", walkable=True, colour="white"),
+        Type(name="floor", walkable=True, ground=True, colour="white"),
     ]
     rows = [*built_in, *spec.types]
     flags = {
         name: _column([getattr(t, name) for t in rows], caps.types, bool)
-        for name in ("walkable", "pickable", "pushable", "opaque", "consumable")
+        for name in ("walkable", "pickable", "pushable", "opaque", "consumable", "ground")
     }
     numbers = {
         name: _column([getattr(t, name) for t in rows], caps.types, np.int32)
@@ -115,6 +115,10 @@ def _terrain(spec: GridSpec, caps: Caps, number: dict[str, int]) -> Terrain:
     for i, row in enumerate(rows):
         for j, slot in enumerate(SLOTS[row.op]):
             low[i, j], high[i, j] = ends(getattr(row, slot))
+    cells = _filled((caps.instructions, caps.side), np.int32)
+    for i, row in enumerate(rows):
+        for j, line in enumerate(getattr(row, "map", ())):
+            cells[i, j] = sum(1 << column for column, letter in enumerate(line) if letter == "#")
     refer = lambda field: _column(
         [number.get(getattr(row, field, None) or "", NONE) for row in rows], caps.instructions, np.int32, NONE
     )
@@ -124,6 +128,7 @@ def _terrain(spec: GridSpec, caps: Caps, number: dict[str, int]) -> Terrain:
         on=refer("on"),
         to=refer("to"),
         hollow=_column([getattr(row, "hollow", False) for row in rows], caps.instructions, bool),
+        cells=cells,
         low=low,
         high=high,
     )

@@ -18,7 +18,7 @@ from jaxrl_envs.contract import EnvStep
 from jaxrl_envs.fusion import computed_once
 from jaxrl_envs.spaces import Box, Space
 from jaxrl_envs.specs.arrays import GridParams, Payment
-from jaxrl_envs.specs.caps import FLOOR, MOST_HEALTH, MOST_HELD, Caps
+from jaxrl_envs.specs.caps import MOST_HEALTH, MOST_HELD, Caps
 from jaxrl_envs.specs.cells import DIRECTIONS, beside, cell_at, value_at
 from jaxrl_envs.specs.motion import move
 from jaxrl_envs.specs.predicates import Facts, Told, ends, facts
@@ -36,7 +36,8 @@ class GridState:
     """An episode in progress.
 
     Attributes:
-        grid: types of cells, int8 ``[S, S]``.
+        grid: types of cells, what lies on top, int8 ``[S, S]``.
+        ground: what each cell is when nothing lies on it, int8 ``[S, S]``.
         hits: how many interactions each cell stands until one has an effect, int8 ``[S, S]``.
         row, column, facing: of the agent, int32; directions are up, right, down, left.
         inventory: int32 ``[T]``.
@@ -46,6 +47,7 @@ class GridState:
     """
 
     grid: jax.Array
+    ground: jax.Array
     hits: jax.Array
     row: jax.Array
     column: jax.Array
@@ -79,9 +81,9 @@ def engine(caps: Caps, view: int) -> Engine:
 
     def reset(key: jax.Array, params: GridParams) -> tuple[jax.Array, GridState]:
         key_terrain, key_agent = jax.random.split(key)
-        grid, row, column = make_terrain(key_terrain, params, caps.side)
+        grid, ground, row, column = make_terrain(key_terrain, params, caps.side)
         inventory, health = _start(key_agent, params)
-        told = Told(grid, row, column, inventory, health, jnp.zeros((), jnp.int32))
+        told = Told(grid, ground, row, column, inventory, health, jnp.zeros((), jnp.int32))
         seen = facts(told, jnp.zeros_like(params.payment.first, bool), params.predicates)
         hits = params.types.health[grid].astype(jnp.int8)
         state = _state(told, hits, jnp.full((), 2, jnp.int32), seen, jnp.zeros((), bool))
@@ -92,10 +94,11 @@ def engine(caps: Caps, view: int) -> Engine:
         did, facing = _act(state, jnp.asarray(action, jnp.int32), params)
         # Each stage is stored. Every cell of the next reads five of it, and the compiler would compute each anew.
         did = computed_once(did)
-        grid, hits, inventory, health = computed_once(apply_rules(seeds[:2], did, params))
-        grid, hits = computed_once(move(seeds[2], grid, hits, did.row, did.column, params.types))
+        grid, ground, hits, inventory, health = computed_once(apply_rules(seeds[:2], did, params))
+        grid, hits = computed_once(move(seeds[2], grid, ground, hits, did.row, did.column, params.types))
         health -= _harm(grid, did.row, did.column, params)
-        told = Told(grid, did.row, did.column, bounded(inventory), health.clip(0, MOST_HEALTH), did.time)
+        health = health.clip(0, MOST_HEALTH)
+        told = Told(grid, ground, did.row, did.column, bounded(inventory), health, did.time)
         seen = facts(told, state.ever, params.predicates)
         success, lost = ends(seen.now, told.health, params)
         after = _state(told, hits, facing, seen, state.succeeded | success)
@@ -114,6 +117,7 @@ def engine(caps: Caps, view: int) -> Engine:
 def _state(told: Told, hits: jax.Array, facing: jax.Array, seen: Facts, succeeded: jax.Array) -> GridState:
     return GridState(
         told.grid,
+        told.ground,
         hits,
         told.row,
         told.column,
@@ -148,13 +152,14 @@ def _act(state: GridState, action: jax.Array, params: GridParams) -> tuple[Happe
     row, column = state.row + down, state.column + right
     there = value_at(state.grid, row, column)
     beyond = cell_at(side, row + down, column + right)
-    pushes = walks & types.pushable[there] & (value_at(state.grid, row + down, column + right) == FLOOR)
+    behind = value_at(state.grid, row + down, column + right)
+    pushes = walks & types.pushable[there] & types.ground[behind]
     enters = walks & (types.walkable[there] | pushes)
     ahead = cell_at(side, row, column)
     stands = value_at(state.hits, row, column)
     grid, hits = (
-        jnp.where(pushes & ahead, jnp.int8(left), jnp.where(pushes & beyond, moved.astype(jnp.int8), cells))
-        for cells, moved, left in ((state.grid, there, FLOOR), (state.hits, stands, 1))
+        jnp.where(pushes & ahead, left, jnp.where(pushes & beyond, moved.astype(jnp.int8), cells))
+        for cells, moved, left in ((state.grid, there, state.ground), (state.hits, stands, jnp.int8(1)))
     )
     strikes = (action == INTERACT) & (there > 0)
     works = strikes & (stands <= 1)
@@ -163,6 +168,7 @@ def _act(state: GridState, action: jax.Array, params: GridParams) -> tuple[Happe
     hits = jnp.where(ahead & strikes & ~works, hits - jnp.int8(1), hits)
     did = Happened(
         grid=grid,
+        ground=state.ground,
         hits=hits,
         row=jnp.where(enters, row, state.row),
         column=jnp.where(enters, column, state.column),

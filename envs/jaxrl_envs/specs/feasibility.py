@@ -26,7 +26,11 @@ class Supply(NamedTuple):
 
 def on_map(spec: GridSpec) -> set[str]:
     """Types that the terrain may put there."""
-    return {step.type for step in spec.terrain if ends(getattr(step, "count", 1.0))[1] > 0} | {"floor"}
+    return {
+        step.type
+        for step in spec.terrain
+        if ends(getattr(step, "count", 1.0))[1] > 0 and "#" in "".join(getattr(step, "map", "#"))
+    } | {"floor"}
 
 
 def supply(spec: GridSpec, without: str | None = None) -> Supply:
@@ -67,8 +71,9 @@ def lacking(predicate: Predicate, found: Supply, spec: GridSpec) -> list[tuple[s
         return lacking(inner, found, spec)
     if kind == "holds":
         return [(of, predicate.number)] if wants and found.held.get(of, 0) < predicate.number else []
-    if kind in ("near", "beside") or (kind == "count" and wants):
-        return [(name, 0) for name in (of, predicate.by) if name and name not in found.present]
+    if kind in ("near", "beside") or (kind in ("count", "with", "without") and wants):
+        asked = (of, predicate.by if kind != "without" else None)
+        return [(name, 0) for name in asked if name and name not in found.present]
     most = {"survived": spec.time_limit, "health": MOST_HEALTH}.get(kind)
     return [(kind, -1)] if wants and most is not None and predicate.number > most else []
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl_envs.specs.instructions import Number, Step, ends
+from jaxrl_envs.specs.instructions import Cells, Number, Step, ends
 from jaxrl_envs.specs.model import GridSpec
 
 LENGTH = 128
@@ -61,6 +61,8 @@ def _amount(step: Step) -> float:
     fields: dict[str, Any] = {name: getattr(step, name, None) for name in ("count", "above", "rows")}
     if fields["count"] is not None:
         return math.log1p(_middle(fields["count"])) / 2
+    if isinstance(step, Cells):
+        return math.log1p("".join(step.map).count("#")) / 2
     if fields["above"] is not None:
         return 1 - _middle(fields["above"])
     return 0.5

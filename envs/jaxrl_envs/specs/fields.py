@@ -76,10 +76,9 @@ def whole(field: FieldInfo) -> bool:
 
 
 def choices(field: FieldInfo) -> tuple[Any, ...]:
-    """What a field chooses among; empty where it does not."""
-    return next(
-        (typing.get_args(m) for m in _members(field.annotation) if typing.get_origin(m) is Literal), ()
-    )
+    """What a field, or a row of its list, chooses among; empty where it does not."""
+    rows = (typing.get_args(m)[0] if typing.get_origin(m) is tuple else m for m in _members(field.annotation))
+    return next((typing.get_args(m) for m in rows if typing.get_origin(m) is Literal), ())
 
 
 def most(field: FieldInfo) -> int | None:
@@ -116,10 +115,12 @@ def allowed(field: FieldInfo, row: bool = False) -> str:
     """
     ends = bounds(field)
     kind = "whole number" if whole(field) else "number"
-    if is_list(field) and not row:
+    if is_list(field) and not row and not field.description:
         said = f"a list of at most {most(field)}"
     elif options := choices(field):
         said = f"one of {', '.join(options)}"
+    elif field.description:
+        said = field.description
     elif ends is not None:
         said = f"a {kind} from {ends[0]:g} to {ends[1]:g}"
         said += ", or an object with low and high" if spans(field) else ""

@@ -1,4 +1,4 @@
-"""The terrain of a grid spec as a programme: nine instructions, and the numbers that they take."""
+"""The terrain of a grid spec as a programme: ten instructions, and the numbers that they take."""
 
 from __future__ import annotations
 
@@ -121,8 +121,18 @@ class Path(Instruction):
     to: Name
 
 
+class Cells(Instruction):
+    """The cells of a drawing, row by row from the upper left corner: those where it has ``#``."""
+
+    op: Literal["cells"]
+    map: tuple[Annotated[str, Field(pattern=r"^[#.]*$", max_length=_MOST.side)], ...] = Field(
+        max_length=_MOST.side, description=f"rows of at most {_MOST.side} letters, each # or ."
+    )
+
+
 Step = Annotated[
-    Fill | Border | Rectangle | Line | Rooms | Noise | Scatter | Band | Path, Field(discriminator="op")
+    Fill | Border | Rectangle | Line | Rooms | Noise | Scatter | Band | Path | Cells,
+    Field(discriminator="op"),
 ]
 OPERATIONS: dict[str, type[Instruction]] = {
     "fill": Fill,
@@ -134,5 +144,6 @@ OPERATIONS: dict[str, type[Instruction]] = {
     "scatter": Scatter,
     "band": Band,
     "path": Path,
+    "cells": Cells,
 }
 """Instructions by ``op``, in the order of their numbers in arrays."""

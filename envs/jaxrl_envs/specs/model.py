@@ -14,8 +14,8 @@ VERSION = 1
 _MOST = PRESETS["large"]
 
 Motion = Literal["still", "random", "chase", "flee"]
-When = Literal["step", "interact", "pick_up", "adjacent", "held", "timer"]
-Kind = Literal["count", "holds", "near", "beside", "at", "achieved", "survived", "health"]
+When = Literal["step", "interact", "pick_up", "adjacent", "held", "timer", "on"]
+Kind = Literal["count", "holds", "near", "beside", "at", "achieved", "survived", "health", "with", "without"]
 Compare = Literal[">=", "<=", "=="]
 Colour = Literal[
     "grey", "black", "white", "red", "green", "blue", "yellow", "orange", "purple", "brown", "cyan", "pink"
@@ -34,6 +34,7 @@ class Type(Part):
         pushable: walking into it moves it on, if there is floor behind.
         opaque: what lies behind it is not seen.
         consumable: interacting with it leaves floor and heals.
+        ground: it lies below other things, as floor does: they are pushed and move onto it, and where they leave it is there again.
         hazard: health lost in each step in which the agent stands on it or, if it is not walkable, beside it.
         heals: health won by consuming it.
         health: how many times it must be interacted with until that has an effect.
@@ -48,6 +49,7 @@ class Type(Part):
     pushable: bool = False
     opaque: bool = False
     consumable: bool = False
+    ground: bool = False
     hazard: int = Field(default=0, ge=0, le=MOST_HEALTH)
     heals: int = Field(default=0, ge=0, le=MOST_HEALTH)
     health: int = Field(default=1, ge=1, le=MOST_HEALTH)
@@ -100,14 +102,15 @@ class Rule(Part):
     Attributes:
         when: ``step``, the agent enters a cell of type ``of``; ``interact``, it does so with one; ``pick_up``, it picks one up;
             ``adjacent``, one lies beside the agent or a cell of type ``by``; ``held``, the agent has one; ``timer``, every so many
-            steps.
-        of: the type that it happens to. None only for a timer.
-        by: what ``of`` lies beside: a type, or None for the agent.
+            steps; ``on``, one lies, or the agent stands, on ground of type ``by``.
+        of: the type that it happens to. None for a timer, or for the agent itself, which is on something.
+        by: what ``of`` lies beside, a type, or None for the agent; the ground that it lies on.
         every: of a timer, how many steps.
         needs: what the agent must have, at least.
         at_most: what it must not have more of.
         near: a type that lies within one cell of the agent, diagonals included; None for none.
-        becomes: what every cell that it happened to becomes; None leaves it. ``floor`` removes.
+        becomes: what every cell that it happened to becomes; None leaves it. ``floor`` removes, and the ground below is there again; of
+            ``on`` the ground goes, too.
         spawns: what comes to be on one cell of floor; None for nothing.
         where: ``beside`` what it happened to (or the agent), or ``anywhere``.
         most: it spawns only while there are fewer on the map.
@@ -138,9 +141,10 @@ class Predicate(Part):
     Attributes:
         kind: ``count`` of cells of type ``of``, ``holds`` so many of it, ``health`` and ``survived`` steps compare a number;
             ``near``: a cell of type ``of`` within ``number`` steps of the agent; ``beside``: one lies beside one of type ``by``;
-            ``at``: the agent is in the region; ``achieved``: the predicate ``of`` has held in this episode, before or now.
+            ``at``: the agent is in the region; ``achieved``: the predicate ``of`` has held in this episode, before or now; ``with`` and
+            ``without`` compare the number of cells that hold ``of``, on top or as ground, and hold ``by`` as well, or do not.
         of: a type; of ``achieved`` a predicate.
-        by: a type.
+        by: a type; of ``with`` and ``without`` None is the agent.
         compare: how.
         number: with what.
         region: where.

@@ -1,4 +1,4 @@
-"""What moves by itself: each tries one step onto floor, and where two want one cell, the one from above, the right, below, the left has it."""
+"""What moves by itself: each tries one step onto ground, and where two want one cell, the one from above, the right, below, the left has it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl_envs.specs.arrays import Types
-from jaxrl_envs.specs.caps import FLOOR
 from jaxrl_envs.specs.cells import DOWN, LEFT, RIGHT, UP, cell_at, neighbour, rows_and_columns
 from jaxrl_envs.specs.hashing import fraction, numbered
 from jaxrl_envs.specs.model import MOTIONS
@@ -16,13 +15,20 @@ _BACK = {UP: DOWN, RIGHT: LEFT, DOWN: UP, LEFT: RIGHT}
 
 
 def move(
-    seed: jax.Array, grid: jax.Array, hits: jax.Array, row: jax.Array, column: jax.Array, types: Types
+    seed: jax.Array,
+    grid: jax.Array,
+    ground: jax.Array,
+    hits: jax.Array,
+    row: jax.Array,
+    column: jax.Array,
+    types: Types,
 ) -> tuple[jax.Array, jax.Array]:
     """``(grid, hits)`` after everything has moved, int8 ``[S, S]``.
 
     Args:
         seed: uint32.
         grid: before.
+        ground: what lies below.
         hits: before.
         row: of the agent, whose cell nothing enters.
         column: of the agent.
@@ -33,7 +39,7 @@ def move(
     kinds = types.motion[grid]
     heads = _heads(bits, kinds, row, column)
     tries = (kinds != STILL) & (fraction(bits) < types.speed[grid])
-    free = (grid == FLOOR) & ~cell_at(side, row, column)
+    free = types.ground[grid] & ~cell_at(side, row, column)
     taken = jnp.zeros_like(free)
     left = jnp.zeros_like(free)
     after, after_hits = grid, hits
@@ -45,7 +51,7 @@ def move(
         left |= wants & neighbour(enters, heading)
         after = jnp.where(enters, neighbour(grid, _BACK[heading]), after)
         after_hits = jnp.where(enters, neighbour(hits, _BACK[heading]), after_hits)
-    return jnp.where(left, jnp.int8(FLOOR), after), jnp.where(left, jnp.int8(1), after_hits)
+    return jnp.where(left, ground, after), jnp.where(left, jnp.int8(1), after_hits)
 
 
 def _heads(bits: jax.Array, kinds: jax.Array, row: jax.Array, column: jax.Array) -> jax.Array:

@@ -8,17 +8,19 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl_envs.specs.arrays import GridParams, Predicates
-from jaxrl_envs.specs.cells import neighbour, rows_and_columns
+from jaxrl_envs.specs.caps import VOID
+from jaxrl_envs.specs.cells import cell_at, neighbour, rows_and_columns
 from jaxrl_envs.specs.model import COMPARES, KINDS
 
-COUNT, HOLDS, NEAR, BESIDE, AT, ACHIEVED, SURVIVED, HEALTH = range(len(KINDS))
+COUNT, HOLDS, NEAR, BESIDE, AT, ACHIEVED, SURVIVED, HEALTH, WITH, WITHOUT = range(len(KINDS))
 AT_LEAST, AT_MOST, EQUAL = range(len(COMPARES))
 
 
 class Told(NamedTuple):
-    """What predicates read of a state; int32 but for the map, int8 ``[S, S]``."""
+    """What predicates read of a state; int32 but for the map and its ground, int8 ``[S, S]``."""
 
     grid: jax.Array
+    ground: jax.Array
     row: jax.Array
     column: jax.Array
     inventory: jax.Array
@@ -73,7 +75,14 @@ def facts(told: Told, before: jax.Array, predicates: Predicates) -> Facts:
     gradual = (number.astype(jnp.float32) / jnp.maximum(predicates.number, 1).astype(jnp.float32)).clip(
         0.0, 1.0
     )
-    numeric = (kind == COUNT) | (kind == HOLDS) | (kind == SURVIVED) | (kind == HEALTH)
+    numeric = (
+        (kind == COUNT)
+        | (kind == WITH)
+        | (kind == WITHOUT)
+        | (kind == HOLDS)
+        | (kind == SURVIVED)
+        | (kind == HEALTH)
+    )
     progress = jnp.where(numeric & (predicates.compare == AT_LEAST), gradual, now.astype(jnp.float32))
     return Facts(now, before | now, progress)
 
@@ -81,10 +90,22 @@ def facts(told: Told, before: jax.Array, predicates: Predicates) -> Facts:
 def _number(told: Told, same: jax.Array, predicates: Predicates) -> jax.Array:
     """What a predicate compares, int32 ``[P]``."""
     kind = predicates.kind
-    counted = jnp.sum(same, axis=(1, 2), dtype=jnp.int32)
+    wide = lambda x: x[:, None, None]
+    by = wide(predicates.by.astype(jnp.int8))
+    below = lambda types: told.ground[None] == types
+    agent = cell_at(told.grid.shape[0], told.row, told.column)
+    other = (told.grid[None] == by) | below(by) | (agent & (by < 0))
+    shared = (same | below(wide(predicates.of.astype(jnp.int8)))) & (other == wide(kind == WITH))
+    # Void is no cell: what lies beyond the map holds nothing.
+    cells = jnp.where(wide((kind == WITH) | (kind == WITHOUT)), shared & (told.ground != VOID), same)
+    counted = jnp.sum(cells, axis=(1, 2), dtype=jnp.int32)
     held = told.inventory[jnp.maximum(predicates.of, 0)]
     told_of = jnp.where(kind == SURVIVED, told.time, told.health)
-    return jnp.where(kind == COUNT, counted, jnp.where(kind == HOLDS, held, told_of))
+    return jnp.where(
+        (kind == COUNT) | (kind == WITH) | (kind == WITHOUT),
+        counted,
+        jnp.where(kind == HOLDS, held, told_of),
+    )
 
 
 def _beside(told: Told, same: jax.Array, predicates: Predicates) -> jax.Array:

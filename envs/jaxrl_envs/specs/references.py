@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from jaxrl_envs.specs.caps import BUILT_IN, PRESETS
 from jaxrl_envs.specs.fields import allowed, bounds, close_to, spans, whole
-from jaxrl_envs.specs.instructions import Band, Span, ends
+from jaxrl_envs.specs.instructions import Band, Cells, Span, Step, ends
 from jaxrl_envs.specs.language import Fault
 from jaxrl_envs.specs.model import Agent, Clause, GridSpec, Predicate, Region, Rule
 from jaxrl_envs.specs.text import shown
@@ -23,9 +23,10 @@ def faults(spec: GridSpec) -> list[Fault]:
         *_caps(spec),
         *_numbers(spec, ""),
         *_names(spec),
+        *_ground(spec),
         *_terrain(spec),
         *_agent(spec.agent, spec),
-        *(f for i, rule in enumerate(spec.rules) for f in _rule(rule, f"rules[{i}]", _types(spec))),
+        *(f for i, rule in enumerate(spec.rules) for f in _rule(rule, f"rules[{i}]", spec)),
         *(f for i, p in enumerate(spec.predicates) for f in _predicate(p, f"predicates[{i}]", spec)),
         *_clauses(spec),
     ]
@@ -121,6 +122,7 @@ def _names(spec: GridSpec) -> Iterator[Fault]:
 
 def _terrain(spec: GridSpec) -> Iterator[Fault]:
     for i, step in enumerate(spec.terrain):
+        yield from _drawing(step, f"terrain[{i}]", spec)
         for field in ("type", "on", "to"):
             yield from _known(f"terrain[{i}].{field}", getattr(step, field, None), _types(spec), "type")
         if isinstance(step, Band) and ends(step.nearest)[0] > ends(step.farthest)[1]:
@@ -143,6 +145,29 @@ def _terrain(spec: GridSpec) -> Iterator[Fault]:
                     f"{ends(number)[1]:g}",
                     f"it must be less than {size}, which is {most}",
                 )
+
+
+def _drawing(step: Step, path: str, spec: GridSpec) -> Iterator[Fault]:
+    rows = step.map if isinstance(step, Cells) else ()
+    if len(rows) > spec.height:
+        yield Fault(
+            f"{path}.map",
+            f"a list of {len(rows)}",
+            f"it must have at most height rows, which is {spec.height}",
+        )
+    for i, row in enumerate(rows):
+        if len(row) > spec.width:
+            yield Fault(
+                f"{path}.map[{i}]", shown(row), f"it must have at most width letters, which is {spec.width}"
+            )
+
+
+def _ground(spec: GridSpec) -> Iterator[Fault]:
+    for i, kind in enumerate(spec.types):
+        if kind.ground and (kind.pushable or kind.motion != "still"):
+            yield Fault(
+                f"types[{i}].ground", "true", "what is pushed or moves cannot be ground; it must be false"
+            )
 
 
 def _region(region: Region | None, path: str, spec: GridSpec) -> Iterator[Fault]:
@@ -171,14 +196,17 @@ def _agent(agent: Agent, spec: GridSpec) -> Iterator[Fault]:
     yield from _items(agent.inventory, "agent.inventory", _types(spec))
 
 
-def _rule(rule: Rule, path: str, types: list[str]) -> Iterator[Fault]:
+def _rule(rule: Rule, path: str, spec: GridSpec) -> Iterator[Fault]:
+    types = _types(spec)
     for field in ("of", "by", "near", "becomes", "spawns"):
         yield from _known(f"{path}.{field}", getattr(rule, field), types, "type")
     for field in ("needs", "at_most", "changes"):
         yield from _items(getattr(rule, field), f"{path}.{field}", types)
-    if rule.of is None and rule.when != "timer":
+    if rule.of is None and rule.when not in ("timer", "on"):
         yield Fault(f"{path}.of", "null", f"it must be a type where when is {rule.when!r}")
-    if rule.by is not None and rule.when != "adjacent":
+    if rule.when == "on":
+        yield from _on(rule, path, spec)
+    elif rule.by is not None and rule.when != "adjacent":
         yield Fault(f"{path}.by", shown(rule.by), f"it must be null where when is {rule.when!r}")
     if rule.every != 1 and rule.when != "timer":
         yield Fault(f"{path}.every", str(rule.every), f"it must be 1 where when is {rule.when!r}")
@@ -187,7 +215,7 @@ def _rule(rule: Rule, path: str, types: list[str]) -> Iterator[Fault]:
             yield Fault(f"{path}.{field}", "'void'", "it lies beyond the map only; it must be another type")
     if rule.of == "floor" and rule.when in ("held", "pick_up"):
         yield Fault(f"{path}.of", "'floor'", "that cannot be held")
-    if rule.becomes is not None and (rule.when == "held" or rule.of is None):
+    if rule.becomes is not None and (rule.when == "held" or (rule.of is None and rule.when != "on")):
         yield Fault(
             f"{path}.becomes", shown(rule.becomes), "it must be null where the rule is not about a cell"
         )
@@ -210,8 +238,24 @@ def _rule(rule: Rule, path: str, types: list[str]) -> Iterator[Fault]:
         yield Fault(path, "", "nothing comes of it; becomes, spawns, changes or health must say what")
 
 
+def _on(rule: Rule, path: str, spec: GridSpec) -> Iterator[Fault]:
+    grounds = ["floor", *(t.name for t in spec.types if t.ground)]
+    if rule.by not in grounds:
+        yield Fault(
+            f"{path}.by",
+            shown(rule.by),
+            f"it must be a type that is ground where when is 'on', one of {', '.join(grounds)}",
+        )
+    if rule.of in grounds:
+        yield Fault(
+            f"{path}.of", shown(rule.of), "it is ground itself; it must be what lies on ground, or null"
+        )
+
+
 _READS = {
     "count": ("of", "number"),
+    "with": ("of", "by", "number"),
+    "without": ("of", "by", "number"),
     "holds": ("of", "number"),
     "near": ("of", "number"),
     "beside": ("of", "by"),
@@ -227,7 +271,7 @@ def _predicate(predicate: Predicate, path: str, spec: GridSpec) -> Iterator[Faul
     kind, reads = predicate.kind, _READS[predicate.kind]
     for field in ("of", "by", "region"):
         value = getattr(predicate, field)
-        if field in reads and value is None:
+        if field in reads and value is None and (field, kind) not in (("by", "with"), ("by", "without")):
             yield Fault(f"{path}.{field}", "null", f"it must be given where kind is {kind!r}")
         if field not in reads and value is not None:
             yield Fault(

@@ -24,7 +24,7 @@ from jaxrl_envs.specs.fields import (
 from jaxrl_envs.specs.instructions import OPERATIONS
 from jaxrl_envs.specs.language import Data, SpecError
 from jaxrl_envs.specs.model import GridSpec
-from jaxrl_envs.specs.reading import shaped
+from jaxrl_envs.specs.shaping import shaped
 from jaxrl_envs.specs.text import plain, shown
 
 
@@ -43,10 +43,10 @@ def repair(data: Data) -> tuple[Data, list[str]]:
     if not isinstance(data, dict):
         return data, changes
     _fit(data, changes)
-    _object(data, GridSpec, "", changes)
+    mend(data, GridSpec, "", changes)
     _bound_spawning(data, changes)
     try:
-        spec = shaped(data)
+        spec = shaped(data, GridSpec)
     except SpecError:
         return data, changes
     if references.faults(spec) or contradictions.faults(spec):
@@ -73,7 +73,15 @@ def _fit(data: Data, changes: list[str]) -> None:
             data[name] = rows[:most_rows]
 
 
-def _object(data: Data, model: type[BaseModel], path: str, changes: list[str]) -> None:
+def mend(data: Data, model: type[BaseModel], path: str, changes: list[str]) -> None:
+    """Put right in place what each field by itself allows.
+
+    Args:
+        data: of an object.
+        model: of which it is.
+        path: where it stands; empty for the whole.
+        changes: to which a sentence for each change is added.
+    """
     for key in [*data]:
         here = f"{path}.{shown(key)[1:-1]}" if path else shown(key)[1:-1]
         if key not in model.model_fields:
@@ -96,11 +104,10 @@ def _value(value: Any, field: FieldInfo, path: str, changes: list[str]) -> Any:
     if spans(field) and isinstance(value, dict):
         return _span(value, field, path, changes)
     if isinstance(value, dict) and (inside := models(field.annotation)):
-        _object(value, inside[0], path, changes)
+        mend(value, inside[0], path, changes)
         return value
-    if isinstance(value, str) and (options := [str(x) for x in choices(field)]) and value not in options:
-        near = close_to(value.lower().replace(" ", "_"), options)
-        return _said(path, value, near[0], changes) if near else value
+    if isinstance(value, str) and choices(field):
+        return _word(value, field, path, changes)
     if isinstance(value, str) and field.annotation is str and (cap := most(field)) and len(value) > cap:
         return _said(path, value, value[:cap], changes)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -123,8 +130,18 @@ def _rows(rows: list[Any], field: FieldInfo, path: str, changes: list[str]) -> l
                 if not isinstance(op, str) or op not in OPERATIONS:
                     continue
                 model = OPERATIONS[op]
-            _object(row, model, f"{path}[{i}]", changes)
+            mend(row, model, f"{path}[{i}]", changes)
+        elif isinstance(row, str) and choices(field):
+            rows[i] = _word(row, field, f"{path}[{i}]", changes)
     return rows
+
+
+def _word(word: str, field: FieldInfo, path: str, changes: list[str]) -> str:
+    options = [str(option) for option in choices(field)]
+    if word in options:
+        return word
+    near = close_to(word.lower().replace(" ", "_"), options)
+    return _said(path, word, near[0], changes) if near else word
 
 
 def _span(value: Data, field: FieldInfo, path: str, changes: list[str]) -> Data:

@@ -17,15 +17,16 @@ from jaxrl_envs.specs.cells import beside, cell_at, neighbour, window
 from jaxrl_envs.specs.hashing import fraction, numbered
 from jaxrl_envs.specs.model import WHENS
 
-STEP, INTERACT, PICK_UP, ADJACENT, HELD, TIMER = range(len(WHENS))
-_RANK = 32  # more than there are types, so that a rule's rank and a type fit one number
+STEP, INTERACT, PICK_UP, ADJACENT, HELD, TIMER, ON = range(len(WHENS))
+_WHOLE = 32  # more than there are types: added to one where a cell changes with its ground
+_RANK = 64  # so that a rule's rank, that and a type fit one number
 
 
 class Happened(NamedTuple):
     """What a step did before the rules, and what they read.
 
     Attributes:
-        grid, hits: the map and what each cell stands yet, int8 ``[S, S]``, after the agent has moved.
+        grid, ground, hits: the map, what lies below, and what each cell stands yet, int8 ``[S, S]``, after the agent has moved.
         row, column: of the agent, int32.
         ahead: the cell that it faces, bool ``[S, S]``.
         entered, works, picks, consumed: flags: it entered a cell, its interaction has an effect, it picked up, it consumed.
@@ -35,6 +36,7 @@ class Happened(NamedTuple):
     """
 
     grid: jax.Array
+    ground: jax.Array
     hits: jax.Array
     row: jax.Array
     column: jax.Array
@@ -51,8 +53,8 @@ class Happened(NamedTuple):
 
 def apply_rules(
     seeds: jax.Array, did: Happened, params: GridParams
-) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """``(grid, hits, inventory, health)`` after all rules; the last two are not yet bounded.
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:
+    """``(grid, ground, hits, inventory, health)`` after all rules; the last two are not yet bounded.
 
     Args:
         seeds: uint32 ``[2]``, for chances and for places.
@@ -67,16 +69,32 @@ def apply_rules(
     )  # it is read by four stages, and has a dozen operations a cell
     fires = _fires(seeds[0], rules, did, about, tick)
     gone = did.ahead & (did.picks | did.consumed)
-    grid = jnp.where(gone, jnp.int8(FLOOR), did.grid)
-    became = computed_once(_ranked(rules.becomes, fires & (rules.becomes >= 0), about))
-    grid = computed_once(jnp.where(became > 0, (became % _RANK).astype(jnp.int8), grid))
+    kind = params.types.ground
+    below = jnp.where(gone & kind[did.grid], jnp.int8(FLOOR), did.ground)
+    grid = jnp.where(gone, below, did.grid)
+    wanted = jnp.where(rules.when == ON, rules.becomes + _WHOLE, rules.becomes)
+    became = computed_once(_ranked(wanted, fires & (rules.becomes >= 0), about))
+    grid, below = computed_once(_replaced(became, grid, below, kind))
     spawned = computed_once(_spawned(seeds[1], rules, fires, about, grid, agent))
     grid = jnp.where(spawned > 0, (spawned % _RANK).astype(jnp.int8), grid)
     fresh = gone | (became > 0) | (spawned > 0)
     hits = jnp.where(fresh, params.types.health[grid].astype(jnp.int8), did.hits)
     changed = jnp.sum(jnp.where(fires[:, None], rules.changes, 0), axis=0, dtype=jnp.int32)
     health = did.health + jnp.sum(jnp.where(fires, rules.health, 0), dtype=jnp.int32)
-    return grid, hits, did.inventory + did.gained + changed, health
+    return grid, below, hits, did.inventory + did.gained + changed, health
+
+
+def _replaced(
+    became: jax.Array, grid: jax.Array, below: jax.Array, kind: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Map and ground after cells became what `_ranked` says: a thing lies on what was below, what is removed shows it."""
+    new, whole = (became % _WHOLE).astype(jnp.int8), became % _RANK >= _WHOLE
+    reveals = (new == FLOOR) & ~kind[grid] & ~whole
+    after = jnp.where(kind[new], new, jnp.where(whole, jnp.int8(FLOOR), below))
+    changed = became > 0
+    return jnp.where(changed, jnp.where(reveals, below, new), grid), jnp.where(
+        changed & ~reveals, after, below
+    )
 
 
 def _about(rules: Rules, did: Happened, agent: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -95,8 +113,12 @@ def _about(rules: Rules, did: Happened, agent: jax.Array) -> tuple[jax.Array, ja
         | (wide(with_agent) & beside(agent))
         | (wide((rules.when == ADJACENT) & (rules.by >= 0)) & next_to)
         | wide(tick)
+        | (wide(rules.when == ON) & (did.ground[None] == by))
     )
-    return where & (did.grid[None] == wide(rules.of.astype(jnp.int8))), tick
+    of = (did.grid[None] == wide(rules.of.astype(jnp.int8))) | (
+        wide((rules.when == ON) & (rules.of < 0)) & agent
+    )
+    return where & of, tick
 
 
 def _fires(seed: jax.Array, rules: Rules, did: Happened, about: jax.Array, tick: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""The JSON schema of grid specs, strict as structured outputs want it."""
+"""JSON schemas of specs, strict as structured outputs want them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import functools
 import json
 from typing import Any
 
-from jaxrl_envs.specs.model import GridSpec
+from pydantic import BaseModel
 
 _DROPPED = ("default", "title", "low", "high", "whole", "discriminator")
 
 
 @functools.cache
-def _schema() -> str:
-    return json.dumps(_strict(GridSpec.model_json_schema()))
+def _schema(model: type[BaseModel]) -> str:
+    return json.dumps(_strict(model.model_json_schema()))
 
 
-def schema() -> dict[str, Any]:
+def schema(model: type[BaseModel]) -> dict[str, Any]:
     """A fresh copy: every property required, nothing else allowed, no defaults."""
-    return json.loads(_schema())
+    return json.loads(_schema(model))
 
 
 def _strict(part: Any) -> Any:

@@ -1,6 +1,6 @@
 """The terrain of a spec, made at a reset: its instructions are rows of a table, worked off one after the other as masked arithmetic.
 
-Each instruction computes the cells of all nine operations and takes those of its own: no branch, so that thousands of specs
+Each instruction computes the cells of all ten operations and takes those of its own: no branch, so that thousands of specs
 with different programmes are one program.
 """
 
@@ -18,7 +18,7 @@ from jaxrl_envs.specs.cells import cell_at, rows_and_columns
 from jaxrl_envs.specs.hashing import fraction, numbered
 from jaxrl_envs.specs.instructions import OPERATIONS
 
-FILL, BORDER, RECTANGLE, LINE, ROOMS, NOISE, SCATTER, BAND, PATH = range(len(OPERATIONS))
+FILL, BORDER, RECTANGLE, LINE, ROOMS, NOISE, SCATTER, BAND, PATH, CELLS = range(len(OPERATIONS))
 
 
 class Ground(NamedTuple):
@@ -38,8 +38,10 @@ class Ground(NamedTuple):
     order: jax.Array
 
 
-def make_terrain(key: jax.Array, params: GridParams, side: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The map at a reset, int8 ``[S, S]``, and row and column of the agent, int32, whose cell is never blocked."""
+def make_terrain(
+    key: jax.Array, params: GridParams, side: int
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """The map at a reset and what lies below, int8 ``[S, S]``, and row and column of the agent, int32, whose cell is never blocked."""
     table = params.terrain
     count = table.op.shape[0]
     cells = side * side
@@ -51,21 +53,32 @@ def make_terrain(key: jax.Array, params: GridParams, side: int) -> tuple[jax.Arr
     numbers = drawn_numbers(params, of_numbers.reshape(count, COLUMNS))
     start = cell_at(side, ground.row, ground.column)
 
-    def once(grid: jax.Array, row: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
-        op, kind, on, to, hollow, number, seeds = row
+    def once(maps: tuple[jax.Array, ...], row: tuple[jax.Array, ...]) -> tuple[tuple[jax.Array, ...], None]:
+        (grid, below), (op, kind, on, to, hollow, cells, number, seeds) = maps, row
         replaced = ground.inside & ((on < 0) | (grid == on))
         replaced &= ~start | params.types.walkable[kind]
         turned = _turned(ground, seeds[0])
         drawn = _drawn(op, number, replaced & ~start, ground, turned)
         carved = _path(grid, to, ground, turned) & ~params.types.walkable[grid]
         shaped = _shape(op, number, hollow, seeds[1], params.size, grid.shape[0])
-        chosen = jnp.where(op == PATH, carved, shaped | drawn) & (op >= 0)
-        return jnp.where(chosen & replaced, kind.astype(jnp.int8), grid), None
+        shaped |= (op == CELLS) & ((cells[:, None] >> jnp.arange(side, dtype=jnp.int32)) & 1 != 0)
+        chosen = jnp.where(op == PATH, carved, shaped | drawn) & (op >= 0) & replaced
+        after = jnp.where(chosen, kind.astype(jnp.int8), grid)
+        return (after, jnp.where(chosen & params.types.ground[kind], after, below)), None
 
     floor = jnp.where(ground.inside, FLOOR, VOID).astype(jnp.int8)
-    rows = (table.op, table.type, table.on, table.to, table.hollow, numbers, of_rows.reshape(count, 2))
-    grid, _ = jax.lax.scan(once, floor, rows)
-    return grid, ground.row, ground.column
+    rows = (
+        table.op,
+        table.type,
+        table.on,
+        table.to,
+        table.hollow,
+        table.cells,
+        numbers,
+        of_rows.reshape(count, 2),
+    )
+    (grid, below), _ = jax.lax.scan(once, (floor, floor), rows)
+    return grid, below, ground.row, ground.column
 
 
 def drawn_numbers(params: GridParams, bits: jax.Array) -> jax.Array:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl_envs.specs.arrays import GridParams
-from jaxrl_envs.specs.caps import MOST_HEALTH, MOST_HELD, Caps
+from jaxrl_envs.specs.caps import FLOOR, MOST_HEALTH, MOST_HELD, Caps
 from jaxrl_envs.specs.cells import window
 from jaxrl_envs.specs.predicates import Facts, Told
 
@@ -44,7 +44,7 @@ def observation_size(caps: Caps, view: int) -> int:
 def look(told: Told, facing: jax.Array, seen: Facts, params: GridParams, view: int) -> jax.Array:
     """The observation, float32.
 
-    In order: for each cell of the view, row by row, which of the types it holds, one-hot, all zero where something opaque lies on the
+    In order: for each cell of the view, row by row, which of the types it holds, one-hot, with the ground below it, if that is not floor; all zero where something opaque lies on the
     line to it; the inventory in ninths; health in ninths; the direction faced, one-hot; the share of the time that is over; which
     predicates hold, which have held; what the clauses of success ask of each predicate (1, -1 or 0).
 
@@ -61,7 +61,10 @@ def look(told: Told, facing: jax.Array, seen: Facts, params: GridParams, view: i
     opaque = params.types.opaque[cells] & (np.arange(view * view) != middle)
     hidden = opaque[_between(view)].any(1)
     shown = jnp.where(hidden, jnp.int8(-1), cells)
-    squares = shown[:, None] == jnp.arange(types, dtype=jnp.int8)
+    below = window(told.ground, told.row, told.column, view).reshape(-1)
+    below = jnp.where(hidden | (below == FLOOR), jnp.int8(-1), below)
+    kinds = jnp.arange(types, dtype=jnp.int8)
+    squares = (shown[:, None] == kinds) | (below[:, None] == kinds)
     scalar = lambda x, most: (x.astype(jnp.float32) / jnp.float32(most)).reshape(-1)
     parts = (
         squares.reshape(-1),

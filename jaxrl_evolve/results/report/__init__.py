@@ -1,4 +1,4 @@
-"""Reports: finished runs, sweeps and meta-trainings in, tables and figures that compare them out.
+"""Reports: finished runs, sweeps, meta-trainings and loops of generated environments in, tables and figures out.
 
 A run folder holds ``config.json``, ``metrics.jsonl`` and ``result.json`` as `train` leaves them. The
 report trusts ``result.json`` for final returns (one per seed) and recomputes every statistic from them.
@@ -13,7 +13,10 @@ from pathlib import Path
 
 from jaxrl_evolve.results import figures
 from jaxrl_evolve.results.report.compare import Comparison, Row, compare
-from jaxrl_evolve.results.report.find import META_TRAINED, SWEPT, TRAINED, Found, find
+from jaxrl_evolve.results.report.find import GENERATED, META_TRAINED, SWEPT, TRAINED, Found, find
+from jaxrl_evolve.results.report.loops import LoopRow, read_loop
+from jaxrl_evolve.results.report.loops_figures import draw_loops
+from jaxrl_evolve.results.report.loops_text import loops_csv, section, skills_csv, specs_csv
 from jaxrl_evolve.results.report.meta import MetaRow, meta_notes, read_meta_sweep, read_meta_training
 from jaxrl_evolve.results.report.place import TEXT, check_out, clear
 from jaxrl_evolve.results.report.runs import ReportError, Run, read_run, read_runs, read_sweep
@@ -44,6 +47,7 @@ class Report:
     Attributes:
         comparison: the numbers of training runs, points of sweeps among them.
         metas: those of meta-trainings.
+        loops: those of loops of generated environments.
         markdown: the text of ``report.md``.
         notes: what a reader must know to read the numbers rightly; also in the text.
         files: everything written.
@@ -51,6 +55,7 @@ class Report:
 
     comparison: Comparison
     metas: tuple[MetaRow, ...]
+    loops: tuple[LoopRow, ...]
     markdown: str
     notes: tuple[str, ...]
     files: tuple[Path, ...]
@@ -65,11 +70,12 @@ def report(
     seed: int = 0,
     more: Callable[[Comparison], str] | None = None,
 ) -> Report:
-    """Compare finished runs: ``report.md``, ``results.csv``, ``returns.csv``, ``meta_trainings.csv`` and figures.
+    """Compare finished runs: ``report.md``, ``results.csv``, ``returns.csv``, ``meta_trainings.csv`` and figures; of loops
+    of generated environments ``loops.csv``, ``specs.csv``, ``skills.csv`` and theirs.
 
     Args:
         folders: folders of training runs, of sweeps (each point is a row, as is each of a run that has some), of
-            meta-trainings and sweeps of them, or folders that hold some at any depth (unfinished ones in there are skipped
+            meta-trainings and sweeps of them, of loops of generated environments, or folders that hold some at any depth (unfinished ones in there are skipped
             with a note).
         out: folder for the report; made if need be. An earlier report there is replaced, anything else refused.
         labels: a name for each of ``folders``, in order, instead of the algorithm's or the objective's.
@@ -90,19 +96,24 @@ def report(
         raise ReportError(f"there are {len(labels)} labels for {len(folders)} folders; give one for each")
     check_out(out := Path(out))
     found, skipped = find(folders)
-    runs, metas, about_sweeps = _read(found, labels or [""] * len(folders), resamples, seed)
+    runs, metas, loops, about_sweeps = _read(found, labels or [""] * len(folders), resamples, seed)
     comparison = compare(runs, resamples=resamples, seed=seed)
     try:
         out.mkdir(parents=True, exist_ok=True)
         drawn, about_curves = _draw(comparison, out) if runs else ([], [])
-        notes = (*skipped, *about_sweeps, *comparison.notes, *about_curves, *meta_notes(metas))
+        drawn_loops, about_loops = draw_loops(loops, out) if loops else ([], [])
+        drawn += drawn_loops
+        notes = (*skipped, *about_sweeps, *comparison.notes, *about_curves, *meta_notes(metas), *about_loops)
+        names = [path.name for path in drawn]
+        sections = ([more(comparison)] if more else []) + ([section(loops, names)] if loops else [])
         text = markdown(
             comparison,
             metas,
             notes,
-            [path.name for path in drawn],
+            names,
             resamples,
-            more(comparison) if more else "",
+            "\n\n".join(filter(None, sections)),
+            [(row.folder, row.result) for row in loops],
         )
         tables = {TEXT: text}
         if runs:
@@ -112,20 +123,26 @@ def report(
             }
         if metas:
             tables["meta_trainings.csv"] = meta_csv(metas)
+        if loops:
+            tables |= {
+                "loops.csv": loops_csv(loops),
+                "specs.csv": specs_csv(loops),
+                "skills.csv": skills_csv(loops),
+            }
         written = [_write(out / name, content) for name, content in tables.items()]
         clear(out, [*written, *drawn])
     except OSError as error:
         raise ReportError(f"cannot write the report to {out}: {error.strerror or error}") from None
-    return Report(comparison, tuple(metas), text, notes, (*written, *drawn))
+    return Report(comparison, tuple(metas), tuple(loops), text, notes, (*written, *drawn))
 
 
 def _read(
     found: Sequence[Found], names: Sequence[str], resamples: int, seed: int
-) -> tuple[list[Run], list[MetaRow], list[str]]:
-    """Rows of the two tables, and notes on points of sweeps that are missing, and on folders that nobody has named and
+) -> tuple[list[Run], list[MetaRow], list[LoopRow], list[str]]:
+    """Rows of the three tables, and notes on points of sweeps that are missing, and on folders that nobody has named and
     that cannot be read.
     """
-    runs, metas, notes = list[Run](), list[MetaRow](), list[str]()
+    runs, metas, loops, notes = list[Run](), list[MetaRow](), list[LoopRow](), list[str]()
     options, damaged = {"resamples": resamples, "seed": seed}, list[ReportError]()
     for folder, kind, given, below in found:
         name = names[given]
@@ -134,6 +151,8 @@ def _read(
                 rows, about = read_sweep(folder) if kind == SWEPT else read_runs(folder)
                 runs += [dataclasses.replace(row, name=name) for row in rows]
                 notes += about
+            elif kind == GENERATED:
+                loops.append(read_loop(folder, name))
             elif kind == META_TRAINED:
                 metas.append(read_meta_training(folder, name, options))
             else:
@@ -143,11 +162,11 @@ def _read(
                 raise
             notes.append(f"{folder} is left out: {error}.")
             damaged.append(error)
-    if not runs and not metas:
+    if not runs and not metas and not loops:
         if damaged:
             raise damaged[0]
         raise ReportError(f"no seed of {found[0].folder} has a finite eval_return; all of them diverged")
-    return runs, metas, notes
+    return runs, metas, loops, notes
 
 
 def _shown(rows: Sequence[Row], most: int) -> tuple[list[Row], list[str]]:

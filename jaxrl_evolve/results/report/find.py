@@ -12,7 +12,8 @@ from jaxrl_evolve.results.report.runs import ReportError
 from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.folder import FolderError, kind_of
 
-TRAINED, SWEPT, META_TRAINED, META_SWEPT = "train", "sweep", "meta-train", "meta-sweep"
+TRAINED, SWEPT, META_TRAINED, META_SWEPT, GENERATED = "train", "sweep", "meta-train", "meta-sweep", "generate"
+REPORTED = (TRAINED, SWEPT, META_TRAINED, META_SWEPT, GENERATED)
 """The kinds that a report has rows for."""
 
 
@@ -21,7 +22,7 @@ class Found(NamedTuple):
 
     Attributes:
         folder: where it lies.
-        kind: one of `TRAINED`, `SWEPT`, `META_TRAINED`, `META_SWEPT`.
+        kind: one of `REPORTED`.
         given: the number of the given folder that it is, or lies below.
         below: whether it lies below it: nobody has named it.
     """
@@ -49,7 +50,7 @@ def find(folders: Iterable[str | os.PathLike[str]]) -> tuple[list[Found], list[s
                 useless.append(f"{folder} holds no finished run: there is no result.json in it or below it")
             found += below
             notes += left_out
-        elif kind not in (None, TRAINED, SWEPT, META_TRAINED, META_SWEPT):
+        elif kind not in (None, *REPORTED):
             useless.append(kinds.mismatch(folder, str(kind), TRAINED))
         elif here := _finished(folder, kind or TRAINED, number):
             found += here
@@ -81,7 +82,7 @@ def _below(folder: Path, number: int) -> tuple[list[Found], list[str]]:
     for path, kind in there.items():
         if not whole.isdisjoint(path.parents):
             continue
-        if kind not in (TRAINED, SWEPT, META_TRAINED, META_SWEPT):
+        if kind not in REPORTED:
             notes.append(f"{path} is left out: it holds {kinds.about(kind).what}.")
         elif here := _finished(path, kind, number):
             found += (item._replace(below=True) for item in here)

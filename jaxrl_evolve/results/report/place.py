@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,7 +13,13 @@ TEXT, TITLE = "report.md", "# Report"
 _FILES = (
     TEXT, "results.csv", "returns.csv", "meta_trainings.csv",
     "final_returns.png", "learning_curves.png", "aggregates.png", "probability_of_improvement.png",
+    "loops.csv", "specs.csv", "skills.csv", "loops_steps.png", "loops_success.png",
 )  # fmt: skip
+_OF_LOOPS = re.compile(r"loop_\d+_(tree|skills|maps)\.png")
+
+
+def _ours(name: str) -> bool:
+    return name in _FILES or _OF_LOOPS.fullmatch(name) is not None
 
 
 def check_out(out: Path) -> None:
@@ -30,7 +37,7 @@ def check_out(out: Path) -> None:
         return
     except UnicodeDecodeError:
         there, ours = [TEXT], False
-    foreign = [name for name in there if name not in _FILES] or ([] if ours else there)
+    foreign = [name for name in there if not _ours(name)] or ([] if ours else there)
     if foreign:
         raise ReportError(
             f"will not write over {out}: it holds {', '.join(foreign[:3])}, and not a report alone; give another --out"
@@ -39,5 +46,7 @@ def check_out(out: Path) -> None:
 
 def clear(out: Path, written: Iterable[Path]) -> None:
     """Delete what an earlier report left and this one has not: it would be taken for a part of it."""
-    for name in {*_FILES} - {path.name for path in written}:
-        (out / name).unlink(missing_ok=True)
+    kept = {path.name for path in written}
+    for path in list(out.iterdir()):
+        if _ours(path.name) and path.name not in kept:
+            path.unlink(missing_ok=True)

@@ -25,6 +25,7 @@ def markdown(
     drawn: Sequence[str],
     resamples: int,
     more: str = "",
+    others: Sequence[tuple[Path, Mapping[str, Any]]] = (),
 ) -> str:
     """The whole report.
 
@@ -35,6 +36,7 @@ def markdown(
         drawn: names of the figures that exist beside it.
         resamples: of the bootstrap, to be told.
         more: a section of the caller's, behind the comparisons.
+        others: folders of other kinds that are told of there, and their ``result.json``.
     """
     rows = comparison.rows
     parts = [
@@ -45,7 +47,7 @@ def markdown(
     if rows:
         parts += _final_returns(rows)
     if "learning_curves.png" in drawn:
-        parts += ["## Learning curves", _image("Learning curves", "learning_curves.png")]
+        parts += ["## Learning curves", image("Learning curves", "learning_curves.png")]
     parts += _across(comparison)
     parts += [more] * bool(more)
     if metas:
@@ -63,6 +65,7 @@ def markdown(
         ]
     origins = [_origin(row.run.folder, row.run.result) for row in rows]
     origins += [_origin(row.folder, row.result) for row in metas]
+    origins += [_origin(folder, result) for folder, result in others]
     parts += [
         "## Runs",
         markdown_table(["Folder", "Seed", "Git", "Device", "jax"], dict.fromkeys(map(tuple, origins))),
@@ -88,7 +91,7 @@ def _final_returns(rows: Sequence[Row]) -> list[str]:
                 for row in rows
             ],
         ),
-        _image("Final returns", "final_returns.png"),
+        image("Final returns", "final_returns.png"),
     ]  # fmt: skip
 
 
@@ -111,7 +114,7 @@ def _across(comparison: Comparison) -> list[str]:
                     for label, a in aggregates.items()
                 ],
             ),
-            _image("Aggregates", "aggregates.png"),
+            image("Aggregates", "aggregates.png"),
         ]
     if improvement:
         parts += [
@@ -119,7 +122,7 @@ def _across(comparison: Comparison) -> list[str]:
             markdown_table(
                 ["Pair", "P"], [[f"{x} over {y}", with_bounds(p)] for (x, y), p in improvement.items()]
             ),
-            _image("Probability of improvement", "probability_of_improvement.png"),
+            image("Probability of improvement", "probability_of_improvement.png"),
         ]
     return parts
 
@@ -240,7 +243,8 @@ def markdown_table(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str
     return "\n".join([f"| {' | '.join(header)} |", rule, *(f"| {' | '.join(line)} |" for line in cells)])
 
 
-def _image(title: str, name: str) -> str:
+def image(title: str, name: str) -> str:
+    """A figure beside the report, in Markdown."""
     return f"![{title}]({name})"
 
 

@@ -103,7 +103,8 @@ def validation(repeats: int, peer: str | None) -> list[Row]:
     del peer
     family = tech_tree.family()
     drawn = jax.device_get(jax.jit(jax.vmap(family.sample))(jax.random.split(jax.random.key(0), SPECS)))
-    data = [cases.GRID.write(tech_tree.decoded(jax.tree.map(lambda x: x[i], drawn))) for i in range(SPECS)]
+    member = lambda i: tech_tree.decoded(jax.tree.map(lambda leaf: leaf[i], drawn))
+    data = [cases.GRID.write(member(i)) for i in range(SPECS)]
     ladder.validate(data[:64])
     rates = _rates(lambda: ladder.validate(data), SPECS, min(repeats, 3))
     return [row(f"validation of {SPECS:,} specs", "specs", rates)]
@@ -181,7 +182,7 @@ def main() -> None:
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": (origin["git"] or {}).get("commit", ""),
     }
-    write_text(args.results / "specs.csv", csv_text(COLUMNS, rows))
+    write_text(args.results / "specs.csv", csv_text(COLUMNS, [[r[name] for name in COLUMNS] for r in rows]))
     write_text(args.results / "specs.md", markdown(rows, about))
 
 

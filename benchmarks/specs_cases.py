@@ -27,7 +27,8 @@ def likeness(ruleset: rulesets.Ruleset) -> GridSpec:
     """A spec as large as a ruleset: its map, things, start, goal, time limit, and a rule for each of its own.
 
     No translation. The language has no turning, no putting down, no rules one after the other and no directions, so what is held changes
-    at once, and two things react wherever they lie beside each other. A step does as much, of another game.
+    at once, and two things react wherever they lie beside each other. A goal that two things lie so
+    asks to hold one of them, or it might be won at the start. A step does as much, of another game.
     """
     rows = np.concatenate([ruleset.rules[:, 1:].reshape(-1, 2), ruleset.init_tiles])
     pairs = sorted({(int(tile), int(colour)) for tile, colour in rows if tile})
@@ -50,10 +51,7 @@ def likeness(ruleset: rulesets.Ruleset) -> GridSpec:
             "types": [{"name": "wall"}, *({"name": named(*p), "pickable": True} for p in pairs)],
             "terrain": [
                 {"op": "border", "type": "wall"},
-                *(
-                    {"op": "scatter", "type": name, "count": on_map.count(name)}
-                    for name in sorted({*on_map})
-                ),
+                *({"op": "scatter", "type": name, "count": on_map.count(name)} for name in sorted({*on_map})),
             ],
             "agent": {"region": inner},
             "rules": [_rule(row, named) for row in ruleset.rules],

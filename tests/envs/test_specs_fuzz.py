@@ -22,7 +22,8 @@ TEXTS = (b"", b"{", b"\xff\xfe", b"[" * 5_000, b'{"height": 1e309}', b'{"a": 1, 
 
 def source(rng, i):
     """What someone may hand in: sound data, data spoiled, what repair makes of it, or text; with no rule up to as many as there may be."""
-    data = spec_drawn.data(rng, rules=int(rng.integers(0, CAPS.rules + 1)), types=int(rng.integers(2, 8)))
+    rules, types = int(rng.integers(0, CAPS.rules + 1)), int(rng.integers(2, 8))
+    data = GRID.write(spec_drawn.drawn(rng, rules, types))
     kind = i % 10
     if kind < 5:
         return data
@@ -54,6 +55,8 @@ def won_again(specs, config, seed):
 
 def fuzz(count, config, seed):
     """Validates so many sources, in parts; how many verdicts each rung gave."""
+    programs = starts_of(CAPS, config.resets), plays_of(CAPS, config.episodes, config.steps)
+    before = [program._cache_size() for program in programs]
     rng, counts, accepted = np.random.default_rng(seed), collections.Counter(), []
     for first in range(0, count, 500):
         sources = [source(rng, i) for i in range(first, min(first + 500, count))]
@@ -67,11 +70,8 @@ def fuzz(count, config, seed):
             accepted += [verdict.spec] if verdict.accepted and verdict.spec.size == "small" else []
     # The ladder looks at few starts; a spec that is won at the start once in a hundred times may slip through.
     assert won_again(accepted, config, seed + 1).mean() < 0.02
-    for program in (
-        starts_of(CAPS, config.resets),
-        plays_of(CAPS, config.episodes, config.steps),
-    ):
-        assert program._cache_size() == 1
+    # One for this batch, unless another test has compiled it.
+    assert all(program._cache_size() <= n + 1 for program, n in zip(programs, before, strict=True))
     return counts
 
 

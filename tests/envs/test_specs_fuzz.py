@@ -85,4 +85,4 @@ def test_random_and_hostile_specs_are_played_or_refused():
 def test_ten_thousand_random_and_hostile_specs_are_played_or_refused():
     config = ladder.LadderConfig(resets=32, episodes=2, steps=30, batch=64, sound=0.75)
     counts = fuzz(10_000, config, 1)
-    assert sum(counts.values()) == 10_000 and min(counts.values()) > 50
+    assert sum(counts.values()) == 10_000 and min(counts.values()) > 5

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import spec_drawn
 
-from jaxrl_envs.specs import SpecError, decoding, encoding, feasibility, language, tech_tree
+from jaxrl_envs.specs import SpecError, decoding, encoding, feasibility, files, language, tech_tree
 
 GRID = language("grid")
 PAGE = Path(__file__).parents[2] / "docs" / "generated_environments.md"
@@ -187,7 +187,8 @@ def test_the_schema_is_strict_and_distances_tell_goals_apart():
 
 
 def test_the_spec_of_the_page_holds():
-    (text,) = re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    text, world = re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert files.read(world).goals == ("collect_iron",)
     spec = GRID.read(text)
     assert feasibility.infeasible(spec) == [] and feasibility.needed(spec) == {"goal"}
     assert "rule: when it interacts with door and has 1 key: that becomes floor, -1 key" in GRID.describe(

@@ -28,8 +28,8 @@ def test_what_is_counted():
     assert large.rollout == 16 * 160 * (8 + 4 + 4)
     # Place, time, observation twice a float32, episode's return and length, and two flags.
     assert (large.state - small.state) == 156 * (2 * 4 + 2 * 4 + 2 * 4 + 2)
-    # Observation, action, reward, two flags, the number of a successor that was cut off, and a few of those.
-    assert 6400 * (8 + 4 + 4 + 2 + 4) <= small.store <= 6400 * (8 + 4 + 4 + 2 + 4 + 8 / 32) + 64
+    # Observation, action, reward, how the step ended, the number of a successor that was cut off, and a few of those.
+    assert 6400 * (8 + 4 + 4 + 4) <= small.store <= 6400 * (8 + 4 + 4 + 4 + 8 / 32) + 64
     with_ppo = walk.config()
     assert need(with_ppo).store == 0
 

@@ -15,6 +15,7 @@ from jaxrl_evolve.algorithms.pqn import PQN
 from jaxrl_evolve.algorithms.rainbow import RAINBOWS
 from jaxrl_evolve.algorithms.reward_model import PEBBLE, REWARD_MODEL
 from jaxrl_evolve.algorithms.sac import SAC
+from jaxrl_evolve.algorithms.sequence import SEQUENCES
 from jaxrl_evolve.algorithms.spo import SPO
 from jaxrl_evolve.algorithms.spo_sac import SPO_SAC
 from jaxrl_evolve.settings import plugins
@@ -33,6 +34,7 @@ BUILTIN_ALGORITHMS: dict[str, Algorithm] = {
     "reward-model": REWARD_MODEL,
     "pebble": PEBBLE,
     **RAINBOWS,
+    **SEQUENCES,
 }
 
 

@@ -124,6 +124,7 @@ class Learner(NamedTuple):
             without a critic of states.
         influence: ``(state, trajectory, hp) -> float32 [N]``, to first order the squared norm of the change of the policy's parameters
             that each slot's rollout causes, up to a factor that is the same for all. None of a learner that does not say.
+        group: neighbouring slots that it compares with each other: they play the same task, in episodes that begin with the rollout.
     """
 
     name: str
@@ -138,6 +139,7 @@ class Learner(NamedTuple):
     adopt: Callable[[Any, Any], Any] | None = None
     assess: Callable[[Any, Trajectory, Any], Assessment] | None = None
     influence: Callable[[Any, Trajectory, Any], Array] | None = None
+    group: int = 1
 
 
 def paid_otherwise(inner: Learner, name: str, **own: Any) -> Learner:

@@ -95,6 +95,7 @@ class Curriculum(NamedTuple):
             has of its own.
         made_for: ``(learner, rollout_length) -> Curriculum``, what has to be known before the others are functions: who learns, and in
             how many steps. `fitted` asks.
+        group: neighbouring slots that always get the same task, in episodes that begin together (`runs.shared_tasks`).
     """
 
     init: Callable[[Array], Any]
@@ -107,6 +108,7 @@ class Curriculum(NamedTuple):
     scouts: Scouts | None = None
     steps: int = 0
     made_for: Callable[[Learner, int], Curriculum] | None = None
+    group: int = 1
 
     def cost(self, rollout_length: int) -> int:
         """Environment steps in an update besides those of training."""
@@ -124,9 +126,13 @@ def fitted(curriculum: Curriculum | None, learner: Learner, rollout_length: int)
     Raises:
         ValueError: it cannot be beside this learner.
     """
-    if curriculum is None or curriculum.made_for is None:
-        return curriculum
-    return curriculum.made_for(learner, rollout_length)
+    if curriculum is not None and curriculum.made_for is not None:
+        curriculum = curriculum.made_for(learner, rollout_length)
+    if learner.group > 1 and (curriculum is None or curriculum.group != learner.group):
+        from jaxrl_evolve.runs.shared_tasks import shared  # which is made of what is here
+
+        return shared(curriculum, learner.group)
+    return curriculum
 
 
 def unfitted(name: str, made_for: Callable[[Learner, int], Curriculum]) -> Curriculum:

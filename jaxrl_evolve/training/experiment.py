@@ -96,15 +96,15 @@ def _build(config: TrainConfig[Any, Any]) -> Experiment:
         dataclasses.replace(config, learner=settings), env, objective
     )
     learner = make(objective, config.learner)
-    curriculum = None
+    made = None
     if config.curriculum:
         choices = {name: literal(text) for name, text in config.curriculum_options.items()}
         made = make_curriculum(config.curriculum, env, config.num_envs, choices)
-        curriculum = fitted(made, learner, config.rollout_length)
     elif config.curriculum_options:
         raise ValueError(
             f"curriculum_options is {config.curriculum_options}, but there is no curriculum to take them"
         )
+    curriculum = fitted(made, learner, config.rollout_length)
     key = identity(config)
     once(key and ("parts", key), lambda: _check(config, env, learner, objective, curriculum, make))
     venv = vectorize(env, config.num_envs, resets, params_per_slot=curriculum is not None)
@@ -141,7 +141,7 @@ def _check(
         check_learner(learner, *sizes)
     if own:
         check_network(config.algorithm, config.learner, learner, lambda settings: make(objective, settings))
-    if curriculum is not None and config.curriculum not in BUILTIN_CURRICULA:
+    if curriculum is not None and config.curriculum and config.curriculum not in BUILTIN_CURRICULA:
         check_curriculum(config.curriculum, curriculum, learner, *sizes)
 
 

@@ -1,0 +1,76 @@
+"""Learners of whole completions by name: one machine (`learners.sequence`), each a setting of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
+from jaxrl_evolve.learners.sequence_config import SequenceConfig, SequenceHyperparameters
+from jaxrl_evolve.networks.config import NetworkConfig
+from jaxrl_evolve.settings.later import later
+
+METHODS: dict[str, tuple[str, dict[str, Any], dict[str, float]]] = {
+    "grpo": (
+        "group relative policy optimisation: the clipped surrogate with returns against the group's (Shao et al. 2024)",
+        {"loss": "clip", "advantage": "standard", "aggregate": "sequence"},
+        {},
+    ),
+    "dr-grpo": (
+        "GRPO without its two biases: no division by the deviation, none by the length (Liu et al. 2025)",
+        {"loss": "clip", "advantage": "mean", "aggregate": "constant"},
+        {},
+    ),
+    "rloo": (
+        "REINFORCE with the mean of the others as baseline (Ahmadian et al. 2024)",
+        {"loss": "reinforce", "advantage": "leave_one_out", "aggregate": "sum"},
+        {},
+    ),
+    "nft": (
+        "negative-aware fine-tuning: supervised on what is right and, implicitly, on what is wrong (Chen et al. 2025)",
+        {"loss": "nft", "balance": "wrong"},
+        {},
+    ),
+    "sppo": (
+        "self-play preference optimisation of completions: log-ratios regress on win rates (Wu et al. 2024)",
+        {"loss": "sppo", "worth": "preference", "epochs": 2},
+        {},
+    ),
+    "rebel": (
+        "differences of log-ratios regress on differences of returns (Gao et al. 2024)",
+        {"loss": "sppo", "baseline": "pairwise", "epochs": 2},
+        {},
+    ),
+    "dpo": (
+        "direct preference optimisation on pairs of the policy's own completions (Rafailov et al. 2023; online: Guo et al. 2024)",
+        {"loss": "dpo", "reference": "first"},
+        {},
+    ),
+    "ipo": (
+        "identity preference optimisation on pairs of the policy's own completions (Azar et al. 2023; Calandriello et al. 2024)",
+        {"loss": "ipo", "reference": "first"},
+        {},
+    ),
+}
+"""By name: a line about it, its static settings and its hyperparameters, as far as they are not the defaults. None is tuned."""
+
+
+def sequence_preset(method: str, env: str) -> Preset:
+    """The settings that a method starts from; the same for all environments."""
+    del env
+    _, settings, hp = METHODS[method]
+    config = SequenceConfig(network=NetworkConfig(hidden=(64, 64)), **settings)
+    return Preset(64, 32, "full", config, dataclasses.replace(SequenceHyperparameters(), **hp))
+
+
+SEQUENCES = {
+    name: Algorithm(
+        later("learners.sequence", "sequence"),
+        SequenceConfig,
+        SequenceHyperparameters,
+        partial(sequence_preset, name),
+        summary,
+    )
+    for name, (summary, _, _) in METHODS.items()
+}

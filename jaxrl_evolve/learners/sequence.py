@@ -1,0 +1,280 @@
+"""Learning from whole completions that are compared with others of the same prompt; see `learners.sequence_config` for what is a setting.
+
+Neighbouring slots answer the same prompt, with episodes that begin with the rollout (`Learner.group`). What each completion is worth, its return or its win
+rate within the group, is found once, and gradient steps are made on minibatches of whole groups.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jaxtyping import Array, Int
+
+from jaxrl_envs.contract import Env
+from jaxrl_evolve import random
+from jaxrl_evolve.clock import Clock, linear_schedule
+from jaxrl_evolve.experience.completions import Completions, at_ends, completions_of
+from jaxrl_evolve.experience.minibatches import divisors, permutation
+from jaxrl_evolve.learners.learner import Learner, Mode
+from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
+from jaxrl_evolve.learners.reference import Reference, follow
+from jaxrl_evolve.learners.sequence_config import SequenceConfig, SequenceHyperparameters
+from jaxrl_evolve.learners.sequence_losses import NO_SPREAD, Answers, loss_of
+from jaxrl_evolve.learners.spo_environment import example_of
+from jaxrl_evolve.networks.network import MakeNetwork, Network
+from jaxrl_evolve.networks.table import make_network
+from jaxrl_evolve.objectives.objective import AnyObjective
+from jaxrl_evolve.preferences.check import check_oracle
+from jaxrl_evolve.preferences.comparison import only, rates_of, winrate_matrix
+from jaxrl_evolve.preferences.count import Count
+from jaxrl_evolve.preferences.episodes import Watch, kinds_of, lived, nothing_lived
+from jaxrl_evolve.preferences.named import oracle_from_name
+from jaxrl_evolve.preferences.oracle import Oracle
+from jaxrl_evolve.preferences.summary import random_summaries
+from jaxrl_evolve.settings.checks import check
+from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
+
+
+@struct.dataclass
+class SequenceState:
+    """State of such a learner.
+
+    Attributes:
+        params: the network's.
+        optimiser: of `clipped_step`.
+        reference: the policy that log-ratios are to, or ``()`` where that is the one that answered.
+        updates: int32 scalar, updates made.
+        queries: labels asked for so far.
+    """
+
+    params: Any
+    optimiser: Any
+    reference: Any
+    updates: Int[Array, ""]
+    queries: Count
+
+
+class _Parts(NamedTuple):
+    """What the functions of one learner read, all static."""
+
+    config: SequenceConfig
+    num_envs: int
+    network: Network
+    oracle: Oracle | None
+    watch: Watch
+
+
+def _init(parts: _Parts, key: Array, hp: Any) -> SequenceState:
+    del hp
+    params = parts.network.init(key)
+    own = parts.config.reference != "rollout"
+    optimiser = init_optimiser(parts.config.optimiser, params)
+    return SequenceState(
+        params, optimiser, Reference.of(params) if own else (), jnp.zeros((), jnp.int32), Count.none()
+    )
+
+
+def _act(
+    parts: _Parts, actor: Any, obs: Any, first: Array, memory: Any, key: Array, mode: Mode = "explore"
+) -> tuple[Array, Any, PolicyOutput]:
+    distribution, memory = parts.network.policy(actor, obs, first, memory)
+    action = jax.lax.stop_gradient(distribution.mode() if mode == "greedy" else distribution.sample(key))
+    # Rollouts begin with episodes, so nobody reads the memory of any step.
+    return action, memory, PolicyOutput(distribution.log_prob(action), None, distribution, ())
+
+
+def _log_probs(parts: _Parts, params: Any, obs: Any, first: Array, action: Array) -> tuple[Array, Array]:
+    """Log-probabilities of actions and entropies, ``[T, N]``."""
+    memory = parts.network.initial_memory(first.shape[1])
+    distribution = parts.network.unroll(params, obs, first, memory)[0]
+    return distribution.log_prob(action), distribution.entropy()
+
+
+def _labels(parts: _Parts, key: Array, t: Trajectory, found: Completions) -> Array:
+    """Of every completion against the others of its group, ``[G, M, M]``."""
+    assert parts.oracle is not None
+    oracle, most = parts.oracle, parts.config.completions
+    _, phi = lived(parts.watch, nothing_lived(parts.watch, t), t)
+    phi = at_ends(phi, found.number, t.ended, most)
+    phi = jax.tree.map(lambda x: x.reshape((-1, *x.shape[2:])), phi)
+    phi = only(found.whole.ravel(), phi)  # what is not there is compared with nobody
+    groups = parts.num_envs // parts.config.group
+    phi = jax.tree.map(lambda x: x.reshape((groups, -1, *x.shape[1:])), phi)
+    keys = jax.random.split(key, groups)
+    return jax.vmap(lambda k, p: winrate_matrix(oracle, k, p, soft=parts.config.soft))(keys, phi)
+
+
+def _answers(
+    parts: _Parts, key: Array, state: SequenceState, t: Trajectory, found: Completions
+) -> tuple[Answers, Array]:
+    """The completions as the losses read them, and the queries that were made."""
+    config, groups = parts.config, parts.num_envs // parts.config.group
+    in_groups = lambda x: x.reshape((groups, -1))
+    whole, worth, labels, queries = in_groups(found.whole), in_groups(found.total), (), jnp.int32(0)
+    if config.asks:
+        labels = _labels(parts, key, t, found)
+        rates = jax.vmap(rates_of)(labels)
+        queries = rates.queries.sum().astype(jnp.int32)
+        if config.worth == "preference":
+            worth = jnp.where(rates.compared > 0, rates.rate, 0.5).astype(jnp.float32)
+    reference = t.policy.log_prob
+    if config.reference != "rollout":
+        reference = _log_probs(parts, state.reference.actor, t.obs, t.first, t.action)[0]
+    whole = whole & jnp.isfinite(worth)
+    worth = jnp.where(whole, worth, 0.0)
+    answers = Answers(
+        t.policy.log_prob, reference, found.number, found.asked, whole, in_groups(found.length), worth, labels
+    )
+    return answers, queries
+
+
+def _taken(parts: _Parts, t: Any, answers: Answers, rows: Array) -> tuple[Any, Answers]:
+    """The steps and completions of some groups."""
+    if parts.config.minibatches == 1:
+        return t, answers
+    slots = (rows[:, None] * parts.config.group + jnp.arange(parts.config.group)).ravel()
+    steps = lambda tree: jax.tree.map(lambda x: x[:, slots], tree)
+    of_groups = ("whole", "length", "worth", "labels")
+    own = {name: jax.tree.map(lambda x: x[rows], getattr(answers, name)) for name in of_groups}
+    others = {name: steps(getattr(answers, name)) for name in ("old", "reference", "number", "asked")}
+    return steps(t), Answers(**own, **others)
+
+
+def _update(
+    parts: _Parts, key: Array, state: SequenceState, t: Trajectory, hp: Any, eta: Any, clock: Clock
+) -> tuple[SequenceState, dict[str, Array]]:
+    del eta
+    config, groups = parts.config, parts.num_envs // parts.config.group
+    key_labels, key_order = jax.random.split(key)
+    found = completions_of(t, config.completions)
+    answers, queries = _answers(parts, key_labels, state, t, found)
+    rate = linear_schedule(clock, hp.learning_rate, hp.learning_rate_end)
+    names = list[str]()
+    seen = (t.obs, t.first, t.action)
+
+    def step(carry: tuple[Any, Any], rows: Array) -> tuple[tuple[Any, Any], Array]:
+        params, optimiser = carry
+        some, mine = _taken(parts, seen, answers, rows)
+
+        def loss(params: Any) -> tuple[Array, dict[str, Array]]:
+            return loss_of(config, hp, *_log_probs(parts, params, *some), mine)
+
+        (total, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(params)
+        move, size, optimiser = clipped_step(
+            config.optimiser, optimiser, gradient, rate, hp.max_grad_norm, hp.adam_eps
+        )
+        metrics = {"loss": total, "grad_norm": size, **metrics}
+        names[:] = list(metrics)
+        return (optax.apply_updates(params, move), optimiser), jnp.stack(list(metrics.values()))
+
+    keys = jax.random.split(key_order, config.epochs)
+    order = jax.vmap(lambda k: permutation(k, groups))(keys)
+    rows = order.reshape((config.epochs * config.minibatches, -1))
+    (params, optimiser), history = jax.lax.scan(step, (state.params, state.optimiser), rows)
+    metrics = dict(zip(names, history.mean(0), strict=True))
+    metrics |= _told(found, answers, rate)
+    updates, asked = state.updates + 1, state.queries.plus(queries)
+    if config.asks:
+        metrics["queries"] = asked.total
+    reference = state.reference
+    if config.reference != "rollout":
+        kind, every = config.reference, config.reference_every
+        reference = follow(kind, reference, params, hp.reference_rate, every, updates, clock)
+    return SequenceState(params, optimiser, reference, updates, asked), metrics
+
+
+def _told(found: Completions, answers: Answers, rate: Array) -> dict[str, Array]:
+    """What the completions were like: float32 scalars."""
+    count = jnp.maximum(found.whole.sum(), 1).astype(jnp.float32)
+    lowest = jnp.where(answers.whole, answers.worth, jnp.inf).min(-1)
+    highest = jnp.where(answers.whole, answers.worth, -jnp.inf).max(-1)
+    return {
+        "learning_rate": jnp.asarray(rate, jnp.float32),
+        "answer_length": found.length.sum() / count,
+        "unfinished": 1.0 - found.whole.mean(dtype=jnp.float32),
+        "groups_that_differ": (highest - lowest > NO_SPREAD).mean(dtype=jnp.float32),
+    }
+
+
+def _adopt(state: SequenceState, other: SequenceState) -> SequenceState:
+    reference = Reference.of(other.params) if state.reference else ()
+    return replace(state, params=other.params, reference=reference)
+
+
+def sequence(
+    env: Env,
+    num_envs: int,
+    rollout_length: int,
+    config: SequenceConfig | None = None,
+    hp: SequenceHyperparameters | None = None,
+    objective: AnyObjective | None = None,
+    oracle: Oracle | None = None,
+    watch: Watch | None = None,
+    network: MakeNetwork | None = None,
+) -> Learner:
+    """A learner that compares completions of one prompt.
+
+    Args:
+        env: read for its spaces; each of its episodes is one prompt and its completion.
+        num_envs: slots ``N``, groups of ``config.group``.
+        rollout_length: steps per update ``T``; episodes that are longer are never learned from.
+        config: static settings.
+        hp: default hyperparameters.
+        objective: none; here for the signature that algorithms have.
+        oracle: who prefers; the one that ``config.preference`` names by default.
+        watch: what is seen of an episode, see `learners.spo.self_play`.
+        network: factory of the policy; the one that ``config.network.kind`` names by default.
+
+    Raises:
+        ValueError: a setting is not allowed, groups or minibatches do not divide what they are of, the network cannot serve the spaces, an objective was
+            given, or the oracle is none.
+    """
+    config = SequenceConfig() if config is None else config
+    hp = SequenceHyperparameters() if hp is None else hp
+    check(config, "config")
+    check(hp, "hp")
+    if objective is not None:
+        raise ValueError(
+            f"objective is {objective.name!r}; a learner of completions reads none: its losses are learner.loss"
+        )
+    _check_groups(config, num_envs)
+    net = make_network(config.network, env.observation_space, env.action_space, 0, network)
+    watch = Watch(rollout_length) if watch is None else watch
+    if config.asks:
+        oracle = oracle_from_name(config.preference) if oracle is None else oracle
+        if config.check_oracle:
+            kinds = kinds_of(watch, example_of(env, num_envs))
+            check_oracle(oracle, random_summaries(random.key(0), 256, kinds))
+    parts = _Parts(config, num_envs, net, oracle, watch)
+    return Learner(
+        name="sequence",
+        init=partial(_init, parts),
+        actor=lambda state: net.actor(state.params),
+        act=partial(_act, parts),
+        update=partial(_update, parts),
+        initial_memory=net.initial_memory,
+        init_objective=lambda key: (),
+        default_hp=hp,
+        adopt=_adopt,
+        group=config.group,
+    )
+
+
+def _check_groups(config: SequenceConfig, num_envs: int) -> None:
+    if num_envs % config.group:
+        near = [d for d in divisors(num_envs) if d > 1]
+        raise ValueError(
+            f"learner.group is {config.group}; it must divide num_envs, {num_envs} (for example {', '.join(map(str, near[:5]))})"
+        )
+    groups = num_envs // config.group
+    if groups % config.minibatches:
+        raise ValueError(
+            f"learner.minibatches is {config.minibatches}; it must divide the number of groups, {groups} (for example "
+            f"{', '.join(map(str, divisors(groups)[:5]))})"
+        )

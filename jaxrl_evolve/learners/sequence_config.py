@@ -1,0 +1,106 @@
+"""Settings of learners that compare the completions of one prompt: GRPO, SPPO, DPO and kin are settings of one machine."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Literal
+
+from jaxrl_evolve.networks.config import NetworkConfig
+from jaxrl_evolve.settings.checks import AtLeast, Between, check
+from jaxrl_evolve.settings.scalar import Scalar, hyperparameters
+
+Loss = Literal["clip", "reinforce", "nft", "sppo", "dpo", "ipo"]
+POLICY_GRADIENTS = ("clip", "reinforce")
+"""Losses that weigh log-probabilities by an advantage."""
+PAIRS = ("dpo", "ipo")
+"""Losses of pairs."""
+
+
+@hyperparameters
+class SequenceHyperparameters:
+    """What a sweep can vary without compiling anew: traced float32 scalars."""
+
+    learning_rate: Annotated[Scalar, AtLeast(0.0)] = 3e-4
+    """Step size."""
+    learning_rate_end: Annotated[Scalar, AtLeast(0.0)] = 1.0
+    """Fraction of the learning rate left at the horizon."""
+    clip: Annotated[Scalar, AtLeast(0.0)] = 0.2
+    """Range of the probability ratio, where the loss is `clip`."""
+    eta: Annotated[Scalar, AtLeast(0.0)] = 1.0
+    """Step of the multiplicative weights that SPPO regresses on."""
+    beta: Annotated[Scalar, AtLeast(0.0)] = 0.1
+    """Weight of the divergence from the reference that DPO and IPO stand for."""
+    label_noise: Annotated[Scalar, Between(0.0, 0.5)] = 0.0
+    """How often labels are taken to be wrong: above 0, DPO is its conservative form."""
+    kl_coef: Annotated[Scalar, AtLeast(0.0)] = 0.0
+    """Weight of the divergence from the reference, where `kl` adds it to the loss."""
+    entropy_coef: Annotated[Scalar, AtLeast(0.0)] = 0.0
+    """Weight of the entropy bonus."""
+    reference_rate: Annotated[Scalar, Between(0.0, 1.0)] = 0.01
+    """What of the policy goes into the reference with each update, where that is `average`."""
+    max_grad_norm: Annotated[Scalar, AtLeast(0.0, infinite=True)] = 1.0
+    """Largest norm of the whole gradient."""
+    adam_eps: Annotated[Scalar, AtLeast(0.0)] = 1e-8
+    """Adam's denominator offset."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SequenceConfig:
+    """Static settings: a change compiles anew."""
+
+    loss: Loss = "clip"
+    """What is minimised: the clipped surrogate, the plain score function, NFT's supervised form, or regressions and classifications of log-ratios."""
+    group: Annotated[int, AtLeast(2)] = 8
+    """Neighbouring environments that answer the same prompt."""
+    completions: Annotated[int, AtLeast(1)] = 1
+    """Whole episodes of each environment and rollout that are learned from, the first ones."""
+    worth: Literal["reward", "preference"] = "reward"
+    """What a completion is worth: its return, or the share of its group that it is preferred to."""
+    advantage: Literal["standard", "mean", "leave_one_out"] = "standard"
+    """What the worth is compared with: the group's mean, in units of its standard deviation or not, or the mean of the others."""
+    aggregate: Literal["sequence", "token", "constant", "sum"] = "sequence"
+    """How the loss of tokens adds up: to a mean over each completion and then over these, to a mean over all tokens, to a sum over each completion
+    in units of the rollout's length (Dr.GRPO), or to that sum itself."""
+    baseline: Literal["half", "logz", "pairwise"] = "half"
+    """What SPPO takes for the logarithm of the partition function; `pairwise` needs none, and is REBEL."""
+    balance: Literal["none", "wrong", "spread"] = "none"
+    """How NFT weighs prompts by how often they are answered right."""
+    logp_reduction: Literal["sum", "mean"] = "sum"
+    """Whether the log-ratio of a completion is the sum or the mean over its tokens."""
+    reference: Literal["rollout", "first", "average", "every", "stages"] = "rollout"
+    """The policy that log-ratios are to: the one that answered, the first one, the moving average, or the newest of every `reference_every` updates, or of every
+    stage, of which there are `reference_every` in the horizon."""
+    reference_every: Annotated[int, AtLeast(1)] = 10
+    """Updates between two references, or stages of the horizon."""
+    kl: Literal["none", "reinforce", "reward_to_go", "half_square"] = "none"
+    """How the divergence from the reference is added to the loss: not, or by one of three estimators whose gradient is right."""
+    preference: str = "max_reward"
+    """Who prefers: the name of an oracle with numbers, and what is done to it, such as `flips:0.3` or `bt:1+length_hack:0.1`."""
+    soft: bool = False
+    """Whether the oracle tells its probability instead of drawing a label."""
+    check_oracle: bool = True
+    """Whether the oracle is tried on a thousand pairs before anything compiles."""
+    epochs: Annotated[int, AtLeast(1)] = 1
+    """Passes over each rollout."""
+    minibatches: Annotated[int, AtLeast(1)] = 1
+    """Gradient steps per pass, each on as many groups."""
+    optimiser: Literal["adam", "sgd"] = "adam"
+    """Rule of the gradient steps; either clips the gradient's norm first."""
+    network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
+    """The policy's network; its critic is not trained."""
+
+    def __post_init__(self) -> None:
+        check(self, "learner")
+        if self.kl != "none" and self.reference == "rollout":
+            raise ValueError(
+                f"kl is {self.kl!r}, but reference is 'rollout', from which the policy does not differ before it learns; the reference must be another"
+            )
+        if self.loss == "nft" and self.worth != "reward":
+            raise ValueError(
+                f"worth is {self.worth!r}, but the loss nft learns from what is right; it must be 'reward'"
+            )
+
+    @property
+    def asks(self) -> bool:
+        """Whether the oracle is asked."""
+        return self.worth == "preference" or self.loss in PAIRS

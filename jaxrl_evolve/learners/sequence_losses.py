@@ -1,0 +1,171 @@
+"""Losses of whole completions, on the core of `preferences.losses`: what their tokens' log-probabilities are to become."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxrl_evolve.experience.completions import over_steps, summed
+from jaxrl_evolve.learners.sequence_config import PAIRS, SequenceConfig
+from jaxrl_evolve.preferences import losses
+from jaxrl_evolve.preferences.kl import kl_loss
+
+NO_SPREAD = 1e-6
+"""A group whose members' worths differ by less says nothing, and its advantages are exactly 0."""
+
+
+@struct.dataclass
+class Answers:
+    """Completions of ``N`` slots in groups of neighbours, as the losses read them; ``G`` groups of ``M`` completions.
+
+    Attributes:
+        old: log-probabilities of the actions when they were taken, float32 ``[T, N]``.
+        reference: those of the reference policy.
+        number: see `Completions`.
+        asked: see `Completions`.
+        whole: bool ``[G, M]``, whether there is such a completion.
+        length: float32 ``[G, M]``, its tokens.
+        worth: float32 ``[G, M]``: return, or win rate.
+        labels: float32 ``[G, M, M]``, of each against each, NaN where they were not compared; or ``()``.
+    """
+
+    old: Float[Array, "T N"]
+    reference: Float[Array, "T N"]
+    number: Int[Array, "T N"]
+    asked: Bool[Array, "T N"]
+    whole: Bool[Array, "G M"]
+    length: Float[Array, "G M"]
+    worth: Float[Array, "G M"]
+    labels: Any = ()
+
+
+def advantages(kind: str, worth: Float[Array, "G M"], whole: Bool[Array, "G M"]) -> Float[Array, "G M"]:
+    """Worths against the group's own: GRPO's ``standard`` (Shao et al. 2024, arXiv 2402.03300), Dr.GRPO's ``mean`` (Liu et al. 2025, arXiv
+    2503.20783), RLOO's ``leave_one_out`` (Ahmadian et al. 2024, arXiv 2402.14740).
+
+    Zero in groups that do not differ, and of completions that there are not.
+    """
+    count = jnp.maximum(whole.sum(-1, keepdims=True), 1).astype(jnp.float32)
+    mean = jnp.where(whole, worth, 0.0).sum(-1, keepdims=True) / count
+    apart = jnp.where(whole, worth - mean, 0.0)
+    deviation = jnp.sqrt(jnp.square(apart).sum(-1, keepdims=True) / count)
+    if kind == "standard":
+        apart = apart / jnp.maximum(deviation, NO_SPREAD)
+    elif kind == "leave_one_out":
+        apart = apart * count / jnp.maximum(count - 1.0, 1.0)
+    return jnp.where(deviation > NO_SPREAD, apart, 0.0)
+
+
+def _in_groups(values: Float[Array, "N E"], groups: int) -> Float[Array, "G M"]:
+    return values.reshape((groups, -1))
+
+
+def loss_of(
+    config: SequenceConfig,
+    hp: Any,
+    log_prob: Float[Array, "T N"],
+    entropy: Float[Array, "T N"],
+    answers: Answers,
+) -> tuple[Array, dict[str, Array]]:
+    """The loss of a minibatch of whole groups, and its metrics.
+
+    Args:
+        config: which one.
+        hp: `SequenceHyperparameters`.
+        log_prob: of the actions, by the policy that learns.
+        entropy: of its distributions.
+        answers: the completions.
+    """
+    a, (groups, members) = answers, answers.whole.shape
+    slots = log_prob.shape[1]
+    most = groups * members // slots
+    asked = a.asked.astype(jnp.float32)
+    apart = jnp.where(a.asked, log_prob - a.reference, 0.0)
+    ratio = _in_groups(summed(apart, a.number, most), groups)
+    if config.logp_reduction == "mean":
+        ratio = ratio / jnp.maximum(a.length, 1.0)
+    count = jnp.maximum(a.whole.sum(), 1).astype(jnp.float32)
+    metrics: dict[str, Array] = {}
+    if config.loss in PAIRS:
+        total = _of_pairs(config, hp, ratio, a)
+    elif config.loss == "sppo":
+        weight = a.whole / jnp.maximum(a.whole.sum(-1, keepdims=True), 1)
+        total = losses.sppo(ratio, jnp.where(a.whole, a.worth, 0.5), hp.eta, config.baseline, weight)
+        total = (total * a.whole.sum(-1)).sum() / count
+    elif config.loss == "nft":
+        total = _nft(config, log_prob, a, most)
+    else:
+        advantage = advantages(config.advantage, a.worth, a.whole)
+        token = over_steps(advantage.reshape((slots, most)), a.number)
+        each, clipped = _policy_gradient(config, hp, log_prob, a.old, token)
+        total = _added_up(config, jnp.where(a.asked, each, 0.0), a, most, count)
+        metrics["clip_fraction"] = (clipped * asked).sum() / jnp.maximum(asked.sum(), 1.0)
+    if config.kl != "none":
+        total = total + hp.kl_coef * _divergence(config, log_prob, a, most, count)
+    bonus = (entropy * asked).sum() / jnp.maximum(asked.sum(), 1.0)
+    metrics |= {"entropy": bonus, "log_ratio": jnp.where(a.whole, ratio, 0.0).sum() / count}
+    return total - hp.entropy_coef * bonus, metrics
+
+
+def _policy_gradient(
+    config: SequenceConfig, hp: Any, log_prob: Array, old: Array, advantage: Array
+) -> tuple[Array, Array]:
+    """The loss of each token, and where the ratio was clipped."""
+    if config.loss == "reinforce":
+        return -jax.lax.stop_gradient(advantage) * log_prob, jnp.zeros_like(log_prob)
+    # Far off, what is clipped has no gradient, and infinity times zero none that is a number.
+    ratio = jnp.exp(jnp.clip(log_prob - old, -20.0, 20.0))
+    bounded = jnp.clip(ratio, 1.0 - hp.clip, 1.0 + hp.clip)
+    each = -jnp.minimum(ratio * advantage, bounded * advantage)
+    return each, (ratio != bounded).astype(jnp.float32)
+
+
+def _added_up(config: SequenceConfig, each: Array, a: Answers, most: int, count: Array) -> Array:
+    match config.aggregate:
+        case "token":
+            return each.sum() / jnp.maximum(a.asked.sum(), 1)
+        case "constant":
+            return each.sum() / (count * each.shape[0])
+        case "sum":
+            return each.sum() / count
+    sums = summed(each, a.number, most).reshape(a.length.shape)
+    return (sums / jnp.maximum(a.length, 1.0)).sum() / count
+
+
+def _of_pairs(config: SequenceConfig, hp: Any, ratio: Array, a: Answers) -> Array:
+    """The mean over all pairs of a group that were compared."""
+    there = ~jnp.isnan(a.labels) & jnp.triu(jnp.ones(a.labels.shape[-2:], bool), 1)
+    label = jnp.where(there, a.labels, 0.5)
+    first, second = ratio[:, :, None], ratio[:, None, :]
+    if config.loss == "dpo":
+        noisy = label + hp.label_noise * (1.0 - 2.0 * label)
+        each = losses.dpo(first, second, noisy, hp.beta)
+    else:
+        each = losses.ipo(first, second, label, hp.beta)
+    return jnp.where(there, each, 0.0).sum() / jnp.maximum(there.sum(), 1)
+
+
+def _nft(config: SequenceConfig, log_prob: Array, a: Answers, most: int) -> Array:
+    """Of each completion's ratio to the policy that answered, in groups that are neither all right nor all wrong."""
+    ratio = summed(jnp.where(a.asked, log_prob - a.old, 0.0), a.number, most).reshape(a.length.shape)
+    if config.logp_reduction == "mean":
+        ratio = ratio / jnp.maximum(a.length, 1.0)
+    right = (a.worth > 0.5) & a.whole
+    rate = right.sum(-1, keepdims=True) / jnp.maximum(a.whole.sum(-1, keepdims=True), 1)
+    each = losses.nft(ratio, right.astype(jnp.float32), jnp.broadcast_to(rate, ratio.shape), config.balance)
+    there = a.whole & (rate > 0.0) & (rate < 1.0)
+    return jnp.where(there, each, 0.0).sum() / jnp.maximum(a.whole.sum(), 1)
+
+
+def _divergence(config: SequenceConfig, log_prob: Array, a: Answers, most: int, count: Array) -> Array:
+    kind: Any = config.kl
+    total = jnp.float32(0)
+    for e in range(most):
+        own = a.asked & (a.number == e)
+        mine, others = (jnp.where(own, x, 0.0).T for x in (log_prob, a.reference))
+        total = total + kl_loss(mine, others, kind).sum()
+    return total / count

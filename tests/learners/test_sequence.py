@@ -1,0 +1,287 @@
+"""Learners of whole completions: what is counted, what each loss is, and that all of them learn."""
+
+import dataclasses
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl_envs import Box, Discrete, Env, EnvStep
+from jaxrl_envs.vector import vectorize
+from jaxrl_evolve import make_chunk, random
+from jaxrl_evolve.algorithms.sequence import METHODS, sequence_preset
+from jaxrl_evolve.curricula.table import make_curriculum
+from jaxrl_evolve.experience.completions import at_ends, completions_of, over_steps
+from jaxrl_evolve.learners.learner import traced
+from jaxrl_evolve.learners.sequence import sequence
+from jaxrl_evolve.learners.sequence_config import SequenceConfig, SequenceHyperparameters
+from jaxrl_evolve.learners.sequence_losses import Answers, advantages, loss_of
+from jaxrl_evolve.runs.shared_tasks import shared
+from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
+
+WORDS, LENGTH = 4, 3
+
+
+def answering() -> Env:
+    """The prompt is a number, shown at every step; a right answer says it three times."""
+
+    def seen(params: Any, place: Any) -> Any:
+        return jnp.concatenate([jax.nn.one_hot(params, WORDS), place[None].astype(jnp.float32) / LENGTH])
+
+    def reset(key: Any, params: Any) -> Any:
+        del key
+        return seen(params, jnp.int32(0)), (jnp.int32(0), jnp.float32(0))
+
+    def step(key: Any, state: Any, action: Any, params: Any) -> EnvStep:
+        del key
+        place, right = state[0] + 1, state[1] + (action == params)
+        over = place == LENGTH
+        reward = jnp.where(over, right / LENGTH, 0.0).astype(jnp.float32)
+        return EnvStep(seen(params, place), (place, right), reward, over, jnp.bool_(False), {})
+
+    draw = lambda key: jax.random.randint(key, (), 0, WORDS, jnp.int32)
+    space = Box(0.0, 1.0, (WORDS + 1,), "float32")
+    return Env("answering", reset, step, jnp.int32(0), space, Discrete(WORDS), sample_params=draw)
+
+
+ENV = answering()
+
+
+def test_completions_are_the_first_whole_episodes_that_begin_in_the_rollout():
+    rng = np.random.default_rng(0)
+    steps, slots, most = 12, 30, 2
+    first = rng.random((steps, slots)) < 0.3
+    first[0, ::2] = True
+    ended = np.zeros_like(first)
+    ended[:-1] = first[1:]
+    ended[-1] = rng.random(slots) < 0.5
+    reward = rng.normal(size=first.shape).astype(np.float32)
+    asked = rng.random(first.shape) < 0.6
+    t = trajectory(first, ended, reward, asked)
+    found = completions_of(t, most)
+    number = np.full(first.shape, most)
+    total, length, whole = np.zeros((slots, most)), np.zeros((slots, most)), np.zeros((slots, most), bool)
+    for n in range(slots):
+        begins = list(np.flatnonzero(first[:, n]))
+        for e, begin in enumerate(begins[:most]):
+            ends = [i for i in np.flatnonzero(ended[:, n]) if i >= begin]
+            if ends:
+                own = slice(begin, ends[0] + 1)
+                number[own, n], whole[n, e] = e, True
+                total[n, e], length[n, e] = reward[own, n].sum(), asked[own, n].sum()
+                assert float(at_ends(t.reward, found.number, t.ended, most)[n, e]) == reward[ends[0], n]
+    np.testing.assert_array_equal(found.number, number)
+    np.testing.assert_array_equal(found.whole, whole)
+    np.testing.assert_array_equal(found.asked, asked & (number < most))
+    np.testing.assert_allclose(found.total, total, atol=1e-6)
+    np.testing.assert_array_equal(found.length, length)
+    back = np.asarray(over_steps(found.total, found.number))
+    assert back[number == most].max() == 0 and whole.any() and not whole.all()
+    np.testing.assert_allclose(back[4, 0], total[0, number[4, 0]] if number[4, 0] < most else 0, atol=1e-6)
+
+
+def trajectory(first: Any, ended: Any, reward: Any, asked: Any) -> Trajectory:
+    zeros, flags = jnp.zeros(first.shape), [jnp.asarray(x) for x in (first, ended, asked)]
+    no = jnp.zeros(first.shape, bool)
+    policy = PolicyOutput(zeros)
+    return Trajectory(
+        zeros, zeros, jnp.asarray(reward), flags[1], no, flags[0], zeros, policy, (), {"asked": flags[2]}
+    )
+
+
+def test_advantages_are_those_of_the_papers():
+    worth = jnp.asarray([[1.0, 0.0, 0.0, 0.5], [0.3, 0.3, 0.3, 0.3], [2.0, 9.0, 4.0, 9.0]])
+    whole = jnp.asarray([[True] * 4, [True] * 4, [True, False, True, False]])
+    apart = np.asarray([0.625, -0.375, -0.375, 0.125])
+    for kind, factor in (
+        ("mean", 1.0),
+        ("standard", 1 / np.sqrt(np.mean(apart**2))),
+        ("leave_one_out", 4 / 3),
+    ):
+        found = advantages(kind, worth, whole)
+        np.testing.assert_allclose(found[0], factor * apart, rtol=1e-5)
+        assert (np.asarray(found[1]) == 0).all()  # alike: exactly nothing, not rounding over rounding
+        two = {"mean": 1.0, "standard": 1.0, "leave_one_out": 2.0}[kind]
+        np.testing.assert_allclose(found[2], [-two, 0, two, 0], rtol=1e-6)
+    # The baseline of each is the mean of the others.
+    others = (worth[0].sum() - worth[0]) / 3
+    np.testing.assert_allclose(advantages("leave_one_out", worth, whole)[0], worth[0] - others, rtol=1e-5)
+
+
+def some_answers(config: SequenceConfig, groups: int = 3) -> tuple[Any, Answers]:
+    """Log-probabilities of tokens, equal to the old ones, and completions of unlike length and worth."""
+    rng = np.random.default_rng(1)
+    members, steps = 4, 5
+    slots = groups * members
+    length = rng.integers(1, steps + 1, slots)
+    there = np.arange(steps)[:, None] < length[None]
+    log_prob = np.where(there, -rng.random((steps, slots)) - 0.1, 0).astype(np.float32)
+    worth = rng.random((groups, members)).astype(np.float32)
+    worth[0] = 0.5  # says nothing
+    if config.loss == "nft":
+        worth = np.round(worth)
+        worth[0] = 1.0
+    labels = np.where(worth[:, :, None] == worth[:, None], 0.5, worth[:, :, None] > worth[:, None])
+    whole = np.ones((groups, members), bool)
+    arrays = (
+        log_prob,
+        log_prob,
+        np.where(there, 0, 1),
+        there,
+        whole,
+        length.reshape(whole.shape),
+        worth,
+        labels,
+    )
+    return jnp.asarray(log_prob), Answers(
+        *(jnp.asarray(x, x.dtype if x.dtype == bool else None) for x in arrays)
+    )
+
+
+def gradient(hp: Any = None, **settings: Any) -> np.ndarray:
+    """Of the loss with respect to the log-probability of every token, at the policy that answered."""
+    config = SequenceConfig(group=4, **settings)
+    log_prob, answers = some_answers(config)
+    loss = lambda x: loss_of(config, hp or SequenceHyperparameters(), x, jnp.zeros_like(x), answers)[0]
+    return np.asarray(jax.grad(loss)(log_prob))
+
+
+def test_first_gradients_are_equal_up_to_their_scale():
+    """On the policy that answered, before the first step: each is a policy gradient, with its own weight."""
+    _, answers = some_answers(SequenceConfig())
+    there, length = np.asarray(answers.asked), np.asarray(answers.length).ravel()
+    mean = np.asarray(advantages("mean", answers.worth, answers.whole)).ravel()
+    plain = (
+        -mean / 12 * there
+    )  # the mean over completions of their summed log-probabilities times the advantage
+    np.testing.assert_allclose(
+        gradient(loss="reinforce", advantage="mean", aggregate="sum"), plain, atol=1e-7
+    )
+    np.testing.assert_allclose(gradient(loss="clip", advantage="mean", aggregate="sum"), plain, atol=1e-7)
+    np.testing.assert_allclose(
+        gradient(loss="clip", advantage="mean", aggregate="constant"), plain / 5, atol=1e-7
+    )
+    token = plain * 12 / there.sum()
+    np.testing.assert_allclose(gradient(loss="clip", advantage="mean", aggregate="token"), token, atol=1e-7)
+    standard = np.asarray(advantages("standard", answers.worth, answers.whole)).ravel()
+    np.testing.assert_allclose(gradient(), -standard / length / 12 * there, atol=1e-7)
+    # SPPO is twice eta times the gradient of what the completions are worth against one half.
+    hp = SequenceHyperparameters(eta=0.7)
+    half = -(np.asarray(answers.worth).ravel() - 0.5) / 12 * there
+    sppo = gradient(hp, loss="sppo", worth="preference")
+    np.testing.assert_allclose(sppo, 2 * 0.7 * half, atol=1e-6)
+    # In pairs the mean falls out: of M members, 2 eta times 2 (the mean over ordered pairs, both of a pair).
+    rebel = gradient(hp, loss="sppo", baseline="pairwise")
+    np.testing.assert_allclose(rebel, 4 * 0.7 * plain, atol=1e-6)
+
+
+def test_nft_is_a_policy_gradient_at_first():
+    _, answers = some_answers(SequenceConfig(loss="nft"))
+    there = np.asarray(answers.asked)
+    for balance, kind in (("wrong", "mean"), ("spread", "standard")):
+        advantage = np.asarray(advantages(kind, answers.worth, answers.whole)).ravel()
+        found = gradient(loss="nft", balance=balance)
+        np.testing.assert_allclose(found, -advantage / 12 * there, atol=1e-5)
+
+
+def test_groups_in_which_all_are_alike_teach_nothing():
+    for method, (_, settings, _) in METHODS.items():
+        found = gradient(**settings)
+        assert np.abs(found[:, 4:]).max() > 1e-3, method
+        assert (found[:, :4] == 0).all(), method
+
+
+def test_a_mean_over_tokens_is_that_of_the_log_ratio():
+    _, answers = some_answers(SequenceConfig())
+    length = np.asarray(answers.length).ravel()
+    total = gradient(loss="ipo", reference="first")
+    mean = gradient(loss="ipo", reference="first", logp_reduction="mean")
+    np.testing.assert_allclose(mean, total / length, atol=1e-6)
+
+
+def test_far_off_policies_have_finite_gradients():
+    config = SequenceConfig(group=4)
+    log_prob, answers = some_answers(config)
+    for shift in (-200.0, 200.0):
+        far = dataclasses.replace(answers, old=answers.old + shift)
+        loss = lambda x, far=far: loss_of(config, SequenceHyperparameters(), x, jnp.zeros_like(x), far)[0]
+        value, slope = jax.value_and_grad(loss)(log_prob)
+        assert np.isfinite(value) and np.isfinite(np.asarray(slope)).all()
+
+
+def built(method: str, **changes: Any) -> tuple[Any, Any]:
+    preset = sequence_preset(method, ENV.name)
+    network = dataclasses.replace(preset.config.network, hidden=(16,))
+    config = dataclasses.replace(
+        preset.config, **{"group": 4, "minibatches": 2, "network": network, **changes}
+    )
+    learner = sequence(ENV, 32, LENGTH, config, dataclasses.replace(preset.hp, learning_rate=3e-2))
+    return learner, make_chunk(learner, vectorize(ENV, 32, params_per_slot=True), LENGTH)
+
+
+@cache
+def learned(method: str) -> tuple[float, float, dict[str, float]]:
+    """Returns of the first updates and of the last ones, and the metrics of these."""
+    learner, chunk = built(method)
+    hp = traced(learner.default_hp)
+    state = jax.jit(chunk.init)(random.key(1), hp, ENV.params)
+    run = jax.jit(chunk.run)
+    state, before = run(state, hp, (), ENV.params, jnp.float32(80), jnp.int32(3))
+    state, _ = run(state, hp, (), ENV.params, jnp.float32(80), jnp.int32(67))
+    state, after = run(state, hp, (), ENV.params, jnp.float32(80), jnp.int32(10))
+    assert int(state.diverged) == -1
+    return (
+        float(before["episode_return"]),
+        float(after["episode_return"]),
+        {k: float(v) for k, v in after.items()},
+    )
+
+
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(m, marks=() if m in ("grpo", "sppo", "dpo") else pytest.mark.slow) for m in METHODS],
+)
+def test_every_method_learns_to_answer(method: str):
+    before, after, metrics = learned(method)
+    assert before < 0.5 and after > 0.9, (before, after)
+    assert metrics["unfinished"] == 0 and metrics["answer_length"] == LENGTH
+    if method in ("sppo", "dpo"):
+        assert metrics["queries"] > 0
+
+
+def test_groups_answer_the_same_prompt():
+    learner, _ = built("grpo")
+
+    def looks(key: Any, state: Any, t: Trajectory, hp: Any, eta: Any, clock: Any) -> Any:
+        prompt = t.obs[0, :, :WORDS].argmax(-1).reshape(8, 4)
+        alike, unlike = (prompt == prompt[:, :1]).all(), (prompt[:, 0] != prompt[0, 0]).any()
+        seen = {"alike": alike, "unlike": unlike, "first": t.first[0].all()}
+        return state, {"loss": jnp.float32(0), **{k: x.astype(jnp.float32) for k, x in seen.items()}}
+
+    watched = learner._replace(update=looks)
+    chunk = make_chunk(watched, vectorize(ENV, 32, params_per_slot=True), LENGTH)
+    hp = traced(learner.default_hp)
+    state = jax.jit(chunk.init)(random.key(3), hp, ENV.params)
+    _, told = jax.jit(chunk.run)(state, hp, (), ENV.params, jnp.float32(5), jnp.int32(5))
+    assert told["alike"] == told["first"] == 1 and told["unlike"] > 0.5
+
+
+def test_what_is_refused():
+    with pytest.raises(ValueError, match="learner.group is 5; it must divide num_envs, 32"):
+        sequence(ENV, 32, LENGTH, SequenceConfig(group=5))
+    with pytest.raises(ValueError, match="learner.minibatches is 3; it must divide the number of groups, 4"):
+        sequence(ENV, 32, LENGTH, SequenceConfig(minibatches=3))
+    with pytest.raises(ValueError, match="group is 1"):
+        SequenceConfig(group=1)
+    with pytest.raises(ValueError, match="kl is 'reinforce', but reference is 'rollout'"):
+        SequenceConfig(kl="reinforce")
+    with pytest.raises(ValueError, match="worth is 'preference', but the loss nft"):
+        SequenceConfig(loss="nft", worth="preference")
+    with pytest.raises(ValueError, match="there is no 'max_rewrd'"):
+        sequence(ENV, 32, LENGTH, SequenceConfig(worth="preference", preference="max_rewrd"))
+    levels = make_curriculum("plr", ENV, 32, {})
+    with pytest.raises(ValueError, match="must be one of arms, or none"):
+        shared(levels, 4)

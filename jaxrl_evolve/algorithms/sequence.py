@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
-from jaxrl_evolve.learners.sequence_config import SequenceConfig, SequenceHyperparameters
+from jaxrl_evolve.learners.sequence_config import PAIRS, SequenceConfig, SequenceHyperparameters
 from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.settings.later import later
 
@@ -64,6 +64,25 @@ def sequence_preset(method: str, env: str) -> Preset:
     return Preset(64, 32, "full", config, dataclasses.replace(SequenceHyperparameters(), **hp))
 
 
+READ_BY = {
+    "clip": ("learner.advantage", "learner.aggregate", "hp.clip"),
+    "reinforce": ("learner.advantage", "learner.aggregate"),
+    "nft": ("learner.balance",),
+    "sppo": ("learner.baseline", "hp.eta"),
+    "dpo": ("hp.beta", "hp.label_noise"),
+    "ipo": ("hp.beta",),
+}
+"""What each loss reads that not all do."""
+
+
+def _unread(loss: str) -> tuple[str, ...]:
+    """What a method with this loss never reads; which loss that is, its name says."""
+    own = {name for names in READ_BY.values() for name in names} - set(READ_BY[loss])
+    who = ("learner.worth", "learner.preference", "learner.soft", "learner.check_oracle")
+    others = who if loss == "nft" else who[:1] if loss in PAIRS else ()
+    return ("objective", "learner.loss", *sorted(own), *others)
+
+
 SEQUENCES = {
     name: Algorithm(
         later("learners.sequence", "sequence"),
@@ -71,6 +90,7 @@ SEQUENCES = {
         SequenceHyperparameters,
         partial(sequence_preset, name),
         summary,
+        _unread(settings["loss"]),
     )
-    for name, (summary, _, _) in METHODS.items()
+    for name, (summary, settings, _) in METHODS.items()
 }

@@ -30,6 +30,8 @@ class SequenceHyperparameters:
     """Step of the multiplicative weights that SPPO regresses on."""
     beta: Annotated[Scalar, AtLeast(0.0)] = 0.1
     """Weight of the divergence from the reference that DPO and IPO stand for."""
+    mixture: Annotated[Scalar, Between(0.0, 1.0)] = 1.0
+    """How much of the reference is in what log-ratios are to; the rest is the policy that answered. Between 0 and 1, IPO is INPO (Zhang et al. 2024)."""
     label_noise: Annotated[Scalar, Between(0.0, 0.5)] = 0.0
     """How often labels are taken to be wrong: above 0, DPO is its conservative form."""
     kl_coef: Annotated[Scalar, AtLeast(0.0)] = 0.0

@@ -84,7 +84,8 @@ def loss_of(
     slots = log_prob.shape[1]
     most = groups * members // slots
     asked = a.asked.astype(jnp.float32)
-    apart = jnp.where(a.asked, log_prob - a.reference, 0.0)
+    towards = a.old + hp.mixture * (a.reference - a.old)
+    apart = jnp.where(a.asked, log_prob - towards, 0.0)
     ratio = _in_groups(summed(apart, a.number, most), groups)
     if config.logp_reduction == "mean":
         ratio = ratio / jnp.maximum(a.length, 1.0)

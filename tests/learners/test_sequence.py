@@ -12,7 +12,7 @@ import pytest
 from jaxrl_envs import Box, Discrete, Env, EnvStep
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve import make_chunk, random
-from jaxrl_evolve.algorithms.sequence import METHODS, sequence_preset
+from jaxrl_evolve.algorithms.sequence import METHODS, SEQUENCES, sequence_preset
 from jaxrl_evolve.curricula.table import make_curriculum
 from jaxrl_evolve.experience.completions import at_ends, completions_of, over_steps
 from jaxrl_evolve.learners.learner import traced
@@ -202,6 +202,29 @@ def test_a_mean_over_tokens_is_that_of_the_log_ratio():
     np.testing.assert_allclose(mean, total / length, atol=1e-6)
 
 
+def test_inpo_is_ipo_towards_a_mixture():
+    """Its loss in the paper's terms (Zhang et al. 2024, arXiv 2407.00617, equation 7), pair by pair."""
+    config = SequenceConfig(group=4, loss="ipo", reference="first")
+    log_prob, answers = some_answers(config)
+    rng = np.random.default_rng(4)
+    policy, first = (
+        jnp.where(answers.asked, log_prob + rng.normal(0, 0.3, log_prob.shape), 0.0) for _ in range(2)
+    )
+    answers = dataclasses.replace(answers, reference=first.astype(jnp.float32))
+    eta, tau = 0.8, 0.2
+    hp = SequenceHyperparameters(beta=eta, mixture=tau / eta)
+    found = loss_of(config, hp, policy.astype(jnp.float32), jnp.zeros_like(log_prob), answers)[0]
+    new, ref, old = (np.asarray(x.sum(0)).reshape(3, 4) for x in (policy, first, log_prob))
+    errors = []
+    for g in range(3):
+        for i in range(4):
+            for j in range(i + 1, 4):
+                margin = new[g, i] - new[g, j] - tau / eta * (ref[g, i] - ref[g, j])
+                margin -= (eta - tau) / eta * (old[g, i] - old[g, j])
+                errors.append((margin - (float(answers.labels[g, i, j]) - 0.5) / eta) ** 2)
+    np.testing.assert_allclose(found, np.mean(errors), rtol=1e-5)
+
+
 def test_far_off_policies_have_finite_gradients():
     config = SequenceConfig(group=4)
     log_prob, answers = some_answers(config)
@@ -267,6 +290,16 @@ def test_groups_answer_the_same_prompt():
     state = jax.jit(chunk.init)(random.key(3), hp, ENV.params)
     _, told = jax.jit(chunk.run)(state, hp, (), ENV.params, jnp.float32(5), jnp.int32(5))
     assert told["alike"] == told["first"] == 1 and told["unlike"] > 0.5
+
+
+def test_what_a_method_does_not_read_is_no_option():
+    for name, algorithm in SEQUENCES.items():
+        preset = algorithm.preset("any")
+        known = {f"learner.{f.name}" for f in dataclasses.fields(preset.config)}
+        known |= {f"hp.{f.name}" for f in dataclasses.fields(preset.hp)} | {"objective"}
+        assert set(algorithm.unread) <= known, name
+    assert "hp.eta" in SEQUENCES["grpo"].unread and "hp.eta" not in SEQUENCES["sppo"].unread
+    assert {"learner.preference", "hp.clip"} <= set(SEQUENCES["nft"].unread)
 
 
 def test_what_is_refused():

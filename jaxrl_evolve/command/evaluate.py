@@ -44,6 +44,8 @@ class Arguments:
     arms: str = ""
     """With arm_levels: which arms, as `curriculum_options arms` names them, such as length=5,10; those of the run's curriculum, or
     of the environment, by default."""
+    pass_at: tuple[int, ...] = ()
+    """With levels or arm_levels: numbers of tries on a level of which at least one has to succeed (pass@k), at most twice level_episodes."""
     held_out: tuple[str, ...] = ()
     """Other environments to test on, by name or by patterns of names, such as maze/labyrinth* (with --episodes on each)."""
     held_out_options: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -56,6 +58,7 @@ class Arguments:
 _READ_WITH = {
     "cvar": ("levels",),
     "level_episodes": ("levels", "arm_levels"),
+    "pass_at": ("levels", "arm_levels"),
     "level_seed": ("levels", "held_out", "arm_levels"),
     "arms": ("arm_levels",),
     "held_out_options": ("held_out",),
@@ -124,6 +127,7 @@ def _on_levels(arguments: Arguments) -> dict[str, Any]:
         env_episodes=arguments.episodes,
         arm_levels=arguments.arm_levels,
         arms=arguments.arms,
+        pass_at=arguments.pass_at,
     )
     outcome, rows = evaluate_levels(
         arguments.folder,

@@ -15,6 +15,7 @@ from jaxrl_envs.registry import available
 from jaxrl_evolve import random
 from jaxrl_evolve.curricula.arms.arms import arms_of
 from jaxrl_evolve.learners.learner import Mode
+from jaxrl_evolve.results.pass_at_k import pass_at_k
 from jaxrl_evolve.results.worst_levels import cvar, worst_levels
 from jaxrl_evolve.runs.evaluation import check_mode
 from jaxrl_evolve.settings.checks import root_seed
@@ -52,7 +53,7 @@ def evaluate_levels(
 
         ``score`` says whether scores are shares of episodes that succeeded or returns. ``all`` is over all levels, and ``cvar``
         has for each share the mean over the worst ``levels`` of each run, chosen by one sample of episodes and judged by
-        another; ``biased`` is judged by the same. ``held_out`` has a summary of each named environment, ``arms`` one of each arm,
+        another; ``biased`` is judged by the same. ``pass_at`` has the probability that one of so many tries on a level succeeds. ``held_out`` has a summary of each named environment, ``arms`` one of each arm,
         with the share of its tasks that are ``solvable`` and, if the run's curriculum drew these arms, what its metrics say of
         them (`arms.allocation`). ``runs`` are scores of single runs, ``iqm`` and ``ci95`` over them; of a run with points these are
         NaN.
@@ -67,6 +68,10 @@ def evaluate_levels(
     trained = load(path, step)
     test = _Test(trained, mode, seed, max_steps)
     env, config = trained.experiment.env, trained.config
+    if held_out.pass_at and "success" not in env.metrics:
+        raise ValueError(
+            f"pass_at is {tuple(held_out.pass_at)}, but {env.name} does not tell of success (its metrics are {env.metrics})"
+        )
     others = _others(env, held_out)  # refused before anything is played
     arms = _arms(trained, held_out)
     outcome: dict[str, Any] = {
@@ -87,6 +92,7 @@ def evaluate_levels(
             "episodes": held_out.episodes,
             **_summary(test, env, seen),
             "cvar": [_worst(test, seen, share) for share in held_out.shares],
+            **_tries(test, seen, held_out),
         }
         rows += _rows(config.env, seen)
     tables = [(other, _on_other(test, other, held_out)) for other in others]
@@ -149,6 +155,17 @@ def _worst(test: _Test, seen: OnLevels, share: float) -> dict[str, Any]:
         **test.told(cvar(seen.first, seen.second, share)),
         "biased": cvar(seen.first, seen.first, share),
     }
+
+
+def _tries(test: _Test, seen: OnLevels, held_out: HeldOut) -> dict[str, Any]:
+    """How often one of so many tries succeeds."""
+    if not held_out.pass_at:
+        return {}
+    # Shares of whole numbers in float32, of each sample.
+    successes = np.rint((seen.first + seen.second) * held_out.episodes)
+    tries = 2 * held_out.episodes
+    found = {k: pass_at_k(successes, tries, k).mean(1) for k in held_out.pass_at}
+    return {"pass_at": [{"k": k, **test.told(scores)} for k, scores in found.items()]}
 
 
 def _rows(name: str, seen: OnLevels) -> list[dict[str, Any]]:
@@ -237,6 +254,7 @@ def _on_arms(
                 "score": "return" if threshold is None and "success" not in env.metrics else "success",
                 **({} if env.solvable is None else {"solvable": float(solvable[i].mean())}),
                 **test.told((part.first + part.second).mean(1) / 2),
+                **_tries(test, part, held_out),
                 **(facts[i] if facts else {}),
             }
         )

@@ -24,6 +24,7 @@ class HeldOut:
         env_episodes: whole episodes on each of these: all on its one task, or each on a solvable one of its own.
         arm_levels: tasks of each arm, drawn from a fixed key, with ``episodes`` in each of two samples; 0 for none.
         arms: which arms, as text for `arms_of`; those of the run's curriculum, or of the environment, by default.
+        pass_at: numbers of tries of which at least one has to succeed; at most the episodes of both samples.
     """
 
     levels: int = 2_000
@@ -35,6 +36,7 @@ class HeldOut:
     env_episodes: int = 128
     arm_levels: int = 0
     arms: str = ""
+    pass_at: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         whole("levels", self.levels, 0)
@@ -45,6 +47,15 @@ class HeldOut:
         for share in self.shares:
             if isinstance(share, bool) or not isinstance(share, int | float) or not 0.0 < share <= 1.0:
                 raise ValueError(f"cvar is {share!r}; it must be above 0 and at most 1, e.g. 0.1")
+        for k in self.pass_at:
+            if whole("pass_at", k, 1) > 2 * self.episodes:
+                raise ValueError(
+                    f"pass_at is {k}, but there are {2 * self.episodes} episodes on each level (twice level_episodes); it must be at most that"
+                )
+        if self.pass_at and not self.levels and not self.arm_levels:
+            raise ValueError(
+                f"pass_at is {tuple(self.pass_at)}, but levels and arm_levels are 0, so that nothing is tried often"
+            )
         if not self.levels and not self.envs and not self.arm_levels:
             raise ValueError(
                 "levels and arm_levels are 0 and there are no other environments; there is nothing to test on"

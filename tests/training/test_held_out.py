@@ -22,7 +22,12 @@ from jaxrl_evolve.training.held_out import HeldOut, evaluate_levels
 from jaxrl_evolve.training.restore import Trained
 
 SMALL = HeldOut(
-    levels=20, episodes=2, shares=(0.1, 1.0), envs=("maze/labyrinth*", "maze/small-corridor"), env_episodes=8
+    levels=20,
+    episodes=2,
+    shares=(0.1, 1.0),
+    envs=("maze/labyrinth*", "maze/small-corridor"),
+    env_episodes=8,
+    pass_at=(1, 4),
 )
 
 
@@ -68,6 +73,10 @@ def test_summaries_are_those_of_the_rows(seen: Any):
     np.testing.assert_allclose(tenth["runs"], np.take_along_axis(second, order, 1).mean(1))
     np.testing.assert_allclose(tenth["biased"], np.take_along_axis(first, order, 1).mean(1))
     np.testing.assert_allclose(all_of_them["runs"], second.mean(1))
+    one, four = outcome["pass_at"]
+    assert (one["k"], four["k"]) == (1, 4)
+    np.testing.assert_allclose(one["runs"], outcome["all"]["runs"])
+    np.testing.assert_allclose(four["runs"], (first + second > 0).mean(1))  # of four tries, all are counted
     assert (outcome["score"], outcome["max_steps"], outcome["solvable"]) == ("success", 20, True)
     assert all(0.1 <= row["best_return"] < 1.0 for row in own)
 
@@ -144,6 +153,7 @@ def test_a_run_that_diverged_has_no_scores_and_counts_as_the_worst(
         == [False, True]
     )
     assert outcome["all"]["iqm"] == outcome["all"]["runs"][0] and outcome["diverged"] == {"1": 0}
+    assert np.isnan(outcome["pass_at"][1]["runs"]).tolist() == [False, True]
     assert np.isnan(rows[1]["first"]) and not np.isnan(rows[0]["first"])
 
 
@@ -171,6 +181,7 @@ def test_what_cannot_be_tested_is_refused(folder: Any, monkeypatch: Any):
     for field, value, message in (
         ("levels", -1, "levels is -1"),
         ("shares", (0.0,), r"cvar is 0\.0; it must be above 0 and at most 1"),
+        ("pass_at", (21,), "pass_at is 21, but there are 20 episodes on each level"),
         ("levels", 0, "nothing to test on"),
         ("env_options", {"view": 3}, "no other environments to take them"),
         ("arms", "size=5,9", "arms is 'size=5,9', but arm_levels is 0"),
@@ -186,6 +197,7 @@ def test_what_cannot_be_tested_is_refused(folder: Any, monkeypatch: Any):
         ("--held-out maze/labyrinth --cvar 0.2", "cvar is given, but not levels, to which it belongs"),
         ("--levels 5 --held-out-options view 3", "held_out_options is given, but not held_out"),
         ("--levels 5 --arms max_steps=9,20", "arms is given, but not arm_levels, to which it belongs"),
+        ("--held-out maze/labyrinth --pass-at 2", "pass_at is given, but neither levels nor arm_levels"),
         ("--arm-levels 2 --arms maxsteps=9,20", "arms names maxsteps, which is no parameter of maze/random"),
         ("--levels 5 --table no/where.csv", "table is 'no/where.csv', in a folder that does not exist"),
     ):

@@ -52,6 +52,29 @@ METHODS: dict[str, tuple[str, dict[str, Any], dict[str, float]]] = {
         {"loss": "ipo", "reference": "first"},
         {},
     ),
+    "nash-md": (
+        "Nash-MD's policy gradient: win rates against a mixture of the policy and its reference (Munos et al. 2023)",
+        {
+            "loss": "reinforce",
+            "worth": "preference",
+            "advantage": "half",
+            "aggregate": "sum",
+            "reference": "first",
+            "kl": "reward_to_go",
+            "mixed": "half",
+        },
+        {"kl_coef": 0.05},
+    ),
+    "ipo-md": (
+        "IPO on completions of a mixture of the policy and its reference (Calandriello et al. 2024)",
+        {"loss": "ipo", "reference": "first", "mixed": "all"},
+        {},
+    ),
+    "inpo": (
+        "iterative Nash policy optimisation: IPO towards the reference and the policy that answered (Zhang et al. 2024)",
+        {"loss": "ipo", "reference": "first"},
+        {"mixture": 0.25},
+    ),
 }
 """By name: a line about it, its static settings and its hyperparameters, as far as they are not the defaults. None is tuned."""
 

@@ -6,6 +6,8 @@ every slot; the first few that also end in it are counted, and whatever comes af
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import struct
@@ -53,7 +55,7 @@ def over_steps(values: Float[Array, "N E"], number: Int[Array, "T N"]) -> Float[
     return jnp.take_along_axis(known, number.T, 1).T
 
 
-def at_ends(tree: object, number: Int[Array, "T N"], ended: Bool[Array, "T N"], most: int) -> object:
+def at_ends(tree: Any, number: Int[Array, "T N"], ended: Bool[Array, "T N"], most: int) -> Any:
     """What stands at the last step of each completion, leaves ``[T, N, ...]`` to ``[N, E, ...]``; of those that there are not, anything."""
     last = jnp.stack([jnp.argmax((number == e) & ended, 0) for e in range(most)], 1)
     slot = jnp.arange(number.shape[1])[:, None]

@@ -8,95 +8,55 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from flax import struct
-from jaxtyping import Array, Int
+from jaxtyping import Array
 
 from jaxrl_envs.contract import Env
 from jaxrl_evolve import random
 from jaxrl_evolve.clock import Clock, linear_schedule
 from jaxrl_evolve.experience.completions import Completions, at_ends, completions_of
 from jaxrl_evolve.experience.minibatches import divisors, permutation
-from jaxrl_evolve.learners.learner import Learner, Mode
-from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
+from jaxrl_evolve.learners.learner import Learner
+from jaxrl_evolve.learners.optimiser import clipped_step
 from jaxrl_evolve.learners.reference import Reference, follow
+from jaxrl_evolve.learners.sequence_acting import (
+    Parts,
+    SequenceState,
+    act,
+    act_mixed,
+    actor_of,
+    init_state,
+    initial_memory,
+    opponents,
+)
 from jaxrl_evolve.learners.sequence_config import SequenceConfig, SequenceHyperparameters
 from jaxrl_evolve.learners.sequence_losses import NO_SPREAD, Answers, loss_of
 from jaxrl_evolve.learners.spo_environment import example_of
-from jaxrl_evolve.networks.network import MakeNetwork, Network
+from jaxrl_evolve.networks.network import MakeNetwork
 from jaxrl_evolve.networks.table import make_network
 from jaxrl_evolve.objectives.objective import AnyObjective
 from jaxrl_evolve.preferences.check import check_oracle
 from jaxrl_evolve.preferences.comparison import only, rates_of, winrate_matrix
-from jaxrl_evolve.preferences.count import Count
 from jaxrl_evolve.preferences.episodes import Watch, kinds_of, lived, nothing_lived
 from jaxrl_evolve.preferences.named import oracle_from_name
 from jaxrl_evolve.preferences.oracle import Oracle
 from jaxrl_evolve.preferences.summary import random_summaries
 from jaxrl_evolve.settings.checks import check
-from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
+from jaxrl_evolve.trajectory import Trajectory
 
 
-@struct.dataclass
-class SequenceState:
-    """State of such a learner.
-
-    Attributes:
-        params: the network's.
-        optimiser: of `clipped_step`.
-        reference: the policy that log-ratios are to, or ``()`` where that is the one that answered.
-        updates: int32 scalar, updates made.
-        queries: labels asked for so far.
-    """
-
-    params: Any
-    optimiser: Any
-    reference: Any
-    updates: Int[Array, ""]
-    queries: Count
-
-
-class _Parts(NamedTuple):
-    """What the functions of one learner read, all static."""
-
-    config: SequenceConfig
-    num_envs: int
-    network: Network
-    oracle: Oracle | None
-    watch: Watch
-
-
-def _init(parts: _Parts, key: Array, hp: Any) -> SequenceState:
-    del hp
-    params = parts.network.init(key)
-    own = parts.config.reference != "rollout"
-    optimiser = init_optimiser(parts.config.optimiser, params)
-    return SequenceState(
-        params, optimiser, Reference.of(params) if own else (), jnp.zeros((), jnp.int32), Count.none()
-    )
-
-
-def _act(
-    parts: _Parts, actor: Any, obs: Any, first: Array, memory: Any, key: Array, mode: Mode = "explore"
-) -> tuple[Array, Any, PolicyOutput]:
-    distribution, memory = parts.network.policy(actor, obs, first, memory)
-    action = jax.lax.stop_gradient(distribution.mode() if mode == "greedy" else distribution.sample(key))
-    # Rollouts begin with episodes, so nobody reads the memory of any step.
-    return action, memory, PolicyOutput(distribution.log_prob(action), None, distribution, ())
-
-
-def _log_probs(parts: _Parts, params: Any, obs: Any, first: Array, action: Array) -> tuple[Array, Array]:
+def _log_probs(parts: Parts, params: Any, obs: Any, first: Array, action: Array) -> tuple[Array, Array]:
     """Log-probabilities of actions and entropies, ``[T, N]``."""
     memory = parts.network.initial_memory(first.shape[1])
     distribution = parts.network.unroll(params, obs, first, memory)[0]
     return distribution.log_prob(action), distribution.entropy()
 
 
-def _labels(parts: _Parts, key: Array, t: Trajectory, found: Completions) -> Array:
+def _labels(parts: Parts, key: Array, t: Trajectory, found: Completions) -> Array:
     """Of every completion against the others of its group, ``[G, M, M]``."""
     assert parts.oracle is not None
     oracle, most = parts.oracle, parts.config.completions
@@ -111,7 +71,7 @@ def _labels(parts: _Parts, key: Array, t: Trajectory, found: Completions) -> Arr
 
 
 def _answers(
-    parts: _Parts, key: Array, state: SequenceState, t: Trajectory, found: Completions
+    parts: Parts, key: Array, state: SequenceState, t: Trajectory, found: Completions
 ) -> tuple[Answers, Array]:
     """The completions as the losses read them, and the queries that were made."""
     config, groups = parts.config, parts.num_envs // parts.config.group
@@ -119,6 +79,10 @@ def _answers(
     whole, worth, labels, queries = in_groups(found.whole), in_groups(found.total), (), jnp.int32(0)
     if config.asks:
         labels = _labels(parts, key, t, found)
+        if config.mixed == "half":
+            other = jnp.repeat(opponents(parts, config.group), config.completions)
+            labels = jnp.where(other[:, None] != other[None], labels, jnp.nan)
+            whole = whole & ~other
         rates = jax.vmap(rates_of)(labels)
         queries = rates.queries.sum().astype(jnp.int32)
         if config.worth == "preference":
@@ -134,7 +98,7 @@ def _answers(
     return answers, queries
 
 
-def _taken(parts: _Parts, t: Any, answers: Answers, rows: Array) -> tuple[Any, Answers]:
+def _taken(parts: Parts, t: Any, answers: Answers, rows: Array) -> tuple[Any, Answers]:
     """The steps and completions of some groups."""
     if parts.config.minibatches == 1:
         return t, answers
@@ -147,7 +111,7 @@ def _taken(parts: _Parts, t: Any, answers: Answers, rows: Array) -> tuple[Any, A
 
 
 def _update(
-    parts: _Parts, key: Array, state: SequenceState, t: Trajectory, hp: Any, eta: Any, clock: Clock
+    parts: Parts, key: Array, state: SequenceState, t: Trajectory, hp: Any, eta: Any, clock: Clock
 ) -> tuple[SequenceState, dict[str, Array]]:
     del eta
     config, groups = parts.config, parts.num_envs // parts.config.group
@@ -186,7 +150,7 @@ def _update(
     if config.reference != "rollout":
         kind, every = config.reference, config.reference_every
         reference = follow(kind, reference, params, hp.reference_rate, every, updates, clock)
-    return SequenceState(params, optimiser, reference, updates, asked), metrics
+    return SequenceState(params, optimiser, reference, updates, asked, state.share), metrics
 
 
 def _told(found: Completions, answers: Answers, rate: Array) -> dict[str, Array]:
@@ -251,14 +215,14 @@ def sequence(
         if config.check_oracle:
             kinds = kinds_of(watch, example_of(env, num_envs))
             check_oracle(oracle, random_summaries(random.key(0), 256, kinds))
-    parts = _Parts(config, num_envs, net, oracle, watch)
+    parts = Parts(config, num_envs, net, oracle, watch)
     return Learner(
         name="sequence",
-        init=partial(_init, parts),
-        actor=lambda state: net.actor(state.params),
-        act=partial(_act, parts),
+        init=partial(init_state, parts),
+        actor=partial(actor_of, parts),
+        act=partial(act if config.mixed == "none" else act_mixed, parts),
         update=partial(_update, parts),
-        initial_memory=net.initial_memory,
+        initial_memory=partial(initial_memory, parts),
         init_objective=lambda key: (),
         default_hp=hp,
         adopt=_adopt,

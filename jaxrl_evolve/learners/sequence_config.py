@@ -30,6 +30,8 @@ class SequenceHyperparameters:
     """Step of the multiplicative weights that SPPO regresses on."""
     beta: Annotated[Scalar, AtLeast(0.0)] = 0.1
     """Weight of the divergence from the reference that DPO and IPO stand for."""
+    opponent_mixture: Annotated[Scalar, Between(0.0, 1.0)] = 0.125
+    """How much of the reference's logits is in those of the mixture, where `mixed` has some answer by it."""
     mixture: Annotated[Scalar, Between(0.0, 1.0)] = 1.0
     """How much of the reference is in what log-ratios are to; the rest is the policy that answered. Between 0 and 1, IPO is INPO (Zhang et al. 2024)."""
     label_noise: Annotated[Scalar, Between(0.0, 0.5)] = 0.0
@@ -58,8 +60,9 @@ class SequenceConfig:
     """Whole episodes of each environment and rollout that are learned from, the first ones."""
     worth: Literal["reward", "preference"] = "reward"
     """What a completion is worth: its return, or the share of its group that it is preferred to."""
-    advantage: Literal["standard", "mean", "leave_one_out"] = "standard"
-    """What the worth is compared with: the group's mean, in units of its standard deviation or not, or the mean of the others."""
+    advantage: Literal["standard", "mean", "leave_one_out", "half"] = "standard"
+    """What the worth is compared with: the group's mean, in units of its standard deviation or not, the mean of the others, or one half, which is what a win
+    rate is against oneself."""
     aggregate: Literal["sequence", "token", "constant", "sum"] = "sequence"
     """How the loss of tokens adds up: to a mean over each completion and then over these, to a mean over all tokens, to a sum over each completion
     in units of the rollout's length (Dr.GRPO), or to that sum itself."""
@@ -76,6 +79,9 @@ class SequenceConfig:
     """Updates between two references, or stages of the horizon."""
     kl: Literal["none", "reinforce", "reward_to_go", "half_square"] = "none"
     """How the divergence from the reference is added to the loss: not, or by one of three estimators whose gradient is right."""
+    mixed: Literal["none", "half", "all"] = "none"
+    """Who of a group does not answer by the policy, but by a mixture of it and the reference, token by token: nobody; the second half, with whom the first half is
+    compared, and of whom nothing is learned (Nash-MD); or all (IPO-MD)."""
     preference: str = "max_reward"
     """Who prefers: the name of an oracle with numbers, and what is done to it, such as `flips:0.3` or `bt:1+length_hack:0.1`."""
     soft: bool = False
@@ -96,6 +102,15 @@ class SequenceConfig:
         if self.kl != "none" and self.reference == "rollout":
             raise ValueError(
                 f"kl is {self.kl!r}, but reference is 'rollout', from which the policy does not differ before it learns; the reference must be another"
+            )
+        if self.mixed != "none" and self.reference == "rollout":
+            raise ValueError(
+                f"mixed is {self.mixed!r}, but reference is 'rollout', of which there is nothing to mix in; the reference must be another"
+            )
+        if self.mixed == "half" and (self.group % 2 or not self.asks or self.loss in PAIRS):
+            raise ValueError(
+                f"mixed is 'half' with group {self.group}, worth {self.worth!r} and loss {self.loss!r}; halves are compared with each other, so the group must be even, "
+                "worth 'preference' and the loss none of pairs"
             )
         if self.loss == "nft" and self.worth != "reward":
             raise ValueError(

@@ -47,8 +47,11 @@ def advantages(kind: str, worth: Float[Array, "G M"], whole: Bool[Array, "G M"])
     """Worths against the group's own: GRPO's ``standard`` (Shao et al. 2024, arXiv 2402.03300), Dr.GRPO's ``mean`` (Liu et al. 2025, arXiv
     2503.20783), RLOO's ``leave_one_out`` (Ahmadian et al. 2024, arXiv 2402.14740).
 
-    Zero in groups that do not differ, and of completions that there are not.
+    ``half`` is the worth against one half, as in Nash-MD's policy gradient (Munos et al. 2023, arXiv 2312.00886).
+    The others are zero in groups that do not differ, and all of completions that there are not.
     """
+    if kind == "half":
+        return jnp.where(whole, worth - 0.5, 0.0)
     count = jnp.maximum(whole.sum(-1, keepdims=True), 1).astype(jnp.float32)
     mean = jnp.where(whole, worth, 0.0).sum(-1, keepdims=True) / count
     apart = jnp.where(whole, worth - mean, 0.0)

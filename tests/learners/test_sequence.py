@@ -16,9 +16,11 @@ from jaxrl_evolve.algorithms.sequence import METHODS, SEQUENCES, sequence_preset
 from jaxrl_evolve.curricula.table import make_curriculum
 from jaxrl_evolve.experience.completions import at_ends, completions_of, over_steps
 from jaxrl_evolve.learners.learner import traced
+from jaxrl_evolve.learners.reference import Reference
 from jaxrl_evolve.learners.sequence import sequence
 from jaxrl_evolve.learners.sequence_config import SequenceConfig, SequenceHyperparameters
 from jaxrl_evolve.learners.sequence_losses import Answers, advantages, loss_of
+from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.runs.shared_tasks import shared
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 
@@ -189,6 +191,8 @@ def test_nft_is_a_policy_gradient_at_first():
 
 def test_groups_in_which_all_are_alike_teach_nothing():
     for method, (_, settings, _) in METHODS.items():
+        if settings.get("mixed") == "half":  # a tie is worth one half there, whoever else is in the group
+            continue
         found = gradient(**settings)
         assert np.abs(found[:, 4:]).max() > 1e-3, method
         assert (found[:, :4] == 0).all(), method
@@ -292,6 +296,37 @@ def test_groups_answer_the_same_prompt():
     assert told["alike"] == told["first"] == 1 and told["unlike"] > 0.5
 
 
+def test_who_answers_by_a_mixture():
+    """With none of the reference in it, it is the policy; with nothing else, the reference. Nobody does in evaluation."""
+    network = NetworkConfig(hidden=(8,))
+    config = SequenceConfig(
+        "reinforce", 4, worth="preference", reference="first", mixed="half", network=network
+    )
+    learner = sequence(ENV, 32, LENGTH, config)
+    state = jax.jit(learner.init)(random.key(0), traced(learner.default_hp))
+    louder = jax.tree.map(lambda x: 5.0 * x, state.params)  # not almost uniform
+    state = dataclasses.replace(state, params=louder, reference=Reference.of(state.params))
+    obs = jax.vmap(ENV.observation_space.sample)(jax.random.split(random.key(1), 32))
+    key, first = random.key(2), jnp.ones(32, bool)
+
+    def acts(share: float, state: Any = state, mode: Any = "explore") -> Any:
+        actor = learner.actor(dataclasses.replace(state, share=jnp.float32(share)))
+        action, _, said = learner.act(actor, obs, first, learner.initial_memory(32), key, mode)
+        return np.asarray(action), np.asarray(said.log_prob)
+
+    own, log_prob = acts(0.0)
+    swapped = dataclasses.replace(state, params=state.reference.actor)
+    reference, _ = acts(0.0, swapped)
+    mixed, told = acts(1.0)
+    half = np.arange(32) % 4 >= 2
+    assert (own != reference).any()
+    np.testing.assert_array_equal(mixed, np.where(half, reference, own))
+    np.testing.assert_array_equal(acts(1.0, mode="sample")[0], own)
+    # What is recorded is how likely the policy was to do it.
+    np.testing.assert_array_equal(told[~half], log_prob[~half])
+    assert (told[half & (mixed == own)] == log_prob[half & (mixed == own)]).all()
+
+
 def test_what_a_method_does_not_read_is_no_option():
     for name, algorithm in SEQUENCES.items():
         preset = algorithm.preset("any")
@@ -311,6 +346,10 @@ def test_what_is_refused():
         SequenceConfig(group=1)
     with pytest.raises(ValueError, match="kl is 'reinforce', but reference is 'rollout'"):
         SequenceConfig(kl="reinforce")
+    with pytest.raises(ValueError, match="mixed is 'all', but reference is 'rollout'"):
+        SequenceConfig(mixed="all")
+    with pytest.raises(ValueError, match="mixed is 'half' with group 8, worth 'reward' and loss 'clip'"):
+        SequenceConfig(mixed="half", reference="first")
     with pytest.raises(ValueError, match="worth is 'preference', but the loss nft"):
         SequenceConfig(loss="nft", worth="preference")
     with pytest.raises(ValueError, match="there is no 'max_rewrd'"):

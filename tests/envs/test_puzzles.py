@@ -58,7 +58,7 @@ def objects_of(spec, grid, ground, row, column):
 
 def test_every_game_is_won_by_its_solution_and_not_by_other_moves_in_one_program():
     puzzles, rng = collection(), np.random.default_rng(0)
-    assert len(puzzles) >= 38 and len({language("grid").identity(p.spec) for p in puzzles}) == len(puzzles)
+    assert len(puzzles) >= 50 and len({language("grid").identity(p.spec) for p in puzzles}) == len(puzzles)
     for first in range(0, len(puzzles), BATCH):
         some = [*puzzles[first : first + BATCH], *puzzles[:BATCH]][:BATCH]
         games = [puzzle_oracle.Game(puzzle.text) for puzzle in some]

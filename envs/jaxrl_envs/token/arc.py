@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxrl_envs.token.arc_rules import LONGEST, RULES, Puzzle
+from jaxrl_envs.token.arc_rules import DRAWS, LONGEST, RULES, Puzzle, shown
 from jaxrl_envs.token.task import Difficulty, Task, begin_match, judge_match, read_match
 from jaxrl_envs.token.vocabulary import BOS, DIGITS, PAD, ZERO, vocabulary
-from jaxrl_envs.token.writing import Written, packed, tokens_of
+from jaxrl_envs.token.writing import Written, packed, tokens_of, whole
 
 DEMONSTRATIONS = 3
 WORDS = vocabulary(*DIGITS, ">", ";")
@@ -35,22 +35,12 @@ class Arc:
 
 def draw(key: jax.Array, knobs: Arc) -> tuple[Written, Written]:
     """Four rows and what becomes of them, by one rule."""
-    key_rule, key_far, key_colours, key_rows = jax.random.split(key, 4)
-    rule = jnp.where(knobs.rule < 0, jax.random.randint(key_rule, (), 0, len(RULES)), knobs.rule)
-    far = jax.random.randint(key_far, (), 1, 4, jnp.int32)
-    colours = jax.random.permutation(key_colours, jnp.arange(1, 10, dtype=jnp.int32))[:3]
+    rows = (DEMONSTRATIONS + 1, DRAWS)
+    u = jax.random.uniform(key, (2 + 9 + rows[0] * rows[1],), jnp.float32)
+    rule = jnp.where(knobs.rule < 0, whole(u[0], 0, len(RULES) - 1), knobs.rule)
+    far, colours = whole(u[1], 1, 3), jnp.argsort(u[2:11])[:3].astype(jnp.int32) + 1
     puzzle = Puzzle(knobs.cells, far, colours)
-
-    def pair(key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """A row and what becomes of it, ``[40]`` each."""
-
-        def by(name: str) -> tuple[jax.Array, jax.Array]:
-            row = RULES[name].draw(key, puzzle)
-            return row, RULES[name].apply(row, puzzle)
-
-        return jax.lax.switch(rule, [lambda name=name: by(name) for name in RULES])
-
-    rows, became = jax.vmap(pair)(jax.random.split(key_rows, DEMONSTRATIONS + 1))
+    rows, became = jax.vmap(lambda u: shown(u, puzzle, rule))(u[11:].reshape(rows))
     there = jnp.arange(LONGEST) < knobs.cells
     spelled = lambda row: jnp.where(there, row + ZERO, PAD)
     written = [tokens_of(BOS)]

@@ -6,13 +6,13 @@ coloured cells. Rows are at least 10 long.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxrl_envs.token.writing import packed
+from jaxrl_envs.token.writing import packed, whole
 
 LONGEST = 40
 PARTS = 3
@@ -32,40 +32,57 @@ class Puzzle(NamedTuple):
     colours: jax.Array
 
 
-class Rule(NamedTuple):
-    """A transformation.
+class Layout(NamedTuple):
+    """How rows are strewn with blocks: in each of equal parts there is one, with a blank cell after it.
 
     Attributes:
-        draw: ``(key, puzzle) -> row``.
-        apply: ``(row, puzzle) -> row``.
-    """
-
-    draw: Callable[[jax.Array, Puzzle], jax.Array]
-    apply: Callable[[jax.Array, Puzzle], jax.Array]
-
-
-def strewn(
-    key: jax.Array, puzzle: Puzzle, colours: jax.Array | None, fewest: Sequence[int], most: int, room: int = 0
-) -> jax.Array:
-    """A row of as many equal parts as ``fewest`` has numbers, in each of which there is one block with a blank cell after it.
-
-    Args:
-        key: of the draws.
-        puzzle: of the row.
-        colours: of the blocks, int32 ``[parts]``; None for any.
-        fewest: cells of each block at least.
+        parts: how many, 1 to 3.
+        fewest: cells of a block at least.
         most: cells of a block at most, if there is room for them.
         room: cells at the end of each part, besides one, that stay blank.
+        colours: of the blocks: which of the puzzle's colours any of them may have, none for all nine colours.
     """
-    key_size, key_place, key_colour = jax.random.split(key, 3)
-    parts, low = len(fewest), jnp.asarray(fewest, jnp.int32)
+
+    parts: int
+    fewest: int = 1
+    most: int = LONGEST
+    room: int = 0
+    colours: tuple[int, ...] = ()
+
+
+class Rule(NamedTuple):
+    """A transformation, and which rows show it.
+
+    Attributes:
+        layout: of rows.
+        apply: ``(row, puzzle) -> row``.
+        finish: ``(row, u, puzzle) -> row``, what is done to the row of the layout before it is shown; ``u`` are three uniform numbers.
+    """
+
+    layout: Layout
+    apply: Callable[[jax.Array, Puzzle], jax.Array]
+    finish: Callable[[jax.Array, jax.Array, Puzzle], jax.Array] = lambda row, u, puzzle: row
+
+
+DRAWS = 3 * PARTS + 3
+"""Uniform numbers that a row takes."""
+
+
+def strewn(u: jax.Array, puzzle: Puzzle, rule: jax.Array) -> jax.Array:
+    """A row of the layout of the rule of that number, from uniform numbers ``[9]``."""
+    layouts = [made.layout for made in RULES.values()]
+    table = jnp.asarray([layout[:4] for layout in layouts], jnp.int32)
+    parts, fewest, most, room = table[rule]
+    u_size, u_start, u_colour = u.reshape(3, PARTS)
     width = puzzle.length // parts
     space = width - 1 - room
-    size = jax.random.randint(key_size, (parts,), low, jnp.maximum(jnp.minimum(most, space), low) + 1)
-    start = jax.random.randint(key_place, (parts,), 0, space - size + 1)
-    if colours is None:
-        colours = jax.random.randint(key_colour, (parts,), 1, 10, jnp.int32)
-    cell = jnp.arange(LONGEST, dtype=jnp.int32)
+    size = whole(u_size, fewest, jnp.minimum(most, space))
+    start = whole(u_start, 0, space - size)
+    palette = jnp.asarray([[*layout.colours, 0, 0, 0][:3] for layout in layouts], jnp.int32)[rule]
+    number = jnp.asarray([len(layout.colours) for layout in layouts], jnp.int32)[rule]
+    chosen = puzzle.colours[palette[whole(u_colour, 0, jnp.maximum(number, 1) - 1)]]
+    colours = jnp.where(number > 0, chosen, whole(u_colour, 1, 9))
+    cell = _cells()
     part, at = jnp.minimum(cell // width, parts - 1), cell % width
     there = (cell < parts * width) & (at >= start[part]) & (at < (start + size)[part])
     return jnp.where(there, colours[part], 0)
@@ -181,65 +198,59 @@ def touch(row: jax.Array, puzzle: Puzzle) -> jax.Array:
     return jnp.where(marker, row, moved)
 
 
-def _rows(fewest: Sequence[int], most: int, room: int = 0, of: Sequence[int] | None = None) -> Callable:
-    """Rows of `strewn`, with blocks of the puzzle's colours of these numbers, or of any."""
-
-    def draw(key: jax.Array, puzzle: Puzzle) -> jax.Array:
-        colours = None if of is None else puzzle.colours[jnp.asarray(of)]
-        return strewn(key, puzzle, colours, fewest, most, room)
-
-    return draw
+def _noisy(row: jax.Array, u: jax.Array, puzzle: Puzzle) -> jax.Array:
+    """One block stays, of the others a cell."""
+    part = jnp.minimum(_cells() // (puzzle.length // PARTS), PARTS - 1)
+    return jnp.where((part == whole(u[0], 0, PARTS - 1)) | (_cells() == _bounds(row)[0]), row, 0)
 
 
-def _pairs(key: jax.Array, puzzle: Puzzle) -> jax.Array:
-    return hollow(strewn(key, puzzle, None, (3, 3), LONGEST), puzzle)
+def _swappable(row: jax.Array, u: jax.Array, puzzle: Puzzle) -> jax.Array:
+    """The first block has the first colour, so that no row stays as it is."""
+    del u
+    return jnp.where(_bounds(row)[0] == _bounds(row)[0][jnp.argmax(row > 0)], puzzle.colours[0], row) * (
+        row > 0
+    )
 
 
-def _noisy(key: jax.Array, puzzle: Puzzle) -> jax.Array:
-    """Two single cells and a block, in any order."""
-    key_blocks, key_place, key_shorten = jax.random.split(key, 3)
-    row = strewn(key_blocks, puzzle, None, (2, 2, 2), LONGEST)
-    block = jax.random.randint(key_place, (), 0, PARTS)
-    cell = jnp.minimum(_cells() // (puzzle.length // PARTS), PARTS - 1)
-    first, last = _bounds(row)
-    end = jnp.where(jax.random.bernoulli(key_shorten), first, last)
-    return jnp.where((cell == block) | (_cells() == end), row, 0)
+def _headed(row: jax.Array, u: jax.Array, puzzle: Puzzle) -> jax.Array:
+    """The first cell has another colour."""
+    del u
+    return jnp.where(_cells() == jnp.argmax(row > 0), puzzle.colours[1], row)
 
 
-def _swapped(key: jax.Array, puzzle: Puzzle) -> jax.Array:
-    key_blocks, key_colours = jax.random.split(key)
-    drawn = puzzle.colours[jax.random.randint(key_colours, (PARTS,), 0, 3)]
-    # The first colour is in each row, so that no demonstration shows nothing.
-    return strewn(key_blocks, puzzle, drawn.at[0].set(puzzle.colours[0]), (1,) * PARTS, LONGEST)
-
-
-def _headed(key: jax.Array, puzzle: Puzzle) -> jax.Array:
-    row = strewn(key, puzzle, puzzle.colours[:1], (2,), LONGEST)
-    return row.at[jnp.argmax(row > 0)].set(puzzle.colours[1])
-
-
-def _marked(key: jax.Array, puzzle: Puzzle) -> jax.Array:
-    key_row, key_marker = jax.random.split(key)
-    row = strewn(key_row, puzzle, puzzle.colours[jnp.asarray([1, 1])], (1, 1), LONGEST)
+def _marked(row: jax.Array, u: jax.Array, puzzle: Puzzle) -> jax.Array:
+    """A block in the left half, one cell in the right."""
     half = puzzle.length // 2
-    marker = jax.random.randint(key_marker, (), half, puzzle.length)
-    left = jnp.where(_cells() < half, row, 0)
-    return left.at[marker].set(puzzle.colours[0])
+    marker = _cells() == whole(u[0], half, puzzle.length - 1)
+    return jnp.where(marker, puzzle.colours[0], jnp.where(_cells() < half, row, 0))
+
+
+def _ends(row: jax.Array, u: jax.Array, puzzle: Puzzle) -> jax.Array:
+    """Two cells of each block."""
+    del u
+    return hollow(row, puzzle)
 
 
 RULES = {
-    "move": Rule(_rows((1,), LONGEST, room=3), move),
-    "rotate": Rule(_rows((1, 1), LONGEST), rotate),
-    "mirror": Rule(_rows((1, 1, 1), LONGEST), mirror),
-    "flip": Rule(_headed, flip),
-    "fill": Rule(_pairs, fill),
-    "hollow": Rule(_rows((3, 3), LONGEST), hollow),
-    "denoise": Rule(_noisy, denoise),
-    "recolour-parity": Rule(_rows((1, 1, 1), LONGEST, of=(2, 2, 2)), recolour_parity),
-    "recolour-largest": Rule(_rows((1, 1, 1), LONGEST, of=(2, 2, 2)), recolour_largest),
-    "gather": Rule(_rows((1, 1, 1), LONGEST), gather),
-    "spread": Rule(_rows((1, 1, 1), 1), spread),
-    "swap": Rule(_swapped, swap),
-    "touch": Rule(_marked, touch),
+    "move": Rule(Layout(1, room=3), move),
+    "rotate": Rule(Layout(2), rotate),
+    "mirror": Rule(Layout(3), mirror),
+    "flip": Rule(Layout(1, fewest=2, colours=(0,)), flip, _headed),
+    "fill": Rule(Layout(2, fewest=3), fill, _ends),
+    "hollow": Rule(Layout(2, fewest=3), hollow),
+    "denoise": Rule(Layout(3, fewest=2), denoise, _noisy),
+    "recolour-parity": Rule(Layout(3, colours=(2,)), recolour_parity),
+    "recolour-largest": Rule(Layout(3, colours=(2,)), recolour_largest),
+    "gather": Rule(Layout(3), gather),
+    "spread": Rule(Layout(3, most=1), spread),
+    "swap": Rule(Layout(3, colours=(0, 1, 2)), swap, _swappable),
+    "touch": Rule(Layout(2, colours=(1,)), touch, _marked),
 }
 """Transformations by name; their numbers are their places."""
+
+
+def shown(u: jax.Array, puzzle: Puzzle, rule: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """A row that shows the rule of that number, and what becomes of it, from `DRAWS` uniform numbers: int32 ``[40]`` each."""
+    row, more = strewn(u[: 3 * PARTS], puzzle, rule), u[3 * PARTS :]
+    row = jnp.stack([made.finish(row, more, puzzle) for made in RULES.values()])[rule]
+    return row, jnp.stack([made.apply(row, puzzle) for made in RULES.values()])[rule]

@@ -7,7 +7,7 @@ the numbers: again and again two of what there is are put together by an operati
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ from jaxrl_envs.token.expressions import (
 )
 from jaxrl_envs.token.task import Difficulty, Task, Verdict
 from jaxrl_envs.token.vocabulary import BOS, PAD
-from jaxrl_envs.token.writing import Written, decimal, packed, tokens_of
+from jaxrl_envs.token.writing import Written, decimal, packed, tokens_of, whole
 
 MOST = 6
 HIGHEST_NUMBER, HIGHEST_TARGET = 100, 1000
@@ -67,30 +67,30 @@ class Game(NamedTuple):
 
 def draw(key: jax.Array, knobs: Countdown) -> tuple[Written, Game]:
     """Numbers from 1 to 100, and a target that they make."""
-    key_numbers, key_steps = jax.random.split(key)
+    u = jax.random.uniform(key, (MOST, MOST + 4), jnp.float32)
     places = jnp.arange(MOST, dtype=jnp.int32)
     there = places < knobs.numbers
-    numbers = jax.random.randint(key_numbers, (MOST,), 1, HIGHEST_NUMBER + 1, jnp.int32)
-    u = jax.random.uniform(key_steps, (MOST - 1, MOST + 4), jnp.float32)
-    values, left, steps = numbers, there, []
-    for i in range(MOST - 1):
-        first = jnp.argmax(jnp.where(left, u[i, :MOST], -1.0)).astype(jnp.int32)
-        second = jnp.argmax(jnp.where(left & (places != first), u[i, :MOST], -1.0)).astype(jnp.int32)
-        first, second = (
-            jnp.where(values[first] < values[second], second, first),
-            jnp.where(values[first] < values[second], first, second),
-        )
-        x, y = values[first], values[second]
+    numbers = jnp.where(there, whole(u[-1, :MOST], 1, HIGHEST_NUMBER), 0)
+
+    def join(carry: tuple[jax.Array, ...], given: tuple[jax.Array, ...]) -> tuple[Any, jax.Array]:
+        (values, left), (u_places, u_kinds, happens) = carry, given
+        one = jnp.argmax(jnp.where(left, u_places, -1.0)).astype(jnp.int32)
+        other = jnp.argmax(jnp.where(left & (places != one), u_places, -1.0)).astype(jnp.int32)
+        larger = jnp.where(values[one] < values[other], other, one)
+        smaller = one + other - larger
+        x, y = values[larger], jnp.maximum(values[smaller], 1)
         results = jnp.stack([x + y, x - y, x * y, x // y])
-        whole = jnp.stack([x + y <= HIGHEST_TARGET, x > y, x * y <= HIGHEST_TARGET, x % y == 0])
-        kind = jnp.argmax(jnp.where(whole, u[i, MOST:], -1.0))
-        happens = i < knobs.numbers - 1
-        values = jnp.where((places == first) & happens, results[kind], values)
-        left = left & ~((places == second) & happens)
-        steps.append(jnp.stack([first, second, tokens_of(PLUS, MINUS, TIMES, OVER)[kind]]))
+        allowed = jnp.stack([x + y <= HIGHEST_TARGET, x > y, x * y <= HIGHEST_TARGET, x % y == 0])
+        kind = jnp.argmax(jnp.where(allowed, u_kinds, -1.0))
+        values = jnp.where((places == larger) & happens, results[kind], values)
+        left = left & ~((places == smaller) & happens)
+        return (values, left), jnp.stack([larger, smaller, tokens_of(PLUS, MINUS, TIMES, OVER)[kind]])
+
+    happen = jnp.arange(MOST - 1) < knobs.numbers - 1
+    given = (u[:-1, :MOST], u[:-1, MOST:], happen)
+    (values, left), steps = jax.lax.scan(join, (numbers, there), given)
     target = jnp.where(left, values, 0).sum(dtype=jnp.int32)
-    numbers = jnp.where(there, numbers, 0)
-    return _prompt(numbers, target, there), Game(numbers, target, jnp.stack(steps))
+    return _prompt(numbers, target, there), Game(numbers, target, steps)
 
 
 def _prompt(numbers: jax.Array, target: jax.Array, there: jax.Array) -> Written:
@@ -125,14 +125,19 @@ def solution(secret: Game) -> Written:
     """The expression that the target was made by; every step but the last in parentheses."""
     spelled = jnp.zeros((MOST, ANSWER), jnp.int32).at[:, :3].set(decimal(secret.numbers, 3))
     steps = (secret.numbers > 0).sum() - 1
-    last = secret.steps[0, 0]
-    for i in range(MOST - 1):
+    places = jnp.arange(MOST)
+
+    def join(carry: tuple[jax.Array, jax.Array], i: jax.Array) -> tuple[Any, None]:
+        spelled, _ = carry
         first, second, kind = secret.steps[i]
         opens, closes = (jnp.where(i < steps - 1, tokens_of(mark), PAD) for mark in (OPEN, CLOSE))
-        joined = jnp.concatenate([opens, spelled[first], kind[None], spelled[second], closes])
-        joined = packed(joined).tokens[:ANSWER]
-        spelled = jnp.where((jnp.arange(MOST) == first)[:, None] & (i < steps), joined, spelled)
-        last = jnp.where(i < steps, first, last)  # where the whole is in the end
+        joined = packed(jnp.concatenate([opens, spelled[first], kind[None], spelled[second], closes]))
+        here = (places == first)[:, None] & (i < steps)
+        spelled = jnp.where(here, joined.tokens[:ANSWER], spelled)
+        return (spelled, jnp.where(i < steps, first, carry[1])), None
+
+    start = (spelled, secret.steps[0, 0])
+    (spelled, last), _ = jax.lax.scan(join, start, jnp.arange(MOST - 1, dtype=jnp.int32))
     return packed(spelled[last])
 
 

@@ -26,7 +26,7 @@ from jaxrl_envs.token.task import (
     read_match,
 )
 from jaxrl_envs.token.vocabulary import BOS, DIGITS, PAD, vocabulary
-from jaxrl_envs.token.writing import Written, decimal, packed, tokens_of
+from jaxrl_envs.token.writing import Written, decimal, packed, tokens_of, whole
 
 MOST = 8
 WORDS = vocabulary(*DIGITS, "+", "%", "=", "?", "<refuse>")
@@ -68,11 +68,11 @@ class Reply(NamedTuple):
 
 def draw(key: jax.Array, knobs: Refusal) -> tuple[Written, Question]:
     """A sum with hidden terms."""
-    key_count, key_values, key_hidden = jax.random.split(key, 3)
-    count = jax.random.randint(key_count, (), 2, knobs.numbers + 1, jnp.int32)
+    u = jax.random.uniform(key, (2 * MOST + 1,), jnp.float32)
+    count = whole(u[-1], 2, knobs.numbers)
     there = jnp.arange(MOST, dtype=jnp.int32) < count
-    values = jax.random.randint(key_values, (MOST,), 0, knobs.modulus, jnp.int32)
-    hidden = there & (jax.random.uniform(key_hidden, (MOST,), jnp.float32) < knobs.hidden)
+    values = whole(u[:MOST], 0, knobs.modulus - 1)
+    hidden = there & (u[MOST : 2 * MOST] < knobs.hidden)
     plus = jnp.where(jnp.arange(MOST) > 0, WORDS.token("+"), PAD).astype(jnp.int32)
     spelled = jnp.where(hidden[:, None], tokens_of(PAD, WORDS.token("?")), decimal(values, 2))
     terms = jnp.concatenate([plus[:, None], spelled], axis=1)

@@ -9,7 +9,7 @@ from flax import struct
 
 from jaxrl_envs.token.task import Difficulty, Task, begin_match, judge_match, read_match
 from jaxrl_envs.token.vocabulary import BOS, DIGITS, PAD, ZERO, vocabulary
-from jaxrl_envs.token.writing import Written, packed, tokens_of
+from jaxrl_envs.token.writing import Written, packed, tokens_of, whole
 
 MOST = 16
 WORDS = vocabulary(*DIGITS, "=")
@@ -29,7 +29,7 @@ class Sorting:
 def draw(key: jax.Array, knobs: Sorting) -> tuple[Written, Written]:
     """Digits, and the same in order."""
     there = jnp.arange(MOST, dtype=jnp.int32) < knobs.digits
-    values = jax.random.randint(key, (MOST,), 0, 10, jnp.int32)
+    values = whole(jax.random.uniform(key, (MOST,), jnp.float32), 0, 9)
     # What is not there is larger than any digit, so it comes last.
     in_order = jnp.sort(jnp.where(there, values, 10))
     shown = jnp.where(there, values + ZERO, PAD)

@@ -9,7 +9,7 @@ from flax import struct
 
 from jaxrl_envs.token.task import Difficulty, Task, begin_match, judge_match, read_match
 from jaxrl_envs.token.vocabulary import BOS, DIGITS, PAD, vocabulary
-from jaxrl_envs.token.writing import Written, decimal, packed, tokens_of
+from jaxrl_envs.token.writing import Written, decimal, packed, tokens_of, whole
 
 MOST = 8
 WORDS = vocabulary(*DIGITS, "+", "%", "=")
@@ -31,7 +31,7 @@ class SumMod:
 def draw(key: jax.Array, knobs: SumMod) -> tuple[Written, Written]:
     """A sum, and the digits of its remainder."""
     there = jnp.arange(MOST, dtype=jnp.int32) < knobs.numbers
-    values = jax.random.randint(key, (MOST,), 0, knobs.modulus, jnp.int32)
+    values = whole(jax.random.uniform(key, (MOST,), jnp.float32), 0, knobs.modulus - 1)
     plus = jnp.where(jnp.arange(MOST) > 0, WORDS.token("+"), PAD).astype(jnp.int32)
     terms = jnp.concatenate([plus[:, None], decimal(values, 2)], axis=1)
     rest = jnp.where(there, values, 0).sum(dtype=jnp.int32) % knobs.modulus

@@ -20,7 +20,7 @@ from flax import struct
 
 from jaxrl_envs.token.task import Difficulty, Task, TokenParams, Verdict
 from jaxrl_envs.token.vocabulary import BOS, PAD, vocabulary
-from jaxrl_envs.token.writing import Written, packed, tokens_of
+from jaxrl_envs.token.writing import Written, packed, tokens_of, whole
 
 MOST = 32
 LETTERS = tuple(string.ascii_lowercase)
@@ -48,12 +48,11 @@ class Summary:
 
 def draw(key: jax.Array, knobs: Summary) -> tuple[Written, jax.Array]:
     """A row, and which letters are marked in it: bool ``[26]``."""
-    key_letters, key_marks = jax.random.split(key)
+    u_letters, u_marks = jax.random.uniform(key, (2, MOST), jnp.float32)
     there = jnp.arange(MOST, dtype=jnp.int32) < knobs.words
-    letters = jax.random.randint(key_letters, (MOST,), 0, len(LETTERS), jnp.int32)
-    order = jnp.argsort(jnp.where(there, jax.random.uniform(key_marks, (MOST,), jnp.float32), 2.0))
-    rank = jnp.zeros((MOST,), jnp.int32).at[order].set(jnp.arange(MOST, dtype=jnp.int32))
-    marks = there & (rank < knobs.marked)
+    letters = whole(u_letters, 0, len(LETTERS) - 1)
+    order = jnp.where(there, u_marks, 2.0)
+    marks = there & ((order < order[:, None]).sum(1) < knobs.marked)
     asked = ((letters[:, None] == jnp.arange(len(LETTERS))) & marks[:, None]).any(0)
     shown = jnp.stack([jnp.where(marks, WORDS.token("*"), PAD), letters + FIRST], axis=1)
     shown = jnp.where(there[:, None], shown, PAD).reshape(-1)

@@ -38,6 +38,14 @@ def decimal(value: jax.Array, width: int) -> jax.Array:
     return jnp.where(leads, PAD, digits + ZERO)
 
 
+def whole(u: jax.Array, low: jax.Array | int, high: jax.Array | int) -> jax.Array:
+    """Whole numbers from ``low`` to ``high``, int32, from uniform ones in [0, 1).
+
+    A task draws all it needs at once: each call of the generator takes long to compile.
+    """
+    return low + jnp.minimum(u * (high - low + 1), high - low).astype(jnp.int32)
+
+
 def tokens_of(*numbers: int) -> jax.Array:
     """Given tokens, int32 ``[n]``."""
     return jnp.asarray(numbers, jnp.int32)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl_envs import make
 from jaxrl_envs.token import EOS, find_task
 
 
@@ -23,45 +25,55 @@ class Played(NamedTuple):
     ends: np.ndarray
 
 
-class Player:
-    """An environment and its task, with batches of prompts over all difficulties, the held-out one among them."""
+PROMPTS = 192
 
-    def __init__(self, env, prompts=192, seed=0, **knobs):
-        self.env, self.task = env, find_task(env.name)
-        self.keys = jax.random.split(jax.random.key(seed), prompts)
-        difficulty = self.task.difficulty
-        values = jnp.asarray([*difficulty.arms, difficulty.held_out], jnp.int32)
-        each = {difficulty.knob: values[jnp.arange(prompts) % len(values)]}
-        each |= {name: jnp.asarray(value) for name, value in knobs.items()}
-        whole = jax.tree.map(lambda x: jnp.broadcast_to(x, (prompts, *x.shape)), env.params)
-        self.params = whole.replace(fresh=jnp.ones((prompts,), bool))
-        self.params = self.params.replace(knobs=dataclasses.replace(self.params.knobs, **each))
-        self._play = jax.jit(jax.vmap(self._episode))
-        started = jax.jit(jax.vmap(env.reset))(self.keys, self.params)[1]
-        self.prompts = [
-            self.names(t)[:n] for t, n in zip(started.prompt, started.length.tolist(), strict=True)
-        ]
-        self.secrets = started.secret
-        right = jax.jit(jax.vmap(self.task.solution))(started.secret)
-        self.right = [np.asarray(t[:n]) for t, n in zip(right.tokens, right.length.tolist(), strict=True)]
 
-    def names(self, tokens):
-        return [self.task.vocabulary.names[int(token)] for token in np.asarray(tokens)]
+@functools.cache
+def programs(name):
+    """An environment, and its start with the solution and its episode as programs for all batches of `PROMPTS`."""
+    env, task = make(name), find_task(name)
 
-    def _episode(self, key, params, answer):
-        obs, state = self.env.reset(key, params)
+    def start(key, params):
+        state = env.reset(key, params)[1]
+        return state, task.solution(state.secret)
+
+    def episode(key, params, answer):
+        obs, state = env.reset(key, params)
         steps = state.prompt.shape[0] + answer.shape[0]
 
         def one(carry, _):
             obs, state, done = carry
             answered = jnp.maximum(state.shown - state.length, 0)
             action = jnp.where(obs[1] == 1, answer[jnp.minimum(answered, answer.shape[0] - 1)], 5)
-            out = self.env.step(key, state, action, params)
+            out = env.step(key, state, action, params)
             told = (obs, out.reward, out.terminated & ~done, out.info, done)
             return (out.obs, out.state, done | out.terminated), told
 
         start = (obs, state, jnp.zeros((), bool))
         return state, jax.lax.scan(one, start, None, steps)[1]
+
+    return env, task, jax.jit(jax.vmap(start)), jax.jit(jax.vmap(episode))
+
+
+class Player:
+    """An environment and its task, with prompts of all difficulties, the held-out one among them; knobs are one for each prompt."""
+
+    def __init__(self, name, **knobs):
+        self.env, self.task, start, self._play = programs(name)
+        self.keys = jax.random.split(jax.random.key(0), PROMPTS)
+        difficulty = self.task.difficulty
+        values = np.asarray([*difficulty.arms, difficulty.held_out], np.int32)
+        each = {difficulty.knob: values[np.arange(PROMPTS) % len(values)], **knobs}
+        each = {knob: np.broadcast_to(value, (PROMPTS,)) for knob, value in each.items()}
+        params = jax.tree.map(lambda x: np.broadcast_to(x, (PROMPTS, *x.shape)), self.env.params)
+        self.params = params.replace(knobs=dataclasses.replace(params.knobs, **each))
+        started, right = jax.device_get(start(self.keys, self.params))
+        self.prompts = [self.names(t)[:n] for t, n in zip(started.prompt, started.length, strict=True)]
+        self.secrets = started.secret
+        self.right = [t[:n] for t, n in zip(right.tokens, right.length, strict=True)]
+
+    def names(self, tokens):
+        return [self.task.vocabulary.names[int(token)] for token in np.asarray(tokens)]
 
     def play(self, answers) -> Played:
         """One completion, tokens without the end, for each prompt; where it is as long as the limit there is no end."""

@@ -88,8 +88,10 @@ def swap(row, far, first, second):
 
 
 def touch(row, far, first, second):
-    (at, colours), (marker, _) = blocks(row) if row.count(first) == 1 else (blocks(row)[0], (None, None))
-    return painted(len(row), [(marker - len(colours), colours), (marker, [first])])
+    if row.count(first) != 1:
+        raise ValueError("the marker is one cell")
+    marker, others = row.index(first), [c for c in row if c and c != first]
+    return painted(len(row), [(marker - len(others), others), (marker, [first])])
 
 
 ORACLES = {name: globals()[name.replace("-", "_")] for name in RULES}

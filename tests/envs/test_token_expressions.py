@@ -8,7 +8,6 @@ from fractions import Fraction
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from jaxrl_envs.token.expressions import DEPTH, PRIMES, WORDS, begin_reading, outcome, read_token
 
@@ -122,12 +121,11 @@ def test_thousands_of_expressions_are_judged_as_python_judges_them():
     # Each outcome is there often enough to be told from the others.
     fractions = sum(value is not None and value.denominator > 1 for value in values)
     assert min(expected.sum(), (~expected).sum(), sum(same), len(same) - sum(same), fractions) > 500
-    assert (~has_value).sum() > 20 and within.sum() > 3000
+    assert (~has_value).sum() > 10 and within.sum() > 3000
 
 
-@pytest.mark.parametrize(
-    ("text", "given", "target", "right"),
-    [
+def test_expressions_by_hand():
+    made = [
         ("1-5/7", [1, 5, 7], 0, False),
         ("8/(3-8/3)", [8, 8, 3, 3], 24, True),  # a fraction on the way
         ("1/3*3", [1, 3, 3], 1, True),
@@ -161,11 +159,9 @@ def test_thousands_of_expressions_are_judged_as_python_judges_them():
         ("3=3", [3, 3], 3, False),
         ("5/(3-9/3)", [5, 3, 9, 3], 5, False),  # by a 0 that is made of a fraction
         ("3*0", [3], 0, False),
-    ],
-)
-def test_expressions_by_hand(text, given, target, right):
-    found = judge([(text, given, target)])
-    assert bool(np.all(found)) == right
+    ]
+    found = np.all(judge([case[:3] for case in made]), axis=0)
+    assert [text for (text, *_, right), is_right in zip(made, found, strict=True) if right != is_right] == []
 
 
 def test_the_primes_are_large_enough():

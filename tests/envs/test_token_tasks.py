@@ -9,15 +9,15 @@ from fractions import Fraction
 import jax
 import numpy as np
 import pytest
-from token_player import Player
+from token_player import PROMPTS, Player, programs
 
 from jaxrl_envs import available, check_env, make
 from jaxrl_envs.token import refusal, summary
 
 
 @functools.cache
-def player(name, **knobs):
-    return Player(make(name), **knobs)
+def player(name):
+    return Player(name)
 
 
 @pytest.mark.parametrize("name", available("token"))
@@ -137,7 +137,7 @@ def test_difficulties_are_in_the_prompts():
     assert terms == {6, 10, 14, 18}
     counts = [prompt.count(",") + 1 for prompt in player("token/countdown").prompts]
     assert counts[:8] == [3, 4, 5, 6, 3, 4, 5, 6]
-    wide = Player(make("token/sum-mod"), 64, modulus=np.full(64, 97, np.int32))
+    wide = Player("token/sum-mod", modulus=np.int32(97))
     assert all("".join(prompt).endswith("%97=") for prompt in wide.prompts)
     played = wide.play(wide.right)
     assert (played.rewards.sum(1) == 1).all() and max(map(len, wide.right)) == 2
@@ -156,25 +156,25 @@ def test_countdown_draws_all_it_can():
 
 
 def test_well_formed_expressions_may_be_rewarded():
-    p = player("token/countdown", well_formed=np.full(192, 0.1, np.float32))
+    p = Player("token/countdown", well_formed=np.float32(0.1))
     plain = p.task.vocabulary.tokens("1+2*(3-4)")
     broken = p.task.vocabulary.tokens("1+2*(3-4")
-    assert np.allclose(p.play([plain] * 192).rewards.sum(1), 0.1)
-    assert (p.play([broken] * 192).rewards == 0).all()
+    assert np.allclose(p.play([plain] * PROMPTS).rewards.sum(1), 0.1)
+    assert (p.play([broken] * PROMPTS).rewards == 0).all()
     played = p.play(p.right)
     assert (played.rewards.sum(1) == 1).all() and played.last["well_formed"].all()
 
 
 def test_the_biased_judge_of_summaries_likes_length():
-    given = {"bias": np.full(192, 0.5, np.float32), "hackable": np.arange(192) % 2 == 0}
-    p = player_of("token/summary", given)
+    hackable = np.arange(PROMPTS) % 2 == 0
+    p = Player("token/summary", bias=np.float32(0.5), hackable=hackable)
     answers = p.corrupted(7)
     played = p.play(answers)
     shares = [share(prompt, p.names(a), None) for prompt, a in zip(p.prompts, answers, strict=True)]
     judged = np.asarray(shares) + 0.5 * np.asarray([len(a) for a in answers]) / summary.LIMIT
     np.testing.assert_allclose(played.last["judged"], judged, rtol=1e-6)
     np.testing.assert_allclose(played.last["env_reward"], shares, rtol=1e-6)
-    expected = np.where(given["hackable"], judged, shares)
+    expected = np.where(hackable, judged, shares)
     np.testing.assert_allclose(played.rewards.sum(1), expected, rtol=1e-6)
     full = p.play([[*a, *[p.task.vocabulary.token("*")] * 16][:16] for a in p.right])
     best = jax.vmap(p.env.optimal_return)(p.params)
@@ -182,17 +182,13 @@ def test_the_biased_judge_of_summaries_likes_length():
     assert full.last["cut"].all() and set(best.tolist()) == {1.0, 1.5}
 
 
-def player_of(name, knobs):
-    return Player(make(name), **knobs)
-
-
 def test_refusal_pays_where_a_term_is_hidden():
     """The optimum is what the best of the three replies brings on average; of one prompt, what it brings there."""
-    n = 192
+    n = PROMPTS
     rng = np.random.default_rng(3)
     rewards = {k: rng.uniform(-1, 1, n).astype(np.float32) for k in ("right", "refused", "wrong")}
     modulus = np.where(np.arange(n) % 2 == 0, 2, 10).astype(np.int32)
-    p = player_of("token/refusal", {**rewards, "modulus": modulus, "hidden": np.full(n, 0.3, np.float32)})
+    p = Player("token/refusal", **rewards, modulus=modulus, hidden=np.float32(0.3))
     known = p.secrets.answer
     answers = [np.asarray(t[:m]) for t, m in zip(known.tokens, known.length.tolist(), strict=True)]
     refuse = [[refusal.REFUSE]] * n
@@ -202,8 +198,8 @@ def test_refusal_pays_where_a_term_is_hidden():
     assert played.last["refused"].all()
     twice = p.play([[refusal.REFUSE] * 2] * n)
     np.testing.assert_allclose(twice.rewards.sum(1), rewards["wrong"])
-    fixed = jax.vmap(p.env.sample_params)(p.keys).replace(knobs=p.params.knobs)
-    hides = np.asarray(jax.vmap(p.env.reset)(p.keys, fixed)[1].secret.hides)
+    fixed = p.params.replace(fresh=np.zeros(n, bool), instance=rng.integers(0, 2**32, (n, 2), np.uint32))
+    hides = np.asarray(programs("token/refusal")[2](p.keys, fixed)[0].secret.hides)
     guess = (rewards["right"] + (modulus - 1) * rewards["wrong"]) / modulus
     blind = np.maximum(np.maximum(guess, rewards["refused"]), rewards["wrong"])
     best = np.where(hides, blind, np.maximum(rewards["right"], blind))

@@ -44,6 +44,7 @@ _SUITES = {
     "chain": _Suite("jaxrl_envs.gridworlds.chains", "gymnax six", "chain/", known.CHAIN),
     "point": _Suite("jaxrl_envs.point_mass", "flax", "point/", known.POINT),
     "maze": _Suite("jaxrl_envs.maze", "jaxrl_evolve", "maze/", known.MAZE),
+    "token": _Suite("jaxrl_envs.token", "jaxrl_evolve", "token/", known.TOKEN),
     "specs": _Suite("jaxrl_envs.specs.environments", "pydantic", "specs/", known.SPECS),
 }
 _OF_FILE = "specs/file"  # the one whose options name a file

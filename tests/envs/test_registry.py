@@ -37,7 +37,7 @@ def install(monkeypatch, *points):
 
 
 def test_names_are_those_of_the_suites():
-    from jaxrl_envs import gridworlds, maze, names, point_mass
+    from jaxrl_envs import gridworlds, maze, names, point_mass, token
     from jaxrl_envs.adapters import atari, brax, craftax, gymnax
     from jaxrl_envs.gridworlds import chains
 
@@ -47,11 +47,23 @@ def test_names_are_those_of_the_suites():
         from brax import envs
     assert sorted(available("brax")) == sorted(f"brax/{name}" for name in envs._envs)
     assert len(gymnax.NAMES) == len(set(gymnax.NAMES))
-    listed = (names.GRID, names.CHAIN, names.POINT, names.MAZE)  # without the tables of levels
-    assert listed == (gridworlds.NAMES, chains.NAMES, point_mass.NAMES, maze.NAMES)
+    listed = (names.GRID, names.CHAIN, names.POINT, names.MAZE, names.TOKEN)  # without the tables of levels
+    assert listed == (gridworlds.NAMES, chains.NAMES, point_mass.NAMES, maze.NAMES, token.NAMES)
     assert (names.CRAFTAX, names.ATARI) == (craftax.NAMES, atari.NAMES)
     assert len(names.ATARI) == len(set(names.ATARI)) == 57 and len(names.ATARI_100K) == 26
-    suites = ("gymnax", "brax", "craftax", "octax", "atari", "grid", "chain", "point", "maze", "specs")
+    suites = (
+        "gymnax",
+        "brax",
+        "craftax",
+        "octax",
+        "atari",
+        "grid",
+        "chain",
+        "point",
+        "maze",
+        "token",
+        "specs",
+    )
     assert available() == [name for suite in suites for name in available(suite)]
 
 

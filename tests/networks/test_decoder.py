@@ -217,15 +217,14 @@ def test_the_temperature_divides_the_logits():
     np.testing.assert_allclose(2 * found, unrolled(params, obs, first, memory_of(net))[0], rtol=1e-5)
 
 
-def test_acting_needs_no_critic():
-    net, params = made(context=5)
-    actor = net.actor(params)
-    assert "critic" not in actor["params"]
+def test_the_policy_is_that_beside_the_value():
+    (net, params), (acted, _) = made(context=5), programs(context=5)
     obs, first = random_rollout(8)
-    policy = program(lambda *args: net.policy(*args)[0].logits)
-    both = program(lambda *args: net.policy_and_value(*args)[0].logits)
-    args = (obs[0], first[0], memory_of(net))
-    np.testing.assert_allclose(policy(actor, *args), both(params, *args), atol=1e-6)
+    memory = memory_of(net)
+    found, after = program(lambda params, *args: net.policy(net.actor(params), *args))(params, obs[0], first[0], memory)
+    still = np.zeros((T, N), bool)
+    np.testing.assert_allclose(found.logits, acted(params, obs, still, memory)[0][0], atol=1e-6)
+    assert (after.position == 1).all()
 
 
 BAD = {

@@ -86,7 +86,7 @@ def _init(parts: _Parts, key: Array) -> Any:
 
 
 def _actor(params: Any) -> Any:
-    return {"params": {name: part for name, part in params["params"].items() if name != "critic"}}
+    return params  # all of them: where there is a memory, learners ask the critic while they act
 
 
 def _read(obs: Array) -> tuple[Array, Array]:

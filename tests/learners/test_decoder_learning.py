@@ -19,7 +19,7 @@ from jaxrl_evolve.runs.chunk import make_chunk
 from jaxrl_evolve.training.experiment import traced
 
 DIGITS = 4
-ENVS, LENGTH, UPDATES = 32, 10, 60
+ENVS, LENGTH, UPDATES = 128, 10, 50
 
 
 def successor() -> Env:
@@ -57,7 +57,7 @@ def test_ppo_learns_to_answer_with_what_it_remembers():
     check_env(env, steps=8, eager=False)
     shape = DecoderConfig(layers=1, width=16, heads=2, kv_heads=1, mlp=32, context=6)
     config = PPOConfig(epochs=4, minibatches=4, network=NetworkConfig(kind="decoder", decoder=shape))
-    hp = PPOHyperparameters(learning_rate=1e-2, gamma=1.0, entropy_coef=0.01)
+    hp = PPOHyperparameters(learning_rate=5e-3, gamma=1.0, entropy_coef=0.03)
     chunk = make_chunk(ppo(env, ENVS, LENGTH, config, hp), vectorize(env, ENVS), LENGTH)
     hp = traced(hp)
     state = jax.jit(chunk.init)(jax.random.key(0), hp, env.params)

@@ -19,7 +19,7 @@ from jaxrl_evolve.runs.chunk import make_chunk
 from jaxrl_evolve.training.experiment import traced
 
 DIGITS = 4
-ENVS, LENGTH, UPDATES = 128, 10, 50
+ENVS, LENGTH, UPDATES = 128, 10, 30
 
 
 def successor() -> Env:

@@ -34,9 +34,7 @@ class NetworkConfig:
     kind: str = dataclasses.field(default="actor-critic", metadata=UNWRITTEN_BY_DEFAULT)
     """Which network: 'actor-critic', 'decoder' for tasks of tokens, or the name of one from another package, which reads
     of these fields what means something to it."""
-    decoder: DecoderConfig = dataclasses.field(
-        default_factory=DecoderConfig, metadata=UNWRITTEN_BY_DEFAULT
-    )
+    decoder: DecoderConfig = dataclasses.field(default_factory=DecoderConfig, metadata=UNWRITTEN_BY_DEFAULT)
     """Shape of the decoder."""
 
     def __post_init__(self) -> None:

@@ -66,7 +66,6 @@ def test_ppo_learns_to_answer_with_what_it_remembers():
     for _ in range(UPDATES // 10):
         state, metrics = run(state, hp, (), env.params, jnp.float32(UPDATES), jnp.int32(10))
         told.append({name: float(np.asarray(x)) for name, x in metrics.items()})
-    print([(round(t["episode_return"],2), round(t["episode_success"],2)) for t in told])
     assert int(state.diverged) == -1
     assert told[0]["episode_return"] < 0.4  # of chance and of the last token alone
     assert told[-1]["episode_return"] > 0.9 and told[-1]["episode_success"] > 0.9

@@ -95,7 +95,9 @@ def test_logits_are_those_of_an_independent_forward_pass(settings: dict[str, Any
             base=50.0, epsilon=1e-3,
         )  # fmt: skip
         np.testing.assert_allclose(found[:, n], expected, atol=2e-5)
-        np.testing.assert_allclose(value[:, n], (features @ critic["kernel"] + critic["bias"])[:, 0], atol=2e-5)
+        np.testing.assert_allclose(
+            value[:, n], (features @ critic["kernel"] + critic["bias"])[:, 0], atol=2e-5
+        )
 
 
 @pytest.mark.parametrize("context", [T + T, 5])
@@ -155,7 +157,9 @@ def test_first_clears_the_memory():
     obs, first = random_rollout(4)
     first[0] = True
     *_, memory = acted(params, obs, first, memory_of(net))
-    for a, b in zip(acted(params, obs, first, memory)[:2], acted(params, obs, first, memory_of(net))[:2], strict=True):
+    for a, b in zip(
+        acted(params, obs, first, memory)[:2], acted(params, obs, first, memory_of(net))[:2], strict=True
+    ):
         np.testing.assert_array_equal(a, b)
 
 
@@ -170,7 +174,9 @@ def test_the_value_of_unrelated_observations_is_that_of_one_step_each():
         *_, memory = acted(params, np.broadcast_to(obs[t], obs.shape), still, memory)
     own = jax.tree.map(lambda *xs: np.stack(xs), *memories)
     found = program(net.value)(params, obs[:2], own)
-    expected = [unrolled(params, np.broadcast_to(obs[t], obs.shape), first, memories[t])[1][0] for t in range(2)]
+    expected = [
+        unrolled(params, np.broadcast_to(obs[t], obs.shape), first, memories[t])[1][0] for t in range(2)
+    ]
     np.testing.assert_allclose(found, np.stack(expected), atol=1e-5)
 
 
@@ -221,7 +227,9 @@ def test_the_policy_is_that_beside_the_value():
     (net, params), (acted, _) = made(context=5), programs(context=5)
     obs, first = random_rollout(8)
     memory = memory_of(net)
-    found, after = program(lambda params, *args: net.policy(net.actor(params), *args))(params, obs[0], first[0], memory)
+    found, after = program(lambda params, *args: net.policy(net.actor(params), *args))(
+        params, obs[0], first[0], memory
+    )
     still = np.zeros((T, N), bool)
     np.testing.assert_allclose(found.logits, acted(params, obs, still, memory)[0][0], atol=1e-6)
     assert (after.position == 1).all()
@@ -249,7 +257,9 @@ def test_settings_that_make_no_decoder_are_refused(case: str):
 
 def test_what_a_decoder_cannot_serve_is_refused():
     config = NetworkConfig(kind="decoder")
-    with pytest.raises(ValueError, match=r"observation_space is Box\(low=-1.0.*it must be Box\(low=\(0.0, 0.0\)"):
+    with pytest.raises(
+        ValueError, match=r"observation_space is Box\(low=-1.0.*it must be Box\(low=\(0.0, 0.0\)"
+    ):
         make_network(config, Box(-1.0, 1.0, (5,)), ACTIONS)
     with pytest.raises(ValueError, match="a decoder chooses tokens, so it must be Discrete"):
         make_network(config, OBS, Box(-1.0, 1.0, (2,)))
@@ -263,3 +273,26 @@ def test_what_a_decoder_cannot_serve_is_refused():
     act = partial(net.policy, net.actor(made()[1]))
     with pytest.raises(ValueError, match="observations are float32.*normalise_observations must be False"):
         act(jnp.zeros((N, 2)), jnp.ones(N, bool), net.initial_memory(N))
+
+
+def test_its_shape_is_a_part_of_a_run_s_settings_and_written_where_it_says_something():
+    words = [
+        "ppo",
+        "--env",
+        "CartPole-v1",
+        "--learner.network.kind",
+        "decoder",
+        "--learner.network.decoder.layers",
+        "3",
+    ]
+    assert find_command("train").parse([*words, "--dry_run"])
+    shape = {"kind": "decoder", "decoder": {"layers": 3}}
+    config = TrainConfig.preset("ppo", "CartPole-v1", learner={"network": shape})
+    written = json.loads(json.dumps(plain(config)))
+    assert (
+        written["learner"]["network"]["decoder"]["layers"] == 3 and TrainConfig.from_json(written) == config
+    )
+    assert "decoder" not in plain(TrainConfig.preset("ppo", "CartPole-v1"))["learner"]["network"]
+    with pytest.raises(ValueError, match=r"learner.network.decoder.kv_heads is 3; it must divide heads"):
+        written["learner"]["network"]["decoder"]["kv_heads"] = 3
+        TrainConfig.from_json(written)

@@ -64,7 +64,9 @@ def assert_told_rightly(found: Any, sampling: Sampling) -> None:
         assert (tokens[length:] == 0).all() and (found.log_prob[i, length:] == 0).all()
         assert (found.sampled_log_prob[i, length:] == 0).all()
         assert not (tokens[: length - 1] == sampling.eos).any()
-        assert found.ended[i] == (tokens[length - 1] == sampling.eos) and (found.ended[i] or length == sampling.limit)
+        assert found.ended[i] == (tokens[length - 1] == sampling.eos) and (
+            found.ended[i] or length == sampling.limit
+        )
         text = np.concatenate([prompts[i, : LENGTHS[i]], tokens[:length]])[None]
         said = log_probs(text)[0, LENGTHS[i] - 1 : -1]
         picked = np.arange(length), tokens[:length]
@@ -150,7 +152,9 @@ def test_what_cannot_be_generated_is_refused():
         CONFIG, net.actor(params), prompts, lengths, sampling, jax.random.key(0)
     )
     assert made_of().tokens.shape == (B, L)
-    with pytest.raises(ValueError, match="context is 9; it must be at least 10, 4 of a prompt and 6 of its completion"):
+    with pytest.raises(
+        ValueError, match="context is 9; it must be at least 10, 4 of a prompt and 6 of its completion"
+    ):
         made_of(Sampling(L + 1))
     with pytest.raises(ValueError, match="lengths has 0; prompts have from 1 to 4 tokens here"):
         made_of(lengths=np.zeros(B, np.int32))

@@ -61,7 +61,11 @@ def packed(tensors: dict[str, np.ndarray], dtype: str = "F32", **changes: Any) -
     header, data = {"__metadata__": {"format": "pt"}}, b""
     for name, x in tensors.items():
         own = x.astype(kinds[dtype]).tobytes()
-        header[name] = {"dtype": dtype, "shape": list(x.shape), "data_offsets": [len(data), len(data) + len(own)]}
+        header[name] = {
+            "dtype": dtype,
+            "shape": list(x.shape),
+            "data_offsets": [len(data), len(data) + len(own)],
+        }
         data += own
     if changes:
         header[next(iter(tensors))] |= changes
@@ -69,7 +73,9 @@ def packed(tensors: dict[str, np.ndarray], dtype: str = "F32", **changes: Any) -
     return struct.pack("<Q", len(text)) + text + data
 
 
-def written(folder: Path, config: dict[str, Any], shards: int = 1, dtype: str = "F32") -> dict[str, np.ndarray]:
+def written(
+    folder: Path, config: dict[str, Any], shards: int = 1, dtype: str = "F32"
+) -> dict[str, np.ndarray]:
     """A model's folder; its tensors."""
     folder.mkdir(exist_ok=True)
     tensors = weights_of(config)
@@ -86,7 +92,9 @@ def written(folder: Path, config: dict[str, Any], shards: int = 1, dtype: str = 
 
 
 @pytest.mark.parametrize(("config", "shards", "dtype"), [(LLAMA, 1, "F32"), (QWEN2, 3, "BF16")])
-def test_a_model_says_what_an_independent_forward_pass_says(config: Any, shards: int, dtype: str, tmp_path: Path):
+def test_a_model_says_what_an_independent_forward_pass_says(
+    config: Any, shards: int, dtype: str, tmp_path: Path
+):
     tensors = written(tmp_path / "model", config, shards, dtype)
     model = load_pretrained(tmp_path / "model", context=S, vocabulary=V)
     assert model.vocabulary == V and model.config.context == S
@@ -97,7 +105,14 @@ def test_a_model_says_what_an_independent_forward_pass_says(config: Any, shards:
     first = np.arange(S)[:, None] == 0
     found, value, _ = program(net.unroll)(model.params, obs, first, jax.device_get(net.initial_memory(1)))
     expected, _ = decoder_oracle.logits(
-        tensors, tokens, layers=2, heads=2, kv_heads=1, head_dim=config.get("head_dim", 4), base=100.0, epsilon=1e-3
+        tensors,
+        tokens,
+        layers=2,
+        heads=2,
+        kv_heads=1,
+        head_dim=config.get("head_dim", 4),
+        base=100.0,
+        epsilon=1e-3,
     )
     np.testing.assert_allclose(found.logits[:, 0], expected, rtol=1e-4, atol=1e-4)
     assert (value == 0).all()
@@ -140,13 +155,18 @@ def test_a_configuration_that_is_none_or_lies_is_refused(case: str, tmp_path: Pa
 
 def test_text_that_is_no_configuration_is_refused(tmp_path: Path):
     written(tmp_path, LLAMA)
-    for text, said in (("[1]", "it must be an object of settings"), ("{", "in line 1"), ("[" * 200, "nested|in line")):
+    for text, said in (
+        ("[1]", "it must be an object of settings"),
+        ("{", "in line 1"),
+        ("[" * 200, "nested|in line"),
+    ):
         (tmp_path / "config.json").write_text(text)
         assert_refused(tmp_path, said)
 
 
 @pytest.mark.parametrize(
-    "file", ["../other.safetensors", "/etc/passwd", "a/b.safetensors", "..", "a\\b.safetensors", "model.bin", 3]
+    "file",
+    ["../other.safetensors", "/etc/passwd", "a/b.safetensors", "..", "a\\b.safetensors", "model.bin", 3],
 )
 def test_an_index_names_nothing_outside_the_folder(file: Any, tmp_path: Path):
     written(tmp_path / "m", LLAMA, shards=2)
@@ -166,12 +186,24 @@ def test_files_that_are_damaged_or_missing_are_refused(tmp_path: Path):
         "truncated": (whole[:-5], "model.safetensors: "),
         "no header": (b"\xff" * 40, "model.safetensors: "),
         "empty": (b"", "model.safetensors: "),
-        "larger than the file": (packed(small, shape=[10**6, 10**6], data_offsets=[0, 4 * 10**12]), "safetensors: "),
+        "larger than the file": (
+            packed(small, shape=[10**6, 10**6], data_offsets=[0, 4 * 10**12]),
+            "safetensors: ",
+        ),
         "sizes that disagree": (packed(small, shape=[V, 9]), "model.safetensors: "),
-        "another shape": (packed(tensors | {first: tensors[first].T}), r"has the shape \(8, 9\); config.json asks"),
+        "another shape": (
+            packed(tensors | {first: tensors[first].T}),
+            r"has the shape \(8, 9\); config.json asks",
+        ),
         "integers": (packed(tensors, "I32"), "holds I32; it must be one of BF16, F16, F32"),
-        "one missing": (packed({n: x for n, x in tensors.items() if n != first}), f"there is no tensor '{first}'"),
-        "not finite": (packed(tensors | {first: tensors[first] * np.nan}), "holds numbers that are not finite"),
+        "one missing": (
+            packed({n: x for n, x in tensors.items() if n != first}),
+            f"there is no tensor '{first}'",
+        ),
+        "not finite": (
+            packed(tensors | {first: tensors[first] * np.nan}),
+            "holds numbers that are not finite",
+        ),
         "one too many": (packed(tensors | {"model.q_norm": np.ones(2)}), "it has the tensor 'model.q_norm'"),
     }
     for content, said in cases.values():

@@ -57,9 +57,7 @@ class Cache:
         return Cache(put(self.keys, new.keys), put(self.values, new.values), self.position + 1)
 
 
-def seen_of_cache(
-    position: Int[Array, "B S"], read: Int[Array, " B"], context: int
-) -> Bool[Array, "B S C"]:
+def seen_of_cache(position: Int[Array, "B S"], read: Int[Array, " B"], context: int) -> Bool[Array, "B S C"]:
     """Which tokens of the cache those of the same episode see.
 
     Args:
@@ -87,7 +85,9 @@ def sight_of_rollout(first: Bool[Array, "N T"], position: Int[Array, " N"], cont
         context: of the cache.
     """
     time = jnp.arange(first.shape[1], dtype=jnp.int32)
-    begun = jax.lax.cummax(jnp.where(first, time, -1), axis=1)  # when the episode of each token began; -1 is before
+    begun = jax.lax.cummax(
+        jnp.where(first, time, -1), axis=1
+    )  # when the episode of each token began; -1 is before
     at = jnp.where(begun < 0, position[:, None] + time, time - begun)
     before = time[:, None] - time  # [T, T], how long ago
     new = (begun[:, :, None] == begun[:, None]) & (before >= 0) & (before < context)

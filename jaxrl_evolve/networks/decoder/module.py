@@ -15,7 +15,9 @@ from jaxtyping import Array, Float, Int
 from jaxrl_evolve.networks.decoder.attention import Attention, KeysAndValues, Sight, kernels
 from jaxrl_evolve.networks.decoder_config import DecoderConfig
 
-_EMBEDDED = 0.02  # standard deviation of embeddings: with normalised features the first logits are nearly equal
+_EMBEDDED = (
+    0.02  # standard deviation of embeddings: with normalised features the first logits are nearly equal
+)
 
 
 class RMSNorm(nn.Module):

@@ -76,7 +76,9 @@ def _rope_base(told: Mapping[str, Any]) -> float:
     if (inside := told.get("rope_parameters")) is None:
         return _number(told, "rope_theta", 10_000.0)
     if not isinstance(inside, dict) or inside.get("rope_type", "default") != "default":
-        raise ValueError(f"rope_parameters is {_shown(inside)}; a decoder can only have the rope_type 'default'")
+        raise ValueError(
+            f"rope_parameters is {_shown(inside)}; a decoder can only have the rope_type 'default'"
+        )
     return _number(inside, "rope_theta", 10_000.0)
 
 

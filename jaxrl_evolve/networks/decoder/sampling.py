@@ -29,7 +29,9 @@ class Sampling:
     def __post_init__(self) -> None:
         check(self, "sampling")
         if not self.top_p:
-            raise ValueError("sampling.top_p is 0.0; it must be above 0, and with temperature 0 one token is left")
+            raise ValueError(
+                "sampling.top_p is 0.0; it must be above 0, and with temperature 0 one token is left"
+            )
 
 
 def nucleus(logits: Float[Array, "*B V"], top_p: float) -> Float[Array, "*B V"]:
@@ -38,7 +40,9 @@ def nucleus(logits: Float[Array, "*B V"], top_p: float) -> Float[Array, "*B V"]:
     """
     order = jnp.argsort(-logits, axis=-1, stable=True)
     falling = jnp.take_along_axis(jax.nn.softmax(logits), order, -1)
-    kept = jnp.cumsum(falling, -1) - falling < top_p  # what came before has not reached it; the first always counts
+    kept = (
+        jnp.cumsum(falling, -1) - falling < top_p
+    )  # what came before has not reached it; the first always counts
     kept = jnp.put_along_axis(jnp.zeros(logits.shape, bool), order, kept, -1, inplace=False)
     return jnp.where(kept, logits, -jnp.inf)
 

@@ -32,7 +32,9 @@ class Shards:
         there = {file: set(opened.keys()) for file, opened in files.items()}
         for name, file in where.items():
             if name not in there[file]:
-                raise error(f"{folder / INDEX}: it says that {_shown(name)} lies in {file}, where it does not")
+                raise error(
+                    f"{folder / INDEX}: it says that {_shown(name)} lies in {file}, where it does not"
+                )
             self.names[name] = files[file]
 
     def expect(self, name: str, shape: tuple[int, ...]) -> None:

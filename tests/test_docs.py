@@ -18,6 +18,8 @@ from jaxrl_evolve.learners.sac_config import SACConfig, SACHyperparameters
 from jaxrl_evolve.learners.spo_config import SPOConfig, SPOHyperparameters
 from jaxrl_evolve.learners.spo_sac_config import SPOSACConfig, SPOSACHyperparameters
 from jaxrl_evolve.networks.action_values_config import ActionValuesConfig
+from jaxrl_evolve.networks.decoder.sampling import Sampling
+from jaxrl_evolve.networks.decoder_config import DecoderConfig
 from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.storage.folder import write_json
 from jaxrl_evolve.storage.sinks import read_jsonl
@@ -201,6 +203,8 @@ def test_functions_that_pages_name_are_there(page):
         ("spo_sac", SPOSACHyperparameters),
         ("reward_model", RewardModelPPOConfig),
         ("reward_model", PebbleConfig),
+        ("sequences", DecoderConfig),
+        ("sequences", Sampling),
     ],
 )
 def test_the_page_of_an_algorithm_names_every_setting(page, settings):

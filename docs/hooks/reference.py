@@ -28,6 +28,8 @@ ALSO = (
     *("jaxrl_evolve.learners.rainbow", "jaxrl_evolve.learners.rainbow_config", "jaxrl_evolve.learners.lpg"),
     *("jaxrl_evolve.learners.sac", "jaxrl_evolve.learners.spo", "jaxrl_evolve.learners.spo_sac"),
     *("jaxrl_evolve.learners.reward_model", "jaxrl_evolve.networks.action_values"),
+    *(f"jaxrl_evolve.networks.decoder.{name}" for name in ("generate", "pretrained", "sampling")),
+    "jaxrl_evolve.networks.decoder_config",
     *("jaxrl_evolve.objectives.categorical", "jaxrl_evolve.objectives.library"),
     *(f"jaxrl_evolve.preferences.{name}" for name in ("games", "minimax")),
     *(f"jaxrl_evolve.preferences.solvers.{name}" for name in ("feedback", "play", "solver", "table")),

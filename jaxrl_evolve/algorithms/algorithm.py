@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from jaxrl_evolve.objectives import AnyObjective
 
 NETWORK_OF_ITS_OWN = tuple(
-    f"learner.network.{name}" for name in ("shared", "memory", "memory_size", "distribution", "kind")
+    f"learner.network.{name}"
+    for name in ("shared", "memory", "memory_size", "distribution", "kind", "decoder")
 )
 """What a learner whose network is no actor-critic does not read of a `NetworkConfig`."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, Literal
 
+from jaxrl_evolve.networks.decoder_config import DecoderConfig
 from jaxrl_evolve.settings.checks import AtLeast, NotEmpty
 from jaxrl_evolve.settings.nested import UNWRITTEN_BY_DEFAULT
 
@@ -31,8 +32,10 @@ class NetworkConfig:
     """Policy over a continuous action space: a diagonal Normal (the environment clips), or one squashed
     by tanh to the action bounds. Discrete spaces always take a Categorical."""
     kind: str = dataclasses.field(default="actor-critic", metadata=UNWRITTEN_BY_DEFAULT)
-    """Which network: 'actor-critic', or the name of one from another package, which reads of these fields what
-    means something to it."""
+    """Which network: 'actor-critic', 'decoder' for tasks of tokens, or the name of one from another package, which reads
+    of these fields what means something to it."""
+    decoder: DecoderConfig = dataclasses.field(default_factory=DecoderConfig, metadata=UNWRITTEN_BY_DEFAULT)
+    """Shape of the decoder."""
 
     def __post_init__(self) -> None:
         if self.encoder == "tabular" and self.memory != "none":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jaxrl_evolve.networks.config import NetworkConfig
+from jaxrl_evolve.networks.decoder_config import DecoderConfig
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.checks import check
 from jaxrl_evolve.settings.foreign import Refused, told
@@ -64,9 +65,20 @@ def _actor_critic(
     from jaxrl_evolve.networks.actor_critic import make_actor_critic
     from jaxrl_evolve.networks.tabular import make_table
 
+    if config.decoder != DecoderConfig():
+        # Whoever gave it a shape would find that recorded, and no decoder there.
+        raise Refused(f"network.decoder is set, but network.kind is {config.kind!r}; it must be 'decoder'")
     if config.encoder == "tabular":
         return make_table(observation_space, action_space, predictions)
     return make_actor_critic(config, observation_space, action_space, predictions)
 
 
-BUILTIN_NETWORKS: dict[str, MakeNetwork] = {"actor-critic": _actor_critic}
+def _decoder(
+    config: NetworkConfig, observation_space: Space, action_space: Space, predictions: int
+) -> Network:
+    from jaxrl_evolve.networks.decoder.network import make_decoder
+
+    return make_decoder(config, observation_space, action_space, predictions)
+
+
+BUILTIN_NETWORKS: dict[str, MakeNetwork] = {"actor-critic": _actor_critic, "decoder": _decoder}

@@ -1,0 +1,166 @@
+"""Completions of a batch of prompts, in one program: the prompts in one forward pass, then a token of each per step.
+
+The policy is the one of the decoder's `Network`: log-probabilities are those of its `unroll`. No environment is stepped, and the loop ends
+with the last completion.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxrl_evolve.networks.decoder.attention import KeysAndValues, Sight
+from jaxrl_evolve.networks.decoder.cache import seen_of_cache
+from jaxrl_evolve.networks.decoder.module import Decoder
+from jaxrl_evolve.networks.decoder.network import PAD
+from jaxrl_evolve.networks.decoder.sampling import Sampling, drawn_from
+from jaxrl_evolve.networks.decoder_config import DecoderConfig, require_context
+from jaxrl_evolve.networks.distributions import Categorical
+
+
+class Completions(NamedTuple):
+    """What was drawn for ``B`` prompts, up to ``L`` tokens each; beyond a completion's end tokens are `PAD` and numbers 0.
+
+    Attributes:
+        tokens: int32, without the prompts, with the EOS that ended them.
+        lengths: int32, tokens of each, the EOS counted.
+        log_prob: float32, of each token by the policy itself, with the temperature of its settings: what `unroll` says.
+        sampled_log_prob: float32, of each token by the distribution that it was drawn from, after `Sampling.temperature` and
+            `Sampling.top_p`.
+        ended: bool, whether an EOS ended it; else it was cut off.
+    """
+
+    tokens: Int[Array, "B L"]
+    lengths: Int[Array, " B"]
+    log_prob: Float[Array, "B L"]
+    sampled_log_prob: Float[Array, "B L"]
+    ended: Bool[Array, " B"]
+
+
+def generate(
+    config: DecoderConfig, params: Any, prompts: Any, lengths: Any, sampling: Sampling, key: Array
+) -> Completions:
+    """Completions of prompts of different lengths.
+
+    Args:
+        config: the decoder's shape.
+        params: of its network, or what `Network.actor` takes out of them.
+        prompts: int32 ``[B, P]``; each begins at the left, and what stands behind its end is not read.
+        lengths: int32 ``[B]``, tokens of each prompt, from 1 to ``P``.
+        sampling: how tokens are drawn.
+        key: randomness.
+
+    Raises:
+        ValueError: shapes do not agree, a length or the EOS is no such number, or prompts with their completions do not fit into the context.
+    """
+    if jnp.ndim(prompts) != 2 or jnp.shape(lengths) != jnp.shape(prompts)[:1]:
+        raise ValueError(
+            f"prompts have shape {jnp.shape(prompts)} and lengths {jnp.shape(lengths)}; these must be [B, P] and [B]"
+        )
+    longest = jnp.shape(prompts)[1]
+    require_context(
+        config, longest + sampling.limit, f"{longest} of a prompt and {sampling.limit} of its completion"
+    )
+    if not isinstance(lengths, jax.core.Tracer):
+        for length in np.asarray(lengths):
+            if not 1 <= length <= longest:
+                raise ValueError(f"lengths has {length}; prompts have from 1 to {longest} tokens here")
+    if sampling.eos >= (vocabulary := params["params"]["embedding"].shape[0]):
+        raise ValueError(f"sampling.eos is {sampling.eos}; tokens go from 0 to {vocabulary - 1}")
+    prompts, lengths = jnp.asarray(prompts, jnp.int32), jnp.asarray(lengths, jnp.int32)
+    return _generate(config, sampling, params, prompts, lengths, key)
+
+
+class _Loop(NamedTuple):
+    """Where generation stands: the tokens drawn last, and what they were drawn after.
+
+    Attributes:
+        step: number of tokens drawn.
+        kept: leaves ``[layers, B, P + L, kv_heads, head_size]``.
+        read: int32 ``[B]``, tokens in there.
+        token: int32 ``[B]``, drawn last, not in there yet.
+        made: what comes out.
+    """
+
+    step: Array
+    kept: KeysAndValues
+    read: Array
+    token: Array
+    made: Completions
+
+
+@partial(jax.jit, static_argnames=("config", "sampling"))
+def _generate(
+    config: DecoderConfig, sampling: Sampling, params: Any, prompts: Array, lengths: Array, key: Array
+) -> Completions:
+    module = Decoder(config, params["params"]["embedding"].shape[0])
+    apply = lambda function, *args: cast(Any, module.apply(params, *args, method=function))
+    kept, logits = _prefill(apply, prompts, lengths, sampling.limit)
+    num = prompts.shape[0]
+    zeros = jnp.zeros((num, sampling.limit), jnp.float32)
+    tokens = jnp.full(zeros.shape, PAD, jnp.int32)
+    none = Completions(tokens, jnp.zeros((num,), jnp.int32), zeros, zeros, jnp.zeros((num,), bool))
+    loop = _Loop(jnp.zeros((), jnp.int32), kept, lengths, tokens[:, 0], none)
+
+    def step(loop: _Loop) -> _Loop:
+        kept, logits = _read_one(apply, loop)
+        return _drawn(loop._replace(kept=kept, read=loop.read + 1), logits, sampling, key)
+
+    def goes_on(loop: _Loop) -> Array:
+        return (loop.step < sampling.limit) & ~loop.made.ended.all()
+
+    return jax.lax.while_loop(goes_on, step, _drawn(loop, logits, sampling, key)).made
+
+
+def _prefill(apply: Any, prompts: Array, lengths: Array, limit: int) -> tuple[KeysAndValues, Array]:
+    """What is kept of prompts, with room for completions, and the logits ``[B, V]`` after the last token of each."""
+    num, longest = prompts.shape
+    time = jnp.arange(longest, dtype=jnp.int32)
+    causal = jnp.broadcast_to(time[:, None] >= time, (num, longest, longest))
+    position = jnp.broadcast_to(time, prompts.shape)
+
+    def compute(net: Decoder) -> tuple[KeysAndValues, Array]:
+        x, new = net.features(prompts, None, Sight(position, causal))
+        last = jnp.take_along_axis(x, (lengths - 1)[:, None, None], 1)[:, 0]
+        return new, net.logits(last)
+
+    new, logits = apply(compute)
+    # What stands behind a prompt's end is not seen, and what comes next takes its place.
+    room = lambda x: jnp.pad(x, ((0, 0), (0, 0), (0, limit), (0, 0), (0, 0)))
+    return KeysAndValues(*map(room, new)), logits
+
+
+def _read_one(apply: Any, loop: _Loop) -> tuple[KeysAndValues, Array]:
+    """One token read in each sequence: what is kept with it, and the logits ``[B, V]`` after it."""
+    at = loop.read[:, None]
+    sight = Sight(at, jnp.ones((*at.shape, 1), bool), seen_of_cache(at, loop.read, loop.kept.keys.shape[2]))
+
+    def compute(net: Decoder) -> tuple[KeysAndValues, Array]:
+        x, new = net.features(loop.token[:, None], loop.kept, sight)
+        return new, net.logits(x[:, 0])
+
+    new, logits = apply(compute)
+    rows = jnp.arange(at.shape[0])
+    put = lambda kept, one: kept.at[:, rows, loop.read].set(one[:, :, 0])
+    return KeysAndValues(*map(put, loop.kept, new)), logits
+
+
+def _drawn(loop: _Loop, logits: Array, sampling: Sampling, key: Array) -> _Loop:
+    """One token drawn in each completion that goes on."""
+    made, going = loop.made, ~loop.made.ended
+    chosen = Categorical(drawn_from(logits, sampling))
+    token = jnp.where(going, chosen.sample(jax.random.fold_in(key, loop.step)), PAD)
+    put = lambda kept, one: kept.at[:, loop.step].set(jnp.where(going, one, 0))
+    made = Completions(
+        tokens=put(made.tokens, token),
+        lengths=made.lengths + going,
+        log_prob=put(made.log_prob, Categorical(logits).log_prob(token)),
+        sampled_log_prob=put(made.sampled_log_prob, chosen.log_prob(token)),
+        ended=made.ended | (token == sampling.eos) & going,
+    )
+    return loop._replace(step=loop.step + 1, token=token, made=made)

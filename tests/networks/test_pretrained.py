@@ -1,0 +1,238 @@
+"""Published models: read as they are meant, and what is wrong with a folder is said in one sentence."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import decoder_oracle
+import jax
+import ml_dtypes
+import numpy as np
+import pytest
+from compiled import program
+
+from jaxrl_envs import Box, Discrete
+from jaxrl_evolve.networks.config import NetworkConfig
+from jaxrl_evolve.networks.decoder.pretrained import PretrainedError, load_pretrained
+from jaxrl_evolve.networks.table import make_network
+
+V, S = 9, 6
+LLAMA = {
+    "model_type": "llama", "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "num_key_value_heads": 1, "head_dim": 6, "intermediate_size": 10, "max_position_embeddings": 32,
+    "rope_theta": 100.0, "rms_norm_eps": 1e-3, "vocab_size": V, "hidden_act": "silu", "rope_scaling": None,
+}  # fmt: skip
+QWEN2 = {
+    **{name: value for name, value in LLAMA.items() if name not in ("head_dim", "rope_theta")},
+    "model_type": "qwen2", "tie_word_embeddings": True, "use_sliding_window": False,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 100.0},
+}  # fmt: skip
+
+
+def weights_of(config: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Random tensors of a model by their names, rounded to what bfloat16 holds."""
+    c, rng = config, np.random.default_rng(0)
+    size = c.get("head_dim", c["hidden_size"] // c["num_attention_heads"])
+    queries, keys = c["num_attention_heads"] * size, c["num_key_value_heads"] * size
+    width, hidden = c["hidden_size"], c["intermediate_size"]
+    shapes = {"model.embed_tokens.weight": (V, width), "model.norm.weight": (width,)}
+    if not c.get("tie_word_embeddings"):
+        shapes["lm_head.weight"] = (V, width)
+    for i in range(c["num_hidden_layers"]):
+        at = f"model.layers.{i}."
+        shapes |= {at + "input_layernorm.weight": (width,), at + "post_attention_layernorm.weight": (width,)}
+        for name, out in (("q", queries), ("k", keys), ("v", keys)):
+            shapes[f"{at}self_attn.{name}_proj.weight"] = (out, width)
+            if c["model_type"] == "qwen2":
+                shapes[f"{at}self_attn.{name}_proj.bias"] = (out,)
+        shapes[at + "self_attn.o_proj.weight"] = (width, queries)
+        shapes |= {at + f"mlp.{name}_proj.weight": (hidden, width) for name in ("gate", "up")}
+        shapes[at + "mlp.down_proj.weight"] = (width, hidden)
+    drawn = {name: 0.5 * rng.normal(size=shape) for name, shape in shapes.items()}
+    return {name: x.astype(ml_dtypes.bfloat16).astype(np.float32) for name, x in drawn.items()}
+
+
+def packed(tensors: dict[str, np.ndarray], dtype: str = "F32", **changes: Any) -> bytes:
+    """A safetensors file, put together by hand; ``changes`` replace facts in the header of the first tensor."""
+    kinds = {"F32": np.float32, "BF16": ml_dtypes.bfloat16, "F16": np.float16, "I32": np.int32}
+    header, data = {"__metadata__": {"format": "pt"}}, b""
+    for name, x in tensors.items():
+        own = x.astype(kinds[dtype]).tobytes()
+        header[name] = {
+            "dtype": dtype,
+            "shape": list(x.shape),
+            "data_offsets": [len(data), len(data) + len(own)],
+        }
+        data += own
+    if changes:
+        header[next(iter(tensors))] |= changes
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def written(
+    folder: Path, config: dict[str, Any], shards: int = 1, dtype: str = "F32"
+) -> dict[str, np.ndarray]:
+    """A model's folder; its tensors."""
+    folder.mkdir(exist_ok=True)
+    tensors = weights_of(config)
+    (folder / "config.json").write_text(json.dumps(config))
+    if shards == 1:
+        (folder / "model.safetensors").write_bytes(packed(tensors, dtype))
+        return tensors
+    where = {name: f"model-{i % shards}.safetensors" for i, name in enumerate(sorted(tensors))}
+    for file in set(where.values()):
+        own = {name: x for name, x in tensors.items() if where[name] == file}
+        (folder / file).write_bytes(packed(own, dtype))
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": where}))
+    return tensors
+
+
+@pytest.mark.parametrize(("config", "shards", "dtype"), [(LLAMA, 1, "F32"), (QWEN2, 3, "BF16")])
+def test_a_model_says_what_an_independent_forward_pass_says(
+    config: Any, shards: int, dtype: str, tmp_path: Path
+):
+    tensors = written(tmp_path / "model", config, shards, dtype)
+    model = load_pretrained(tmp_path / "model", context=S, vocabulary=V)
+    assert model.vocabulary == V and model.config.context == S
+    space = Box((0.0, 0.0), (V - 1.0, 1.0), (2,), "int32")
+    net = make_network(NetworkConfig(kind="decoder", decoder=model.config), space, Discrete(V))
+    tokens = np.random.default_rng(1).integers(0, V, S)
+    obs = np.stack([tokens, np.ones(S, int)], -1)[:, None].astype(np.int32)
+    first = np.arange(S)[:, None] == 0
+    found, value, _ = program(net.unroll)(model.params, obs, first, jax.device_get(net.initial_memory(1)))
+    expected, _ = decoder_oracle.logits(
+        tensors,
+        tokens,
+        layers=2,
+        heads=2,
+        kv_heads=1,
+        head_dim=config.get("head_dim", 4),
+        base=100.0,
+        epsilon=1e-3,
+    )
+    np.testing.assert_allclose(found.logits[:, 0], expected, rtol=1e-4, atol=1e-4)
+    assert (value == 0).all()
+    like = jax.eval_shape(net.init, jax.random.key(0))
+    facts = lambda tree: jax.tree.map(lambda x: (x.shape, str(x.dtype)), tree)
+    assert facts(model.params) == facts(like)
+
+
+CONFIGS = {
+    "another kind": ({"model_type": "qwen3"}, "model_type is 'qwen3', which is not known: did you mean qwen2"),
+    "no kind": ({"model_type": None}, "model_type is None, which is not known"),
+    "scaled positions": ({"rope_scaling": {"factor": 8}}, "rope_scaling is .*; a decoder can only have None"),
+    "activation": ({"hidden_act": "gelu"}, "hidden_act is 'gelu'; a decoder can only have 'silu'"),
+    "heads": ({"num_attention_heads": 3}, r"has the shape \(12, 8\); config.json asks for \(18, 8\)"),
+    "negative": ({"hidden_size": -8}, "hidden_size is -8; it must be a whole number of at least 1"),
+    "text": ({"num_hidden_layers": "2"}, "num_hidden_layers is '2'; it must be a whole number"),
+    "a switch": ({"vocab_size": True}, "vocab_size is True; it must be a whole number"),
+    "too wide": ({"hidden_size": 2**30}, r"has the shape \(.*\); config.json asks for \(1073741824"),
+    "endless layers": ({"num_hidden_layers": 2**30}, "there is no tensor 'model.layers.2.input_layernorm.weight'"),
+    "fewer layers": ({"num_hidden_layers": 1}, "it has the tensor 'model.layers.1.*', which a decoder has no place for"),
+    "vocabulary": ({"vocab_size": V + 1}, f"vocab_size is {V + 1}; the task has {V} tokens"),
+    "base": ({"rope_theta": 0}, "rope_theta is 0; it must be a number above 0"),
+    "tied": ({"tie_word_embeddings": 1}, "tie_word_embeddings is 1; it must be true or false"),
+}  # fmt: skip
+
+
+def assert_refused(folder: Path, said: str) -> None:
+    with pytest.raises(PretrainedError, match=said) as refused:
+        load_pretrained(folder, context=S, vocabulary=V)
+    assert str(folder) in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("case", CONFIGS)
+def test_a_configuration_that_is_none_or_lies_is_refused(case: str, tmp_path: Path):
+    changes, said = CONFIGS[case]
+    written(tmp_path, LLAMA)
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA | changes))
+    assert_refused(tmp_path, said)
+
+
+def test_text_that_is_no_configuration_is_refused(tmp_path: Path):
+    written(tmp_path, LLAMA)
+    for text, said in (
+        ("[1]", "it must be an object of settings"),
+        ("{", "in line 1"),
+        ("[" * 200, "nested|in line"),
+    ):
+        (tmp_path / "config.json").write_text(text)
+        assert_refused(tmp_path, said)
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["../other.safetensors", "/etc/passwd", "a/b.safetensors", "..", "a\\b.safetensors", "model.bin", 3],
+)
+def test_an_index_names_nothing_outside_the_folder(file: Any, tmp_path: Path):
+    written(tmp_path / "m", LLAMA, shards=2)
+    (tmp_path / "other.safetensors").write_bytes(packed(weights_of(LLAMA)))
+    index = tmp_path / "m" / "model.safetensors.index.json"
+    where = json.loads(index.read_text())["weight_map"]
+    index.write_text(json.dumps({"weight_map": where | {"lm_head.weight": file}}))
+    assert_refused(tmp_path / "m", "weight_map (has|must be)")
+
+
+def test_files_that_are_damaged_or_missing_are_refused(tmp_path: Path):
+    tensors = written(tmp_path, LLAMA)
+    path, whole = tmp_path / "model.safetensors", packed(tensors)
+    first = next(iter(tensors))
+    small = {first: tensors[first]}
+    cases = {
+        "truncated": (whole[:-5], "model.safetensors: "),
+        "no header": (b"\xff" * 40, "model.safetensors: "),
+        "empty": (b"", "model.safetensors: "),
+        "larger than the file": (
+            packed(small, shape=[10**6, 10**6], data_offsets=[0, 4 * 10**12]),
+            "safetensors: ",
+        ),
+        "sizes that disagree": (packed(small, shape=[V, 9]), "model.safetensors: "),
+        "another shape": (
+            packed(tensors | {first: tensors[first].T}),
+            r"has the shape \(8, 9\); config.json asks",
+        ),
+        "integers": (packed(tensors, "I32"), "holds I32; it must be one of BF16, F16, F32"),
+        "one missing": (
+            packed({n: x for n, x in tensors.items() if n != first}),
+            f"there is no tensor '{first}'",
+        ),
+        "not finite": (
+            packed(tensors | {first: tensors[first] * np.nan}),
+            "holds numbers that are not finite",
+        ),
+        "one too many": (packed(tensors | {"model.q_norm": np.ones(2)}), "it has the tensor 'model.q_norm'"),
+    }
+    for content, said in cases.values():
+        path.write_bytes(content)
+        assert_refused(tmp_path, said)
+    path.unlink()
+    assert_refused(tmp_path, "there is no 'model.safetensors'")
+
+
+def test_shards_that_are_missing_or_misplaced_are_refused(tmp_path: Path):
+    written(tmp_path, LLAMA, shards=2)
+    index = tmp_path / "model.safetensors.index.json"
+    told = json.loads(index.read_text())
+    where = told["weight_map"]
+    swapped = where | {"lm_head.weight": f"model-{1 - int(where['lm_head.weight'][6])}.safetensors"}
+    index.write_text(json.dumps({"weight_map": swapped}))
+    assert_refused(tmp_path, "it says that 'lm_head.weight' lies in model-.*, where it does not")
+    index.write_text(json.dumps(told))
+    (tmp_path / "model-1.safetensors").unlink()
+    assert_refused(tmp_path, "there is no 'model-1.safetensors'")
+    index.write_text(json.dumps({"weight_map": 1}))
+    assert_refused(tmp_path, "weight_map must be an object of file names")
+
+
+def test_a_context_is_no_longer_than_the_model_s(tmp_path: Path):
+    written(tmp_path, LLAMA)
+    with pytest.raises(ValueError, match="context is 33; the model in .* was made for 32 tokens"):
+        load_pretrained(tmp_path, context=33)
+    with pytest.raises(ValueError, match="context is 0; it must be a whole number"):
+        load_pretrained(tmp_path, context=0)
+    with pytest.raises(OSError, match="config.json"):
+        load_pretrained(tmp_path / "nowhere", context=S)

@@ -58,6 +58,10 @@ GAME_OVER = "game_over"
 """The name in ``info`` of what tells that an episode is over as it is reported, where a part of it, such as a life, ends for the learner."""
 
 
+ASKED = "asked"
+"""The name in ``info`` of what tells where the action was the agent's own: elsewhere the environment went on, such as with a prompt, whatever it was."""
+
+
 def own_end(seen: Any) -> jax.Array:
     """Where episodes are over as they are reported: ``info["game_over"]`` where it is there, else where they end at all.
 

@@ -9,6 +9,7 @@ from typing import Any
 from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
 from jaxrl_evolve.learners.sequence_config import PAIRS, SequenceConfig, SequenceHyperparameters
 from jaxrl_evolve.networks.config import NetworkConfig
+from jaxrl_evolve.networks.decoder_config import DecoderConfig
 from jaxrl_evolve.settings.later import later
 
 METHODS: dict[str, tuple[str, dict[str, Any], dict[str, float]]] = {
@@ -79,12 +80,20 @@ METHODS: dict[str, tuple[str, dict[str, Any], dict[str, float]]] = {
 """By name: a line about it, its static settings and its hyperparameters, as far as they are not the defaults. None is tuned."""
 
 
+LENGTHS = {"token/arc-1d": 128, "token/countdown": 64, "token/summary": 48}
+"""Steps of a rollout that holds whole episodes of all difficulties (of ARC the easiest), where 32 are too few."""
+
+
 def sequence_preset(method: str, env: str) -> Preset:
-    """The settings that a method starts from; the same for all environments."""
-    del env
+    """The settings that a method starts from: on tasks of tokens a decoder answers, elsewhere two layers of 64 units."""
     _, settings, hp = METHODS[method]
-    config = SequenceConfig(network=NetworkConfig(hidden=(64, 64)), **settings)
-    return Preset(64, 32, "full", config, dataclasses.replace(SequenceHyperparameters(), **hp))
+    length = LENGTHS.get(env, 32)
+    network = NetworkConfig(hidden=(64, 64))
+    if env.startswith("token/"):
+        network = NetworkConfig(kind="decoder", decoder=DecoderConfig(context=length))
+        hp = {"learning_rate": 1e-3, **hp}
+    config = SequenceConfig(network=network, **settings)
+    return Preset(64, length, "full", config, dataclasses.replace(SequenceHyperparameters(), **hp))
 
 
 READ_BY = {

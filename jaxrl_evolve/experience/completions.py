@@ -13,10 +13,8 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxrl_envs.contract import ASKED
 from jaxrl_evolve.trajectory import Trajectory
-
-ASKED = "asked"
-"""The name in ``Trajectory.info`` of what tells at which steps the policy had a say; without it, it had at all."""
 
 
 @struct.dataclass

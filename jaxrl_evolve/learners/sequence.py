@@ -160,7 +160,7 @@ def _told(found: Completions, answers: Answers, rate: Array) -> dict[str, Array]
     highest = jnp.where(answers.whole, answers.worth, -jnp.inf).max(-1)
     return {
         "learning_rate": jnp.asarray(rate, jnp.float32),
-        "answer_length": found.length.sum() / count,
+        "completion_length": found.length.sum() / count,
         "unfinished": 1.0 - found.whole.mean(dtype=jnp.float32),
         "groups_that_differ": (highest - lowest > NO_SPREAD).mean(dtype=jnp.float32),
     }

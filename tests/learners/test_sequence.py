@@ -274,7 +274,7 @@ def learned(method: str) -> tuple[float, float, dict[str, float]]:
 def test_every_method_learns_to_answer(method: str):
     before, after, metrics = learned(method)
     assert before < 0.5 and after > 0.9, (before, after)
-    assert metrics["unfinished"] == 0 and metrics["answer_length"] == LENGTH
+    assert metrics["unfinished"] == 0 and metrics["completion_length"] == LENGTH
     if method in ("sppo", "dpo"):
         assert metrics["queries"] > 0
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxrl_envs.contract import EnvStep
+from jaxrl_envs.contract import ASKED, EnvStep
 from jaxrl_envs.token.task import Task, TokenParams, Verdict
 from jaxrl_envs.token.vocabulary import EOS
 
@@ -75,7 +75,7 @@ def engine(task: Task) -> Engine:
         ended = cut | (asked & ~writes)
         verdict = task.judge(memory, length, state.secret, params.knobs)
         at_the_end = lambda x: jnp.where(ended, x, jnp.zeros_like(x))
-        told = {"success": verdict.success, **verdict.told}
+        told = {name: at_the_end(x) for name, x in {"success": verdict.success, **verdict.told}.items()}
         state = state.replace(shown=state.shown + 1, memory=memory)  # type: ignore[attr-defined]
         return EnvStep(
             obs=observed(token, state),
@@ -83,7 +83,7 @@ def engine(task: Task) -> Engine:
             reward=at_the_end(verdict.reward),
             terminated=ended,
             truncated=jnp.zeros((), bool),
-            info={**{name: at_the_end(x) for name, x in told.items()}, "cut": cut, "answer_length": length},
+            info={**told, "cut": cut, "answer_length": length, ASKED: asked},
         )
 
     return Engine(reset, step)

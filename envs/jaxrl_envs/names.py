@@ -102,7 +102,7 @@ MAZE = (
     "standard-maze-2",
     "standard-maze-3",
 )
-TOKEN = ("sum-mod", "sorting", "countdown", "arc-1d", "summary", "refusal")
+TOKEN = ("sum-mod", "sorting", "countdown", "arc-1d", "zebra", "summary", "refusal")
 SPECS = ("tech-tree", "craftax", "file", "puzzles")
 OCTAX = (
     "airplane",

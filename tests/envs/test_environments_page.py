@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 PAGE = Path(__file__).parents[2] / "docs" / "environments.md"
 
 
@@ -11,7 +13,7 @@ def test_python_blocks_run(monkeypatch):
 
     monkeypatch.setattr(registry, "_registered", {})
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     names = {"__name__": "environments_page"}
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), names)
@@ -36,3 +38,27 @@ def test_the_table_of_mazes_is_that_of_the_registry():
             else:
                 family = FAMILIES[name]
                 assert (size, limit) == (family.size, family.max_steps or 2 * (family.size + 2) ** 2)
+
+
+def test_the_table_of_token_tasks_is_that_of_the_registry():
+    from jaxrl_envs.token import TASKS
+
+    section = PAGE.read_text().partition("\n### token\n")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1:-1] for line in section.splitlines() if line.startswith("| `")]
+    told = {re.findall(r"`([\w-]+)`", row[0])[0]: row for row in rows}
+    assert list(told) == list(TASKS)
+    for name, (_, example, arms, others) in told.items():
+        task = TASKS[name]
+        knob, held_out, values = task.difficulty.knob, task.difficulty.held_out, task.difficulty.arms
+        assert arms.strip() == f"`{knob}` {', '.join(map(str, values))}; {held_out}"
+        defaults = re.findall(r"`(\w+)=([^`]+)`", others)
+        assert {knob, *(option for option, _ in defaults)} == {*task.ranges}
+        assert all(
+            float(eval(value)) == pytest.approx(float(getattr(task.knobs, option)))
+            for option, value in defaults
+        )
+        if "`" in example:
+            prompt, *answer = (
+                task.vocabulary.tokens(text.replace("…", "")) for text in re.findall("`([^`]+)`", example)
+            )
+            assert len(prompt) > 4 and answer

@@ -97,6 +97,11 @@ def arc(prompt, answer, right):
     return float(list(answer) == right)  # which `test_token_arc` has found to be right
 
 
+@scorer("token/zebra")
+def zebra(prompt, answer, right):
+    return float(list(answer) == right)  # which `test_token_zebra` has found to be right
+
+
 @scorer("token/summary")
 def share(prompt, answer, right):
     marked = set(re.findall(r"\*([a-z])", "".join(prompt)))

@@ -18,7 +18,7 @@ from jaxrl_envs.contract import ENV_REWARD, Arms, Env
 from jaxrl_envs.keywords import near, reject_unknown
 from jaxrl_envs.parameters import like_default
 from jaxrl_envs.spaces import Box, Discrete
-from jaxrl_envs.token import arc, countdown, refusal, sorting, sum_mod, summary
+from jaxrl_envs.token import arc, countdown, refusal, sorting, sum_mod, summary, zebra
 from jaxrl_envs.token.engine import TOLD, TokenState, engine, score
 from jaxrl_envs.token.task import Difficulty, Task, TokenParams, Verdict
 from jaxrl_envs.token.vocabulary import BOS, EOS, PAD, Vocabulary
@@ -48,6 +48,7 @@ TASKS: Mapping[str, Task] = {
     "sorting": sorting.TASK,
     "countdown": countdown.TASK,
     "arc-1d": arc.TASK,
+    "zebra": zebra.TASK,
     "summary": summary.TASK,
     "refusal": refusal.TASK,
 }

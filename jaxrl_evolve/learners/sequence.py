@@ -18,9 +18,9 @@ from jaxtyping import Array
 from jaxrl_envs.contract import Env
 from jaxrl_evolve import random
 from jaxrl_evolve.clock import Clock, linear_schedule
-from jaxrl_evolve.experience.completions import Completions, at_ends, completions_of
+from jaxrl_evolve.experience.completions import Completions, at_ends, completions_of, over_steps
 from jaxrl_evolve.experience.minibatches import divisors, permutation
-from jaxrl_evolve.learners.learner import Learner
+from jaxrl_evolve.learners.learner import Assessment, Learner
 from jaxrl_evolve.learners.optimiser import clipped_step
 from jaxrl_evolve.learners.reference import Reference, follow
 from jaxrl_evolve.learners.sequence_acting import (
@@ -33,8 +33,12 @@ from jaxrl_evolve.learners.sequence_acting import (
     initial_memory,
     opponents,
 )
-from jaxrl_evolve.learners.sequence_config import SequenceConfig, SequenceHyperparameters
-from jaxrl_evolve.learners.sequence_losses import NO_SPREAD, Answers, loss_of
+from jaxrl_evolve.learners.sequence_config import (
+    POLICY_GRADIENTS,
+    SequenceConfig,
+    SequenceHyperparameters,
+)
+from jaxrl_evolve.learners.sequence_losses import NO_SPREAD, Answers, advantages, loss_of
 from jaxrl_evolve.learners.spo_environment import example_of
 from jaxrl_evolve.networks.network import MakeNetwork
 from jaxrl_evolve.networks.table import make_network
@@ -166,6 +170,22 @@ def _told(found: Completions, answers: Answers, rate: Array) -> dict[str, Array]
     }
 
 
+def _assess(parts: Parts, state: SequenceState, t: Trajectory, hp: Any) -> Assessment:
+    """The group in the place of a critic: its mean return as value, and GRPO's advantage, or the one that is learned by, at every step."""
+    del state, hp
+    config, most = parts.config, parts.config.completions
+    found = completions_of(t, most)
+    in_groups = (parts.num_envs // config.group, -1)
+    worth, whole = found.total.reshape(in_groups), found.whole.reshape(in_groups)
+    kind = config.advantage if config.loss in POLICY_GRADIENTS and config.advantage != "half" else "standard"
+    steps = lambda x: over_steps(x.reshape(found.whole.shape), found.number)
+    mean = jnp.where(whole, worth - advantages("mean", worth, whole), 0.0)
+    value = steps(mean)
+    last = t.ended & (found.number < most)
+    error = jnp.where(last, steps(worth) - value, 0.0)
+    return Assessment(value, steps(advantages(kind, worth, whole)), error)
+
+
 def _adopt(state: SequenceState, other: SequenceState) -> SequenceState:
     reference = Reference.of(other.params) if state.reference else ()
     return replace(state, params=other.params, reference=reference)
@@ -226,6 +246,7 @@ def sequence(
         init_objective=lambda key: (),
         default_hp=hp,
         adopt=_adopt,
+        assess=partial(_assess, parts),
         group=config.group,
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from jaxrl_envs import Box, Discrete, Env, EnvStep
+from jaxrl_envs.contract import Arms
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve import make_chunk, random
 from jaxrl_evolve.algorithms.sequence import METHODS, SEQUENCES, sequence_preset
@@ -46,7 +47,8 @@ def answering() -> Env:
 
     draw = lambda key: jax.random.randint(key, (), 0, WORDS, jnp.int32)
     space = Box(0.0, 1.0, (WORDS + 1,), "float32")
-    return Env("answering", reset, step, jnp.int32(0), space, Discrete(WORDS), sample_params=draw)
+    arms = Arms(tuple(map(str, range(WORDS))), lambda key, arm: arm)
+    return Env("answering", reset, step, jnp.int32(0), space, Discrete(WORDS), sample_params=draw, arms=arms)
 
 
 ENV = answering()
@@ -279,8 +281,11 @@ def test_every_method_learns_to_answer(method: str):
         assert metrics["queries"] > 0
 
 
-def test_groups_answer_the_same_prompt():
+@pytest.mark.parametrize("name", ["", "uniform"])
+def test_groups_answer_the_same_prompt(name: str):
+    """Drawn by the environment, or by a curriculum of arms."""
     learner, _ = built("grpo")
+    curriculum = make_curriculum(name, ENV, 32, {}) if name else None
 
     def looks(key: Any, state: Any, t: Trajectory, hp: Any, eta: Any, clock: Any) -> Any:
         prompt = t.obs[0, :, :WORDS].argmax(-1).reshape(8, 4)
@@ -289,7 +294,7 @@ def test_groups_answer_the_same_prompt():
         return state, {"loss": jnp.float32(0), **{k: x.astype(jnp.float32) for k, x in seen.items()}}
 
     watched = learner._replace(update=looks)
-    chunk = make_chunk(watched, vectorize(ENV, 32, params_per_slot=True), LENGTH)
+    chunk = make_chunk(watched, vectorize(ENV, 32, params_per_slot=True), LENGTH, curriculum)
     hp = traced(learner.default_hp)
     state = jax.jit(chunk.init)(random.key(3), hp, ENV.params)
     _, told = jax.jit(chunk.run)(state, hp, (), ENV.params, jnp.float32(5), jnp.int32(5))
@@ -335,6 +340,24 @@ def test_what_a_method_does_not_read_is_no_option():
         assert set(algorithm.unread) <= known, name
     assert "hp.eta" in SEQUENCES["grpo"].unread and "hp.eta" not in SEQUENCES["sppo"].unread
     assert {"learner.preference", "hp.clip"} <= set(SEQUENCES["nft"].unread)
+
+
+def test_curricula_are_told_of_the_group_as_a_critic():
+    rng = np.random.default_rng(2)
+    reward = np.zeros((LENGTH, 32), np.float32)
+    reward[-1] = rng.random(32)
+    reward[-1, :4] = 0.25
+    first, ended = np.zeros(reward.shape, bool), np.zeros(reward.shape, bool)
+    first[0], ended[-1] = True, True
+    learner, _ = built("grpo")
+    t = trajectory(first, ended, reward, np.ones(reward.shape, bool))
+    found = learner.assess(None, t, None)
+    groups = reward[-1].reshape(8, 4)
+    apart = groups - groups.mean(1, keepdims=True)
+    np.testing.assert_allclose(found.value[0], np.repeat(groups.mean(1), 4), rtol=1e-5)
+    deviation = np.maximum(apart.std(1, keepdims=True), 1e-9)
+    np.testing.assert_allclose(found.advantage[1], (apart / deviation).ravel(), rtol=1e-4)
+    np.testing.assert_allclose(found.td_error, [*np.zeros((2, 32)), apart.ravel()], atol=1e-6)
 
 
 def test_what_is_refused():

@@ -189,7 +189,8 @@ def test_where_the_policy_is_not_asked_only_pad_is_possible_and_nothing_is_learn
     obs, first = random_rollout(6, asked=True)
 
     def loss(params: Any, weight: Any) -> Any:
-        distribution, *_ = net.unroll(params, obs, first, net.initial_memory(N))
+        seen = jnp.asarray(obs), jnp.asarray(first), net.initial_memory(N)
+        distribution, *_ = net.unroll(params, *seen)
         action = distribution.sample(jax.random.key(1))
         log_prob, entropy = distribution.log_prob(action), distribution.entropy()
         return (weight * (log_prob + entropy)).sum(), (log_prob, entropy, distribution.logits, action)
@@ -280,16 +281,8 @@ def test_what_a_decoder_cannot_serve_is_refused():
 
 
 def test_its_shape_is_a_part_of_a_run_s_settings_and_written_where_it_says_something():
-    words = [
-        "ppo",
-        "--env",
-        "CartPole-v1",
-        "--learner.network.kind",
-        "decoder",
-        "--learner.network.decoder.layers",
-        "3",
-    ]
-    assert find_command("train").parse([*words])
+    words = "ppo --env CartPole-v1 --out x --learner.network.kind decoder --learner.network.decoder.layers 3"
+    assert find_command("train").parse(words.split())
     shape = {"kind": "decoder", "decoder": {"layers": 3}}
     config = TrainConfig.preset("ppo", "CartPole-v1", learner={"network": shape})
     written = json.loads(json.dumps(plain(config)))

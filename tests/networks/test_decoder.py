@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache, partial
 from typing import Any
 
@@ -13,12 +14,15 @@ import pytest
 from compiled import program
 
 from jaxrl_envs import Box, Discrete
+from jaxrl_evolve.command.commands import find_command
 from jaxrl_evolve.networks.check import check_network
 from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.networks.decoder.network import allowed
 from jaxrl_evolve.networks.decoder_config import DecoderConfig
 from jaxrl_evolve.networks.distributions import Categorical
 from jaxrl_evolve.networks.table import make_network, network_names
+from jaxrl_evolve.storage.folder import plain
+from jaxrl_evolve.training.config import TrainConfig
 
 V, T, N = 11, 12, 3
 OBS, ACTIONS = Box((0.0, 0.0), (V - 1.0, 1.0), (2,), "int32"), Discrete(V)
@@ -185,7 +189,8 @@ def test_where_the_policy_is_not_asked_only_pad_is_possible_and_nothing_is_learn
     obs, first = random_rollout(6, asked=True)
 
     def loss(params: Any, weight: Any) -> Any:
-        distribution, *_ = net.unroll(params, obs, first, net.initial_memory(N))
+        seen = jnp.asarray(obs), jnp.asarray(first), net.initial_memory(N)
+        distribution, *_ = net.unroll(params, *seen)
         action = distribution.sample(jax.random.key(1))
         log_prob, entropy = distribution.log_prob(action), distribution.entropy()
         return (weight * (log_prob + entropy)).sum(), (log_prob, entropy, distribution.logits, action)
@@ -276,16 +281,8 @@ def test_what_a_decoder_cannot_serve_is_refused():
 
 
 def test_its_shape_is_a_part_of_a_run_s_settings_and_written_where_it_says_something():
-    words = [
-        "ppo",
-        "--env",
-        "CartPole-v1",
-        "--learner.network.kind",
-        "decoder",
-        "--learner.network.decoder.layers",
-        "3",
-    ]
-    assert find_command("train").parse([*words, "--dry_run"])
+    words = "ppo --env CartPole-v1 --out x --learner.network.kind decoder --learner.network.decoder.layers 3"
+    assert find_command("train").parse(words.split())
     shape = {"kind": "decoder", "decoder": {"layers": 3}}
     config = TrainConfig.preset("ppo", "CartPole-v1", learner={"network": shape})
     written = json.loads(json.dumps(plain(config)))
@@ -293,6 +290,6 @@ def test_its_shape_is_a_part_of_a_run_s_settings_and_written_where_it_says_somet
         written["learner"]["network"]["decoder"]["layers"] == 3 and TrainConfig.from_json(written) == config
     )
     assert "decoder" not in plain(TrainConfig.preset("ppo", "CartPole-v1"))["learner"]["network"]
+    written["learner"]["network"]["decoder"]["kv_heads"] = 3
     with pytest.raises(ValueError, match=r"learner.network.decoder.kv_heads is 3; it must divide heads"):
-        written["learner"]["network"]["decoder"]["kv_heads"] = 3
         TrainConfig.from_json(written)

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from compiled import program
@@ -125,7 +126,7 @@ def test_tokens_are_drawn_as_often_as_their_probabilities_say():
 @pytest.mark.parametrize("top_p", [0.05, 0.4, 0.5, 0.7, 0.95, 1.0])
 def test_the_nucleus_is_that_of_an_oracle(top_p: float):
     probs = np.stack([[0.1, 0.4, 0.3, 0.2], [0.25, 0.25, 0.25, 0.25], [0.0, 0.05, 0.05, 0.9]])
-    logits = np.log(np.maximum(probs, 1e-30)).astype(np.float32)
+    logits = jnp.log(jnp.maximum(probs, 1e-30))
     for temperature in (1.0, 0.5):
         sampling = Sampling(1, temperature=temperature, top_p=top_p)
         found = jax.nn.softmax(drawn_from(logits, sampling))

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxrl_evolve.networks.decoder.attention import KeysAndValues, Sight
@@ -66,7 +67,7 @@ def generate(
     require_context(
         config, longest + sampling.limit, f"{longest} of a prompt and {sampling.limit} of its completion"
     )
-    if not isinstance(lengths, jax.core.Tracer):
+    if not isinstance(lengths, Tracer):
         for length in np.asarray(lengths):
             if not 1 <= length <= longest:
                 raise ValueError(f"lengths has {length}; prompts have from 1 to {longest} tokens here")

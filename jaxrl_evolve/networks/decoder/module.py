@@ -5,7 +5,7 @@ The parameters of all blocks are stacked on a leading axis, and blocks are a loo
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import flax.linen as nn
 import jax
@@ -80,7 +80,7 @@ class Decoder(nn.Module):
             Block,
             variable_axes={"params": 0},
             split_rngs={"params": True},
-            in_axes=(0, nn.broadcast),
+            in_axes=cast(Any, (0, nn.broadcast)),
             length=c.layers,
         )(c)
         self.norm = RMSNorm(c.epsilon)

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxrl_envs.token.task import Difficulty, Task, begin_match, judge_match, read_match
+from jaxrl_envs.token.task import Difficulty, Task, begin_match, defaults, judge_match, read_match
 from jaxrl_envs.token.vocabulary import BOS, PAD, vocabulary
 from jaxrl_envs.token.writing import Written, packed, tokens_of
 
@@ -123,7 +123,7 @@ def _place(known: jax.Array, u: jax.Array, placing: Placing) -> tuple[jax.Array,
 TASK = Task(
     WORDS,
     answer_limit=2,
-    knobs=Zebra(np.int32(3)),
+    knobs=defaults(Zebra, houses=3),
     ranges={"houses": (3, MOST)},
     difficulty=Difficulty("houses", (3, 4, 5), MOST),
     draw=draw,

@@ -8,6 +8,10 @@ import pytest
 PAGE = Path(__file__).parents[2] / "docs" / "environments.md"
 
 
+def section_of(name):
+    return re.split(r"\n##+ ", PAGE.read_text().partition(f"\n### {name}\n")[2])[0]
+
+
 def test_python_blocks_run(monkeypatch):
     from jaxrl_envs import registry
 
@@ -24,7 +28,7 @@ def test_the_table_of_mazes_is_that_of_the_registry():
     from jaxrl_envs import available
     from jaxrl_envs.maze import FAMILIES, LAYOUTS
 
-    section = PAGE.read_text().partition("\n### maze\n")[2].partition("\n## ")[0]
+    section = section_of("maze")
     rows = [line.split("|")[1:-1] for line in section.splitlines() if line.startswith("| `")]
     told = {name: row for row in rows for name in re.findall(r"`([\w-]+)`", row[0])}
     assert sorted(f"maze/{name}" for name in told) == sorted(available("maze"))
@@ -43,7 +47,7 @@ def test_the_table_of_mazes_is_that_of_the_registry():
 def test_the_table_of_token_tasks_is_that_of_the_registry():
     from jaxrl_envs.token import TASKS
 
-    section = PAGE.read_text().partition("\n### token\n")[2].partition("\n## ")[0]
+    section = section_of("token")
     rows = [line.split("|")[1:-1] for line in section.splitlines() if line.startswith("| `")]
     told = {re.findall(r"`([\w-]+)`", row[0])[0]: row for row in rows}
     assert list(told) == list(TASKS)

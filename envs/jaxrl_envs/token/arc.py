@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import struct
 
 from jaxrl_envs.token.arc_rules import DRAWS, LONGEST, RULES, Puzzle, shown
-from jaxrl_envs.token.task import Difficulty, Task, begin_match, judge_match, read_match
+from jaxrl_envs.token.task import Difficulty, Task, begin_match, defaults, judge_match, read_match
 from jaxrl_envs.token.vocabulary import BOS, DIGITS, PAD, ZERO, vocabulary
 from jaxrl_envs.token.writing import Written, packed, tokens_of, whole
 
@@ -58,7 +57,7 @@ def draw(key: jax.Array, knobs: Arc) -> tuple[Written, Written]:
 TASK = Task(
     WORDS,
     answer_limit=LONGEST + 1,
-    knobs=Arc(np.int32(10), np.int32(-1)),
+    knobs=defaults(Arc, cells=10, rule=-1),
     ranges={"cells": (10, LONGEST), "rule": (-1, len(RULES) - 1)},
     difficulty=Difficulty("cells", (10, 20, 30), LONGEST),
     draw=draw,

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import struct
 
 from jaxrl_envs.token.expressions import (
@@ -27,7 +26,7 @@ from jaxrl_envs.token.expressions import (
     outcome,
     read_token,
 )
-from jaxrl_envs.token.task import Difficulty, Task, Verdict
+from jaxrl_envs.token.task import Difficulty, Task, Verdict, defaults
 from jaxrl_envs.token.vocabulary import BOS, PAD
 from jaxrl_envs.token.writing import Written, decimal, packed, tokens_of, whole
 
@@ -144,7 +143,7 @@ def solution(secret: Game) -> Written:
 TASK = Task(
     WORDS,
     answer_limit=ANSWER + 1,
-    knobs=Countdown(np.int32(3), np.float32(0)),
+    knobs=defaults(Countdown, numbers=3, well_formed=0.0),
     ranges={"numbers": (3, MOST), "well_formed": (0.0, 1.0)},
     difficulty=Difficulty("numbers", (3, 4, 5), MOST),
     draw=draw,

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import struct
 
 from jaxrl_envs.token.task import (
@@ -22,6 +21,7 @@ from jaxrl_envs.token.task import (
     TokenParams,
     Verdict,
     begin_match,
+    defaults,
     matched,
     read_match,
 )
@@ -130,14 +130,7 @@ def optimum(params: TokenParams) -> jax.Array:
 TASK = Task(
     WORDS,
     answer_limit=3,
-    knobs=Refusal(
-        numbers=np.int32(3),
-        modulus=np.int32(10),
-        hidden=np.float32(0.2),
-        right=np.float32(1),
-        refused=np.float32(0.3),
-        wrong=np.float32(0),
-    ),
+    knobs=defaults(Refusal, numbers=3, modulus=10, hidden=0.2, right=1.0, refused=0.3, wrong=0.0),
     ranges={
         "numbers": (2, MOST),
         "modulus": (2, 100),

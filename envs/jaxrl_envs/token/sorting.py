@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import struct
 
-from jaxrl_envs.token.task import Difficulty, Task, begin_match, judge_match, read_match
+from jaxrl_envs.token.task import Difficulty, Task, begin_match, defaults, judge_match, read_match
 from jaxrl_envs.token.vocabulary import BOS, DIGITS, PAD, ZERO, vocabulary
 from jaxrl_envs.token.writing import Written, packed, tokens_of, whole
 
@@ -40,7 +39,7 @@ def draw(key: jax.Array, knobs: Sorting) -> tuple[Written, Written]:
 TASK = Task(
     WORDS,
     answer_limit=MOST + 1,
-    knobs=Sorting(np.int32(4)),
+    knobs=defaults(Sorting, digits=4),
     ranges={"digits": (2, MOST)},
     difficulty=Difficulty("digits", (4, 8, 12), MOST),
     draw=draw,

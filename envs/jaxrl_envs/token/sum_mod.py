@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import struct
 
-from jaxrl_envs.token.task import Difficulty, Task, begin_match, judge_match, read_match
+from jaxrl_envs.token.task import Difficulty, Task, begin_match, defaults, judge_match, read_match
 from jaxrl_envs.token.vocabulary import BOS, DIGITS, PAD, vocabulary
 from jaxrl_envs.token.writing import Written, decimal, packed, tokens_of, whole
 
@@ -48,7 +47,7 @@ def draw(key: jax.Array, knobs: SumMod) -> tuple[Written, Written]:
 TASK = Task(
     WORDS,
     answer_limit=3,
-    knobs=SumMod(np.int32(3), np.int32(10)),
+    knobs=defaults(SumMod, numbers=3, modulus=10),
     ranges={"numbers": (2, MOST), "modulus": (2, 100)},
     difficulty=Difficulty("numbers", (2, 3, 4, 6), MOST),
     draw=draw,

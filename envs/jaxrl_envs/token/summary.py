@@ -15,10 +15,9 @@ import string
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import struct
 
-from jaxrl_envs.token.task import Difficulty, Task, TokenParams, Verdict
+from jaxrl_envs.token.task import Difficulty, Task, TokenParams, Verdict, defaults
 from jaxrl_envs.token.vocabulary import BOS, PAD, vocabulary
 from jaxrl_envs.token.writing import Written, packed, tokens_of, whole
 
@@ -93,7 +92,7 @@ def optimum(params: TokenParams) -> jax.Array:
 TASK = Task(
     WORDS,
     answer_limit=LIMIT,
-    knobs=Summary(np.int32(8), np.int32(3), np.float32(1), np.bool_(False)),
+    knobs=defaults(Summary, words=8, marked=3, bias=1.0, hackable=False),
     ranges={"words": (8, MOST), "marked": (1, 8), "bias": (0.0, 10.0), "hackable": (0, 1)},
     difficulty=Difficulty("words", (8, 16, 24), MOST),
     draw=draw,

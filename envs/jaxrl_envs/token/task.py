@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from jaxrl_envs.token.vocabulary import Vocabulary
@@ -89,6 +90,12 @@ class Task(NamedTuple):
     solution: Callable[[Any], Written]
     told: tuple[str, ...] = ()
     optimum: Callable[[TokenParams], jax.Array] = lambda params: jnp.ones((), jnp.float32)
+
+
+def defaults(kind: Callable[..., Any], **values: bool | int | float) -> Any:
+    """Knobs of a kind from Python numbers: bool, int32, float32. They are of NumPy, so that importing a task starts no device."""
+    types = {bool: np.bool_, int: np.int32, float: np.float32}
+    return kind(**{name: types[type(value)](value) for name, value in values.items()})
 
 
 class Match(NamedTuple):

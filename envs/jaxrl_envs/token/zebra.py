@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxrl_envs.token.task import Difficulty, Task, begin_match, judge_match, read_match
+from jaxrl_envs.token.task import Difficulty, Task, begin_match, defaults, judge_match, read_match
 from jaxrl_envs.token.vocabulary import BOS, PAD, vocabulary
 from jaxrl_envs.token.writing import Written, packed, tokens_of
 
@@ -37,6 +37,8 @@ HOUSES = tuple(f"#{i + 1}" for i in range(MOST))
 _NAMES = [name for values in VALUES.values() for name in values]
 WORDS = vocabulary(*_NAMES, *VALUES, *HOUSES, "in", "with", "left", "beside", ";", "?")
 ITEMS = len(_NAMES)
+DRAWS = 4 + ITEMS + 1
+"""Uniform numbers that a placing takes."""
 FIRST_ITEM, FIRST_ATTRIBUTE, FIRST_HOUSE = (WORDS.token(name) for name in ("red", "colour", "#1"))
 _ATTRIBUTE = np.arange(ITEMS, dtype=np.int32) // MOST
 
@@ -62,18 +64,20 @@ class Placing(NamedTuple):
 
 def draw(key: jax.Array, knobs: Zebra) -> tuple[Written, Written]:
     """A puzzle and its answer."""
-    u = jax.random.uniform(key, (ITEMS + 1, 6 * ITEMS), jnp.float32)
+    u = jax.random.uniform(key, (ITEMS * DRAWS + 3 * ITEMS + 1,), jnp.float32)
+    u_steps, u_houses, u_order, u_clues = jnp.split(u[:-1], np.cumsum([ITEMS * DRAWS, ITEMS, ITEMS]))
     number = np.arange(ITEMS) % MOST
     there = jnp.asarray(number) < knobs.houses
     # The rank of a random number among those of its attribute is a random house.
-    scores = jnp.where(there, u[-1, :ITEMS], 2.0).reshape(-1, MOST)
+    scores = jnp.where(there, u_houses, 2.0).reshape(-1, MOST)
     house = (scores[:, None, :] < scores[:, :, None]).sum(2, dtype=jnp.int32).reshape(-1)
     placing = Placing(house, there, knobs.houses)
+    step = lambda known, u: _place(known, u, u_order, placing)
     known = jnp.zeros((ITEMS,), bool)
-    _, (clues, placed) = jax.lax.scan(lambda known, u: _place(known, u, placing), known, u[:-1])
+    _, (clues, placed) = jax.lax.scan(step, known, u_steps.reshape(ITEMS, DRAWS))
     last = placed[len(VALUES) * knobs.houses - 1]
-    shuffled = clues[jnp.argsort(u[-1, ITEMS : 2 * ITEMS])]
-    by_house = u[-1, -1] < 0.5
+    shuffled = clues[jnp.argsort(u_clues)]
+    by_house = u[-1] < 0.5
     its_house, its_name = house[last] + FIRST_HOUSE, last + FIRST_ITEM
     attribute = jnp.asarray(_ATTRIBUTE)[last] + FIRST_ATTRIBUTE
     of_value = jnp.stack([its_name, tokens_of(WORDS.token("in"))[0]])
@@ -85,7 +89,7 @@ def draw(key: jax.Array, knobs: Zebra) -> tuple[Written, Written]:
     return prompt, Written(answer[None], jnp.ones((), jnp.int32))
 
 
-def _place(known: jax.Array, u: jax.Array, placing: Placing) -> tuple[jax.Array, Any]:
+def _place(known: jax.Array, u: jax.Array, order: jax.Array, placing: Placing) -> tuple[jax.Array, Any]:
     """One more value is placed; what is known (bool ``[24]``), the clue that does it (int32 ``[4]``, or `PAD`), the value."""
     house, attribute = placing.house, jnp.asarray(_ATTRIBUTE)
     unknown = placing.there & ~known
@@ -95,7 +99,7 @@ def _place(known: jax.Array, u: jax.Array, placing: Placing) -> tuple[jax.Array,
     alone = (same_kind & unknown).sum(1) == 1
     ready = unknown & (tied.any(1) | alone)
     # The first value is tied to none.
-    item = jnp.argmax(jnp.where(jnp.where(ready.any(), ready, unknown), u[:ITEMS], -1.0)).astype(jnp.int32)
+    item = jnp.argmax(jnp.where(jnp.where(ready.any(), ready, unknown), order, -1.0)).astype(jnp.int32)
 
     mine, own = house[item], attribute == attribute[item]
     off = mine - house
@@ -105,7 +109,7 @@ def _place(known: jax.Array, u: jax.Array, placing: Placing) -> tuple[jax.Array,
     ways = jnp.stack(
         [(off == 0) & ~own, off == -1, off == 1, (jnp.abs(off) == 1) & (outside | taken)]
     )  # with, left of, right of, beside
-    score = jnp.where(ways & known, u[ITEMS : 5 * ITEMS].reshape(4, ITEMS), -1.0)
+    score = jnp.where(ways & known, u[:4, None] + u[4 : 4 + ITEMS], -1.0)
     best = jnp.argmax(score.reshape(-1)).astype(jnp.int32)
     way, friend = best // ITEMS, best % ITEMS
     turned = (way == 2) | ((way != 1) & (u[-1] < 0.5))  # what is with or beside may come second
@@ -123,7 +127,7 @@ def _place(known: jax.Array, u: jax.Array, placing: Placing) -> tuple[jax.Array,
 TASK = Task(
     WORDS,
     answer_limit=2,
-    knobs=Zebra(np.int32(3)),
+    knobs=defaults(Zebra, houses=3),
     ranges={"houses": (3, MOST)},
     difficulty=Difficulty("houses", (3, 4, 5), MOST),
     draw=draw,

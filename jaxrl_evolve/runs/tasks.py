@@ -20,6 +20,7 @@ from jaxtyping import Array, Bool, Int
 from jaxrl_envs.contract import Env
 from jaxrl_envs.vector import VectorEnv
 from jaxrl_evolve.learners.learner import Learner
+from jaxrl_evolve.settings.foreign import Refused, called, told
 
 NEW = -1
 """Number of a task that the curriculum does not know by number (yet)."""
@@ -126,7 +127,12 @@ def fitted(curriculum: Curriculum | None, learner: Learner, rollout_length: int)
     """
     if curriculum is None or curriculum.made_for is None:
         return curriculum
-    return curriculum.made_for(learner, rollout_length)
+    made = called(
+        "the curriculum: made_for", curriculum.made_for, learner, rollout_length, saying=(ValueError,)
+    )
+    if not isinstance(made, Curriculum):
+        raise Refused(f"the curriculum: made_for gave {told(made)}; it must be a Curriculum")
+    return made
 
 
 def unfitted(name: str, made_for: Callable[[Learner, int], Curriculum]) -> Curriculum:

@@ -24,14 +24,7 @@ from jaxrl_evolve.generation.experiment import Experiment, skill_counts
 from jaxrl_evolve.generation.feedback import feedback_of
 from jaxrl_evolve.generation.mixture import account_of
 from jaxrl_evolve.generation.mutation import mutated
-from jaxrl_evolve.generation.outcome import (
-    ARCHIVE,
-    REPORT,
-    SKILL,
-    GenerateResult,
-    report,
-    summarise,
-)
+from jaxrl_evolve.generation.outcome import ARCHIVE, REPORT, SKILL, GenerateResult, report, summarise
 from jaxrl_evolve.generation.proposal import Proposal, Proposed, Proposer
 from jaxrl_evolve.generation.scaffolds import by_hand, faded
 from jaxrl_evolve.generation.schedule import evenly, shares
@@ -151,11 +144,10 @@ class Run:
         archive = lifecycle.rejected(standing.archive, domain, found.rejections, invalid)
         archive = set_aside(lifecycle.added(archive, domain, good, trials), trials)
         active = [p.identity for p in good if archive.entries[p.identity].status == "active"]
-        latest = tuple(active) or standing.latest
         self.standing = dataclasses.replace(
             standing.with_steps(validation=validated.steps + tried, proposing=found.steps),
             archive=archive,
-            latest=latest,
+            latest=tuple(active) or standing.latest,
             proposer=self.ahead.state(standing.proposer) if self.ahead else self.proposer.state(),
             notes=(*standing.notes, *(f"cycle {cycle}: {note}" for note in found.notes))[-NOTES:],
         )
@@ -228,10 +220,8 @@ class Run:
             results[identity] = results.get(identity, 0) + row
         steps = account_of(table).steps
         original = int(sum(n for n, i in zip(steps, part, strict=False) if i == archive.original.identity))
-        scoring = updates * self.programs.scoring
-        self.standing = self.standing.with_steps(
-            original=original, generated=int(steps.sum()) - original, scoring=scoring
-        )
+        more = {"original": original, "generated": int(steps.sum()) - original}
+        self.standing = self.standing.with_steps(scoring=updates * self.programs.scoring, **more)
         if int(self.state.diverged) >= 0:
             raise Diverged(f"the agent diverged in cycle {self.standing.done}; what was before it is saved")
         return metrics
@@ -245,8 +235,7 @@ class Run:
 
     def _learn_of(self, results: Mapping[str, np.ndarray], proposed: Proposed) -> dict[str, Any]:
         """Evaluate in the original, and tell the archive what came of its specs."""
-        standing = self.standing
-        played = self._evaluate(self.state.learner, self.setting.env.params)
+        standing, played = self.standing, self._evaluate(self.state.learner, self.setting.env.params)
         episodes = played.returns.size
         done = skill_counts(
             self.setting, standing.archive.original.data, np.asarray(played.info[SKILLS] > 0).sum(0)

@@ -38,11 +38,12 @@ def test_specs_are_drawn_by_their_rows_and_the_original_keeps_its_share():
     seat = level_seat(ENV, levels, 6, 4)
     state = seat.init(random.key(0))
     # Before the first phase there is the original alone.
-    _, first = seat.propose(random.key(1), state, openings(8))
+    propose = jax.jit(seat.propose)
+    _, first = propose(random.key(1), state, openings(64))
     assert set(first.number.tolist()) == {0} and set(np.asarray(first.params.length).tolist()) == {10}
     there = jnp.asarray([0.25, 0.25, 0.25, 0.25, 0.0, 0.0])
     state = refilled(levels)(dataclasses.replace(state, params=lengths(10, 3, 5, 7), shares=there))
-    _, found = seat.propose(random.key(2), state, openings(64))
+    _, found = propose(random.key(2), state, openings(64))
     number, length = np.asarray(found.number), np.asarray(found.params.length)
     assert (number == 0).sum() == 16 and (length[number == 0] == 10).all()
     for row, asked in ((1, 3), (2, 5), (3, 7)):
@@ -52,7 +53,7 @@ def test_specs_are_drawn_by_their_rows_and_the_original_keeps_its_share():
     ranked = of_specs("plr", ENV, 6)
     buffer = dataclasses.replace(refilled(ranked)(state).levels.buffer, scores=scores)
     state = dataclasses.replace(state, levels=dataclasses.replace(state.levels, buffer=buffer))
-    _, found = level_seat(ENV, ranked, 6, 4).propose(random.key(2), state, openings(256))
+    _, found = jax.jit(level_seat(ENV, ranked, 6, 4).propose)(random.key(2), state, openings(256))
     counts = [int((found.number == row).sum()) for row in (1, 2, 3)]
     assert counts[1] > counts[0] > counts[2] > 0
 

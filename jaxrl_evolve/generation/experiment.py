@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl_envs.contract import Env
-from jaxrl_envs.vector import vectorize
+from jaxrl_envs.resets import FullResets
+from jaxrl_envs.vector import VectorEnv, VectorState, vectorize
 from jaxrl_evolve import random
 from jaxrl_evolve.generation.answers import FILE as ANSWERS
 from jaxrl_evolve.generation.config import GenerateConfig
@@ -33,6 +35,7 @@ from jaxrl_evolve.training.parts import literal
 
 LEDGER = "model_calls.jsonl"
 """The file of what a language model cost."""
+_AT_ONCE = 8  # resets
 
 
 class Programs(NamedTuple):
@@ -91,15 +94,17 @@ def build(config: GenerateConfig, setting: Setting | None = None) -> Experiment:
         level_seat(env, levels, active, skills) if levels else spec_seat(env, active, skills, config.unit)
     )
     refill = refilled(levels) if levels else lambda seat: seat
-    venv = vectorize(env, config.num_envs, params_per_slot=True)
+    venv = vectorize(env, config.num_envs, _resets(env, config.num_envs), params_per_slot=True)
     chunk = make_chunk(learner, venv, config.rollout_length, curriculum)
+    # Every phase begins with new episodes, so there need be none before the first: a reset is most of what compiling costs.
+    first = make_chunk(learner, venv._replace(reset=_nothing(venv)), config.rollout_length, curriculum)
     # Where each spec has an agent of its own, that agent's life is a cycle.
     hp, horizon = traced(config.hp), jnp.float32(config.cycle_updates if loop.specialists else config.updates)
     eta = learner.init_objective(jax.random.fold_in(random.key(config.seed), 1))
     run = jax.jit(chunk.run, donate_argnums=0)
     trial = config.population.trial if loop.population else config.acceptance or 1
     programs = Programs(
-        init=jax.jit(lambda key: chunk.init(key, hp, env.params)),
+        init=jax.jit(lambda key: first.init(key, hp, env.params)),
         begin=jax.jit(phase_begin(curriculum, venv, learner, skills, refill)),
         advance=lambda state, updates: run(state, hp, eta, env.params, horizon, np.int32(updates)),
         evaluate=jax.jit(make_evaluation(env, learner, config.episodes, mode="sample")),
@@ -107,6 +112,20 @@ def build(config: GenerateConfig, setting: Setting | None = None) -> Experiment:
         scoring=chunk.scoring_steps,
     )
     return Experiment(setting, loop, programs)
+
+
+def _resets(env: Env, num_envs: int) -> FullResets:
+    """Starts of specs are dear, and few episodes end in one step."""
+    return FullResets(at_once=0 if env.restart else math.gcd(num_envs, _AT_ONCE))
+
+
+def _nothing(venv: VectorEnv) -> Any:
+    """A reset that makes zeros of what a reset makes."""
+
+    def reset(key: jax.Array, params: Any) -> VectorState:
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(venv.reset, key, params))
+
+    return reset
 
 
 def _levels(config: GenerateConfig, loop: Loop, env: Env) -> Levels | None:

@@ -76,7 +76,7 @@ def fuzz(count, config, seed):
 
 
 def test_random_and_hostile_specs_are_played_or_refused():
-    counts = fuzz(60, CONFIG, 0)
+    counts = fuzz(100, CONFIG, 0)
     assert counts["schema"] > 15 and counts["resets"] > 3 and counts["accepted"] > 3
 
 

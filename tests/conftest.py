@@ -60,6 +60,18 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
+@pytest.fixture(autouse=True)
+def registered():
+    """What a test registers by name is forgotten after it."""
+    from jaxrl_evolve.settings import plugins
+
+    before = {group: dict(things) for group, things in plugins._added.items()}
+    yield
+    for group, things in before.items():
+        plugins._added[group].clear()
+        plugins._added[group].update(things)
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """Two seeds of a small run that has ended, for tests that only read them: the result and the folder."""

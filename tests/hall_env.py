@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from dataclasses import replace
 from typing import Any
 
 import hall
@@ -10,7 +12,12 @@ import jax.numpy as jnp
 from flax import struct
 
 from jaxrl_envs import Box, Discrete, Env, EnvStep
+from jaxrl_evolve.generation.archive_config import ArchiveConfig
+from jaxrl_evolve.generation.config import GenerateConfig
+from jaxrl_evolve.generation.experiment import Experiment, build
 from jaxrl_evolve.generation.setting import Setting, Validated, Verdict
+from jaxrl_evolve.learners.ppo_config import PPOConfig
+from jaxrl_evolve.networks.config import NetworkConfig
 
 
 @struct.dataclass
@@ -64,9 +71,42 @@ def validate(proposals: Any, seed: int) -> Validated:
     return Validated(said, 10 * len(said))
 
 
+def sample(key: Any) -> Hall:
+    """A hall of another length."""
+    return replace(encode(hall.ORIGINAL), length=jax.random.randint(key, (), 1, 21, jnp.int32))
+
+
 def setting() -> Setting:
     original = encode(hall.ORIGINAL)
     env = Env(
-        "toy/hall", reset, step, original, Box(0.0, 2.0, (1,)), Discrete(2), metrics=("success", "skills")
+        "toy/hall",
+        reset,
+        step,
+        original,
+        Box(0.0, 2.0, (1,)),
+        Discrete(2),
+        sample_params=sample,
+        metrics=("success", "skills"),
     )
     return Setting(hall.DOMAIN, env, encode, lambda data: hall.SKILLS, validate)
+
+
+SETTING = setting()
+CONFIG = GenerateConfig(
+    env="toy/hall",
+    cycles=3,
+    specs=3,
+    cycle_steps=1024,
+    final_steps=256,
+    num_envs=8,
+    rollout_length=16,
+    learner=PPOConfig(epochs=1, minibatches=1, network=NetworkConfig(hidden=(8,))),
+    episodes=16,
+    archive=ArchiveConfig(active=6, episodes=8),
+)
+
+
+@functools.cache
+def experiment() -> Experiment:
+    """One for all loops of the tests that need no curriculum: what they differ in is data."""
+    return build(CONFIG, SETTING)

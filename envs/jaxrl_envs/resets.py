@@ -10,17 +10,22 @@ import jax.numpy as jnp
 
 @dataclasses.dataclass(frozen=True)
 class FullResets:
-    """A fresh reset for every slot at every step.
+    """A fresh reset for every slot at every step, of which those that ended take theirs.
 
     Attributes:
         shared: so many neighbours whose episodes end in the same step continue from the same start.
+        at_once: if it is not 0, starts are made in rounds of so many, for slots that ended alone: the same starts, for less
+            where a reset is dear. Under `vmap` there are as many rounds as the worst batch needs.
     """
 
     shared: int = 1
+    at_once: int = 0
 
     def __post_init__(self) -> None:
         if self.shared < 1:
             raise ValueError(f"shared is {self.shared}; it must be at least 1")
+        if self.at_once < 0:
+            raise ValueError(f"at_once is {self.at_once}; it must be at least 0")
 
     def keys(self, keys: jax.Array) -> jax.Array:
         """Of the slots, from one for each."""

@@ -3,7 +3,8 @@
 An `Env` never resets itself. `vectorize` batches one and decides what an ended slot continues with:
 
 - `FullResets`: a fresh reset for every slot at every step. Right where a reset is cheap (classic
-  control, MinAtar); ruinous where it is not, because under vmap every branch runs.
+  control, MinAtar); ruinous where it is not, because under vmap every branch runs, unless the same
+  starts are made for ended slots alone (`FullResets.at_once`).
 - `OptimisticResets(k)`: up to ``k`` fresh resets a step, dealt in order to the slots that ended. Slots
   share a start only when more than ``k`` end in the same step.
 - `PoolResets(m)`: starts drawn from ``m`` stored resets, of which a few are renewed once per rollout.
@@ -126,6 +127,20 @@ def _as_many_as_needed(reset_slots: Any, keys: jax.Array, needed: jax.Array, par
     return jax.lax.fori_loop(0, rounds, more, nothing)
 
 
+def _of_ended(slots: _Slots, keys: jax.Array, ended: jax.Array, params: Any, size: int) -> tuple[Any, Any]:
+    """What resets of all slots from their ``keys`` give those that ended, made ``size`` at a time; anything in the others' place."""
+    places = jnp.argsort(~ended).astype(jnp.int32)
+    shapes = jax.eval_shape(slots.reset, keys, params)
+
+    def more(i: jax.Array, made: Any) -> Any:
+        some = jax.lax.dynamic_slice_in_dim(places, i * size, size)
+        own = jax.tree.map(lambda x: x[some], params) if slots.params_per_slot else params
+        return jax.tree.map(lambda old, new: old.at[some].set(new), made, slots.reset(keys[some], own))
+
+    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    return jax.lax.fori_loop(0, -(-ended.sum(dtype=jnp.int32) // size), more, nothing)
+
+
 def vectorize(
     env: Env, num_envs: int, resets: ResetPolicy | None = None, params_per_slot: bool = False
 ) -> VectorEnv:
@@ -146,6 +161,8 @@ def vectorize(
         raise ValueError(f"num_envs is {num_envs}; it must be at least 1")
     if isinstance(resets, FullResets) and num_envs % resets.shared:
         raise ValueError(f"resets is {resets}; shared must divide num_envs, {num_envs}")
+    if isinstance(resets, FullResets) and resets.at_once and num_envs % resets.at_once:
+        raise ValueError(f"resets is {resets}; at_once must divide num_envs, {num_envs}")
     if params_per_slot and not isinstance(resets, FullResets):
         raise ValueError(
             f"resets is {resets}; with params_per_slot only FullResets is allowed, because the other "
@@ -162,6 +179,7 @@ def vectorize(
         jax.vmap(env.reset, in_axes=(0, params_axis)),
         jax.vmap(env.step, in_axes=(0, 0, 0, params_axis)),
         env.restart and jax.vmap(env.restart, in_axes=(0, 0, params_axis)),
+        params_per_slot,
     )
     return VectorEnv(
         env,
@@ -181,6 +199,7 @@ class _Slots(NamedTuple):
     reset: Callable[[jax.Array, Any], tuple[Any, Any]]
     step: Callable[[jax.Array, Any, Any, Any], Any]
     restart: Callable[[jax.Array, Any, Any], tuple[Any, Any]] | None = None
+    params_per_slot: bool = False
 
 
 def _reset(slots: _Slots, key: jax.Array, params: Any) -> VectorState:
@@ -206,6 +225,8 @@ def _reset(slots: _Slots, key: jax.Array, params: Any) -> VectorState:
 def _starts(slots: _Slots, keys: jax.Array, ended: jax.Array, pool: Any, params: Any) -> tuple[Any, Any]:
     """Observations and states ``[N, ...]`` for the slots in ``ended`` to continue from."""
     match slots.resets:
+        case FullResets(at_once=size) as full if size:
+            return _of_ended(slots, full.keys(keys), ended, params, size)
         case FullResets() as full:
             return slots.reset(full.keys(keys), params)
         case OptimisticResets(resets_per_step=k):

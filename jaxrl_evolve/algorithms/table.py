@@ -57,8 +57,13 @@ def find_preset(name: str, env: str) -> Any:
         ValueError: as `find_algorithm`, or a package's function fails or gives something that is no preset.
     """
     what = f"algorithm {name!r}: its preset"
-    preset = called(what, find_algorithm(name).preset, env, saying=(ValueError,))
+    algorithm = find_algorithm(name)
+    preset = called(what, algorithm.preset, env, saying=(ValueError,))
     lacking = [field.name for field in dataclasses.fields(Preset) if not hasattr(preset, field.name)]
     if lacking:  # a package may have a class of its own for them
         raise Refused(f"{what} gave {told(preset)} without {', '.join(lacking)}; it must be a Preset")
+    for field, kind in (("config", algorithm.config), ("hp", algorithm.hp)):
+        given = getattr(preset, field)
+        if not isinstance(given, kind):
+            raise Refused(f"{what} gave {told(given)} as {field}; it must be a {kind.__name__}")
     return preset

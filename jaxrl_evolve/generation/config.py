@@ -11,6 +11,8 @@ from jaxrl_evolve.generation.archive_config import ArchiveConfig
 from jaxrl_evolve.generation.chat_config import ChatConfig
 from jaxrl_evolve.generation.editor_config import EditorConfig
 from jaxrl_evolve.generation.offline_config import OfflineConfig
+from jaxrl_evolve.generation.open_ended_config import OpenEndedConfig
+from jaxrl_evolve.generation.population_config import PopulationConfig
 from jaxrl_evolve.learners.ppo_config import PPOConfig, PPOHyperparameters
 from jaxrl_evolve.settings.checks import AtLeast, check, countable, root_seed
 from jaxrl_evolve.settings.nested import from_fields
@@ -23,7 +25,17 @@ class GenerateConfig:
     """One agent, PPO's, trained in environments that are generated as it learns, and in the one that they are generated for."""
 
     loop: Literal[
-        "envgen", "envgen-mixed", "fixed", "easy-to-hard", "adversarial", "original-only", "dicode"
+        "envgen",
+        "envgen-mixed",
+        "fixed",
+        "easy-to-hard",
+        "adversarial",
+        "original-only",
+        "dicode",
+        "mutation",
+        "population",
+        "levels",
+        "open-ended",
     ] = "envgen"
     """What is proposed when, and what is played in which shares."""
     proposer: Literal["offline", "llm", "recorded", "person", "editor"] = "offline"
@@ -42,6 +54,10 @@ class GenerateConfig:
     """Environment steps in a cycle, in generated specs and the original together, rounded up to whole updates."""
     final_steps: Annotated[int, AtLeast(0)] = 0
     """Steps in the original after the last cycle."""
+    curriculum: str = ""
+    """Curriculum of levels that chooses among the specs of a phase, rollout by rollout (`plr`, `mna`, `sfl`), or, of the loop `levels`, among the
+    environment's own levels (`random` and all of `list curricula` that have no agents of their own). Empty for shares that are kept through a phase.
+    A level is scored by whole rollouts, so `rollout_length` should hold an episode."""
     unit: Literal["steps", "episodes"] = "steps"
     """Of what shares are kept: of steps, where a slot keeps its spec through a phase, or of episodes, where it draws one for each."""
     num_envs: Annotated[int, AtLeast(1)] = 64
@@ -58,6 +74,18 @@ class GenerateConfig:
     """When specs change their status."""
     offline: OfflineConfig = dataclasses.field(default_factory=OfflineConfig)
     """Numbers of the offline proposer."""
+    acceptance: Annotated[int, AtLeast(0)] = 0
+    """Episodes of the agent in each proposal before it is taken up, which count as validation: what it masters (`archive.mastery`) is refused, and
+    what it never does left alone for `archive.retry` cycles. XLand's test wants 32 at least; 0 takes specs in without."""
+    background: bool = False
+    """Whether the specs of a cycle are asked for while the cycle before trains, by what was known at its begin, so that a slow proposer holds
+    nothing up."""
+    patience: Annotated[float, AtLeast(0.0)] = 600.0
+    """Seconds that are waited at the end of a cycle, in background, before the offline proposer fills in; what is late is taken up later."""
+    open_ended: OpenEndedConfig = dataclasses.field(default_factory=OpenEndedConfig)
+    """Of the loop `open-ended` alone."""
+    population: PopulationConfig = dataclasses.field(default_factory=PopulationConfig)
+    """Of the loop `population` alone."""
     chat: ChatConfig = dataclasses.field(default_factory=ChatConfig)
     """The language model of the proposer `llm`."""
     editor: EditorConfig = dataclasses.field(default_factory=EditorConfig)
@@ -75,6 +103,26 @@ class GenerateConfig:
         countable(self.num_envs, self.rollout_length, self.cycle_steps)
         if self.proposer in ("recorded", "person") and not self.file:
             raise ValueError(f"file is empty, but the proposer {self.proposer} reads one: it must be a path")
+        if self.loop == "open-ended" and self.final_steps:
+            raise ValueError(
+                f"final_steps is {self.final_steps}, but the loop open-ended is for no original: it must be 0"
+            )
+        if self.acceptance and self.loop in ("open-ended", "population"):
+            raise ValueError(
+                f"acceptance is {self.acceptance}, but the loop {self.loop} has no one agent that could take specs in: it must be 0"
+            )
+        if self.background and self.loop not in ("envgen", "envgen-mixed", "dicode"):
+            raise ValueError(
+                f"background is True, but the loop {self.loop} asks nobody a cycle ahead: it must be False, or the loop one of envgen, envgen-mixed, dicode"
+            )
+        if self.curriculum and self.loop in ("original-only", "open-ended"):
+            raise ValueError(
+                f"curriculum is {self.curriculum!r}, but the loop {self.loop} leaves nothing to choose: it must be empty"
+            )
+        if self.curriculum and self.unit == "episodes":
+            raise ValueError(
+                f"unit is 'episodes', but the curriculum {self.curriculum} chooses by rollouts: it must be 'steps'"
+            )
         if self.archive.active < self.specs + 1:
             raise ValueError(
                 f"archive.active is {self.archive.active} and specs {self.specs}; active must be at least {self.specs + 1}, so that the original "

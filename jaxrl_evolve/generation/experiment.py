@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,12 +11,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
-from jaxrl_envs.vector import vectorize
+from jaxrl_envs.contract import Env
+from jaxrl_envs.resets import FullResets
+from jaxrl_envs.vector import VectorEnv, VectorState, vectorize
 from jaxrl_evolve import random
 from jaxrl_evolve.generation.answers import FILE as ANSWERS
 from jaxrl_evolve.generation.config import GenerateConfig
+from jaxrl_evolve.generation.level_seat import Levels, level_seat, of_family, of_specs, refilled
 from jaxrl_evolve.generation.llm import llm_proposer
 from jaxrl_evolve.generation.loops import LOOPS, Loop
 from jaxrl_evolve.generation.offline import offline_proposer
@@ -25,12 +29,13 @@ from jaxrl_evolve.generation.seat import SKILLS, phase_begin, spec_seat
 from jaxrl_evolve.generation.setting import Setting, make_setting
 from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.runs.chunk import make_chunk
-from jaxrl_evolve.runs.evaluation import Episodes, make_evaluation, nothing_seen
+from jaxrl_evolve.runs.evaluation import make_evaluation, nothing_seen
 from jaxrl_evolve.training.experiment import traced
 from jaxrl_evolve.training.parts import literal
 
 LEDGER = "model_calls.jsonl"
 """The file of what a language model cost."""
+_AT_ONCE = 8  # resets
 
 
 class Programs(NamedTuple):
@@ -40,13 +45,17 @@ class Programs(NamedTuple):
         init: ``key -> TrainState``.
         begin: as `seat.phase_begin`.
         advance: ``(state, updates) -> (state, metrics)``; donates the state.
-        evaluate: ``(key, learner state) -> Episodes`` in the original.
+        evaluate: ``(key, learner state, params) -> Episodes`` in one spec.
+        trial: likewise, of the episodes that decide whether a spec is taken in.
+        scoring: environment steps of an update from which nothing is learned.
     """
 
     init: Any
     begin: Any
     advance: Any
     evaluate: Any
+    trial: Any
+    scoring: int = 0
 
 
 class Experiment(NamedTuple):
@@ -79,24 +88,51 @@ def build(config: GenerateConfig, setting: Setting | None = None) -> Experiment:
     env = setting.env
     learner = ppo(env, config.num_envs, config.rollout_length, config.learner, config.hp)
     skills = nothing_seen(env, 1)[SKILLS].shape[-1] if SKILLS in env.metrics else 0
-    curriculum = spec_seat(env, config.archive.active, skills, config.unit)
-    venv = vectorize(env, config.num_envs, params_per_slot=True)
-    chunk = make_chunk(learner, venv, config.rollout_length, curriculum)
-    hp, horizon = traced(config.hp), jnp.float32(config.updates)
-    eta = learner.init_objective(jax.random.fold_in(random.key(config.seed), 1))
-    play = make_evaluation(env, learner, config.episodes, mode="sample")
-
-    def evaluate(key: Array, learner_state: Any) -> Episodes:
-        return play(key, learner_state, env.params)
-
-    run = jax.jit(chunk.run, donate_argnums=0)
-    programs = Programs(
-        init=jax.jit(lambda key: chunk.init(key, hp, env.params)),
-        begin=jax.jit(phase_begin(curriculum, venv, learner, skills)),
-        advance=lambda state, updates: run(state, hp, eta, env.params, horizon, np.int32(updates)),
-        evaluate=jax.jit(evaluate),
+    loop, active = LOOPS[config.loop], config.archive.active
+    levels = _levels(config, loop, env)
+    curriculum = (
+        level_seat(env, levels, active, skills) if levels else spec_seat(env, active, skills, config.unit)
     )
-    return Experiment(setting, LOOPS[config.loop], programs)
+    refill = refilled(levels) if levels else lambda seat: seat
+    venv = vectorize(env, config.num_envs, _resets(env, config.num_envs), params_per_slot=True)
+    chunk = make_chunk(learner, venv, config.rollout_length, curriculum)
+    # Every phase begins with new episodes, so there need be none before the first: a reset is most of what compiling costs.
+    first = make_chunk(learner, venv._replace(reset=_nothing(venv)), config.rollout_length, curriculum)
+    # Where each spec has an agent of its own, that agent's life is a cycle.
+    hp, horizon = traced(config.hp), jnp.float32(config.cycle_updates if loop.specialists else config.updates)
+    eta = learner.init_objective(jax.random.fold_in(random.key(config.seed), 1))
+    run = jax.jit(chunk.run, donate_argnums=0)
+    trial = config.population.trial if loop.population else config.acceptance or 1
+    programs = Programs(
+        init=jax.jit(lambda key: first.init(key, hp, env.params)),
+        begin=jax.jit(phase_begin(curriculum, venv, learner, skills, refill)),
+        advance=lambda state, updates: run(state, hp, eta, env.params, horizon, np.int32(updates)),
+        evaluate=jax.jit(make_evaluation(env, learner, config.episodes, mode="sample")),
+        trial=jax.jit(make_evaluation(env, learner, trial, mode="sample")),
+        scoring=chunk.scoring_steps,
+    )
+    return Experiment(setting, loop, programs)
+
+
+def _resets(env: Env, num_envs: int) -> FullResets:
+    """Starts of specs are dear, and few episodes end in one step."""
+    return FullResets(at_once=0 if env.restart else math.gcd(num_envs, _AT_ONCE))
+
+
+def _nothing(venv: VectorEnv) -> Any:
+    """A reset that makes zeros of what a reset makes."""
+
+    def reset(key: jax.Array, params: Any) -> VectorState:
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(venv.reset, key, params))
+
+    return reset
+
+
+def _levels(config: GenerateConfig, loop: Loop, env: Env) -> Levels | None:
+    """Which curriculum of levels chooses, if one does."""
+    if loop.plays == "family":
+        return of_family(config.curriculum or "random", env, config.num_envs)
+    return of_specs(config.curriculum, env, config.archive.active) if config.curriculum else None
 
 
 def make_proposer(config: GenerateConfig, setting: Setting, folder: Path | None) -> Proposer:
@@ -112,7 +148,10 @@ def make_proposer(config: GenerateConfig, setting: Setting, folder: Path | None)
         ImportError: what a language model is asked by is not installed.
     """
     domain = setting.domain
-    offline = offline_proposer(domain, config.offline)
+    # Without a gate what is made is not picked for its novelty either.
+    plain = LOOPS[config.loop].specialists and not config.open_ended.novelty
+    numbers = dataclasses.replace(config.offline, oversample=1) if plain else config.offline
+    offline = offline_proposer(domain, numbers)
     inside = lambda name: None if folder is None else folder / name
     if config.proposer == "llm":
         return llm_proposer(domain, config.chat, offline, inside(ANSWERS), inside(LEDGER))

@@ -153,3 +153,22 @@ def _settled(entry: Entry, config: ArchiveConfig, cycle: int) -> Entry:
         return replace(entry, status="failed")
     wait = config.retry * 2**entry.quarantines
     return replace(entry, status="quarantined", quarantines=entry.quarantines + 1, retry=cycle + wait)
+
+
+def judged(archive: Archive, identity: str, episodes: int, won: int, *, learned: bool) -> Archive:
+    """With a test of one spec, which decides about it for good.
+
+    Args:
+        archive: before.
+        identity: of the spec.
+        episodes: of the test.
+        won: how many of them succeeded.
+        learned: whether that is enough.
+    """
+    entry = archive.entries[identity]
+    belief = entry.belief.with_episodes(won, episodes - won)
+    status = "learned" if learned else "failed"
+    made = replace(
+        entry, belief=belief, episodes=entry.episodes + episodes, seen=archive.cycle, status=status
+    )
+    return archive.replaced([made])

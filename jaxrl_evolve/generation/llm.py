@@ -11,13 +11,14 @@ from jaxtyping import Array
 
 from jaxrl_evolve.files import Unreadable
 from jaxrl_evolve.generation.answers import Answers, digest
-from jaxrl_evolve.generation.archive import Archive
+from jaxrl_evolve.generation.archive import Archive, Entry
 from jaxrl_evolve.generation.candidates import filled_up, look_at, look_at_all
 from jaxrl_evolve.generation.chat import Chat, ChatFailure, UnknownFormat
 from jaxrl_evolve.generation.chat_config import FORMATS, ChatConfig
 from jaxrl_evolve.generation.domain import Domain
 from jaxrl_evolve.generation.extraction import candidates_in
 from jaxrl_evolve.generation.feedback import Feedback
+from jaxrl_evolve.generation.judgement import JUDGEMENT, judgement_in, judging_messages
 from jaxrl_evolve.generation.ledger import Exhausted, Ledger
 from jaxrl_evolve.generation.prompts import (
     SCHEMA_VERSION,
@@ -27,7 +28,7 @@ from jaxrl_evolve.generation.prompts import (
     first_messages,
     repair_messages,
 )
-from jaxrl_evolve.generation.proposal import Candidate, Proposed, Proposer, Rejection
+from jaxrl_evolve.generation.proposal import Candidate, Proposal, Proposed, Proposer, Rejection
 from jaxrl_evolve.generation.texts import cleaned
 
 NAME = "llm"
@@ -62,21 +63,21 @@ class _Model:
         """How answers are made to be JSON now."""
         return FORMATS[self.rung]
 
-    def say(self, messages: Messages) -> _Said:
+    def say(self, messages: Messages, *, judging: bool = False) -> _Said:
         """The answer, from the file or from the server."""
-        asked = self._asked(messages)
+        asked = self._asked(messages, judging)
         content = digest([SCHEMA_VERSION, TEMPLATE, asked])
         sample = self.samples.get(content, 0)
         key = digest([content, sample])
         line = self.answers.find(key, self.sequence)
         if line is None:
-            line = self._ask(asked, key)
+            line = self._ask(asked, key, {"asks": JUDGEMENT} if judging else {})
         self.samples[content] = sample + 1
         self.sequence += 1
         author = cleaned(line.get("author") or "somebody who is not named", 100)
         return _Said(line["answer"], line.get("whole", True) is True, author)
 
-    def _asked(self, messages: Messages) -> dict[str, Any]:
+    def _asked(self, messages: Messages, judging: bool) -> dict[str, Any]:
         config = self.config
         asked: dict[str, Any] = {
             "model": config.model,
@@ -85,6 +86,8 @@ class _Model:
         }
         if config.temperature is not None:
             asked["temperature"] = config.temperature
+        if judging:  # small enough to be found in any words
+            return asked
         if self.form == "json_object":
             asked["response_format"] = {"type": "json_object"}
         elif self.form == "json_schema":
@@ -92,7 +95,7 @@ class _Model:
             asked["response_format"] = {"type": "json_schema", "json_schema": schema}
         return asked
 
-    def _ask(self, asked: dict[str, Any], key: str) -> Mapping[str, Any]:
+    def _ask(self, asked: dict[str, Any], key: str, more: Mapping[str, Any]) -> Mapping[str, Any]:
         assert self.chat is not None  # what is only replayed is found or an error
         answer = self.chat.ask(asked)
         author = f"{self.config.model} at {urlsplit(self.chat.url).hostname}"
@@ -104,6 +107,7 @@ class _Model:
             "answer": answer.text,
             "whole": answer.whole,
             "usage": answer.usage._asdict(),
+            **more,
         }
         self.answers.keep(line)
         return line
@@ -162,7 +166,13 @@ def llm_proposer(
         found = _propose(model, feedback, archive, k)
         return filled_up(found, offline, feedback, archive, k, key)
 
-    return Proposer(NAME, propose, model.state, model.restore, cost=account.told)
+    def judge(proposal: Proposal, near: Sequence[Entry]) -> str:
+        try:
+            return judgement_in(model.say(judging_messages(domain, proposal, near), judging=True).text)
+        except (Exhausted, ChatFailure):
+            return ""  # distance alone decides; that the model is left out the next proposals say
+
+    return Proposer(NAME, propose, model.state, model.restore, cost=account.told, judge=judge)
 
 
 def _propose(model: _Model, feedback: Feedback, archive: Archive, k: int) -> Proposed:

@@ -63,6 +63,7 @@ def summarise(
         "success": last.get("success"),
         "return": last.get("eval_return"),
         "skills": {name: report.rate._asdict() for name, report in standing.feedback.skills.items()},
+        **{name: last[name] for name in ("learned", "coverage", "annecs", "annecs_novel") if name in last},
         "seconds": dict(seconds),
         **provenance(),
     }
@@ -80,15 +81,26 @@ def report(config: GenerateConfig, standing: Standing, rows: Sequence[Mapping[st
     archive = standing.archive
     steps = ", ".join(f"{n:,} {name}" for name, n in standing.steps.items())
     told = ", ".join(f"{n} by {name}" for name, n in authors(archive).items()) or "none"
-    columns = ["success", *[name for name in (rows[-1] if rows else {}) if name.startswith(SKILL)]]
+    found = rows[-1] if rows else {}
+    columns = [
+        "success",
+        *[c for c in found if c.startswith(SKILL)],
+        *(["coverage"] if "coverage" in found else []),
+    ]
+    counts = [name for name in ("learned", "annecs") if name in found]
     lines = [
-        [str(row["cycle"]), f"{row['env_steps']:,}", *(_percent(row.get(c)) for c in columns)] for row in rows
+        [
+            *(str(row["cycle"]), f"{row['env_steps']:,}"),
+            *(_percent(row.get(c)) for c in columns),
+            *(str(row.get(c, "")) for c in counts),
+        ]
+        for row in rows
     ]
     parts = [
         f"# {config.loop} on {config.env}",
         f"{LOOPS[config.loop].about}. Proposer: {config.proposer}; specs: {told}. Environment steps: {steps}.",
-        "## Episodes in the original",
-        markdown_table(["Cycle", "Steps", *(c.removeprefix(SKILL) for c in columns)], lines),
+        "## Episodes of each specialist in its spec" if counts else "## Episodes in the original",
+        markdown_table(["Cycle", "Steps", *(c.removeprefix(SKILL) for c in columns), *counts], lines),
         "## Specs",
         tree(archive),
     ]
@@ -132,6 +144,12 @@ def sentence(summary: Mapping[str, Any], out: str) -> str:
     """What came out, for whoever asked."""
     told = ", ".join(f"{n} by {name}" for name, n in summary["authors"].items()) or "none"
     success = "unknown" if summary["success"] is None else f"{100 * summary['success']:.1f} %"
+    if "annecs" in summary:
+        return (
+            f"{summary['loop']} on {summary['env']}: {summary['learned']} specs learned, {summary['annecs']} of them out of reach of their neighbours' agents, "
+            f"{100 * summary['coverage']:.1f} % of the cells, after {summary['env_steps']:,} steps in {summary['cycles']} cycles; "
+            f"specs: {told}\nresults in {out}, report in {out}/{REPORT}"
+        )
     return (
         f"{summary['loop']} on {summary['env']}: success in the original {success} after {summary['env_steps']:,} steps in {summary['cycles']} cycles; "
         f"specs: {told}\nresults in {out}, report in {out}/{REPORT}"

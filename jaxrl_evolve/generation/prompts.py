@@ -15,6 +15,7 @@ from jaxrl_envs.specs.language import SpecError
 from jaxrl_evolve.generation.archive import Archive, Entry
 from jaxrl_evolve.generation.domain import Domain
 from jaxrl_evolve.generation.feedback import Feedback, Rate
+from jaxrl_evolve.generation.proposal import Proposal
 from jaxrl_evolve.generation.texts import cleaned
 
 SCHEMA_VERSION = 1
@@ -137,7 +138,7 @@ def spec_table(domain: Domain, feedback: Feedback, archive: Archive) -> str:
             else f"for {entry.target or 'no one skill'}"
         )
         head = f"## {entry.identity[:8]}, {name}: success {success}, {entry.status}; from {parents} by {entry.operator or 'writing'}"
-        lines.append(f"{head}\n{_described(domain, entry)}")
+        lines.append(f"{head}\n{described(domain, entry)}")
         if i < _WHOLE:
             lines.append(json.dumps(entry.data, separators=(",", ":")))
     return "\n".join(lines)
@@ -152,7 +153,8 @@ def worth_knowing(archive: Archive) -> list[Entry]:
     return list(found.values())
 
 
-def _described(domain: Domain, entry: Entry) -> str:
+def described(domain: Domain, entry: Entry | Proposal) -> str:
+    """A spec in words, capped."""
     try:
         lines = domain.language.describe(domain.language.read(dict(entry.data))).splitlines()
     except SpecError:  # an archive of another version of the language

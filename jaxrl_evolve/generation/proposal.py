@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
 from jaxtyping import Array
 
-from jaxrl_evolve.generation.archive import Archive
+from jaxrl_evolve.generation.archive import Archive, Entry
 from jaxrl_evolve.generation.feedback import Feedback
 
 
@@ -130,6 +130,7 @@ class Proposer(NamedTuple):
         state: what a resumed loop has to hand back, as JSON data.
         restore: takes it.
         close: to be called once, at the end.
+        judge: ``(proposal, nearest learned entries) -> why it is not interesting``, or nothing where it is; None of who cannot judge.
         cost: what all its asking took so far, numbers by name.
     """
 
@@ -138,6 +139,7 @@ class Proposer(NamedTuple):
     state: Callable[[], dict[str, Any]] = _nothing
     restore: Callable[[Mapping[str, Any]], None] = lambda state: None
     close: Callable[[], None] = lambda: None
+    judge: Callable[[Proposal, Sequence[Entry]], str] | None = None
     cost: Callable[[], Mapping[str, float]] = dict
 
 

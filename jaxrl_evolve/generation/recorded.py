@@ -7,19 +7,20 @@ its results say who wrote its specs.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxtyping import Array
 
 from jaxrl_evolve.files import Unreadable
-from jaxrl_evolve.generation.archive import Archive
+from jaxrl_evolve.generation.archive import Archive, Entry
 from jaxrl_evolve.generation.candidates import filled_up, look_at_all
 from jaxrl_evolve.generation.domain import Domain
 from jaxrl_evolve.generation.extraction import candidates_in
 from jaxrl_evolve.generation.feedback import Feedback
 from jaxrl_evolve.generation.journal import Journal
-from jaxrl_evolve.generation.proposal import Proposed, Proposer
+from jaxrl_evolve.generation.judgement import JUDGEMENT, judgement_in
+from jaxrl_evolve.generation.proposal import Proposal, Proposed, Proposer
 from jaxrl_evolve.generation.texts import cleaned
 
 NAME = "recorded"
@@ -39,7 +40,9 @@ def recorded_proposer(domain: Domain, path: str | os.PathLike[str], offline: Pro
     Raises:
         ValueError: there is no such file, it is damaged, or an answer does not say who wrote it.
     """
-    lines = [line for line in Journal(path, writing=False).lines if line.get("kind", "answer") == "answer"]
+    every = [line for line in Journal(path, writing=False).lines if line.get("kind", "answer") == "answer"]
+    lines = [line for line in every if line.get("asks") != JUDGEMENT]
+    judged = [line for line in every if line.get("asks") == JUDGEMENT]
     if not lines:
         raise ValueError(
             f"{os.fspath(path)} has no answers; each line must be an object with author and answer"
@@ -50,7 +53,7 @@ def recorded_proposer(domain: Domain, path: str | os.PathLike[str], offline: Pro
                 raise ValueError(
                     f"{os.fspath(path)}: answer {number} has no {field}; it must be text that is not empty"
                 )
-    at = 0
+    at = at_judged = 0
 
     def propose(feedback: Feedback, archive: Archive, k: int, key: Array) -> Proposed:
         nonlocal at
@@ -58,11 +61,17 @@ def recorded_proposer(domain: Domain, path: str | os.PathLike[str], offline: Pro
         at += 1
         return filled_up(found, offline, feedback, archive, k, key)
 
-    def restore(state: Mapping[str, Any]) -> None:
-        nonlocal at
-        at = int(state.get("at", 0))
+    def judge(proposal: Proposal, near: Sequence[Entry]) -> str:
+        nonlocal at_judged
+        at_judged += 1
+        return judgement_in(str(judged[at_judged - 1].get("answer", ""))) if at_judged <= len(judged) else ""
 
-    return Proposer(NAME, propose, lambda: {"at": at}, restore)
+    def restore(state: Mapping[str, Any]) -> None:
+        nonlocal at, at_judged
+        at, at_judged = int(state.get("at", 0)), int(state.get("at_judged", 0))
+
+    state = lambda: {"at": at, "at_judged": at_judged}
+    return Proposer(NAME, propose, state, restore, judge=judge if judged else None)
 
 
 def _read(domain: Domain, archive: Archive, lines: list[dict[str, Any]], at: int, k: int) -> Proposed:

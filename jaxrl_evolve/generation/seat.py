@@ -6,7 +6,7 @@ as there may be.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from jaxrl_envs.contract import Env, own_end
 from jaxrl_envs.vector import VectorEnv
@@ -41,11 +41,13 @@ class Seat:
         params: of the specs, leaves ``[specs, ...]``; the first is the original.
         shares: of each; 0 where there is none.
         table: of the episodes in this phase.
+        levels: of the curriculum of levels that chooses among them, or ``()``.
     """
 
     params: Any
     shares: Float[Array, " specs"]
     table: SkillTable
+    levels: Any = ()
 
 
 def spec_seat(env: Env, specs: int, skills: int, unit: Unit = "steps") -> Curriculum:
@@ -81,7 +83,7 @@ def spec_seat(env: Env, specs: int, skills: int, unit: Unit = "steps") -> Curric
         return seat, Assignment(number, jax.tree.map(lambda x: x[number], seat.params))
 
     def record(seat: Seat, lived: Lived) -> Seat:
-        return replace(seat, table=with_rollout(seat.table, lived.played.trajectory.task, _ends(lived)))
+        return replace(seat, table=counted(seat.table, lived, lived.played.trajectory.task))
 
     def metrics(seat: Seat) -> dict[str, Array]:
         steps = seat.table.steps.astype(jnp.float32)
@@ -91,6 +93,11 @@ def spec_seat(env: Env, specs: int, skills: int, unit: Unit = "steps") -> Curric
         }
 
     return Curriculum(init, propose, record, metrics)
+
+
+def counted(table: SkillTable, lived: Lived, row: Int[Array, "T N"]) -> SkillTable:
+    """The table after a rollout; ``row`` says whose each step is."""
+    return with_rollout(table, row, _ends(lived))
 
 
 def _ends(lived: Lived) -> Ends:
@@ -113,7 +120,13 @@ def stacked(params: Sequence[Any], specs: int) -> Any:
     return jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
 
 
-def phase_begin(curriculum: Curriculum, venv: VectorEnv, learner: Learner, skills: int) -> Any:
+def phase_begin(
+    curriculum: Curriculum,
+    venv: VectorEnv,
+    learner: Learner,
+    skills: int,
+    refill: Callable[[Seat], Seat] = lambda seat: seat,
+) -> Any:
     """``(state, params [specs, ...], shares [specs]) -> state`` in which every slot begins an episode of its spec, with an empty table.
 
     Episodes of the phase before are not ended: they are left, and count nowhere.
@@ -123,11 +136,13 @@ def phase_begin(curriculum: Curriculum, venv: VectorEnv, learner: Learner, skill
         venv: the slots.
         learner: whose memory begins anew.
         skills: length of the metric `SKILLS`.
+        refill: what becomes of the seat besides.
     """
 
     def begin(state: TrainState, params: Any, shares: Float[Array, " specs"]) -> TrainState:
         key, key_tasks, key_reset = jax.random.split(jax.random.fold_in(state.key, KeyTag.TASKS), 3)
-        seat = Seat(params, shares, empty_table(shares.size, skills))
+        old = state.tasks.curriculum
+        seat = refill(replace(old, params=params, shares=shares, table=empty_table(shares.size, skills)))
         nobody = jnp.full((venv.num_envs,), NEW, jnp.int32)
         tasks = Tasks(*propose(curriculum, venv.env, key_tasks, seat, nobody, venv.env.params))
         envs = venv.reset(key_reset, tasks.running.params)

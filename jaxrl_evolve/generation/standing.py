@@ -27,9 +27,11 @@ class Standing:
         feedback: of the last evaluation.
         latest: identities of the specs of the last proposals.
         proposer: what the proposer wants back.
-        steps: environment steps by what for: ``original`` and ``generated`` were learned from, ``validation``, ``evaluation`` and ``proposing`` were not.
+        steps: environment steps by what for: ``original`` and ``generated`` were learned from; ``validation``, ``evaluation``, ``proposing`` and
+            ``scoring`` of a curriculum of levels were not.
         done: parts of the loop that are over: cycles, and what follows the last.
         notes: what proposers had to say, a sentence each.
+        own: JSON data that this kind of loop alone remembers.
     """
 
     archive: Archive
@@ -38,11 +40,12 @@ class Standing:
     proposer: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     steps: Mapping[str, int] = dataclasses.field(
         default_factory=lambda: dict.fromkeys(
-            ("original", "generated", "validation", "evaluation", "proposing"), 0
+            ("original", "generated", "validation", "evaluation", "scoring", "proposing"), 0
         )
     )
     done: int = 0
     notes: tuple[str, ...] = ()
+    own: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def env_steps(self) -> int:
@@ -71,6 +74,7 @@ def write_standing(folder: Path, standing: Standing, keep: int) -> None:
         "steps": standing.steps,
         "done": standing.done,
         "notes": standing.notes,
+        "own": standing.own,
     }
     write_archive(place / f"cycle_{standing.done:06d}.json", standing.archive, more)
     for path in sorted(p for p in place.iterdir() if _NAME.fullmatch(p.name))[: -(keep + 1)]:
@@ -94,6 +98,7 @@ def read_standing(folder: Path, done: int) -> Standing:
             {str(name): int(n) for name, n in more["steps"].items()},
             int(more["done"]),
             tuple(more["notes"]),
+            dict(more["own"]),
         )
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise FolderError(f"{path} is damaged: it is no standing of a loop ({error})") from None

@@ -131,7 +131,8 @@ def _adopt(state: PPOState, other: PPOState) -> PPOState:
 
 
 def _actor(parts: Parts, state: PPOState) -> PPOState:
-    params = parts.network.actor(state.params)
+    # Policy and critic in one read all parameters.
+    params = state.params if parts.network.recurrent else parts.network.actor(state.params)
     return replace(state, params=params, optimiser=(), returns=(), representation=())
 
 
@@ -144,7 +145,8 @@ def _act(
         # Values depend on the memory of this moment; recomputing them later would unroll it again.
         distribution, value, memory = network.policy_and_value(actor.params, obs, first, memory)
     else:
-        distribution, memory = network.policy(actor.params, obs, first, memory)
+        own = network.actor(actor.params) if network.recurrent else actor.params
+        distribution, memory = network.policy(own, obs, first, memory)
     # What was done is a fact: a gradient of log_prob must not reach into how it came about.
     action = jax.lax.stop_gradient(distribution.mode() if mode == "greedy" else distribution.sample(key))
     log_prob = distribution.log_prob(action)

@@ -53,6 +53,10 @@ def check_network(
     _expect("value", "a value", _evaluated("value", network.value, params, shape(*batch), own), batch)
     if network.latents is not None:
         _check_latents(network, params, shape(_ENVS))
+    if not predictions and prediction is not None:
+        raise ValueError(
+            f"network.unroll gives {_described(prediction)} as prediction, and none is asked for; it must be None"
+        )
     if predictions:
         if network.predict is None or prediction is None:
             raise ValueError(
@@ -118,7 +122,8 @@ def _asked(function: Callable[..., Any], parts: int) -> Callable[..., Any]:
     def asked(*arguments: Any) -> tuple[Any, ...]:
         given = function(*arguments)
         if not isinstance(given, tuple) or len(given) != parts:
-            raise TypeError(f"it gives {type(given).__name__}, not a tuple of {parts}")
+            size = f" of {len(given)}" if isinstance(given, tuple) else ""
+            raise TypeError(f"it gives {type(given).__name__}{size}, not a tuple of {parts}")
         if not hasattr(given[0], "log_prob"):
             raise TypeError(f"it gives {_described(given[0])}, not a distribution")
         return (_facts(given[0]), *given[1:])
@@ -144,9 +149,10 @@ def _expect_distribution(name: str, facts: dict[str, Any], space: Space, batch: 
     for what in ("a log-probability", "an entropy"):
         _expect(name, f"a distribution with {what}", facts[what], batch)
     if "logits" in facts and isinstance(space, Discrete):
-        _expect(
-            name, "a distribution with logits", facts["logits"], (*batch, space.n), str(facts["logits"].dtype)
-        )
+        logits = facts["logits"]
+        floats = jax.numpy.issubdtype(logits.dtype, jax.numpy.floating)
+        dtype = str(logits.dtype) if floats else "float32"
+        _expect(name, "a distribution with logits", logits, (*batch, space.n), dtype)
 
 
 def _expect_memory(name: str, given: Any, memory: Any) -> None:

@@ -8,7 +8,7 @@ from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.networks.decoder_config import DecoderConfig
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.checks import check
-from jaxrl_evolve.settings.foreign import Refused, told
+from jaxrl_evolve.settings.foreign import Refused, called, told
 
 if TYPE_CHECKING:
     from jaxrl_envs.spaces import Space
@@ -43,7 +43,8 @@ def make_network(
     from jaxrl_evolve.networks.network import Network
 
     whose = "the network's factory" if make else f"the factory of network {config.kind!r}"
-    network = chosen(config, observation_space, action_space, predictions)
+    arguments = (config, observation_space, action_space, predictions)
+    network = called(whose, chosen, *arguments, saying=(ValueError,))
     if not isinstance(network, Network):
         raise Refused(f"{whose} gave {told(network)}; it must be a Network")
     check_network(network, observation_space, action_space, predictions)

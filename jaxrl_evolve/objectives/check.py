@@ -104,5 +104,9 @@ def check_metrics(what: str, metrics: Any, taken: Callable[[str], bool] = lambda
     for name, value in metrics.items():
         if not isinstance(name, str) or taken(name):
             raise Refused(f"{what} gives a metric called {name!r}, a name that is taken; call it otherwise")
+        if not name or not name.isprintable() or any(x.isspace() or x in ',"' for x in name):
+            raise Refused(
+                f"{what} gives a metric called {name!r}; a name must not be empty and have no spaces, commas or quotes, which tables are made of"
+            )
         if told(value) != "float32[]":
             raise Refused(f"{what} gives the metric {name!r} as {told(value)}; it must be a float32 scalar")

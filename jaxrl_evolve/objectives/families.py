@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +14,7 @@ from jaxrl_evolve.objectives.lpg_config import TA_LPG, LPGConfig
 from jaxrl_evolve.objectives.time_config import NO_TIME, HorizonRange, TimeFeatures
 from jaxrl_evolve.objectives.written import WRITTEN
 from jaxrl_evolve.settings import plugins
-from jaxrl_evolve.settings.foreign import Refused, called, told
+from jaxrl_evolve.settings.foreign import Refused, called, evaluated, told
 from jaxrl_evolve.settings.later import later
 from jaxrl_evolve.settings.names import suggestion
 from jaxrl_evolve.settings.notices import Notice
@@ -136,7 +137,9 @@ def find_family(name: str) -> ObjectiveFamily:
     family = family_of(name)
     if family is None:
         hint = suggestion(name, members())
-        raise ValueError(f"objective is {name!r}, which cannot be meta-trained: {hint}")
+        raise ValueError(
+            f"objective is {name!r}, which cannot be meta-trained: {hint}. One of another package is known where that is installed"
+        )
     return family
 
 
@@ -191,7 +194,22 @@ def made(family: ObjectiveFamily, settings: Any) -> AnyObjective:
     objective = called(what, family.make, settings, saying=(ValueError,))
     if not isinstance(objective, AnyObjective):
         raise Refused(f"{what} gave {told(objective)}; it must be an Objective")
+    if family.kind not in BUILTIN_FAMILIES:
+        _check_parameters(family.kind, objective)
     return objective
+
+
+def _check_parameters(kind: str, objective: AnyObjective) -> None:
+    """Refuse parameters that evolution cannot move, nor a gradient."""
+    import jax  # not above: names are listed without it
+
+    what = f"objective family {kind!r}: init of its objective"
+    for path, leaf in jax.tree_util.tree_leaves_with_path(evaluated(what, objective.init, jax.random.key(0))):
+        if not jax.numpy.issubdtype(leaf.dtype, jax.numpy.floating):
+            name = jax.tree_util.keystr(path) or "an array"
+            raise Refused(
+                f"{what} gives {name} as {leaf.dtype}; parameters that are meta-trained must be floats"
+            )
 
 
 def time_of(settings: Any) -> TimeFeatures:
@@ -201,9 +219,18 @@ def time_of(settings: Any) -> TimeFeatures:
 
 def _offered(kind: str) -> ObjectiveFamily:
     family = plugins.find(plugins.OBJECTIVE_FAMILIES, kind, {})
-    if not isinstance(family, ObjectiveFamily) or family.kind != kind:
-        raise ValueError(
-            f"entry point {kind!r} of {plugins.OBJECTIVE_FAMILIES} is {family!r}; it must be an ObjectiveFamily of "
-            "that kind"
+    what = f"entry point {kind!r} of {plugins.OBJECTIVE_FAMILIES}"
+    if not isinstance(family, ObjectiveFamily):
+        raise Refused(f"{what} is {told(family)}; it must be an ObjectiveFamily of that kind")
+    if family.kind != kind:
+        raise Refused(
+            f"{what} is an ObjectiveFamily of kind {family.kind!r}; it must be an ObjectiveFamily of that kind"
         )
+    if not (isinstance(family.settings, type) and dataclasses.is_dataclass(family.settings)):
+        raise Refused(
+            f"{what}: settings is {told(family.settings)}; it must be a dataclass, not an instance of one"
+        )
+    for name in ("members", "trained", "evolution", "horizons", "of_evolution", "of_gradients", "hp"):
+        if not isinstance(getattr(family, name), Mapping):
+            raise Refused(f"{what}: {name} is {told(getattr(family, name))}; it must be a mapping by name")
     return family

@@ -10,10 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl_envs.contract import Env
-from jaxrl_envs.spaces import Discrete
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve.clock import Clock
-from jaxrl_evolve.learners.learner import Assessment, Learner, Mode, traced
+from jaxrl_evolve.learners.learner import Assessment, Learner, Mode, Store, traced
 from jaxrl_evolve.objectives.check import check_metrics
 from jaxrl_evolve.runs.lived import Terms, lived_by
 from jaxrl_evolve.runs.rollout import Played, rollout, rollout_on_tasks
@@ -61,6 +60,8 @@ def check_curriculum(
     assert made is not None
     curriculum = made
     check_seat(learner, venv, curriculum)
+    if not isinstance(curriculum.steps, int) or isinstance(curriculum.steps, bool) or curriculum.steps < 0:
+        raise Refused(f"{who}: steps is {curriculum.steps!r}; it must be a whole number of at least 0")
     seen = _learned(learner, env, num_envs, rollout_length)
     state = evaluated(f"{who}: init", curriculum.init, _key())
     nobody = lambda: jnp.full((num_envs,), NEW, jnp.int32)
@@ -73,7 +74,7 @@ def check_curriculum(
     if not isinstance(given[1], Assignment):
         raise Refused(f"{who}: propose gives {told(given[1])} for tasks; it must be an Assignment")
     _same(who, "propose", "numbers of tasks", given[1].number, openings.playing)
-    _same(who, "propose", "parameters of tasks", given[1].params, openings.drawn)
+    _same(who, "propose", "parameters of tasks", given[1].params, openings.drawn, "the environment's")
 
     terms = _terms(learner)
 
@@ -128,6 +129,8 @@ def _learned(learner: Learner, env: Env, num_envs: int, rollout_length: int) -> 
         _same(who, "assess", "numbers", said, Assessment(*[trajectory.reward] * 3))
     arguments = [_key(), state, trajectory, hp, eta, Clock.at(0.0, 1.0)]
     if learner.store is not None:
+        if not isinstance(learner.store, Store):
+            raise Refused(f"{who}: store is {told(learner.store)}; it must be a Store")
         keep = learner.store.init
         store = evaluated(f"{who}: store.init", lambda: keep(trajectory))
         added = evaluated(f"{who}: store.add", learner.store.add, store, trajectory)
@@ -154,9 +157,8 @@ def _check_act(who: str, learner: Learner, env: Env, actor: Any, envs: Any, memo
     given = evaluated(f"{who}: {what}", act, actor, envs.obs, envs.first, memory, _key())
     action, after, policy = _parts(who, what, given, 3)
     space = env.action_space
-    kind = jnp.integer if isinstance(space, Discrete) else jnp.floating
     shape = (*envs.first.shape, *space.shape)
-    if getattr(action, "shape", None) != shape or not jnp.issubdtype(action.dtype, kind):
+    if told(action) != f"{space.dtype}{list(shape)}":
         raise Refused(
             f"{who}: {what} gives an action of {told(action)}; it must be {space.dtype}{list(shape)}"
         )
@@ -185,10 +187,18 @@ def _parts(who: str, function: str, given: Any, parts: int) -> Any:
     return given
 
 
-def _same(who: str, function: str, what: str, given: Any, wanted: Any) -> None:
-    """Refuse another structure, shape or dtype than before."""
+def _same(who: str, function: str, what: str, given: Any, wanted: Any, whose: str = "it was before") -> None:
+    """Refuse another structure, shape or dtype than before, or than those of something else."""
     if jax.tree.structure(given) != jax.tree.structure(wanted):
-        raise Refused(f"{who}: {function} gives {what} of another structure than it was before")
+        names = [
+            {jax.tree_util.keystr(p) for p, _ in jax.tree_util.tree_leaves_with_path(x)}
+            for x in (given, wanted)
+        ]
+        missing, more = (", ".join(sorted(x)) for x in (names[1] - names[0], names[0] - names[1]))
+        lacks = [f"{word} {said}" for word, said in (("without", missing), ("with", more)) if said]
+        raise Refused(
+            f"{who}: {function} gives {what} of another structure than {whose}{': ' if lacks else ''}{', '.join(lacks)}"
+        )
     pairs = zip(jax.tree_util.tree_leaves_with_path(given), jax.tree.leaves(wanted), strict=True)
     for (path, a), b in pairs:
         if told(a) != told(b):

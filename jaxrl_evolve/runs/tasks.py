@@ -20,6 +20,7 @@ from jaxtyping import Array, Bool, Int
 from jaxrl_envs.contract import Env
 from jaxrl_envs.vector import VectorEnv
 from jaxrl_evolve.learners.learner import Learner
+from jaxrl_evolve.settings.foreign import Refused, called, told
 
 NEW = -1
 """Number of a task that the curriculum does not know by number (yet)."""
@@ -127,7 +128,10 @@ def fitted(curriculum: Curriculum | None, learner: Learner, rollout_length: int)
         ValueError: it cannot be beside this learner.
     """
     if curriculum is not None and curriculum.made_for is not None:
-        curriculum = curriculum.made_for(learner, rollout_length)
+        who, made_for = "the curriculum: made_for", curriculum.made_for
+        curriculum = called(who, made_for, learner, rollout_length, saying=(ValueError,))
+        if not isinstance(curriculum, Curriculum):
+            raise Refused(f"{who} gave {told(curriculum)}; it must be a Curriculum")
     if learner.group > 1 and (curriculum is None or curriculum.group != learner.group):
         from jaxrl_evolve.runs.shared_tasks import shared  # which is made of what is here
 

@@ -29,11 +29,17 @@ def called(
     """
     try:
         return function(*arguments)
-    except saying:
-        raise
-    except Exception as error:  # whatever is wrong in another's code
-        line = str(error).strip().partition("\n")[0]
-        raise Refused(f"{what} failed with {type(error).__name__}{': ' if line else ''}{line}") from error
+    except saying as error:
+        if isinstance(error, Refused) or "\n" not in str(error).strip():
+            raise
+        raise Refused(_failed(what, error)) from error
+    except (Exception, SystemExit) as error:  # whatever is wrong in another's code
+        raise Refused(_failed(what, error)) from error
+
+
+def _failed(what: str, error: BaseException) -> str:
+    line = str(error).strip().partition("\n")[0]
+    return f"{what} failed with {type(error).__name__}{': ' if line else ''}{line}"
 
 
 def evaluated(what: str, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -82,9 +82,16 @@ def find(group: str, name: str, builtin: Mapping[str, Any]) -> Any:
         return builtin[name]
     if name in _added[group]:
         return _added[group][name]
-    for point in entry_points(group=group):
-        if point.name == name:
-            return called(f"{_WHAT[group]} {name!r}: its entry point", point.load)
+    points = [point for point in entry_points(group=group) if point.name == name]
+    if points:
+        whose = list(dict.fromkeys(_distribution(point) for point in points))
+        if len(whose) > 1:
+            warnings.warn(
+                f"{_WHAT[group]} {name!r} is offered by {' and by '.join(whose)}; it is that of {whose[0]}, and the other needs another name",
+                Notice,
+                stacklevel=2,
+            )
+        return called(f"{_WHAT[group]} {name!r}: its entry point", points[0].load)
     hint = suggestion(name, names(group, builtin))
     kind = next(kind for kind, of_kind in GROUPS.items() if of_kind == group)
     raise UnknownName(f"{_WHAT[group]} is {name!r}, which is not known: {hint}", kind, name)
@@ -93,4 +100,8 @@ def find(group: str, name: str, builtin: Mapping[str, Any]) -> Any:
 @functools.cache
 def _shadowed(group: str) -> Mapping[str, str]:
     """The names that installed distributions offer, with theirs; looked up once, since built-in names are asked for often."""
-    return {point.name: point.dist.name if point.dist else "a package" for point in entry_points(group=group)}
+    return {point.name: _distribution(point) for point in entry_points(group=group)}
+
+
+def _distribution(point: Any) -> str:
+    return point.dist.name if getattr(point, "dist", None) else "a package"

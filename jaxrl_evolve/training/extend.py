@@ -15,6 +15,7 @@ from jaxrl_evolve.storage.claim import Lock
 from jaxrl_evolve.storage.configurations import HISTORY
 from jaxrl_evolve.storage.steps import entries
 from jaxrl_evolve.training.config import TrainConfig
+from jaxrl_evolve.training.experiment import build
 from jaxrl_evolve.training.history import history_of
 from jaxrl_evolve.training.outcome import TrainResult
 from jaxrl_evolve.training.train import TRAIN, train
@@ -34,7 +35,7 @@ def lengthen(
         steps: environment steps per seed, those made until now included.
 
     Raises:
-        ValueError: the run is not finished, has as many steps already, or is a part of a sweep.
+        ValueError: the run is not finished, has as many steps already, is a part of a sweep, or is made of something that is not known here.
     """
     steps = whole("steps", steps, 1)
     folder, longer = folders.RunFolder(Path(path)), dataclasses.replace(config, steps=steps)
@@ -55,6 +56,7 @@ def lengthen(
             f"steps is {steps:,}, but the run in {folder.path} has not come to its end yet, after "
             f"{config.env_steps:,}: first continue it with: jaxrl-evolve resume {folder.path}"
         )
+    build(longer, path)  # what cannot go on leaves the folder as it is
     if jax.process_index() == 0:
         with Lock(folder):
             until = {"steps": config.steps, "env_steps": config.env_steps, "updates": config.updates}

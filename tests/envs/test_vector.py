@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -62,6 +63,28 @@ def test_slots_that_ended_start_anew_and_the_others_go_on(resets: Any, seed: int
     # State and observation of a start belong together.
     np.testing.assert_array_equal(np.asarray(after.obs)[ended, 0], np.asarray(after.env)[ended])
     assert not set(np.asarray(after.env)[ended]) & set(np.asarray(before.env))
+
+
+@pytest.mark.parametrize("ended", [0, 1, 3, 4, 7, 12])
+@pytest.mark.parametrize("per_slot", [False, True])
+def test_starts_made_a_few_at_once_are_those_of_full_resets(ended: int, per_slot: bool):
+    plain = switch_env()
+
+    def reset(key: jax.Array, params: Any) -> tuple[Any, Any]:
+        obs, state = plain.reset(key, params)
+        return obs + params, state  # a start tells whose parameters it was made with
+
+    env = dataclasses.replace(plain, reset=reset)
+    params = jnp.arange(N, dtype=jnp.float32) / 64 if per_slot else env.params
+    places = np.random.default_rng(ended).permutation(N)[:ended]
+    action = np.isin(np.arange(N), places).astype(np.int32)
+    every, few = (vectorize(env, N, FullResets(at_once=size), params_per_slot=per_slot) for size in (0, 3))
+    before = every.reset(jax.random.key(0), params)
+    step = lambda venv: jax.jit(venv.step)(jax.random.key(1), before, action, params)
+    for a, b in zip(jax.tree.leaves(step(every)), jax.tree.leaves(step(few)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="at_once must divide num_envs, 12"):
+        vectorize(env, N, FullResets(at_once=5))
 
 
 def test_full_resets_never_share_a_start():
@@ -166,6 +189,8 @@ def test_impossible_batches_are_refused():
         vectorize(env, 0)
     with pytest.raises(ValueError, match="only FullResets is allowed"):
         vectorize(env, 2, OptimisticResets(1), params_per_slot=True)
+    with pytest.raises(ValueError, match="at_once is -1"):
+        FullResets(at_once=-1)
     with pytest.raises(ValueError, match="resets_per_step is 0"):
         OptimisticResets(0)
     with pytest.raises(ValueError, match="renew is 5; it must be between 0 and size"):

@@ -18,33 +18,19 @@ import pytest
 from jaxrl_evolve.generation import train as training
 from jaxrl_evolve.generation.archive_config import ArchiveConfig
 from jaxrl_evolve.generation.config import GenerateConfig
-from jaxrl_evolve.generation.experiment import build
 from jaxrl_evolve.generation.loops import LOOPS
 from jaxrl_evolve.generation.train import generate
-from jaxrl_evolve.learners.ppo_config import PPOConfig
-from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.results.report import report
+from jaxrl_evolve.runs.evaluation import Episodes
+from jaxrl_evolve.training.host import Host
 from jaxrl_evolve.training.interrupts import Interrupted
 
-SETTING = hall_env.setting()
-CONFIG = GenerateConfig(
-    env="toy/hall",
-    cycles=3,
-    specs=3,
-    cycle_steps=1024,
-    final_steps=256,
-    num_envs=8,
-    rollout_length=16,
-    learner=PPOConfig(epochs=1, minibatches=1, network=NetworkConfig(hidden=(8,))),
-    episodes=16,
-    archive=ArchiveConfig(active=6, episodes=8),
-)
+SETTING, CONFIG = hall_env.SETTING, hall_env.CONFIG
 
 
 @pytest.fixture(scope="module")
 def programs():
-    """One experiment for all loops: what they differ in is data."""
-    return build(CONFIG, SETTING)
+    return hall_env.experiment()
 
 
 @pytest.fixture
@@ -61,7 +47,7 @@ def test_a_killed_loop_comes_to_the_same_end(tmp_path, run, monkeypatch, program
     whole = run(tmp_path / "whole")
     calls = iter((None, "SIGTERM"))
     with monkeypatch.context() as patch:
-        patch.setattr(training.Host, "signal", lambda self: next(calls, "SIGTERM"))
+        patch.setattr(Host, "signal", lambda self: next(calls, "SIGTERM"))
         with pytest.raises(Interrupted, match="after 2 of 4 cycles"):
             run(tmp_path / "parts")
     again = run(tmp_path / "parts", resume=True)
@@ -117,13 +103,13 @@ def check_report(tmp_path, whole):
 
 
 @pytest.mark.parametrize(
-    "loop", ["fixed", "adversarial", "easy-to-hard", "original-only", "envgen-mixed", "dicode"]
+    "loop", ["fixed", "adversarial", "easy-to-hard", "original-only", "envgen-mixed", "dicode", "mutation"]
 )
 def test_loops_make_the_same_steps_and_differ_in_where(run, loop):
     found = run(None, dataclasses.replace(CONFIG, loop=loop, final_steps=0))
     steps, entries = found.standing.steps, [*found.standing.archive.entries.values()][1:]
     assert found.standing.env_steps == 3 * 1024
-    share = {"original-only": 1.0, "envgen-mixed": 2 / 8, "dicode": 2 / 8}.get(
+    share = {"original-only": 1.0, "envgen-mixed": 2 / 8, "dicode": 2 / 8, "mutation": 2 / 8}.get(
         loop, 0.5
     )  # a fifth of 8 slots is 2
     assert steps["original"] == share * 3 * 1024
@@ -131,6 +117,8 @@ def test_loops_make_the_same_steps_and_differ_in_where(run, loop):
     assert bool(played) == (loop != "original-only")
     if loop == "original-only":
         assert not entries
+    if loop == "mutation":
+        assert {e.author for e in entries} == {"mutation"} and max(e.born for e in entries) == 2
     if loop == "fixed":
         assert {e.born for e in entries} == {0} and all(e.seen == 2 for e in played)
     if loop == "adversarial":
@@ -156,3 +144,32 @@ def test_names_of_loops_are_those_of_the_configuration():
         generate(GenerateConfig(env="specs/techtree"))
     again = GenerateConfig.from_json(CONFIG.to_json())
     assert again == CONFIG
+
+
+def test_what_the_agent_masters_or_never_does_is_not_played(monkeypatch):
+    config = dataclasses.replace(CONFIG, loop="dicode", acceptance=32, cycles=2, final_steps=0)
+    made = hall_env.experiment()._replace(loop=LOOPS["dicode"])
+
+    def trial(key, learner, params):
+        # Three kinds of specs, by their goal: done already, never done, and between.
+        won = {0: 32, 1: 8, 2: 0, 3: 0}[int(params.goal)]
+        done = {"success": np.arange(32) < won}
+        return Episodes(np.zeros(32), np.full(32, 5), np.ones(32, bool), done)
+
+    monkeypatch.setattr(
+        training, "build", lambda *_: made._replace(programs=made.programs._replace(trial=trial))
+    )
+    entries = generate(config, setting=SETTING).standing
+    archive = entries.archive
+    kinds = {e.status for e in archive.entries.values() if e.data["goal"] == "walk"}
+    assert kinds <= {"rejected"}
+    assert archive.rejections.get("mastered", 0) == sum(
+        e.reasons[:1] == ("mastered",) for e in archive.entries.values()
+    )
+    never = [e for e in [*archive.entries.values()][1:] if e.trial.episodes and e.trial.won == 0]
+    assert never and all(
+        e.status == "quarantined" and e.episodes == 0 and e.retry == e.born + 3 for e in never
+    )
+    tried = sum(e.trial.episodes > 0 or e.reasons[:1] == ("mastered",) for e in archive.entries.values())
+    checked = len(archive.entries) - 1
+    assert entries.steps["validation"] == 10 * checked + 32 * 5 * tried

@@ -92,6 +92,31 @@ def test_a_proposer_taken_up_again_goes_on_where_it_was(tmp_path):
     assert fresh.propose(FEEDBACK, ARCHIVE, 2, random.key(1)).proposals == second.proposals
 
 
+def test_a_model_judges_what_is_interesting_and_so_do_its_kept_answers(tmp_path):
+    script = (
+        says(environments(hall.spec(length=3))),
+        says('Well. {"interesting": false, "why": "It is a corridor again."}'),
+        says({"interesting": True, "why": "It is new."}),
+        says("I do not know."),
+    )
+    with Server(*script) as server:
+        found, proposer = ask(server, tmp_path, k=1, offline=NOBODY)
+        (proposal,) = found.proposals
+        assert proposer.judge is not None
+        near = [ARCHIVE.original]
+        said = [proposer.judge(proposal, near) for _ in range(3)]
+        assert said == ["It is a corridor again.", "", ""]
+        question = server.requests[1][2]
+        assert "response_format" not in question and "3 steps to" in question["messages"][1]["content"]
+    # No server: whatever is not answered is interesting.
+    assert proposer.judge(proposal, near) == ""
+    recorded = recorded_proposer(hall.DOMAIN, tmp_path / "answers.jsonl", NOBODY)
+    assert recorded.propose(FEEDBACK, ARCHIVE, 1, random.key(0)).proposals[0].identity == proposal.identity
+    assert recorded.judge is not None
+    assert [recorded.judge(proposal, near) for _ in range(4)] == [*said, ""]
+    assert recorded.state() == {"at": 1, "at_judged": 4}
+
+
 def test_faults_go_back_field_by_field_and_no_more_than_twice(tmp_path):
     wrong = environments(hall.spec(length=3), hall.spec(length=99, slipp=1), hall.spec(goal="fly"))
     with Server(says(wrong), says(environments(hall.spec(length=5))), says("never")) as server:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import pytest
 
 from jaxrl_evolve.meta.config import MetaTrainConfig
@@ -79,6 +81,14 @@ def test_a_package_adds_a_family_and_mistakes_are_one_sentence(monkeypatch: Any)
     assert "other-lpo" in objective_names() and members()["other-lpo"]().name == "lpo"
     with pytest.raises(ValueError, match="'other-lp', which cannot be meta-trained: did you mean other-lpo"):
         find_family("other-lp")
+    for field, wrong, said in (
+        ("settings", settings_of("lpo"), "settings is a LPOConfig; it must be a dataclass, not an instance"),
+        ("members", ["other-lpo"], "members is a list; it must be a mapping by name"),
+        ("evolution", None, "evolution is a NoneType; it must be a mapping by name"),
+    ):
+        points[:] = [Point("other", other._replace(**{field: wrong}))]
+        with pytest.raises(ValueError, match=f"entry point 'other' of .*families: {said}"):
+            families()
     for wrong in (other._replace(kind="lpo"), settings_of):
         points[:] = [Point("other", wrong)]
         with pytest.raises(
@@ -97,6 +107,24 @@ def test_a_family_whose_function_forgets_to_return_is_refused(monkeypatch: Any):
     for ask in (lambda: find_objective("lost"), lambda: build_meta(MetaTrainConfig.preset("lost", ENV))):
         with pytest.raises(ValueError, match=said):
             ask()
+
+
+def test_parameters_that_cannot_be_moved_are_refused_before_anything_lives(monkeypatch: Any):
+    lpo = BUILTIN_FAMILIES["lpo"]
+    for extra, dtype in ((jnp.int32(3), "int32"), (jax.random.key(0), "key<fry>")):
+
+        def make(settings: Any, extra: Any = extra) -> Any:
+            inner: Any = lpo.make(settings)
+            return inner._replace(init=lambda key: {"net": inner.init(key), "n": extra})
+
+        odd = lpo._replace(kind="other", make=make, members={"odd": settings_of("lpo")})
+        offered = lambda group, odd=odd: [Point("other", odd)] if group == plugins.OBJECTIVE_FAMILIES else []
+        monkeypatch.setattr(plugins, "entry_points", offered)
+        said = (
+            rf"^objective family 'other': init of its objective gives \['n'\] as {dtype}; .* must be floats"
+        )
+        with pytest.raises(ValueError, match=said):
+            build_meta(MetaTrainConfig.preset("odd", ENV))
 
 
 @pytest.mark.filterwarnings("ignore::jaxrl_evolve.settings.notices.Notice")

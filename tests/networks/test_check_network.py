@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from functools import partial
 from typing import Any
@@ -23,6 +24,7 @@ from jaxrl_evolve.networks.distributions import Categorical
 from jaxrl_evolve.networks.network import Network, NetworkConfig
 from jaxrl_evolve.networks.table import make_network, network_names
 from jaxrl_evolve.objectives import lpg
+from jaxrl_evolve.runs.check import check_learner
 
 OBS, ACTIONS = Box(-1.0, 1.0, (5,)), Discrete(4)
 
@@ -93,6 +95,18 @@ BAD = {
         wrong("policy", lambda x: (Categorical(x[0].logits[..., 1:]), x[1])),
         "network.policy gives a distribution with logits of float32[3, 3]; it must be float32[3, 4]",
     ),
+    "whole numbers for logits": (
+        wrong("policy", lambda x: (Categorical(x[0].logits.astype(jnp.int32)), x[1])),
+        "network.policy gives a distribution with logits of int32[3, 4]; it must be float32[3, 4]",
+    ),
+    "a tuple of another length": (
+        wrong("policy", lambda x: (*x, None)),
+        "network.policy of float32[3, 5], bool[3] fails: TypeError: it gives tuple of 3, not a tuple of 2",
+    ),
+    "a prediction that nobody asked for": (
+        wrong("unroll", lambda x: (x[0], x[1], jnp.zeros((2, 3, 7)))),
+        "network.unroll gives float32[2, 3, 7] as prediction, and none is asked for; it must be None",
+    ),
     "actions of another step": (
         wrong("unroll", lambda x: (Categorical(x[0].logits[0]), *x[1:])),
         "network.unroll gives a distribution with a sample of int32[3]; it must be int32[2, 3]",
@@ -160,6 +174,36 @@ def test_learners_take_a_network_of_one_s_own():
     recurrent = partial(make_actor_critic, NetworkConfig(memory="gru"))
     with pytest.raises(ValueError, match="shuffle is 'blocks'; a recurrent network needs whole sequences"):
         ppo(*sizes, PPOConfig(shuffle="blocks"), network=lambda config, *spaces: recurrent(*spaces))
+
+
+def remembering(
+    config: NetworkConfig, obs_space: Space, action_space: Space, predictions: int = 0
+) -> Network:
+    """A GRU of the library's whose actor reads a part of the parameters that has another structure."""
+    inner = make_actor_critic(dataclasses.replace(config, memory="gru"), obs_space, action_space, predictions)
+    unpacked = lambda function: lambda params, *arguments: function(params["all"], *arguments)
+    return inner._replace(
+        init=lambda key: {"all": inner.init(key), "more": jnp.zeros(2)},
+        actor=lambda params: params["all"],
+        **{name: unpacked(getattr(inner, name)) for name in ("policy_and_value", "unroll", "value")},
+    )
+
+
+def test_the_actor_of_a_network_with_a_memory_may_be_a_part():
+    env = probes.probe_env()
+    config = PPOConfig(
+        epochs=1, minibatches=1, network=NetworkConfig(hidden=(4,), memory="gru", memory_size=3)
+    )
+    check_learner(ppo(env, 4, 8, config, network=remembering), env, 4, 8)
+
+
+def test_a_factory_that_fails_is_named():
+    def ends(*arguments: Any) -> Any:
+        raise SystemExit(4)
+
+    for factory, said in ((ends, "SystemExit: 4"), (lambda *arguments: {}["zz"], "KeyError: 'zz'")):
+        with pytest.raises(ValueError, match=f"^the network's factory failed with {said}"):
+            make_network(NetworkConfig(), OBS, ACTIONS, 0, factory)
 
 
 def test_a_factory_that_forgets_to_return_is_refused():

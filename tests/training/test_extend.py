@@ -10,7 +10,10 @@ import walk
 from same import assert_close, assert_equal, assert_same_run, rows_of
 from test_resume import interrupt_after
 
+from jaxrl_evolve import register
+from jaxrl_evolve.algorithms.ppo import PPO
 from jaxrl_evolve.command.main import main
+from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.training.experiment import build, traced
 from jaxrl_evolve.training.extend import extend
 from jaxrl_evolve.training.interrupts import Interrupted
@@ -43,6 +46,16 @@ def test_it_goes_on_by_the_longer_horizon(finished):
     assert config["history"] == [{"steps": 640, "env_steps": 640, "updates": 10}]
     assert json.loads((out / "result.json").read_text())["env_steps"] == 1600
     assert load(out).config == dataclasses.replace(CONFIG, steps=1600)
+
+
+def test_what_is_not_known_here_leaves_the_folder_as_it_is(tmp_path):
+    register("algorithm", "passing", PPO)
+    train(dataclasses.replace(walk.config(updates=1), algorithm="passing"), tmp_path / "run")
+    plugins.forget(plugins.ALGORITHMS, "passing")
+    before = (tmp_path / "run" / "config.json").read_bytes()
+    with pytest.raises(ValueError, match="passing"):
+        extend(tmp_path / "run", 640)
+    assert (tmp_path / "run" / "config.json").read_bytes() == before
 
 
 def test_cut_it_is_resumed_by_the_usual_commands(finished, tmp_path, monkeypatch, capsys):

@@ -1,6 +1,7 @@
 """Environments, algorithms and objectives of one's own that do not fit are refused in one sentence, before a folder is made."""
 
 import dataclasses
+import sys
 import warnings
 
 import jax.numpy as jnp
@@ -161,6 +162,24 @@ LEARNERS = {
     "another state": (
         updating(lambda s, m: (s.params, m)),
         "learner 'ppo': update gives a state of another structure than it was before",
+    ),
+    "a name that breaks the table": (
+        updating(lambda s, m: (s, {**m, "a b/c\n": m["loss"]})),
+        r"update gives a metric called 'a b/c\n'; a name must not be empty and have no spaces, commas or quotes",
+    ),
+    "a store that is a dict": (
+        altered(store=lambda store: {"init": None}),
+        "learner 'ppo': store is a dict; it must be a Store",
+    ),
+    "a factory that ends the process": (
+        PPO._replace(make=lambda *a: sys.exit(3)),
+        "algorithm 'own': its factory failed with SystemExit: 3",
+    ),
+    "small integers for actions": (
+        altered(
+            act=lambda act: lambda *a, mode="explore": (act(*a)[0].astype(jnp.int8), *act(*a, mode=mode)[1:])
+        ),
+        "learner 'ppo': act in mode 'explore' gives an action of int8[4]; it must be int32[4]",
     ),
     "a name of the curriculum's": (
         updating(lambda s, m: (s, {**m, "curriculum_level": m["loss"]})),

@@ -1,0 +1,190 @@
+"""What it costs to interpret specs: different ones beside equal ones and beside one that is compiled in, XLand-MiniGrid, validation, proposals.
+
+    python benchmarks/specs.py [--repeats N] [--peer-python PYTHON] [--only CASE ...]
+
+writes ``benchmarks/results/specs.md`` and ``.csv``. Programs of one case are timed in turn. With ``--peer-python``, an interpreter of
+an environment with xminigrid, XLand-MiniGrid plays rulesets with the same numbers of rules, things and cells; the language cannot
+say those rulesets themselves, so specs as large as they are stand beside it (`specs_cases.likeness`). Run it on an idle machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jaxrl_evolve  # noqa: F401  (chooses XLA's flags before jax starts)
+from jaxrl_evolve._cpu import use_all_cores
+
+use_all_cores()  # as the command does
+
+import jax  # noqa: E402
+import specs_cases as cases  # noqa: E402
+from learning import RESULTS, hardware  # noqa: E402
+from timing import Timed, in_turn  # noqa: E402
+
+from jaxrl_envs.specs import ladder, tech_tree  # noqa: E402
+from jaxrl_evolve import random  # noqa: E402
+from jaxrl_evolve.generation.feedback import feedback_of  # noqa: E402
+from jaxrl_evolve.generation.lifecycle import new_archive  # noqa: E402
+from jaxrl_evolve.generation.offline import offline_proposer  # noqa: E402
+from jaxrl_evolve.generation.tech_tree import domain  # noqa: E402
+from jaxrl_evolve.results.report.text import csv_text, markdown_table  # noqa: E402
+from jaxrl_evolve.storage.folder import write_text  # noqa: E402
+from jaxrl_evolve.storage.provenance import provenance  # noqa: E402
+
+DIFFERENT, SLOTS, STEPS = 64, 1_024, 64
+BATCHES = (256, 1_024, 8_192)
+SPECS = 1_000
+COLUMNS = ("case", "what", "per_second", "ratio", "ratio_low", "ratio_high")
+Row = dict[str, Any]
+
+
+def row(case: str, what: str, rates: list[float], ratios: list[float] | None = None) -> Row:
+    """Medians, and of ratios the least and the greatest."""
+    told = ratios or [float("nan")]
+    numbers = (statistics.median(rates), statistics.median(told), min(told), max(told))
+    return dict(zip(COLUMNS, (case, what, *numbers), strict=True))
+
+
+def mixing(repeats: int, peer: str | None) -> list[Row]:
+    """Seconds with different specs over those with equal ones, and over those with one folded in, turn by turn."""
+    del peer
+    specs = cases.likenesses(DIFFERENT)
+    programs = {
+        "different": cases.playing(cases.slots(specs, SLOTS), SLOTS, STEPS),
+        "equal": cases.playing(cases.slots(specs[:1], SLOTS), SLOTS, STEPS),
+        "folded in": cases.playing(jax.tree.map(jax.numpy.asarray, specs[0]), SLOTS, STEPS, folded=True),
+    }
+    found = in_turn(programs, repeats)
+    mixed = found["different"]
+    return [
+        row(
+            f"{DIFFERENT} different specs beside those below, {SLOTS:,} slots",
+            name,
+            [SLOTS * STEPS / x for x in seconds],
+            [x / y for x, y in zip(mixed, seconds, strict=True)],
+        )
+        for name, seconds in found.items()
+    ]
+
+
+def speed(repeats: int, peer: str | None) -> list[Row]:
+    """Steps per second, and how many times XLand-MiniGrid's where that is at hand."""
+    specs, rows = cases.likenesses(DIFFERENT), []
+    for batch in BATCHES:
+        steps = max(4, STEPS * SLOTS // batch // 4)
+        program: Timed = cases.playing(cases.slots(specs, batch), batch, steps)
+        mine = [batch * steps / x for x in in_turn({batch: program}, repeats)[batch]]
+        other = _peer(peer, batch, max(4, steps // 8), repeats) if peer else []
+        ratios = [statistics.median(mine) / x for x in other]
+        rows.append(row(f"steps, {batch:,} slots", "specs as large as rulesets", mine, ratios or None))
+        rows += [row(f"steps, {batch:,} slots", "XLand-MiniGrid", other)] if peer else []
+    return rows
+
+
+def _peer(peer: str, batch: int, steps: int, repeats: int) -> list[float]:
+    """What `specs_peer` says, by the interpreter ``peer``."""
+    program = Path(__file__).with_name("specs_peer.py")
+    command = [peer, str(program), *map(str, (batch, steps, min(repeats, 7), DIFFERENT))]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return json.loads(said.splitlines()[-1])
+
+
+def validation(repeats: int, peer: str | None) -> list[Row]:
+    """Whole validation of data of the tech tree's family, after the programs have been compiled."""
+    del peer
+    family = tech_tree.family()
+    drawn = jax.device_get(jax.jit(jax.vmap(family.sample))(jax.random.split(jax.random.key(0), SPECS)))
+    member = lambda i: tech_tree.decoded(jax.tree.map(lambda leaf: leaf[i], drawn))
+    data = [cases.GRID.write(member(i)) for i in range(SPECS)]
+    ladder.validate(data[:64])
+    rates = _rates(lambda: ladder.validate(data), SPECS, min(repeats, 3))
+    return [row(f"validation of {SPECS:,} specs", "specs", rates)]
+
+
+def proposals(repeats: int, peer: str | None) -> list[Row]:
+    """Proposals of the offline proposer, checked and told apart; and edits on the device, whose outcome holds by construction."""
+    del peer
+    own, family = domain(), tech_tree.family()
+    feedback = feedback_of({name: (64, 60 - 8 * i) for i, name in enumerate(tech_tree.SKILLS)}, {})
+    archive, proposer = new_archive(own), offline_proposer(own)
+    ask = lambda: proposer.propose(feedback, archive, 32, random.key(0))
+    count = len(ask().proposals)
+    parents = jax.jit(jax.vmap(family.sample))(jax.random.split(jax.random.key(0), SPECS))
+    edit = jax.jit(jax.vmap(family.edited))
+    edits = lambda: jax.block_until_ready(edit(jax.random.split(jax.random.key(1), SPECS), parents))
+    edits()
+    return [
+        row("proposals", "offline proposer", _rates(ask, count, min(repeats, 7))),
+        row("proposals", "edits of levels on the device", _rates(edits, SPECS, repeats)),
+    ]
+
+
+def _rates(work: Callable[[], Any], count: int, repeats: int) -> list[float]:
+    found = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        work()
+        found.append(count / (time.perf_counter() - began))
+    return found
+
+
+CASES = {"mixing": mixing, "speed": speed, "validation": validation, "proposals": proposals}
+
+
+def markdown(rows: list[Row], about: dict[str, str]) -> str:
+    """The table for readers."""
+    told = lambda x, form: "" if x != x else format(x, form)
+    lines = [
+        (
+            r["case"],
+            r["what"],
+            f"{r['per_second']:,.0f}",
+            told(r["ratio"], ".2f"),
+            f"[{r['ratio_low']:.2f}, {r['ratio_high']:.2f}]" if r["ratio"] == r["ratio"] else "",
+        )
+        for r in rows
+    ]
+    intro = (
+        f"Medians. Under mixing, the ratio is time with {DIFFERENT} different specs over time with what the line names; under steps, steps per "
+        "second over XLand-MiniGrid's, which plays rulesets of 18 rules on 13 × 13 cells with the same view and resets. The specs beside it are as large as the "
+        "rulesets, and are not those rulesets. Speed is compared among JAX libraries: environments in C are faster."
+    )
+    table = markdown_table(("case", "what", "per second", "ratio", "least and greatest"), lines)
+    facts = "".join(f"{name.capitalize()}: `{value}`. " for name, value in about.items() if value)
+    return f"# Specs\n\n{intro}\n\n{table}\n\n{facts.strip()}\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeats", type=int, default=21)
+    parser.add_argument("--peer-python", help="interpreter of an environment with xminigrid")
+    parser.add_argument("--only", nargs="+", choices=[*CASES], default=[*CASES])
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    args = parser.parse_args()
+    rows, origin = [], provenance()
+    for name in args.only:
+        rows += CASES[name](args.repeats, args.peer_python)
+        print(*rows, sep="\n", flush=True)
+    about = {
+        "hardware": hardware(origin["device"]),
+        "versions": " ".join(f"{name}={origin['versions'][name]}" for name in ("python", "jax", "jaxlib")),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "commit": (origin["git"] or {}).get("commit", ""),
+    }
+    write_text(args.results / "specs.csv", csv_text(COLUMNS, [[r[name] for name in COLUMNS] for r in rows]))
+    write_text(args.results / "specs.md", markdown(rows, about))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

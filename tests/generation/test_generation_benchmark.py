@@ -1,0 +1,102 @@
+"""The benchmark of generated environments: equal steps, a store that is resumed cell by cell, and a table of the store alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+from pathlib import Path
+from types import SimpleNamespace
+
+import hall
+import numpy as np
+import pytest
+
+from jaxrl_evolve.generation.lifecycle import judged, new_archive
+
+PLACE = Path(__file__).resolve().parents[2] / "benchmarks" / "generation.py"
+
+
+@pytest.fixture
+def program(monkeypatch):
+    spec = importlib.util.spec_from_file_location("generation_benchmark", PLACE)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.asked = []
+    programs = SimpleNamespace(programs=SimpleNamespace(scoring=5120))
+    monkeypatch.setattr(module, "build", lambda config: programs)
+    monkeypatch.setattr(module, "generate", lambda config, out, resume: _result(module, config))
+    monkeypatch.setattr(module, "use_all_cores", lambda: None)
+    monkeypatch.setattr(module, "use_compilation_cache", lambda: None)
+    return module
+
+
+def _result(module, config):
+    """Success is a tenth in the control, 0.3 more in the closed loop, and a little more with each seed."""
+    module.asked.append((config.loop, config.seed))
+    success = {"original-only": 0.1, "dicode": 0.4}.get(config.loop, 0.2) + 0.01 * config.seed
+    annecs = 9 if config.open_ended == module.BASE.open_ended else 5
+    steps = {"original": 100, "generated": 200, "validation": 30, "evaluation": 7, "scoring": 10}
+    archive = new_archive(hall.DOMAIN)
+    archive = judged(archive, archive.original.identity, 4, 4, learned=True)
+    summary = {"success": success, "annecs_novel": annecs + config.seed % 2, "steps": steps, "skills": {}}
+    return SimpleNamespace(
+        summary=summary, rows=[{"cycle": 1}], standing=SimpleNamespace(archive=archive), config=config
+    )
+
+
+def test_arms_have_the_same_total_with_validation_and_scoring(program):
+    total = 2_000_000
+    for arm in program.ARMS["closed-loop"]:
+        config = program.configuration("closed-loop", arm, 0, total)
+        scoring = 5120 if config.loop == "levels" else 0
+        took = config.updates * (config.steps_per_update + scoring) + program.validation(config)
+        # No more than the total, and less than an update in each cycle short of it.
+        assert total - config.cycles * (config.steps_per_update + scoring) < took <= total, arm
+    with pytest.raises(ValueError, match="total is 1000, of which validation may take"):
+        program.configuration("closed-loop", "closed-loop", 0, 1000)
+    whole = program.configuration("open-ended", "no novelty", 3)
+    assert (whole.loop, whole.open_ended.novelty, whole.seed, whole.cycles) == ("open-ended", 0.0, 3, 30)
+
+
+def test_cells_are_kept_and_the_table_is_of_the_store_alone(program, tmp_path, capsys):
+    places = [
+        "--runs",
+        str(tmp_path / "runs"),
+        "--store",
+        str(tmp_path / "store"),
+        "--results",
+        str(tmp_path),
+    ]
+    words = ["run", "closed-loop", "--arms", "original-only", "closed-loop", *places]
+    program.main(words)
+    assert len(program.asked) == 10
+    program.main(words)
+    assert len(program.asked) == 10  # what is in the store is left alone
+    program.main(["table", "closed-loop", *places])
+    page = (tmp_path / "generation_closed-loop.md").read_text()
+    assert "| 0.300 | 0.300 to 0.300 |" in page and "by 0.1 at least holds: 0.300 over 5 pairs" in page
+    program.main(["run", "open-ended", *places])
+    program.main(["table", "open-ended", *places])
+    page = (tmp_path / "generation_open-ended.md").read_text()
+    assert "above no archive by 3 at least holds: 4.000" in page and "Coverage" in page and "0.2 %" in page
+    program.main(["room", "--seeds", "0", *places])
+    assert "room for an effect: 0.300, enough for 0.1" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        program.main(["run", "closed-loop", "--arms", "nobody", *places])
+
+
+def test_the_interval_is_students_over_pairs(program):
+    ours = dict(enumerate([0.5, 0.7, 0.6, 0.4, 0.8]))
+    theirs = {**dict.fromkeys(range(5), 0.2), 9: 0.0}
+    mean, low, high, pairs = program.difference(ours, theirs)
+    gaps = np.asarray(list(ours.values())) - 0.2
+    half = 2.7764451 * gaps.std(ddof=1) / np.sqrt(5)
+    np.testing.assert_allclose((mean, low, high), (0.4, 0.4 - half, 0.4 + half), rtol=1e-6)
+    assert pairs == 5 and np.isnan(program.difference({0: 1.0}, {0: 0.0})[1])
+
+
+def test_the_arms_are_configurations_that_build(program):
+    for arms in program.ARMS.values():
+        for changes in arms.values():
+            assert dataclasses.replace(program.BASE, **changes).specs

@@ -14,14 +14,11 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxrl_envs.spaces import Box, Discrete, Space
+from jaxrl_envs.token.vocabulary import PAD
 from jaxrl_evolve.networks.decoder.cache import Cache, sight_of_rollout, sight_of_step
 from jaxrl_evolve.networks.decoder.module import Decoder
 from jaxrl_evolve.networks.distributions import Categorical
 from jaxrl_evolve.networks.network import Network, NetworkConfig
-
-PAD, EOS, BOS = 0, 1, 2
-"""Tokens that mean the same in every task: what stands where nothing is, what ends an answer, what begins a prompt."""
-
 
 class _Parts(NamedTuple):
     """What the functions of one network read, all static."""

@@ -10,10 +10,10 @@ import numpy as np
 
 from jaxrl_envs import Box, Discrete, Env, EnvStep
 from jaxrl_envs.check import check_env
+from jaxrl_envs.token.vocabulary import BOS, EOS, PAD
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters, ppo
 from jaxrl_evolve.networks.config import NetworkConfig
-from jaxrl_evolve.networks.decoder.network import BOS, EOS, PAD
 from jaxrl_evolve.networks.decoder_config import DecoderConfig
 from jaxrl_evolve.runs.chunk import make_chunk
 from jaxrl_evolve.training.experiment import traced

@@ -15,10 +15,10 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxrl_envs.token.vocabulary import PAD
 from jaxrl_evolve.networks.decoder.attention import KeysAndValues, Sight
 from jaxrl_evolve.networks.decoder.cache import seen_of_cache
 from jaxrl_evolve.networks.decoder.module import Decoder
-from jaxrl_evolve.networks.decoder.network import PAD
 from jaxrl_evolve.networks.decoder.sampling import Sampling, drawn_from
 from jaxrl_evolve.networks.decoder_config import DecoderConfig, require_context
 from jaxrl_evolve.networks.distributions import Categorical

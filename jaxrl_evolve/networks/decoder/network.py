@@ -20,6 +20,7 @@ from jaxrl_evolve.networks.decoder.module import Decoder
 from jaxrl_evolve.networks.distributions import Categorical
 from jaxrl_evolve.networks.network import Network, NetworkConfig
 
+
 class _Parts(NamedTuple):
     """What the functions of one network read, all static."""
 

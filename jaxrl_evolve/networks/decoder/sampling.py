@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxrl_evolve.networks.decoder.network import EOS
+from jaxrl_envs.token.vocabulary import EOS
 from jaxrl_evolve.settings.checks import AtLeast, Between, check
 
 

@@ -10,8 +10,12 @@ import numpy as np
 
 from jaxrl_envs.keywords import near
 
-PAD, EOS, BOS = 0, 1, 2
-"""Nothing, the end of a completion, the beginning of a prompt: the same in every vocabulary."""
+PAD = 0
+"""Nothing, in every vocabulary; no prompt has it."""
+EOS = 1
+"""The end of a completion, in every vocabulary."""
+BOS = 2
+"""The beginning of a prompt, in every vocabulary."""
 ZERO = 3
 """The digit 0 in every vocabulary that has digits; the others follow."""
 DIGITS = tuple("0123456789")

@@ -66,7 +66,7 @@ ResetPolicy = FullResets | OptimisticResets | PoolResets
 
 
 def resets_from_name(name: str) -> ResetPolicy:
-    """A reset policy from text: ``full``, ``full:K``, ``optimistic:K``, ``pool:M`` or ``pool:M:RENEW``.
+    """A reset policy from text: ``full``, ``full:K``, ``full:K:M`` (`at_once`), ``optimistic:K``, ``pool:M`` or ``pool:M:RENEW``.
 
     Raises:
         ValueError: the text is none of these.
@@ -79,6 +79,8 @@ def resets_from_name(name: str) -> ResetPolicy:
                 return FullResets()
             case "full", [k]:
                 return FullResets(k)
+            case "full", [k, m]:
+                return FullResets(k, m)
             case "optimistic", [k]:
                 return OptimisticResets(k)
             case "pool", [m]:
@@ -87,4 +89,6 @@ def resets_from_name(name: str) -> ResetPolicy:
                 return PoolResets(m, renew)
     except ValueError as error:
         raise ValueError(f"resets is {name!r}: {error}") from None
-    raise ValueError(f"resets is {name!r}; allowed are full, full:K, optimistic:K, pool:M and pool:M:RENEW")
+    raise ValueError(
+        f"resets is {name!r}; allowed are full, full:K, full:K:M, optimistic:K, pool:M and pool:M:RENEW"
+    )

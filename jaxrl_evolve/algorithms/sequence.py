@@ -80,7 +80,7 @@ METHODS: dict[str, tuple[str, dict[str, Any], dict[str, float]]] = {
 """By name: a line about it, its static settings and its hyperparameters, as far as they are not the defaults. None is tuned."""
 
 
-LENGTHS = {"token/arc-1d": 128, "token/countdown": 64, "token/summary": 48}
+LENGTHS = {"token/arc-1d": 128, "token/countdown": 56, "token/summary": 48, "token/zebra": 72}
 """Steps of a rollout that holds whole episodes of all difficulties (of ARC the easiest), where 32 are too few."""
 
 
@@ -93,7 +93,8 @@ def sequence_preset(method: str, env: str) -> Preset:
         network = NetworkConfig(kind="decoder", decoder=DecoderConfig(context=length))
         hp = {"learning_rate": 1e-3, **hp}
     config = SequenceConfig(network=network, **settings)
-    return Preset(64, length, "full", config, dataclasses.replace(SequenceHyperparameters(), **hp))
+    resets = "full:1:8" if env.startswith("token/") else "full"
+    return Preset(64, length, resets, config, dataclasses.replace(SequenceHyperparameters(), **hp))
 
 
 READ_BY = {

@@ -54,7 +54,7 @@ class MetaTrainConfig(Generic[S, C, H]):
     rollout_length: int
     """Steps per environment and update."""
     resets: str
-    """How ended episodes start anew: full, full:K, optimistic:K, pool:M or pool:M:RENEW."""
+    """How ended episodes start anew: full, full:K, full:K:M, optimistic:K, pool:M or pool:M:RENEW."""
     settings: S
     """Settings of the objective."""
     evolution: EvolutionConfig

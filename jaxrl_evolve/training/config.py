@@ -72,7 +72,7 @@ class TrainConfig(Generic[C, H]):
     rollout_length: int
     """Steps per environment and update."""
     resets: str
-    """How ended episodes start anew: full, full:K, optimistic:K, pool:M or pool:M:RENEW."""
+    """How ended episodes start anew: full, full:K, full:K:M, optimistic:K, pool:M or pool:M:RENEW."""
     learner: C
     """Static settings of the algorithm."""
     hp: H

@@ -167,6 +167,7 @@ def test_every_slot_can_have_its_own_parameters():
     ("name", "policy"),
     [
         ("full", FullResets()),
+        ("full:2:8", FullResets(2, at_once=8)),
         ("full:4", FullResets(4)),
         ("optimistic:16", OptimisticResets(16)),
         ("pool:8", PoolResets(8)),

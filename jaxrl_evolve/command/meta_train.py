@@ -46,6 +46,8 @@ def parse_meta_settings(command: str, words: list[str], *extra: tuple[str, Any, 
         if not env and not helping:
             raise ValueError(f"{command} needs an environment: --env NAME (`jaxrl-evolve list` names all)")
         default = MetaTrainConfig.preset(words[0], env or "grid/random-small")
+        if not env:  # help, which shows no default where there is none
+            default = dataclasses.replace(default, env="")
     family = find_family(words[0])
     algorithm = find_algorithm(family.algorithm)
     cls = MetaTrainConfig[family.settings, algorithm.config, algorithm.hp]

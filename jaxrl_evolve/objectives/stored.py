@@ -230,7 +230,9 @@ def _family(kind: Any) -> ObjectiveFamily:
     family = find_kind(kind) if isinstance(kind, str) else None
     if family is None:
         hint = suggestion(str(kind), families())
-        raise StoredObjectiveError(f"kind is {kind!r}, which this version does not know: {hint}")
+        raise StoredObjectiveError(
+            f"kind is {kind!r}, which this version does not know: {hint}. A family of another package is known where that is installed"
+        )
     return family
 
 

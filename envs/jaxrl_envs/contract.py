@@ -62,6 +62,10 @@ ASKED = "asked"
 """The name in ``info`` of what tells where the action was the agent's own: elsewhere the environment went on, such as with a prompt, whatever it was."""
 
 
+TAUGHT = "taught"
+"""The name in ``info`` of the action that was taken in the place of the agent's, by a teacher whom it may imitate."""
+
+
 def own_end(seen: Any) -> jax.Array:
     """Where episodes are over as they are reported: ``info["game_over"]`` where it is there, else where they end at all.
 

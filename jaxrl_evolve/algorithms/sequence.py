@@ -13,6 +13,11 @@ from jaxrl_evolve.networks.decoder_config import DecoderConfig
 from jaxrl_evolve.settings.later import later
 
 METHODS: dict[str, tuple[str, dict[str, Any], dict[str, float]]] = {
+    "imitation": (
+        "supervised learning of what a teacher does, such as the solutions of tasks of tokens with the option taught",
+        {"loss": "imitate", "completions": 2},
+        {},
+    ),
     "grpo": (
         "group relative policy optimisation: the clipped surrogate with returns against the group's (Shao et al. 2024)",
         {"loss": "clip", "advantage": "standard", "aggregate": "sequence"},
@@ -104,6 +109,7 @@ READ_BY = {
     "sppo": ("learner.baseline", "hp.eta"),
     "dpo": ("hp.beta", "hp.label_noise"),
     "ipo": ("hp.beta",),
+    "imitate": (),
 }
 """What each loss reads that not all do."""
 
@@ -112,7 +118,7 @@ def _unread(loss: str) -> tuple[str, ...]:
     """What a method with this loss never reads; which loss that is, its name says."""
     own = {name for names in READ_BY.values() for name in names} - set(READ_BY[loss])
     who = ("learner.worth", "learner.preference", "learner.soft", "learner.check_oracle")
-    others = who if loss == "nft" else who[:1] if loss in PAIRS else ()
+    others = who if loss in ("nft", "imitate") else who[:1] if loss in PAIRS else ()
     return ("objective", "learner.loss", *sorted(own), *others)
 
 

@@ -15,14 +15,14 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
-from jaxrl_envs.contract import Env
+from jaxrl_envs.contract import TAUGHT, Env
 from jaxrl_evolve import random
 from jaxrl_evolve.clock import Clock, linear_schedule
 from jaxrl_evolve.experience.completions import Completions, at_ends, completions_of, over_steps
 from jaxrl_evolve.experience.minibatches import divisors, permutation
 from jaxrl_evolve.learners.learner import Assessment, Learner
 from jaxrl_evolve.learners.optimiser import clipped_step
-from jaxrl_evolve.learners.reference import Reference, follow
+from jaxrl_evolve.learners.reference import follow
 from jaxrl_evolve.learners.sequence_acting import (
     Parts,
     SequenceState,
@@ -124,7 +124,7 @@ def _update(
     answers, queries = _answers(parts, key_labels, state, t, found)
     rate = linear_schedule(clock, hp.learning_rate, hp.learning_rate_end)
     names = list[str]()
-    seen = (t.obs, t.first, t.action)
+    seen = (t.obs, t.first, t.info[TAUGHT] if config.loss == "imitate" else t.action)
 
     def step(carry: tuple[Any, Any], rows: Array) -> tuple[tuple[Any, Any], Array]:
         params, optimiser = carry
@@ -187,7 +187,7 @@ def _assess(parts: Parts, state: SequenceState, t: Trajectory, hp: Any) -> Asses
 
 
 def _adopt(state: SequenceState, other: SequenceState) -> SequenceState:
-    reference = Reference.of(other.params) if state.reference else ()
+    reference = replace(state.reference, actor=other.params) if state.reference else ()
     return replace(state, params=other.params, reference=reference)
 
 
@@ -228,6 +228,8 @@ def sequence(
             f"objective is {objective.name!r}; a learner of completions reads none: its losses are learner.loss"
         )
     _check_groups(config, num_envs)
+    if config.loss == "imitate":
+        _require_teacher(env)
     net = make_network(config.network, env.observation_space, env.action_space, 0, network)
     watch = Watch(rollout_length) if watch is None else watch
     if config.asks:
@@ -247,8 +249,18 @@ def sequence(
         default_hp=hp,
         adopt=_adopt,
         assess=partial(_assess, parts),
-        group=config.group,
+        group=1 if config.loss == "imitate" else config.group,
     )
+
+
+def _require_teacher(env: Env) -> None:
+    """Refuse an environment that tells of no teacher."""
+    key, params = random.key(0), env.params
+    step = lambda key: env.step(key, env.reset(key, params)[1], env.action_space.sample(key), params).info
+    if TAUGHT not in jax.eval_shape(step, key):
+        raise ValueError(
+            f"learner.loss is 'imitate', but nobody is to be imitated in {env.name}: its info must have {TAUGHT!r}, as tasks of tokens have with the option taught True"
+        )
 
 
 def _check_groups(config: SequenceConfig, num_envs: int) -> None:

@@ -9,7 +9,7 @@ from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.settings.checks import AtLeast, Between, check
 from jaxrl_evolve.settings.scalar import Scalar, hyperparameters
 
-Loss = Literal["clip", "reinforce", "nft", "sppo", "dpo", "ipo"]
+Loss = Literal["clip", "reinforce", "nft", "sppo", "dpo", "ipo", "imitate"]
 POLICY_GRADIENTS = ("clip", "reinforce")
 """Losses that weigh log-probabilities by an advantage."""
 PAIRS = ("dpo", "ipo")
@@ -53,7 +53,8 @@ class SequenceConfig:
     """Static settings: a change compiles anew."""
 
     loss: Loss = "clip"
-    """What is minimised: the clipped surrogate, the plain score function, NFT's supervised form, or regressions and classifications of log-ratios."""
+    """What is minimised: the clipped surrogate, the plain score function, NFT's supervised form, or regressions and classifications of log-ratios; `imitate` is the log-likelihood of what a
+    teacher did (`info["taught"]`)."""
     group: Annotated[int, AtLeast(2)] = 8
     """Neighbouring environments that answer the same prompt."""
     completions: Annotated[int, AtLeast(1)] = 1

@@ -94,7 +94,9 @@ def loss_of(
         ratio = ratio / jnp.maximum(a.length, 1.0)
     count = jnp.maximum(a.whole.sum(), 1).astype(jnp.float32)
     metrics: dict[str, Array] = {}
-    if config.loss in PAIRS:
+    if config.loss == "imitate":
+        total = -(log_prob * asked).sum() / jnp.maximum(asked.sum(), 1.0)
+    elif config.loss in PAIRS:
         total = _of_pairs(config, hp, ratio, a)
     elif config.loss == "sppo":
         weight = a.whole / jnp.maximum(a.whole.sum(-1, keepdims=True), 1)

@@ -129,3 +129,36 @@ def test_what_is_refused(name, options, message):
 def test_unknown_tasks_are_named():
     with pytest.raises(ValueError, match=r"there is no task 'countdwn'; did you mean 'countdown'"):
         find_task("countdwn")
+
+
+@pytest.mark.parametrize("name", ["sum-mod", "countdown"])
+def test_a_teacher_writes_the_solution_whatever_the_actions(name):
+    env = make(f"token/{name}", taught=True)
+
+    def play(key):
+        key_reset, key_play = jax.random.split(key)
+
+        def step(carry, key):
+            state, over = carry
+            out = env.step(key, state, env.action_space.sample(key), env.params)
+            told = (
+                out.info["success"] & ~over,
+                out.info["cut"] & ~over,
+                out.info["taught"],
+                out.info["asked"] & ~over,
+                out.obs[0],
+            )
+            return (out.state, over | out.terminated), told
+
+        start = (env.reset(key_reset, env.params)[1], jnp.bool_(False))
+        (_, over), told = jax.lax.scan(step, start, jax.random.split(key_play, 64))
+        return over, told
+
+    over, (success, cut, taught, asked, shown) = jax.jit(jax.vmap(play))(
+        jax.random.split(jax.random.key(0), 32)
+    )
+    assert over.all() and (success.sum(1) == 1).all() and not cut.any()
+    np.testing.assert_array_equal(shown[asked], taught[asked])
+    assert (np.asarray(taught)[np.asarray(success)] == EOS).all()
+    with pytest.raises(ValueError, match=f"taught of token/{name} is 1; it must be True or False"):
+        make(f"token/{name}", taught=1)

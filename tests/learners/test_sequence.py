@@ -28,8 +28,8 @@ from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 WORDS, LENGTH = 4, 3
 
 
-def answering() -> Env:
-    """The prompt is a number, shown at every step; a right answer says it three times."""
+def answering(taught: bool = False) -> Env:
+    """The prompt is a number, shown at every step; a right answer says it three times. A teacher does."""
 
     def seen(params: Any, place: Any) -> Any:
         return jnp.concatenate([jax.nn.one_hot(params, WORDS), place[None].astype(jnp.float32) / LENGTH])
@@ -40,10 +40,12 @@ def answering() -> Env:
 
     def step(key: Any, state: Any, action: Any, params: Any) -> EnvStep:
         del key
+        action = params if taught else action
         place, right = state[0] + 1, state[1] + (action == params)
         over = place == LENGTH
         reward = jnp.where(over, right / LENGTH, 0.0).astype(jnp.float32)
-        return EnvStep(seen(params, place), (place, right), reward, over, jnp.bool_(False), {})
+        info = {"taught": params} if taught else {}
+        return EnvStep(seen(params, place), (place, right), reward, over, jnp.bool_(False), info)
 
     draw = lambda key: jax.random.randint(key, (), 0, WORDS, jnp.int32)
     space = Box(0.0, 1.0, (WORDS + 1,), "float32")
@@ -193,7 +195,8 @@ def test_nft_is_a_policy_gradient_at_first():
 
 def test_groups_in_which_all_are_alike_teach_nothing():
     for method, (_, settings, _) in METHODS.items():
-        if settings.get("mixed") == "half":  # a tie is worth one half there, whoever else is in the group
+        # With halves a tie is worth one half, whoever else is in the group; who imitates, compares nothing.
+        if settings.get("mixed") == "half" or settings["loss"] == "imitate":
             continue
         found = gradient(**settings)
         assert np.abs(found[:, 4:]).max() > 1e-3, method
@@ -271,7 +274,11 @@ def learned(method: str) -> tuple[float, float, dict[str, float]]:
 
 @pytest.mark.parametrize(
     "method",
-    [pytest.param(m, marks=() if m in ("grpo", "sppo", "dpo") else pytest.mark.slow) for m in METHODS],
+    [
+        pytest.param(m, marks=() if m in ("grpo", "sppo", "dpo") else pytest.mark.slow)
+        for m in METHODS
+        if m != "imitation"
+    ],
 )
 def test_every_method_learns_to_answer(method: str):
     before, after, metrics = learned(method)
@@ -299,6 +306,34 @@ def test_groups_answer_the_same_prompt(name: str):
     state = jax.jit(chunk.init)(random.key(3), hp, ENV.params)
     _, told = jax.jit(chunk.run)(state, hp, (), ENV.params, jnp.float32(5), jnp.int32(5))
     assert told["alike"] == told["first"] == 1 and told["unlike"] > 0.5
+
+
+def test_what_a_teacher_does_is_imitated_and_taken_over():
+    """Then another method starts from it."""
+    env, preset = answering(taught=True), sequence_preset("imitation", "answering")
+    config = dataclasses.replace(preset.config, network=NetworkConfig(hidden=(16,)))
+    learner = sequence(env, 32, LENGTH, config, dataclasses.replace(preset.hp, learning_rate=3e-2))
+    chunk = make_chunk(
+        learner, vectorize(env, 32, params_per_slot=True), LENGTH, make_curriculum("random", env, 32, {})
+    )
+    hp = traced(learner.default_hp)
+    state = jax.jit(chunk.init)(random.key(1), hp, env.params)
+    state, told = jax.jit(chunk.run)(state, hp, (), env.params, jnp.float32(60), jnp.int32(60))
+    assert told["episode_return"] == 1  # the teacher's
+    other = sequence(
+        ENV, 32, LENGTH, dataclasses.replace(sequence_preset("dpo", ENV.name).config, network=config.network)
+    )
+    fresh = jax.jit(other.init)(random.key(2), traced(other.default_hp))
+    taken = other.adopt(fresh, state.learner)
+    obs = jax.vmap(lambda prompt: ENV.reset(random.key(0), prompt)[0])(jnp.arange(WORDS))
+    for policy in (taken.params, taken.reference.actor):
+        actor = other.actor(dataclasses.replace(taken, params=policy))
+        action = other.act(actor, obs, jnp.ones(WORDS, bool), (), random.key(0), "greedy")[0]
+        np.testing.assert_array_equal(action, np.arange(WORDS))
+    assert jax.tree.structure(taken) == jax.tree.structure(fresh)
+    assert jax.tree.map(jnp.shape, taken) == jax.tree.map(jnp.shape, fresh)
+    with pytest.raises(ValueError, match="nobody is to be imitated in answering"):
+        sequence(ENV, 32, LENGTH, config)
 
 
 def test_who_answers_by_a_mixture():

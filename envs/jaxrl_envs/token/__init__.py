@@ -94,12 +94,13 @@ def from_task(task: Task, name: str = "token/own", **kwargs: Any) -> Env:
         task: what is asked.
         name: of the environment.
         **kwargs: the task's knobs; ``answer_limit``, tokens of a completion with its end, at least what the longest solution
-            needs; ``level_seed``, from which one prompt is drawn that stays; without it, each reset draws another.
+            needs; ``level_seed``, from which one prompt is drawn that stays; without it, each reset draws another; ``taught``, whether a
+            teacher answers in the place of the actions, for imitation (``info["taught"]``).
 
     Raises:
         ValueError: for an unknown option, or a value that an option does not take.
     """
-    reject_unknown(name, kwargs, [*task.ranges, "answer_limit", "level_seed"])
+    reject_unknown(name, kwargs, [*task.ranges, "answer_limit", "level_seed", "taught"])
     knobs = _knobs(task, name, kwargs)
     limit = kwargs.get("answer_limit", task.answer_limit)
     whole = isinstance(limit, int | np.integer) and not isinstance(limit, bool)
@@ -107,7 +108,10 @@ def from_task(task: Task, name: str = "token/own", **kwargs: Any) -> Env:
         raise ValueError(
             f"answer_limit of {name} is {limit!r}; it must be a whole number from {task.answer_limit} to {LONGEST}"
         )
-    made = engine(task._replace(answer_limit=int(limit)))
+    taught = kwargs.get("taught", False)
+    if not isinstance(taught, bool | np.bool_):
+        raise ValueError(f"taught of {name} is {taught!r}; it must be True or False")
+    made = engine(task._replace(answer_limit=int(limit)), bool(taught))
     default = TokenParams(jnp.ones((), bool), jnp.zeros((2,), jnp.uint32), knobs)
 
     def fixed(key: jax.Array, knobs: Any = knobs) -> TokenParams:

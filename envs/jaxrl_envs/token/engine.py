@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxrl_envs.contract import ASKED, EnvStep
+from jaxrl_envs.contract import ASKED, TAUGHT, EnvStep
 from jaxrl_envs.token.task import Task, TokenParams, Verdict
 from jaxrl_envs.token.vocabulary import EOS
 
@@ -32,6 +32,7 @@ class TokenState:
         shown: int32, tokens of prompt and completion so far.
         secret: what the verifier knows.
         memory: what it has read.
+        solution: the completion that a teacher writes, or ``()``.
     """
 
     prompt: jax.Array
@@ -39,6 +40,7 @@ class TokenState:
     shown: jax.Array
     secret: Any
     memory: Any
+    solution: Any = ()
 
 
 class Engine(NamedTuple):
@@ -48,8 +50,13 @@ class Engine(NamedTuple):
     step: Callable[[jax.Array, TokenState, jax.Array, TokenParams], EnvStep]
 
 
-def engine(task: Task) -> Engine:
-    """The functions of an environment for a task."""
+def engine(task: Task, taught: bool = False) -> Engine:
+    """The functions of an environment for a task.
+
+    Args:
+        task: what is asked.
+        taught: whether a teacher answers, whatever the actions: ``info`` then has the tokens that were written.
+    """
 
     def observed(token: jax.Array, state: TokenState) -> jax.Array:
         return jnp.stack([token, (state.shown >= state.length).astype(jnp.int32)])
@@ -59,14 +66,16 @@ def engine(task: Task) -> Engine:
         data = jnp.where(params.fresh, jax.random.bits(key, (2,), jnp.uint32), params.instance)
         prompt, secret = task.draw(jax.random.wrap_key_data(data, impl="threefry2x32"), params.knobs)
         one = jnp.ones((), jnp.int32)
-        state = TokenState(prompt.tokens, prompt.length, one, secret, task.begin(secret))
+        solution = task.solution(secret) if taught else ()
+        state = TokenState(prompt.tokens, prompt.length, one, secret, task.begin(secret), solution)
         return observed(prompt.tokens[0], state), state
 
     def step(key: jax.Array, state: TokenState, action: jax.Array, params: TokenParams) -> EnvStep:
         del key
         asked = state.shown >= state.length
         following = state.prompt[jnp.minimum(state.shown, state.prompt.shape[0] - 1)]
-        token = jnp.where(asked, action.astype(jnp.int32), following)
+        written = _solved(state) if taught else action.astype(jnp.int32)
+        token = jnp.where(asked, written, following)
         writes = asked & (token != EOS)
         read = task.read(state.memory, token, state.secret)
         memory = jax.tree.map(lambda new, old: jnp.where(writes, new, old), read, state.memory)
@@ -83,10 +92,23 @@ def engine(task: Task) -> Engine:
             reward=at_the_end(verdict.reward),
             terminated=ended,
             truncated=jnp.zeros((), bool),
-            info={**told, "cut": cut, "answer_length": length, ASKED: asked},
+            info={
+                **told,
+                "cut": cut,
+                "answer_length": length,
+                ASKED: asked,
+                **({TAUGHT: written} if taught else {}),
+            },
         )
 
     return Engine(reset, step)
+
+
+def _solved(state: TokenState) -> jax.Array:
+    """The next token of the solution, its end included."""
+    place = jnp.maximum(state.shown - state.length, 0)
+    tokens = state.solution.tokens
+    return jnp.where(place < state.solution.length, tokens[jnp.minimum(place, tokens.shape[0] - 1)], EOS)
 
 
 def score(task: Task, secret: Any, tokens: jax.Array, length: jax.Array, knobs: Any) -> Verdict:

@@ -592,6 +592,45 @@ def test_estimators_are_compared_at_the_step_size_that_did_best_for_other_meta_s
     assert "nres" not in text and "the primary outcome is the mean held-out fitness" in text
 
 
+def test_methods_on_completions_are_compared_with_what_they_began_from(tmp_path: Path):
+    import json
+
+    import completions
+
+    def keep(name: str, rate: float, seed: int, right: float) -> None:
+        kept = completions.cell(tmp_path, name, rate, seed)
+        kept.parent.mkdir(exist_ok=True)
+        told = {
+            "name": name,
+            "rate": rate,
+            "seed": seed,
+            "pass@1": right,
+            "pass@16": 0.9,
+            "episode_length": 30.0,
+        }
+        kept.write_text(json.dumps({**told, "device": "x", "cores": 2, "commit": "abc"}))
+
+    for rate in completions.RATES:
+        assert completions.chosen(tmp_path, "sppo") is None
+        for seed in completions.TUNED:
+            keep("sppo", rate, seed, 0.5 if rate == 1e-4 else 0.4)
+    for seed in completions.REPORTED:
+        keep(completions.BEFORE, 0.0, seed, 0.2 + 0.1 * (seed % 2))
+        keep("sppo", 1e-4, seed, 0.5 + 0.1 * (seed % 2))
+        keep("sppo", 3e-4, seed, 0.9)  # of a step size that was not chosen
+    completions.table(tmp_path, tmp_path)
+    text = (tmp_path / "completions.md").read_text()
+    assert "| imitation alone |  | 5 | 0.240 [0.200, 0.280] |  | 0.900 [0.900, 0.900] | 30.0 |" in text
+    assert (
+        "| sppo | 0.0001 | 5 | 0.540 [0.500, 0.580] | 0.300 [0.300, 0.300] |" in text and "grpo" not in text
+    )
+    start = completions.configuration("sppo", 1e-4, 3, "runs/pupil")
+    assert (start.start, start.seed, start.env_options) == ("runs/pupil", 3, {})
+    assert completions.configuration(completions.TEACHER, 1e-3, 3).env_options == {"taught": "True"}
+    with pytest.raises(SystemExit, match="grpo has no step size yet"):
+        completions.train(tmp_path, tmp_path, ["grpo"], [0])
+
+
 def test_a_weight_that_is_never_luck_has_a_reliability_of_1():
     import numpy as np
     from pair_reliability import reliability

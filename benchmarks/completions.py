@@ -1,0 +1,194 @@
+"""Which method learns most from a verifier? Completions of Countdown, from the same imitation of a teacher.
+
+    python benchmarks/completions.py tune  [--only METHOD ...]
+    python benchmarks/completions.py train [--only METHOD ...] [--seeds N ...]
+    python benchmarks/completions.py table
+
+A small decoder imitates solutions of Countdown with three numbers for a while, once for each seed; each method then goes on from there for as many
+environment steps, in groups of eight completions of a prompt. What was written down before any run: the step size of each method is the best of
+three by the success of two seeds that are not reported (``tune``); the primary outcome is the share of sampled completions that are right, on 256
+prompts that nobody was trained on and 16 tries each (pass@1), less that of the imitation it started from, over seeds 0 to 4. A method is better or worse
+than another if the 95 % interval of the difference of the two, seed against seed, leaves out zero. Besides, how often one of 16 tries is right (pass@16), and
+how long completions are.
+
+Each cell is a file of the store, ``benchmarks/results/completions``; those that are there are left alone. Runs are in ``runs/completions`` and go on where
+they were interrupted. ``table`` makes ``benchmarks/results/completions.md`` and ``.csv`` of the store and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxrl_evolve import TrainConfig
+from jaxrl_evolve._cpu import use_all_cores
+from jaxrl_evolve.algorithms.sequence import METHODS
+from jaxrl_evolve.compilation import use_compilation_cache
+from jaxrl_evolve.files import write_whole
+from jaxrl_evolve.results.report.text import csv_text, markdown_table, number, with_bounds
+from jaxrl_evolve.results.statistics import estimate, mean
+from jaxrl_evolve.storage.provenance import origin
+from jaxrl_evolve.training.held_out import evaluate_levels
+from jaxrl_evolve.training.held_out_config import HeldOut
+from jaxrl_evolve.training.train import train as train_run
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+ENV = "token/countdown"
+TEACHING, LEARNING = 1_000_000, 1_000_000
+"""Environment steps of the imitation, and of what follows."""
+TEACHER, BEFORE = "imitation", "imitation alone"
+"""What comes first, and that without anything after it."""
+NAMES = tuple(name for name in METHODS if name != TEACHER)
+PUPIL_RATE, RATES = 1e-3, (3e-5, 1e-4, 3e-4)
+TUNED, REPORTED = (100, 101), (0, 1, 2, 3, 4)
+"""Seeds of the choice of a step size, and those of the table."""
+TEST = HeldOut(levels=256, episodes=8, shares=(), level_seed=1_000, pass_at=(1, 16))
+
+
+def cell(store: Path, name: str, rate: float, seed: int) -> Path:
+    return store / name / f"{rate:g}--{seed}.json"
+
+
+def configuration(name: str, rate: float, seed: int, start: str = "") -> TrainConfig[Any, Any]:
+    """One run: of the teacher's pupil, of a method that starts from one, or one that learns nothing more."""
+    taught, nothing = name == TEACHER, name == BEFORE
+    return TrainConfig.preset(
+        *("grpo" if nothing else name, ENV),
+        steps=1 if nothing else TEACHING if taught else LEARNING,
+        env_options={"taught": "True"} if taught else {},
+        seed=seed,
+        start=start,
+        hp={"learning_rate": rate},
+        evaluation={"times": 1, "final_episodes": 64},
+    )
+
+
+def trained(runs: Path, name: str, rate: float, seed: int, start: str = "") -> Path:
+    """A finished run."""
+    out = runs / name.replace(" ", "-") / f"{rate:g}--{seed}"
+    if not (out / "result.json").exists():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        train_run(configuration(name, rate, seed, start), out, resume=out.exists(), quiet=True)
+    return out
+
+
+def made(store: Path, runs: Path, name: str, rate: float, seed: int) -> None:
+    """A cell in the store, unless it is there."""
+    kept = cell(store, name, rate, seed)
+    if kept.exists():
+        return
+    pupil = trained(runs, TEACHER, PUPIL_RATE, seed)
+    out = trained(runs, name, rate, seed, str(pupil))
+    found, rows = evaluate_levels(out, TEST, mode="sample")
+    tries = {f"pass@{entry['k']}": float(entry["runs"][0]) for entry in found["pass_at"]}
+    length = float(np.mean([row["length"] for row in rows]))
+    facts = {"name": name, "rate": rate, "seed": seed, **tries, "episode_length": length, **origin()}
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(kept, f"{json.dumps(facts, indent=1)}\n".encode())
+    print(f"{name} at {rate:g}, seed {seed}: {tries['pass@1']:.3f}", flush=True)
+
+
+def read(store: Path, name: str, rate: float, seeds: Sequence[int]) -> list[Mapping[str, Any]]:
+    """The cells of these seeds that are there."""
+    paths = [cell(store, name, rate, seed) for seed in seeds]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
+
+
+def chosen(store: Path, name: str) -> float | None:
+    """The step size that did best for the seeds of the choice; None while some are missing."""
+    found: dict[float, float] = {}
+    for rate in RATES:
+        cells = read(store, name, rate, TUNED)
+        if len(cells) < len(TUNED):
+            return None
+        found[rate] = float(np.mean([each["pass@1"] for each in cells]))
+    return max(found, key=lambda rate: found[rate])
+
+
+def train(store: Path, runs: Path, names: Sequence[str], seeds: Sequence[int]) -> None:
+    """The reported runs at the step sizes that were chosen, seed after seed."""
+    for seed in seeds:
+        made(store, runs, BEFORE, 0.0, seed)
+        for name in names:
+            rate = chosen(store, name)
+            if rate is None:
+                raise SystemExit(
+                    f"{name} has no step size yet: python benchmarks/completions.py tune --only {name}"
+                )
+            made(store, runs, name, rate, seed)
+
+
+def table(store: Path, results: Path) -> None:
+    """``completions.md`` and ``.csv``."""
+    before = {each["seed"]: each for each in read(store, BEFORE, 0.0, REPORTED)}
+    lines, rows, facts = [], [], list[Mapping[str, Any]](before.values())
+    for name in (BEFORE, *NAMES):
+        rate = 0.0 if name == BEFORE else chosen(store, name)
+        cells = [] if rate is None else read(store, name, rate, REPORTED)
+        if not cells:
+            continue
+        facts += cells
+        gain = [each["pass@1"] - before[each["seed"]]["pass@1"] for each in cells if each["seed"] in before]
+        told = [with_bounds(estimate([each[key] for each in cells], mean)) for key in ("pass@1", "pass@16")]
+        length = number(float(np.mean([each["episode_length"] for each in cells])))
+        more = "" if name == BEFORE else with_bounds(estimate(gain, mean))
+        lines.append(
+            [name, "" if name == BEFORE else f"{rate:g}", len(cells), told[0], more, told[1], length]
+        )
+        columns = ("name", "rate", "seed", "pass@1", "pass@16", "episode_length")
+        rows += [[each[key] for key in columns] for each in cells]
+    header = [
+        "Method",
+        "Step size",
+        "Seeds",
+        "Right (pass@1)",
+        "More than before",
+        "One of 16 right",
+        "Tokens, prompt and all",
+    ]
+    said = lambda key: "; ".join(sorted({str(fact[key]) for fact in facts}))
+    parts = [
+        "# Completions of Countdown",
+        (__doc__ or "").split("\n\n")[2],
+        markdown_table(header, lines),
+        f"Hardware: {said('device')}, {said('cores')} cores. Commits: {said('commit')}.",
+        "Commands: `python benchmarks/completions.py tune`, `… train`, `… table`.",
+    ]
+    (results / "completions.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    columns = ["method", "step_size", "seed", "pass_at_1", "pass_at_16", "episode_length"]
+    (results / "completions.csv").write_text(csv_text(columns, rows), encoding="utf-8")
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Tune, train, or write the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("action", choices=["tune", "train", "table"])
+    parser.add_argument("--only", nargs="+", default=list(NAMES), choices=list(NAMES), metavar="METHOD")
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(REPORTED), metavar="N")
+    parser.add_argument("--store", type=Path, default=RESULTS / "completions")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "completions")
+    given = parser.parse_args(words)
+    use_all_cores()
+    use_compilation_cache()
+    if given.action == "tune":
+        for name in given.only:
+            for rate in RATES:
+                for seed in TUNED:
+                    made(given.store, given.runs, name, rate, seed)
+    elif given.action == "train":
+        train(given.store, given.runs, given.only, given.seeds)
+    else:
+        table(given.store, given.results)
+
+
+if __name__ == "__main__":
+    main()

@@ -95,7 +95,8 @@ def loss_of(
     count = jnp.maximum(a.whole.sum(), 1).astype(jnp.float32)
     metrics: dict[str, Array] = {}
     if config.loss == "imitate":
-        total = -(log_prob * asked).sum() / jnp.maximum(asked.sum(), 1.0)
+        # Where the policy was not asked, what the teacher did may be impossible.
+        total = -jnp.where(a.asked, log_prob, 0.0).sum() / jnp.maximum(asked.sum(), 1.0)
     elif config.loss in PAIRS:
         total = _of_pairs(config, hp, ratio, a)
     elif config.loss == "sppo":

@@ -308,6 +308,17 @@ def test_groups_answer_the_same_prompt(name: str):
     assert told["alike"] == told["first"] == 1 and told["unlike"] > 0.5
 
 
+def test_what_was_impossible_where_nobody_was_asked_counts_for_nothing():
+    config = SequenceConfig(group=4, loss="imitate")
+    log_prob, answers = some_answers(config)
+    hp, entropy = SequenceHyperparameters(), jnp.zeros_like(log_prob)
+    loss = lambda x: loss_of(config, hp, jnp.where(answers.asked, x, -jnp.inf), entropy, answers)[0]
+    value, slope = jax.value_and_grad(loss)(log_prob)
+    asked = np.asarray(answers.asked)
+    np.testing.assert_allclose(value, -np.asarray(log_prob)[asked].mean(), rtol=1e-6)
+    np.testing.assert_allclose(slope, -asked / asked.sum(), rtol=1e-6)
+
+
 def test_what_a_teacher_does_is_imitated_and_taken_over():
     """Then another method starts from it."""
     env, preset = answering(taught=True), sequence_preset("imitation", "answering")

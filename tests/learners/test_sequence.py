@@ -316,7 +316,7 @@ def test_what_was_impossible_where_nobody_was_asked_counts_for_nothing():
     value, slope = jax.value_and_grad(loss)(log_prob)
     asked = np.asarray(answers.asked)
     np.testing.assert_allclose(value, -np.asarray(log_prob)[asked].mean(), rtol=1e-6)
-    np.testing.assert_allclose(slope, -asked / asked.sum(), rtol=1e-6)
+    np.testing.assert_allclose(slope, -(asked / asked.sum()), rtol=1e-6)
 
 
 def test_what_a_teacher_does_is_imitated_and_taken_over():

@@ -163,7 +163,8 @@ def test_a_name_near_to_one_of_its_family_is_suggested(jaxrl, tmp_path):
     done = jaxrl("jaxrl_evolve", "meta-train", "ta-strenght", "--env", "CartPole-v1", "--out", tmp_path / "a")
     assert done.returncode == 2
     assert done.stderr == (
-        "jaxrl-evolve: objective is 'ta-strenght', which cannot be meta-trained: did you mean ta-strength or strength?\n"
+        "jaxrl-evolve: objective is 'ta-strenght', which cannot be meta-trained: did you mean ta-strength or strength? "
+        "One of another package is known where that is installed\n"
     )
 
 

@@ -12,6 +12,7 @@ from same import assert_equal
 
 from jaxrl_envs import registry
 from jaxrl_evolve.algorithms.rainbow import VARIANTS
+from jaxrl_evolve.algorithms.sequence import SEQUENCES
 from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS
 from jaxrl_evolve.objectives import lpo
 from jaxrl_evolve.objectives.drift.lpo import LPOConfig
@@ -199,15 +200,17 @@ def test_other_devices_of_the_same_number_compile_anew(first, anew):
         compile_programs(build(config), hp, 2, 1, config.evaluation, 0, others, identity(config))
 
 
-# Of the presets of one learner one is enough.
-LEARNERS = [name for name in BUILTIN_ALGORITHMS if name == "rainbow" or name not in VARIANTS]
+# Of the presets of one learner one is enough, of those of completions one with opponents besides.
+SETTINGS = {*VARIANTS, *SEQUENCES} - {"rainbow", "grpo", "nash-md"}
+LEARNERS = [name for name in BUILTIN_ALGORITHMS if name not in SETTINGS]
 
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_hyperparameters_of_the_factory_are_in_no_program(name):
     """A program is kept for other hyperparameters, so it may know them by its argument alone."""
     rule = {"lpg": "lpg", "disco": "disco"}.get(name, "")
-    config = walk.config(name, objective=rule, learner={"horizon": walk.LENGTH} if name == "spo" else {})
+    learner = {"horizon": walk.LENGTH} if name == "spo" else {"group": 2} if name in SEQUENCES else {}
+    config = walk.config(name, objective=rule, learner=learner)
     if "sac" in name or name == "pebble":
         config = dataclasses.replace(config, env="Pendulum-v1")
     numbers = {field.name: 0.125 for field in dataclasses.fields(config.hp)}

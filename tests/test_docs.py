@@ -15,6 +15,7 @@ from jaxrl_evolve.learners.pqn_config import PQNConfig, PQNHyperparameters
 from jaxrl_evolve.learners.rainbow_config import RainbowConfig, RainbowHyperparameters
 from jaxrl_evolve.learners.reward_model_config import PebbleConfig, RewardModelPPOConfig
 from jaxrl_evolve.learners.sac_config import SACConfig, SACHyperparameters
+from jaxrl_evolve.learners.sequence_config import SequenceConfig, SequenceHyperparameters
 from jaxrl_evolve.learners.spo_config import SPOConfig, SPOHyperparameters
 from jaxrl_evolve.learners.spo_sac_config import SPOSACConfig, SPOSACHyperparameters
 from jaxrl_evolve.networks.action_values_config import ActionValuesConfig
@@ -204,6 +205,8 @@ def test_functions_that_pages_name_are_there(page):
         ("reward_model", RewardModelPPOConfig),
         ("reward_model", PebbleConfig),
         ("sequences", DecoderConfig),
+        ("sequences", SequenceConfig),
+        ("sequences", SequenceHyperparameters),
         ("sequences", Sampling),
     ],
 )

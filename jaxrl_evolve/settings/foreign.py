@@ -29,10 +29,8 @@ def called(
     """
     try:
         return function(*arguments)
-    except saying as error:
-        if isinstance(error, Refused) or "\n" not in str(error).strip():
-            raise
-        raise Refused(_failed(what, error)) from error
+    except saying:
+        raise
     except (Exception, SystemExit) as error:  # whatever is wrong in another's code
         raise Refused(_failed(what, error)) from error
 

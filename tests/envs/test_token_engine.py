@@ -69,13 +69,14 @@ def test_actions_are_ignored_until_they_are_asked_for_and_the_limit_cuts():
 
 def test_whole_completions_are_scored_as_at_the_end_of_an_episode():
     task = find_task("token/sum-mod")
-    prompt, secret = task.draw(jax.random.key(2), task.knobs)
+    knobs = jax.tree.map(jnp.asarray, task.knobs)
+    prompt, secret = task.draw(jax.random.key(2), knobs)
     terms = WORDS.text(prompt.tokens).replace(" ", "").removeprefix("<bos>").partition("%")[0]
     answer = str(sum(map(int, terms.split("+"))) % 10)
     for text, right in ((answer, True), (f"{answer}{answer}", False), (f"0{answer}", False), ("", False)):
         tokens = np.zeros(4, np.int32)
         tokens[: len(text)] = ids(text)
-        verdict = score(task, secret, jnp.asarray(tokens), jnp.asarray(len(text), jnp.int32), task.knobs)
+        verdict = score(task, secret, jnp.asarray(tokens), jnp.asarray(len(text), jnp.int32), knobs)
         assert bool(verdict.success) == right and float(verdict.reward) == float(right)
 
 

@@ -397,7 +397,8 @@ def test_curricula_are_told_of_the_group_as_a_critic():
     first[0], ended[-1] = True, True
     learner, _ = built("grpo")
     t = trajectory(first, ended, reward, np.ones(reward.shape, bool))
-    found = learner.assess(None, t, None)
+    hp = traced(learner.default_hp)
+    found = learner.assess(jax.jit(learner.init)(random.key(0), hp), t, hp)
     groups = reward[-1].reshape(8, 4)
     apart = groups - groups.mean(1, keepdims=True)
     np.testing.assert_allclose(found.value[0], np.repeat(groups.mean(1), 4), rtol=1e-5)

@@ -39,16 +39,13 @@ from jaxrl_evolve.learners.sequence_config import (
     SequenceHyperparameters,
 )
 from jaxrl_evolve.learners.sequence_losses import NO_SPREAD, Answers, advantages, loss_of
-from jaxrl_evolve.learners.spo_environment import example_of
+from jaxrl_evolve.learners.spo_environment import example_of, judge
 from jaxrl_evolve.networks.network import MakeNetwork
 from jaxrl_evolve.networks.table import make_network
 from jaxrl_evolve.objectives.objective import AnyObjective
-from jaxrl_evolve.preferences.check import check_oracle
 from jaxrl_evolve.preferences.comparison import only, rates_of, winrate_matrix
-from jaxrl_evolve.preferences.episodes import Watch, kinds_of, lived, nothing_lived
-from jaxrl_evolve.preferences.named import oracle_from_name
+from jaxrl_evolve.preferences.episodes import Watch, lived, nothing_lived
 from jaxrl_evolve.preferences.oracle import Oracle
-from jaxrl_evolve.preferences.summary import random_summaries
 from jaxrl_evolve.settings.checks import check
 from jaxrl_evolve.trajectory import Trajectory
 
@@ -233,10 +230,7 @@ def sequence(
     net = make_network(config.network, env.observation_space, env.action_space, 0, network)
     watch = Watch(rollout_length) if watch is None else watch
     if config.asks:
-        oracle = oracle_from_name(config.preference) if oracle is None else oracle
-        if config.check_oracle:
-            kinds = kinds_of(watch, example_of(env, num_envs))
-            check_oracle(oracle, random_summaries(random.key(0), 256, kinds))
+        oracle = judge(config, oracle, watch, example_of(env, num_envs))
     parts = Parts(config, num_envs, net, oracle, watch)
     return Learner(
         name="sequence",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -50,12 +50,30 @@ def judgement(
             f"learner.segment is {config.segment}; it must be at most the horizon of episodes, {horizon}"
         )
     watch = Watch(config.segment or horizon) if watch is None else watch
-    oracle = oracle_from_name(config.preference) if oracle is None else oracle
     example = example_of(env, num_envs)
+    return Judgement(judge(config, oracle, watch, example), watch, horizon, example)
+
+
+@runtime_checkable
+class Judged(Protocol):
+    """Settings that name an oracle; see `SelfPlayConfig`."""
+
+    @property
+    def preference(self) -> str: ...
+    @property
+    def check_oracle(self) -> bool: ...
+
+
+def judge(config: Judged, oracle: Oracle | None, watch: Watch, example: Trajectory) -> Oracle:
+    """The oracle that settings name, or one of one's own, once it was tried where they ask for that.
+
+    Raises:
+        ValueError: the oracle is none.
+    """
+    oracle = oracle_from_name(config.preference) if oracle is None else oracle
     if config.check_oracle:
-        kinds = kinds_of(watch, example)
-        check_oracle(oracle, random_summaries(random.key(0), 256, kinds))
-    return Judgement(oracle, watch, horizon, example)
+        check_oracle(oracle, random_summaries(random.key(0), 256, kinds_of(watch, example)))
+    return oracle
 
 
 def time_limit(env: Env) -> int:

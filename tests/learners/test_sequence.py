@@ -234,6 +234,26 @@ def test_inpo_is_ipo_towards_a_mixture():
     np.testing.assert_allclose(found, np.mean(errors), rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("loss", "hp", "value"),
+    [("dpo", {}, 0.589185), ("dpo", {"label_noise": 0.1}, 0.611185), ("ipo", {}, 7.84)],
+)
+def test_a_pair_costs_what_it_does_elsewhere(loss: Any, hp: Any, value: float):
+    """Of log-ratios .8 of the preferred and -1.4 of the other, with a weight of .1; whichever of the two comes first."""
+    config, ratio = (
+        SequenceConfig(group=2, loss=loss, reference="first"),
+        np.asarray([[0.8, -1.4]], np.float32),
+    )
+    for order in (1, -1):
+        log_prob, label = jnp.asarray(ratio[:, ::order]), 0.5 + 0.5 * order
+        zeros, ones = jnp.zeros((1, 2)), jnp.ones((1, 2))
+        labels = jnp.asarray([[[0.5, label], [1 - label, 0.5]]], jnp.float32)
+        flags = jnp.ones((1, 2), bool)
+        answers = Answers(zeros, zeros, jnp.zeros((1, 2), jnp.int32), flags, flags, ones, ones, labels)
+        found = loss_of(config, SequenceHyperparameters(**hp), log_prob, zeros, answers)[0]
+        np.testing.assert_allclose(found, value, rtol=1e-5)
+
+
 def test_far_off_policies_have_finite_gradients():
     config = SequenceConfig(group=4)
     log_prob, answers = some_answers(config)
@@ -335,6 +355,7 @@ def test_what_a_teacher_does_is_imitated_and_taken_over():
         ENV, 32, LENGTH, dataclasses.replace(sequence_preset("dpo", ENV.name).config, network=config.network)
     )
     fresh = jax.jit(other.init)(random.key(2), traced(other.default_hp))
+    assert other.adopt is not None
     taken = other.adopt(fresh, state.learner)
     obs = jax.vmap(lambda prompt: ENV.reset(random.key(0), prompt)[0])(jnp.arange(WORDS))
     for policy in (taken.params, taken.reference.actor):

@@ -16,7 +16,7 @@ from jaxrl_evolve.objectives.written import WRITTEN
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.foreign import Refused, called, evaluated, told
 from jaxrl_evolve.settings.later import later
-from jaxrl_evolve.settings.names import suggestion
+from jaxrl_evolve.settings.names import closed, suggestion
 from jaxrl_evolve.settings.notices import Notice
 
 if TYPE_CHECKING:
@@ -136,9 +136,10 @@ def find_family(name: str) -> ObjectiveFamily:
     """
     family = family_of(name)
     if family is None:
-        hint = suggestion(name, members())
+        hint = closed(suggestion(name, members()))
         raise ValueError(
-            f"objective is {name!r}, which cannot be meta-trained: {hint}. One of another package is known where that is installed"
+            f"objective is {name!r}, which cannot be meta-trained: {hint} "
+            "One of another package is known where that is installed"
         )
     return family
 

@@ -25,7 +25,7 @@ from jaxrl_evolve.objectives.families import ObjectiveFamily, families, find_kin
 from jaxrl_evolve.objectives.library import FILE_NAME
 from jaxrl_evolve.objectives.objective import AnyObjective
 from jaxrl_evolve.objectives.time_config import HorizonRange
-from jaxrl_evolve.settings.names import suggestion
+from jaxrl_evolve.settings.names import closed, suggestion
 from jaxrl_evolve.settings.nested import from_fields, tuples
 
 FORMAT = 1
@@ -229,9 +229,10 @@ def _content(path: str | os.PathLike[str] | Traversable) -> tuple[bytes, str]:
 def _family(kind: Any) -> ObjectiveFamily:
     family = find_kind(kind) if isinstance(kind, str) else None
     if family is None:
-        hint = suggestion(str(kind), families())
+        hint = closed(suggestion(str(kind), families()))
         raise StoredObjectiveError(
-            f"kind is {kind!r}, which this version does not know: {hint}. A family of another package is known where that is installed"
+            f"kind is {kind!r}, which this version does not know: {hint} "
+            "A family of another package is known where that is installed"
         )
     return family
 

@@ -118,6 +118,11 @@ def suggestion(
     return meant(near(name, known, inside)) or f"{otherwise} {', '.join(known)}"
 
 
+def closed(hint: str) -> str:
+    """``hint`` as a whole sentence that another may follow: a question as it is, else with a full stop."""
+    return hint if hint.endswith("?") else f"{hint}."
+
+
 def meant(names: list[str]) -> str:
     """``did you mean a or b?``; empty of none."""
     return f"did you mean {' or '.join(names)}?" if names else ""

@@ -12,7 +12,7 @@ import numpy as np
 from horizon_studies import Study
 
 from jaxrl_evolve.meta_test.outcome import Outcome, load
-from jaxrl_evolve.results import statistics
+from jaxrl_evolve.results import meta_seeds, statistics
 from jaxrl_evolve.results.report.text import csv_text, markdown_table, with_bounds
 
 CLOCKS = ("frozen", "shuffled", "wrong x4", "wrong x0.25")
@@ -79,7 +79,7 @@ def improvements(study: Study, outcomes: Mapping[str, Outcome]) -> list[Pair]:
             a, b = a[:count], b[:count]
         scopes = {str(n): slice(i, i + 1) for i, n in enumerate(outcomes[x].horizons)}
         for scope, here in {"all": slice(None), **scopes}.items():
-            estimate = statistics.paired_improvement(
+            estimate = meta_seeds.paired_improvement(
                 a[..., here], b[..., here], same_meta_seeds=paired, non_finite="worst"
             )
             found.append(Pair(x, y, scope, estimate))
@@ -113,7 +113,7 @@ def _scores(outcomes: Mapping[str, Outcome]) -> str:
         worst = np.nanmin(outcome.returns)
         scores = np.where(np.isfinite(outcome.returns), outcome.returns, worst)
         rates = outcome.tuning.learning_rates[outcome.tuning.chosen]
-        estimates = [statistics.two_level_estimate(scores[..., h : h + 1]) for h in range(scores.shape[-1])]
+        estimates = [meta_seeds.two_level_estimate(scores[..., h : h + 1]) for h in range(scores.shape[-1])]
         told = ", ".join(f"{rate:g}" for rate in dict.fromkeys(rates))
         lines.append([arm, f"{scores.shape[0]} x {scores.shape[1]}", *map(with_bounds, estimates), told])
     first = next(iter(outcomes.values()))

@@ -40,8 +40,9 @@ from jaxrl_evolve.meta_test.lives import crossed, reshaped
 from jaxrl_evolve.meta_test.run import build_stages
 from jaxrl_evolve.meta_test.tasks import draw_tasks
 from jaxrl_evolve.meta_test.tested import program_of
+from jaxrl_evolve.results.meta_seeds import paired_improvement
 from jaxrl_evolve.results.report.text import csv_text, markdown_table, number, with_bounds
-from jaxrl_evolve.results.statistics import Estimate, iqm, paired_improvement
+from jaxrl_evolve.results.statistics import Estimate, iqm
 from jaxrl_evolve.storage.provenance import origin
 from jaxrl_evolve.training.programs import to_host
 

@@ -1,7 +1,7 @@
 """Statistics of a meta-test: what each arm reaches at each horizon, and which arm beats which.
 
-Meta-seeds and agent seeds are resampled on two levels (`statistics.two_level_estimate`); agent seeds are the same
-tasks for all arms, so arms are compared and resampled jointly (`statistics.paired_improvement`).
+Meta-seeds and agent seeds are resampled on two levels (`meta_seeds.two_level_estimate`); agent seeds are the same
+tasks for all arms, so arms are compared and resampled jointly (`meta_seeds.paired_improvement`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jaxrl_evolve.meta_test.arms import Arm
 from jaxrl_evolve.meta_test.config import MetaTestConfig
 from jaxrl_evolve.meta_test.outcome import Outcome
 from jaxrl_evolve.meta_test.tasks import Normaliser
-from jaxrl_evolve.results import statistics
+from jaxrl_evolve.results import meta_seeds
 from jaxrl_evolve.results.statistics import Estimate
 
 ALL = "all"
@@ -215,8 +215,8 @@ def _rows(config: MetaTestConfig, arm: Arm, one: Scores, outside: np.ndarray) ->
                 one.env,
                 arm.label,
                 horizon,
-                statistics.two_level_estimate(scores[..., here], **options),
-                statistics.two_level_estimate(along, **options) if np.isfinite(along).all() else None,
+                meta_seeds.two_level_estimate(scores[..., here], **options),
+                meta_seeds.two_level_estimate(along, **options) if np.isfinite(along).all() else None,
                 *scores.shape[:2],
                 diverged=int(np.isnan(one.returns[arm.label][..., here]).sum()),
                 beyond=horizon != ALL and bool(outside[here].any()),
@@ -252,7 +252,7 @@ def _improvements(
             x.label,
             y.label,
             scope,
-            statistics.paired_improvement(
+            meta_seeds.paired_improvement(
                 one.returns[x.label][..., here],
                 one.returns[y.label][..., here],
                 same_meta_seeds=y.parent == x.label,

@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from jaxrl_evolve.results.resampling import check_settings, chunks, clean, interval
+
 Statistic = Callable[[np.ndarray], Any]
 
 FEWEST = 3
 """Runs below which there is no interval: resampling two finds nothing but these two."""
 ENOUGH = 5
 """Runs below which an interval is told to be too narrow: resampling n runs makes it so by about sqrt(1 - 1 / n)."""
-
-_CHUNK = 4_000_000  # numbers held at once while resampling
 
 
 class Estimate(NamedTuple):
@@ -128,17 +128,17 @@ def stratified_bootstrap(
     Raises:
         ValueError: for scores of another shape, empty or non-finite ones, or settings out of range.
     """
-    _check_settings(confidence, resamples)
+    check_settings(confidence, resamples)
     array = clean(scores, non_finite)
     runs, tasks = array.shape
     if runs < FEWEST:
         return float("nan"), float("nan")
     rng = np.random.default_rng(seed)
     samples = []
-    for size in _chunks(resamples, runs * tasks):
+    for size in chunks(resamples, runs * tasks):
         index = rng.integers(0, runs, (size, runs, tasks))
         samples.append(statistic(np.take_along_axis(array[None], index, axis=1)))
-    return _interval(np.concatenate(samples), confidence)
+    return interval(np.concatenate(samples), confidence)
 
 
 def estimate(scores: ArrayLike, statistic: Statistic = iqm, **options: Any) -> Estimate:
@@ -183,7 +183,7 @@ def probability_of_improvement(
     Raises:
         ValueError: as in `stratified_bootstrap`, and if the tasks differ in number.
     """
-    _check_settings(confidence, resamples)
+    check_settings(confidence, resamples)
     ours, theirs = (clean(scores, non_finite, worst=-np.inf) for scores in (x, y))
     if ours.shape[1] != theirs.shape[1]:
         raise ValueError(f"x has {ours.shape[1]} tasks, y has {theirs.shape[1]}; both need the same tasks")
@@ -196,124 +196,11 @@ def probability_of_improvement(
         return Estimate(value, float("nan"), float("nan"))
     rng = np.random.default_rng(seed)
     samples = []
-    for size in _chunks(resamples, (runs + others) * tasks):
+    for size in chunks(resamples, (runs + others) * tasks):
         rows = rng.multinomial(runs, np.full(runs, 1 / runs), (size, tasks)) / runs
         columns = rng.multinomial(others, np.full(others, 1 / others), (size, tasks)) / others
         samples.append(np.einsum("bki,kij,bkj->b", rows, wins, columns, optimize=True) / tasks)
-    return Estimate(value, *_interval(np.concatenate(samples), confidence))
-
-
-def two_level_estimate(
-    scores: ArrayLike,
-    statistic: Statistic = iqm,
-    *,
-    shared: bool = True,
-    confidence: float = 0.95,
-    resamples: int = 10_000,
-    seed: int = 0,
-    non_finite: str = "error",
-) -> Estimate:
-    """A statistic over meta-seeds and their runs, with a two-level percentile bootstrap interval.
-
-    Each resample draws meta-seeds with replacement, and runs. Where run ``i`` is the same task with the same
-    random numbers under every meta-seed, its luck is shared too, so it is drawn for all meta-seeds together
-    (the pigeonhole bootstrap of Owen 2007); otherwise each drawn meta-seed draws runs of its own.
-
-    Args:
-        scores: ``[meta-seeds, runs]`` or ``[meta-seeds, runs, tasks]``.
-        statistic: maps ``[..., runs, tasks]`` to ``[...]``, given meta-seeds and runs as one axis.
-        shared: whether run ``i`` is the same under all meta-seeds.
-        confidence: coverage, between 0 and 1.
-        resamples: number of bootstrap resamples.
-        seed: of the resampling.
-        non_finite: as in `stratified_bootstrap`.
-
-    Returns:
-        An `Estimate`. With one meta-seed the interval is over runs alone; with fewer than `FEWEST` runs in all it is NaN.
-
-    Raises:
-        ValueError: as in `stratified_bootstrap`.
-    """
-    _check_settings(confidence, resamples)
-    array = _two_levels(scores, non_finite)
-    metas, runs, tasks = array.shape
-    value = float(statistic(array.reshape(metas * runs, tasks)))
-    if metas * runs < FEWEST:
-        return Estimate(value, float("nan"), float("nan"))
-    rng = np.random.default_rng(seed)
-    samples = []
-    for size in _chunks(resamples, metas * runs * tasks):
-        above = rng.integers(0, metas, (size, metas, 1))
-        below = rng.integers(0, runs, (size, 1 if shared else metas, runs))
-        samples.append(statistic(array[above, below].reshape(size, metas * runs, tasks)))
-    return Estimate(value, *_interval(np.concatenate(samples), confidence))
-
-
-def paired_improvement(
-    x: ArrayLike,
-    y: ArrayLike,
-    *,
-    same_meta_seeds: bool = False,
-    confidence: float = 0.95,
-    resamples: int = 10_000,
-    seed: int = 0,
-    non_finite: str = "error",
-) -> Estimate:
-    """Probability that ``x`` beats ``y`` on the same run of the same task, averaged over runs and tasks.
-
-    Run ``i`` is the same (level and random numbers) on both sides and under every meta-seed, so only scores of
-    the same run are compared, and the interval resamples runs jointly. Ties count half.
-
-    Args:
-        x: ``[meta-seeds, runs]`` or ``[meta-seeds, runs, tasks]``.
-        y: likewise, the same runs and tasks; the number of meta-seeds may differ.
-        same_meta_seeds: whether meta-seed ``i`` is the same on both sides, too (an objective and its ablation):
-            then they are compared and resampled in pairs, else each with each.
-        confidence: coverage, between 0 and 1.
-        resamples: number of bootstrap resamples.
-        seed: of the resampling.
-        non_finite: as in `probability_of_improvement`.
-
-    Returns:
-        An `Estimate`; its bounds are NaN where there are fewer than `FEWEST` pairs to resample.
-
-    Raises:
-        ValueError: as in `stratified_bootstrap`, and if the shapes don't fit each other.
-    """
-    _check_settings(confidence, resamples)
-    ours, theirs = (_two_levels(scores, non_finite, worst=-np.inf) for scores in (x, y))
-    if ours.shape[1:] != theirs.shape[1:] or (same_meta_seeds and len(ours) != len(theirs)):
-        raise ValueError(
-            f"x has shape {ours.shape} and y {theirs.shape} as [meta-seeds, runs, tasks]; both need the same "
-            f"{'meta-seeds, ' if same_meta_seeds else ''}runs and tasks"
-        )
-    beaten = lambda a, b: ((a > b) + 0.5 * (a == b)).mean(-1)
-    wins = beaten(ours, theirs) if same_meta_seeds else beaten(ours[:, None], theirs[None])
-    value = float(wins.mean())
-    rng = np.random.default_rng(seed)
-    weights = lambda n: rng.multinomial(n, np.full(n, 1 / n), resamples) / n
-    runs = weights(wins.shape[-1])
-    if same_meta_seeds:
-        samples = np.einsum("bi,br,ir->b", weights(len(ours)), runs, wins, optimize=True)
-    else:
-        rows, columns = weights(len(ours)), weights(len(theirs))
-        samples = np.einsum("bi,bj,br,ijr->b", rows, columns, runs, wins, optimize=True)
-    if wins.size < FEWEST:
-        return Estimate(value, float("nan"), float("nan"))
-    return Estimate(value, *_interval(samples, confidence))
-
-
-def _two_levels(scores: ArrayLike, non_finite: str, worst: float | None = None) -> np.ndarray:
-    """Finite float64 ``[meta-seeds, runs, tasks]``."""
-    array = np.asarray(scores, np.float64)
-    if array.ndim == 2:
-        array = array[:, :, None]
-    if array.ndim != 3 or array.size == 0:
-        raise ValueError(
-            f"scores have shape {np.shape(scores)}; they must be [meta-seeds, runs] or [meta-seeds, runs, tasks], "
-            "not empty"
-        )
-    return clean(array.reshape(-1, array.shape[-1]), non_finite, worst).reshape(array.shape)
+    return Estimate(value, *interval(np.concatenate(samples), confidence))
 
 
 def bootstrap_curve(
@@ -340,7 +227,7 @@ def bootstrap_curve(
     Raises:
         ValueError: for another shape or settings out of range.
     """
-    _check_settings(confidence, resamples)
+    check_settings(confidence, resamples)
     array = np.asarray(curves, np.float64)
     if array.ndim != 2 or array.shape[0] == 0:
         raise ValueError(
@@ -357,52 +244,6 @@ def bootstrap_curve(
     return value, low, high
 
 
-def clean(scores: ArrayLike, non_finite: str = "error", worst: float | None = None) -> np.ndarray:
-    """Scores as finite float64 ``[runs, tasks]``.
-
-    Args:
-        scores: ``[runs]`` or ``[runs, tasks]``.
-        non_finite: as in `stratified_bootstrap`.
-        worst: what a non-finite score becomes with ``"worst"``; by default the worst finite score of
-            its task.
-
-    Returns:
-        float64 ``[runs, tasks]``.
-
-    Raises:
-        ValueError: for other shapes, no scores, or non-finite ones, naming the run.
-    """
-    if non_finite not in ("error", "worst"):
-        raise ValueError(f"non_finite is {non_finite!r}; it must be 'error' or 'worst'")
-    try:
-        array = np.asarray(scores, np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(
-            "scores must be numbers, [runs] or [runs, tasks] with equally many runs each"
-        ) from None
-    if array.ndim == 1:
-        array = array[:, None]
-    if array.ndim != 2 or array.size == 0:
-        raise ValueError(
-            f"scores have shape {np.shape(scores)}; they must be [runs] or [runs, tasks], not empty"
-        )
-    bad = ~np.isfinite(array)
-    if not bad.any():
-        return array
-    run, task = (int(i) for i in np.argwhere(bad)[0])
-    where = f"run {run}" + (f" on task {task}" if array.shape[1] > 1 else "")
-    if non_finite == "error":
-        raise ValueError(
-            f"the score of {where} (counted from 0) is {array[run, task]}; scores must be finite, "
-            "or give non_finite='worst' to count such runs as the worst of their task"
-        )
-    if worst is None and bad.all(axis=0).any():
-        task = int(np.flatnonzero(bad.all(axis=0))[0])
-        raise ValueError(f"no run on task {task} (counted from 0) has a finite score")
-    lowest = np.where(bad, np.inf, array).min(axis=0) if worst is None else worst
-    return np.where(bad, lowest, array)
-
-
 def _tasks_last(scores: ArrayLike) -> np.ndarray:
     array = np.asarray(scores, np.float64)
     return array[:, None] if array.ndim == 1 else array
@@ -410,20 +251,3 @@ def _tasks_last(scores: ArrayLike) -> np.ndarray:
 
 def _result(values: Any) -> Any:
     return float(values) if np.ndim(values) == 0 else values
-
-
-def _chunks(total: int, width: int) -> list[int]:
-    size = max(1, _CHUNK // width)
-    return [min(size, total - start) for start in range(0, total, size)]
-
-
-def _interval(samples: np.ndarray, confidence: float) -> tuple[float, float]:
-    low, high = np.quantile(samples, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
-
-
-def _check_settings(confidence: float, resamples: int) -> None:
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence is {confidence!r}; it must lie between 0 and 1, e.g. 0.95")
-    if resamples < 1:
-        raise ValueError(f"resamples is {resamples!r}; at least 1 is needed")

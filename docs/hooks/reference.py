@@ -34,7 +34,7 @@ ALSO = (
     *(f"jaxrl_evolve.preferences.{name}" for name in ("games", "minimax")),
     *(f"jaxrl_evolve.preferences.solvers.{name}" for name in ("feedback", "play", "solver", "table")),
     *("jaxrl_evolve.results.figures", "jaxrl_evolve.results.scores", "jaxrl_evolve.results.statistics"),
-    "jaxrl_evolve.results.meta_seeds",
+    *("jaxrl_evolve.results.meta_seeds", "jaxrl_evolve.results.panels"),
     *(
         f"jaxrl_evolve.generation.{name}"
         for name in ("archive", "chat_config", "domain", "feedback", "lifecycle", "offline", "proposal")

@@ -16,7 +16,7 @@ from jaxrl_evolve.meta_test.comparison import ALL, Comparison
 from jaxrl_evolve.meta_test.outcome import Outcome
 from jaxrl_evolve.objectives.drift.config import LPOConfig
 from jaxrl_evolve.objectives.drift.lpo import lpo_drift
-from jaxrl_evolve.results.figures import add_legend, label_bottom, panels_figure, styles_of
+from jaxrl_evolve.results.panels import add_legend, label_bottom, panels_figure, styles_of
 
 _NAMES = {
     "policy_target": "|pi_hat|",

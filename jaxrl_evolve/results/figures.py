@@ -1,43 +1,29 @@
 """Figures over runs: learning curves, final returns with intervals, probability of improvement.
 
-Matplotlib is imported only when a figure is drawn, without pyplot and so without a display or global
-state. The same data gives the same bytes. A file appears whole or not at all.
+Each is a grid of panels (`jaxrl_evolve.results.panels`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jaxrl_evolve.results.panels import (
+    COLOURS,
+    add_legend,
+    columns_of,
+    label_bottom,
+    panels_figure,
+    styles_of,
+)
 from jaxrl_evolve.results.statistics import FEWEST, Estimate, Statistic, bootstrap_curve, caution, iqm
 
-# Okabe and Ito's colours, told apart with any kind of colour vision; yellow is left out as too faint.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_DASHES = ("-", "--", ":", "-.")
 _MAX_POINTS = 200  # per curve; the eye sees no more, and each point is bootstrapped
-_STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#666666",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e3e3e3",
-    "grid.linewidth": 0.7,
-    "xtick.color": "#444444",
-    "ytick.color": "#444444",
-    "legend.frameon": False,
-    "svg.hashsalt": "jaxrl_evolve",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,13 +143,13 @@ def comparison(
     styles = styles_of(labels)
     rows = {label: len(labels) - 1 - i for i, label in enumerate(labels)}
     height = 0.75 + 0.34 * len(labels)
-    width = 2.8 + _text_width(labels) / _columns(len(estimates))
+    width = 2.8 + _text_width(labels) / columns_of(len(estimates))
     with panels_figure(path, len(estimates), width, height) as (figure, axes):
         for index, (axis, (panel, found)) in enumerate(zip(axes, estimates.items(), strict=True)):
             for label, estimate in found.items():
                 _interval(axis, rows[label], estimate, styles[label]["color"])
             axis.set_title(panel)
-            first = index % _columns(len(estimates)) == 0
+            first = index % columns_of(len(estimates)) == 0
             axis.set_yticks(list(rows.values()), [_short(label) if first else "" for label in labels])
             axis.set_ylim(-0.6, len(labels) - 0.4)
             axis.grid(axis="y", visible=False)
@@ -201,7 +187,7 @@ def probability_of_improvement(
     with panels_figure(path, 1, width, height) as (figure, (axis,)):
         axis.axvline(0.5, color="#888888", linewidth=1, linestyle="--")
         for row, estimate in enumerate(reversed(list(estimates.values()))):
-            _interval(axis, row, estimate, _COLOURS[0])
+            _interval(axis, row, estimate, COLOURS[0])
         axis.set_yticks(range(len(names)), names[::-1])
         axis.set_xlim(-0.02, 1.02)
         axis.set_ylim(-0.6, len(estimates) - 0.4)
@@ -224,17 +210,6 @@ def _interval(axis: Any, row: int, estimate: Estimate, colour: str) -> None:
     axis.plot([estimate.value], [row], marker="|", markersize=13, markeredgewidth=2.4, color=colour)
 
 
-def styles_of(labels: Sequence[str]) -> dict[str, dict[str, str]]:
-    """One colour per label; when the colours run out they return with another dash."""
-    return {
-        label: {
-            "color": _COLOURS[i % len(_COLOURS)],
-            "linestyle": _DASHES[i // len(_COLOURS) % len(_DASHES)],
-        }
-        for i, label in enumerate(dict.fromkeys(labels))
-    }
-
-
 def _short(label: str) -> str:
     """The end of a long label, where labels made from paths differ."""
     return label if len(label) <= 40 else f"…{label[-39:]}"
@@ -254,73 +229,3 @@ def _si() -> Any:
     from matplotlib.ticker import EngFormatter
 
     return EngFormatter(sep="")
-
-
-def _columns(panels: int) -> int:
-    return 2 if panels == 4 else min(panels, 3)
-
-
-def label_bottom(axes: Sequence[Any], text: str) -> None:
-    """Name the x axis under the lowest panel of each column."""
-    for axis in axes[-_columns(len(axes)) :]:
-        axis.set_xlabel(text)
-
-
-def add_legend(figure: Any, axes: Sequence[Any]) -> None:
-    handles: dict[str, Any] = {}
-    for axis in axes:
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-    if len(axes) == 1:
-        axes[0].legend(handles.values(), handles.keys(), loc="best")
-    else:
-        figure.legend(
-            handles.values(), handles.keys(), loc="outside lower center", ncols=min(len(handles), 5)
-        )
-
-
-@contextlib.contextmanager
-def panels_figure(
-    path: str | os.PathLike[str], panels: int, width: float, height: float
-) -> Iterator[tuple[Any, Sequence[Any]]]:
-    """A figure with a grid of ``panels`` axes of the given size in inches, saved to ``path`` on leaving."""
-    formats = ("png", "svg", "pdf")
-    target = Path(path)
-    kind = target.suffix.removeprefix(".").lower()
-    if kind not in formats:
-        raise ValueError(
-            f"the figure {str(target)!r} must end in one of {', '.join('.' + f for f in formats)}"
-        )
-
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    columns = _columns(panels)
-    rows = -(-panels // columns)
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # a user's matplotlibrc must not change committed figures
-        matplotlib.rcParams.update(_STYLE)
-        figure = Figure(figsize=(width * columns, height * rows + 0.5), dpi=150, layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = list(figure.subplots(rows, columns, squeeze=False).flatten())
-        for unused in axes[panels:]:
-            unused.set_axis_off()
-        yield figure, axes[:panels]
-        undated = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            figure.savefig(temporary, format=kind, metadata=undated)
-            temporary.chmod(0o666 & ~_umask())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    """The process's umask: mkstemp ignores it and leaves files private."""
-    current = os.umask(0)
-    os.umask(current)
-    return current

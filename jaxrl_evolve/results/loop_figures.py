@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxrl_evolve.results.figures import add_legend, panels_figure, styles_of
+from jaxrl_evolve.results.panels import add_legend, panels_figure, styles_of
 
 _SYMBOLS = {"active": "o", "learned": "s", "quarantined": "v", "failed": "X"}
 

@@ -16,7 +16,7 @@ from jaxrl_evolve.preferences.head_to_head import interval, meet
 from jaxrl_evolve.preferences.minimax import Winner, minimax_winner
 from jaxrl_evolve.preferences.stored import read_summaries, write_summaries
 from jaxrl_evolve.preferences.summary import Summary
-from jaxrl_evolve.results.figures import panels_figure
+from jaxrl_evolve.results.panels import panels_figure
 from jaxrl_evolve.results.report.text import csv_text, markdown_table
 from jaxrl_evolve.self_play.players import (
     Player,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import warnings
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from jaxrl_evolve.results import figures
+from jaxrl_evolve.results import panels
 from jaxrl_evolve.results.figures import Curve, comparison, learning_curves, probability_of_improvement
 from jaxrl_evolve.results.statistics import Estimate, bootstrap_curve, iqm, mean
 
@@ -58,12 +59,12 @@ def test_one_panel_per_task_and_one_colour_per_algorithm(tmp_path, drawn):
     figure = drawn[0]
     assert [axis.get_title(loc="left") for axis in figure.axes] == list("xyzw")
     colours = [[line.get_color() for line in axis.lines] for axis in figure.axes]
-    assert colours == [[figures._COLOURS[0], figures._COLOURS[1]]] * 3 + [[figures._COLOURS[0]]]
+    assert colours == [[panels.COLOURS[0], panels.COLOURS[1]]] * 3 + [[panels.COLOURS[0]]]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == labels
 
 
 def test_many_algorithms_stay_distinguishable():
-    styles = figures.styles_of([f"algorithm {i}" for i in range(20)])
+    styles = panels.styles_of([f"algorithm {i}" for i in range(20)])
     assert len({(s["color"], s["linestyle"]) for s in styles.values()}) == 20
 
 
@@ -152,11 +153,10 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
     path = tmp_path / "curves.png"
     path.write_bytes(b"old")
 
-    def half(self, target, **kwargs):
-        target.write_bytes(b"half")
+    def full(descriptor):
         raise OSError("disk full")
 
-    monkeypatch.setattr(Figure, "savefig", half)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="disk full"):
         learning_curves([Curve("ppo", STEPS, RETURNS)], path)
     assert path.read_bytes() == b"old"

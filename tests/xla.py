@@ -8,7 +8,12 @@ SWITCH = "TEST_XLA_FLAGS"
 
 # Most of a test's time goes into compiling programs that run for milliseconds. Without optimisation that takes less
 # than a third as long, and what is computed is the same. `jaxrl_evolve` itself sets none of these.
-QUICK_TO_COMPILE = {"xla_backend_optimization_level": "0"}
+QUICK_TO_COMPILE = {
+    "xla_backend_optimization_level": "0",
+    "xla_cpu_parallel_codegen_split_count": "1",  # a program cut in 32 and compiled at once takes a tenth more work
+    # What they move out of loops makes all other passes go over the program again, a fifth of the work.
+    "xla_disable_hlo_passes": "while-loop-invariant-code-motion,while-loop-constant-sinking,simplify-while-loops",
+}
 # jaxlib 0.11 has no other way to make kernels than these emitters, and ends the process on a flag it does not know.
 QUICK_BEFORE_0_11 = {"xla_cpu_use_fusion_emitters": "false"}
 

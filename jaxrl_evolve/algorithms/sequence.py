@@ -120,7 +120,7 @@ METHODS: dict[str, tuple[str, dict[str, Any], dict[str, float]]] = {
 """By name: a line about it, its static settings and its hyperparameters, as far as they are not the defaults. None is tuned."""
 
 
-LENGTHS = {"token/arc-1d": 128, "token/countdown": 56, "token/summary": 48, "token/zebra": 72}
+LENGTHS = {"token/arc-1d": 128, "token/countdown": 57, "token/summary": 48, "token/zebra": 72}
 """Steps of a rollout that holds whole episodes of all difficulties (of ARC the easiest), where 32 are too few."""
 
 

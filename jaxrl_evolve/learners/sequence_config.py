@@ -156,4 +156,4 @@ class SequenceConfig:
     @property
     def asks(self) -> bool:
         """Whether the oracle is asked."""
-        return self.worth == "preference" or self.loss in PAIRS
+        return self.loss in PAIRS or (self.worth == "preference" and not self.axes)

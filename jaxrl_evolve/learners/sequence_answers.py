@@ -102,7 +102,7 @@ def answers_of(
     whole = whole & jnp.isfinite(worth)
     earlier = lambda policy: log_probs(parts, policy.actor, t.obs, t.first, t.action)[0]
     old = t.policy.log_prob
-    past = earlier(state.past) if config.past != "none" else ()
+    past: Any = earlier(state.past) if config.past != "none" else ()
     base = jnp.where(state.updates % 2 == 1, past, old) if config.extragradient else ()
     answers = Answers(
         old,

@@ -161,7 +161,10 @@ def check_context(settings: Any, env: Env, arms: bool) -> None:
         return
     tasks = [env.params]
     if arms and env.arms is not None:
-        tasks = [env.arms.sample(random.key(0), np.int32(arm)) for arm in range(len(env.arms.names))]
+        tasks = [
+            env.arms.sample(random.key(0), jax.device_put(np.int32(arm)))
+            for arm in range(len(env.arms.names))
+        ]
     known = [steps for steps in (_most_steps(env, params) for params in tasks) if steps is not None]
     what = f"the steps of the longest episode of {env.name}"
     require_context(network.decoder, max(known, default=0), what, "learner.network.decoder.context")

@@ -169,6 +169,16 @@ def test_win_rates_of_any_number_are_of_the_others(members: int):
         np.testing.assert_allclose(found, jax.grad(whole)(logits), atol=1e-9)
 
 
+def test_differences_of_win_rates_count_a_pairs_own_label_twice():
+    """So with three samples the pairwise form rests at multiplicative weights of a step that is half as large again."""
+    with jax.enable_x64(True):
+        config, hp = preset("rebel", 3)
+        log = tokens(NOW).sum(1)
+        target = table(jax.nn.log_softmax(log + 1.3 * 3 / 2 * jnp.asarray(PROBS) @ jnp.exp(log)))
+        found = slope_of(config, hp.replace(eta=1.3), target, (NOW,) * 3, same)
+        np.testing.assert_allclose(found, 0.0, atol=1e-9)
+
+
 def test_on_the_policy_that_answered_regularised_steps_begin_alike():
     """There INPO, MNPO, EGPO and Nash Prox are one policy gradient of the win rate and of the mixture; optimism expects the last change once more."""
     with jax.enable_x64(True):

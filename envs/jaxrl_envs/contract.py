@@ -158,6 +158,7 @@ class Env:
         edit_params: optional ``(key, params) -> params``, a task near by: one random edit.
         solvable: optional ``params -> bool``, whether the task can be solved at all.
         arms: optional kinds of its tasks, for curricula of arms.
+        longest: optional ``params -> int``, the steps that an episode takes at most, of parameters that are known (host side).
         builder: optional way to build its tasks step by step, for curricula with an adversary.
     """
 
@@ -177,6 +178,7 @@ class Env:
     solvable: Callable[[Any], jax.Array] | None = None
     arms: Arms | None = None
     builder: Builder | None = None
+    longest: Callable[[Any], int] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.metrics, tuple) or not all(isinstance(name, str) for name in self.metrics):

@@ -53,8 +53,23 @@ METHODS: dict[str, tuple[str, dict[str, Any], dict[str, float]]] = {
         {"loss": "dpo", "reference": "first"},
         {},
     ),
+    "online-dpo": (
+        "dpo by the name that it has where pairs are not the policy's own (Guo et al. 2024)",
+        {"loss": "dpo", "reference": "first"},
+        {},
+    ),
+    "cdpo": (
+        "conservative DPO: labels are taken to be wrong now and then, so margins stay finite (Mitchell 2023)",
+        {"loss": "dpo", "reference": "first"},
+        {"label_noise": 0.1},
+    ),
     "ipo": (
         "identity preference optimisation on pairs of the policy's own completions (Azar et al. 2023; Calandriello et al. 2024)",
+        {"loss": "ipo", "reference": "first"},
+        {},
+    ),
+    "online-ipo": (
+        "ipo by the name that it has where pairs are not the policy's own; rests where Nash-MD does (Calandriello et al. 2024)",
         {"loss": "ipo", "reference": "first"},
         {},
     ),
@@ -81,11 +96,31 @@ METHODS: dict[str, tuple[str, dict[str, Any], dict[str, float]]] = {
         {"loss": "ipo", "reference": "first"},
         {"mixture": 0.25},
     ),
+    "mnpo": (
+        "INPO among three players, who are the policies of now and before and the reference, with the oracle's probabilities (Wu et al. 2025)",
+        {"loss": "ipo", "reference": "first", "past": "before", "soft": True},
+        {"mixture": 0.25, "past_mixture": 0.375},
+    ),
+    "egpo": (
+        "extragradient preference optimisation: a half step, and a whole one on what the policy answers there (Zhou et al. 2025)",
+        {"loss": "ipo", "reference": "first", "past": "before", "extragradient": True},
+        {"mixture": 0.25},
+    ),
+    "omwu": (
+        "optimistic multiplicative weights: win rates against the policy before are taken off once (Rakhlin and Sridharan 2013)",
+        {"loss": "ipo", "past": "before", "mixed": "past"},
+        {},
+    ),
+    "nash-prox": (
+        "mirror descent inside proximal points: log-ratios are also to the policy of every 20 updates (after Tiapkin et al. 2026)",
+        {"loss": "ipo", "reference": "first", "past": "every"},
+        {"mixture": 0.25, "past_mixture": 0.25},
+    ),
 }
 """By name: a line about it, its static settings and its hyperparameters, as far as they are not the defaults. None is tuned."""
 
 
-LENGTHS = {"token/arc-1d": 128, "token/countdown": 56, "token/summary": 48, "token/zebra": 72}
+LENGTHS = {"token/arc-1d": 128, "token/countdown": 57, "token/summary": 48, "token/zebra": 72}
 """Steps of a rollout that holds whole episodes of all difficulties (of ARC the easiest), where 32 are too few."""
 
 
@@ -102,13 +137,14 @@ def sequence_preset(method: str, env: str) -> Preset:
     return Preset(64, length, resets, config, dataclasses.replace(SequenceHyperparameters(), **hp))
 
 
+PAST = ("learner.past", "learner.past_every", "hp.past_mixture")
 READ_BY = {
-    "clip": ("learner.advantage", "learner.aggregate", "hp.clip"),
-    "reinforce": ("learner.advantage", "learner.aggregate"),
+    "clip": ("learner.advantage", "learner.aggregate", "learner.axes", "hp.clip"),
+    "reinforce": ("learner.advantage", "learner.aggregate", "learner.axes"),
     "nft": ("learner.balance",),
-    "sppo": ("learner.baseline", "hp.eta"),
-    "dpo": ("hp.beta", "hp.label_noise"),
-    "ipo": ("hp.beta",),
+    "sppo": ("learner.baseline", "learner.eta_schedule", "hp.eta", "hp.eta_end", *PAST),
+    "dpo": ("hp.beta", "hp.label_noise", *PAST),
+    "ipo": ("hp.beta", "learner.extragradient", *PAST),
     "imitate": (),
 }
 """What each loss reads that not all do."""

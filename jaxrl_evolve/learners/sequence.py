@@ -6,7 +6,7 @@ rate within the group, is found once, and gradient steps are made on minibatches
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from jaxtyping import Array
 from jaxrl_envs.contract import TAUGHT, Env
 from jaxrl_evolve import random
 from jaxrl_evolve.clock import Clock, linear_schedule
-from jaxrl_evolve.experience.completions import Completions, at_ends, completions_of, over_steps
+from jaxrl_evolve.experience.completions import Completions, completions_of, over_steps
 from jaxrl_evolve.experience.minibatches import divisors, permutation
 from jaxrl_evolve.learners.learner import Assessment, Learner
 from jaxrl_evolve.learners.optimiser import clipped_step
@@ -31,8 +31,8 @@ from jaxrl_evolve.learners.sequence_acting import (
     actor_of,
     init_state,
     initial_memory,
-    opponents,
 )
+from jaxrl_evolve.learners.sequence_answers import answers_of, log_probs
 from jaxrl_evolve.learners.sequence_config import (
     POLICY_GRADIENTS,
     SequenceConfig,
@@ -43,60 +43,10 @@ from jaxrl_evolve.learners.spo_environment import example_of, judge
 from jaxrl_evolve.networks.network import MakeNetwork
 from jaxrl_evolve.networks.table import make_network
 from jaxrl_evolve.objectives.objective import AnyObjective
-from jaxrl_evolve.preferences.comparison import only, rates_of, winrate_matrix
-from jaxrl_evolve.preferences.episodes import Watch, lived, nothing_lived
+from jaxrl_evolve.preferences.episodes import Watch, kinds_of
 from jaxrl_evolve.preferences.oracle import Oracle
 from jaxrl_evolve.settings.checks import check
 from jaxrl_evolve.trajectory import Trajectory
-
-
-def _log_probs(parts: Parts, params: Any, obs: Any, first: Array, action: Array) -> tuple[Array, Array]:
-    """Log-probabilities of actions and entropies, ``[T, N]``."""
-    memory = parts.network.initial_memory(first.shape[1])
-    distribution = parts.network.unroll(params, obs, first, memory)[0]
-    return distribution.log_prob(action), distribution.entropy()
-
-
-def _labels(parts: Parts, key: Array, t: Trajectory, found: Completions) -> Array:
-    """Of every completion against the others of its group, ``[G, M, M]``."""
-    assert parts.oracle is not None
-    oracle, most = parts.oracle, parts.config.completions
-    _, phi = lived(parts.watch, nothing_lived(parts.watch, t), t)
-    phi = at_ends(phi, found.number, t.ended, most)
-    phi = jax.tree.map(lambda x: x.reshape((-1, *x.shape[2:])), phi)
-    phi = only(found.whole.ravel(), phi)  # what is not there is compared with nobody
-    groups = parts.num_envs // parts.config.group
-    phi = jax.tree.map(lambda x: x.reshape((groups, -1, *x.shape[1:])), phi)
-    keys = jax.random.split(key, groups)
-    return jax.vmap(lambda k, p: winrate_matrix(oracle, k, p, soft=parts.config.soft))(keys, phi)
-
-
-def _answers(
-    parts: Parts, key: Array, state: SequenceState, t: Trajectory, found: Completions
-) -> tuple[Answers, Array]:
-    """The completions as the losses read them, and the queries that were made."""
-    config, groups = parts.config, parts.num_envs // parts.config.group
-    in_groups = lambda x: x.reshape((groups, -1))
-    whole, worth, labels, queries = in_groups(found.whole), in_groups(found.total), (), jnp.int32(0)
-    if config.asks:
-        labels = _labels(parts, key, t, found)
-        if config.mixed == "half":
-            other = jnp.repeat(opponents(parts, config.group), config.completions)
-            labels = jnp.where(other[:, None] != other[None], labels, jnp.nan)
-            whole = whole & ~other
-        rates = jax.vmap(rates_of)(labels)
-        queries = rates.queries.sum().astype(jnp.int32)
-        if config.worth == "preference":
-            worth = jnp.where(rates.compared > 0, rates.rate, 0.5).astype(jnp.float32)
-    reference = t.policy.log_prob
-    if config.reference != "rollout":
-        reference = _log_probs(parts, state.reference.actor, t.obs, t.first, t.action)[0]
-    whole = whole & jnp.isfinite(worth)
-    worth = jnp.where(whole, worth, 0.0)
-    answers = Answers(
-        t.policy.log_prob, reference, found.number, found.asked, whole, in_groups(found.length), worth, labels
-    )
-    return answers, queries
 
 
 def _taken(parts: Parts, t: Any, answers: Answers, rows: Array) -> tuple[Any, Answers]:
@@ -105,9 +55,12 @@ def _taken(parts: Parts, t: Any, answers: Answers, rows: Array) -> tuple[Any, An
         return t, answers
     slots = (rows[:, None] * parts.config.group + jnp.arange(parts.config.group)).ravel()
     steps = lambda tree: jax.tree.map(lambda x: x[:, slots], tree)
-    of_groups = ("whole", "length", "worth", "labels")
+    of_groups = ("whole", "length", "worth", "labels", "axes")
     own = {name: jax.tree.map(lambda x: x[rows], getattr(answers, name)) for name in of_groups}
-    others = {name: steps(getattr(answers, name)) for name in ("old", "reference", "number", "asked")}
+    others = {
+        name: steps(getattr(answers, name))
+        for name in ("old", "reference", "number", "asked", "past", "base")
+    }
     return steps(t), Answers(**own, **others)
 
 
@@ -118,8 +71,10 @@ def _update(
     config, groups = parts.config, parts.num_envs // parts.config.group
     key_labels, key_order = jax.random.split(key)
     found = completions_of(t, config.completions)
-    answers, queries = _answers(parts, key_labels, state, t, found)
+    answers, queries = answers_of(parts, key_labels, state, t, found)
     rate = linear_schedule(clock, hp.learning_rate, hp.learning_rate_end)
+    if config.loss == "sppo":
+        hp = dataclasses.replace(hp, eta=step_of(config, hp, clock))
     names = list[str]()
     seen = (t.obs, t.first, t.info[TAUGHT] if config.loss == "imitate" else t.action)
 
@@ -128,7 +83,7 @@ def _update(
         some, mine = _taken(parts, seen, answers, rows)
 
         def loss(params: Any) -> tuple[Array, dict[str, Array]]:
-            return loss_of(config, hp, *_log_probs(parts, params, *some), mine)
+            return loss_of(config, hp, *log_probs(parts, params, *some), mine)
 
         (total, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(params)
         move, size, optimiser = clipped_step(
@@ -141,7 +96,11 @@ def _update(
     keys = jax.random.split(key_order, config.epochs)
     order = jax.vmap(lambda k: permutation(k, groups))(keys)
     rows = order.reshape((config.epochs * config.minibatches, -1))
-    (params, optimiser), history = jax.lax.scan(step, (state.params, state.optimiser), rows)
+    start = state.params
+    if config.extragradient:  # the half step is gone back on
+        odd = state.updates % 2 == 1
+        start = jax.tree.map(lambda now, before: jnp.where(odd, before, now), start, state.past.actor)
+    (params, optimiser), history = jax.lax.scan(step, (start, state.optimiser), rows)
     metrics = dict(zip(names, history.mean(0), strict=True))
     metrics |= _told(found, answers, rate)
     updates, asked = state.updates + 1, state.queries.plus(queries)
@@ -151,7 +110,21 @@ def _update(
     if config.reference != "rollout":
         kind, every = config.reference, config.reference_every
         reference = follow(kind, reference, params, hp.reference_rate, every, updates, clock)
-    return SequenceState(params, optimiser, reference, updates, asked, state.share), metrics
+    past = state.past
+    if config.past == "before":
+        past = follow("every", past, state.params, 0.0, 1, updates, clock)
+    elif config.past == "every":
+        past = follow("every", past, params, 0.0, config.past_every, updates, clock)
+    return SequenceState(params, optimiser, reference, updates, asked, state.share, past), metrics
+
+
+def step_of(config: SequenceConfig, hp: Any, clock: Clock) -> Array:
+    """SPPO's step, `eta`, at a time: falling to a share of it in a straight line, or as ``1 / sqrt(1 + c t)``."""
+    if config.eta_schedule == "line":
+        return linear_schedule(clock, hp.eta, hp.eta_end)
+    kept = jnp.square(hp.eta_end)
+    below = kept + clock.fraction * (1.0 - kept)
+    return hp.eta * jnp.where(below > 0.0, hp.eta_end / jnp.sqrt(jnp.where(below > 0.0, below, 1.0)), 1.0)
 
 
 def _told(found: Completions, answers: Answers, rate: Array) -> dict[str, Array]:
@@ -184,8 +157,10 @@ def _assess(parts: Parts, state: SequenceState, t: Trajectory, hp: Any) -> Asses
 
 
 def _adopt(state: SequenceState, other: SequenceState) -> SequenceState:
-    reference = replace(state.reference, actor=other.params) if state.reference else ()
-    return replace(state, params=other.params, reference=reference)
+    renewed = lambda policy: dataclasses.replace(policy, actor=other.params) if policy else ()
+    return dataclasses.replace(
+        state, params=other.params, reference=renewed(state.reference), past=renewed(state.past)
+    )
 
 
 def sequence(
@@ -231,6 +206,7 @@ def sequence(
     watch = Watch(rollout_length) if watch is None else watch
     if config.asks:
         oracle = judge(config, oracle, watch, example_of(env, num_envs))
+    _check_axes(config, watch, env)
     parts = Parts(config, num_envs, net, oracle, watch)
     return Learner(
         name="sequence",
@@ -254,6 +230,13 @@ def _require_teacher(env: Env) -> None:
     if TAUGHT not in jax.eval_shape(step, key):
         raise ValueError(
             f"learner.loss is 'imitate', but nobody is to be imitated in {env.name}: its info must have {TAUGHT!r}, as tasks of tokens have with the option taught True"
+        )
+
+
+def _check_axes(config: SequenceConfig, watch: Watch, env: Env) -> None:
+    if config.axes and len(config.axes) != (kinds := kinds_of(watch, example_of(env, 1))):
+        raise ValueError(
+            f"learner.axes has {len(config.axes)} weights, {config.axes}; there must be one for each of the {kinds} criteria that are watched, or none"
         )
 
 

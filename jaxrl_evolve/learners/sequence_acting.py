@@ -32,6 +32,7 @@ class SequenceState:
         updates: int32 scalar, updates made.
         queries: labels asked for so far.
         share: of the reference in the mixture that some answer by, or ``()``.
+        past: a second earlier policy, or ``()``; see `SequenceConfig.past`.
     """
 
     params: Any
@@ -40,6 +41,7 @@ class SequenceState:
     updates: Int[Array, ""]
     queries: Count
     share: Any = ()
+    past: Any = ()
 
 
 class Parts(NamedTuple):
@@ -55,11 +57,18 @@ class Parts(NamedTuple):
 def init_state(parts: Parts, key: Array, hp: Any) -> SequenceState:
     """Before the first update."""
     params = parts.network.init(key)
-    share = jnp.asarray(hp.opponent_mixture, jnp.float32) if parts.config.mixed != "none" else ()
+    mixed = parts.config.mixed
+    share = jnp.float32(1) if mixed == "past" else jnp.asarray(hp.opponent_mixture, jnp.float32)
     own = parts.config.reference != "rollout"
     optimiser = init_optimiser(parts.config.optimiser, params)
     return SequenceState(
-        params, optimiser, Reference.of(params) if own else (), jnp.zeros((), jnp.int32), Count.none(), share
+        params,
+        optimiser,
+        Reference.of(params) if own else (),
+        jnp.zeros((), jnp.int32),
+        Count.none(),
+        share if mixed != "none" else (),
+        Reference.of(params) if parts.config.past != "none" else (),
     )
 
 
@@ -76,7 +85,8 @@ def actor_of(parts: Parts, state: SequenceState) -> Any:
     own = parts.network.actor(state.params)
     if parts.config.mixed == "none":
         return own
-    return _Actor(own, parts.network.actor(state.reference.actor), state.share)
+    other = state.past if parts.config.mixed == "past" else state.reference
+    return _Actor(own, parts.network.actor(other.actor), state.share)
 
 
 def initial_memory(parts: Parts, number: int) -> Any:

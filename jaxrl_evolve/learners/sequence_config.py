@@ -28,12 +28,16 @@ class SequenceHyperparameters:
     """Range of the probability ratio, where the loss is `clip`."""
     eta: Annotated[Scalar, AtLeast(0.0)] = 1.0
     """Step of the multiplicative weights that SPPO regresses on."""
+    eta_end: Annotated[Scalar, Between(0.0, 1.0)] = 1.0
+    """Fraction of it left at the horizon; `eta_schedule` says how it gets there."""
     beta: Annotated[Scalar, AtLeast(0.0)] = 0.1
     """Weight of the divergence from the reference that DPO and IPO stand for."""
     opponent_mixture: Annotated[Scalar, Between(0.0, 1.0)] = 0.125
     """How much of the reference's logits is in those of the mixture, where `mixed` has some answer by it."""
     mixture: Annotated[Scalar, Between(0.0, 1.0)] = 1.0
     """How much of the reference is in what log-ratios are to; the rest is the policy that answered. Between 0 and 1, IPO is INPO (Zhang et al. 2024)."""
+    past_mixture: Annotated[Scalar, Between(0.0, 1.0)] = 0.0
+    """How much of the past policy is in what log-ratios are to, beside the reference; with `mixture` at most 1."""
     label_noise: Annotated[Scalar, Between(0.0, 0.5)] = 0.0
     """How often labels are taken to be wrong: above 0, DPO is its conservative form."""
     kl_coef: Annotated[Scalar, AtLeast(0.0)] = 0.0
@@ -69,6 +73,11 @@ class SequenceConfig:
     in units of the rollout's length (Dr.GRPO), or to that sum itself."""
     baseline: Literal["half", "logz", "pairwise"] = "half"
     """What SPPO takes for the logarithm of the partition function; `pairwise` needs none, and is REBEL."""
+    eta_schedule: Literal["line", "root"] = "line"
+    """How SPPO's step falls to `eta_end` of it at the horizon: in a straight line, or like the inverse root of the time, as its bound has it."""
+    axes: tuple[float, ...] = ()
+    """Weights of the criteria that are watched, return, effort and length unless a watch of one's own has others: then the advantage is found on each by itself,
+    and these are added up (after GPRL, arXiv 2605.18721). Without weights it is found on the worth."""
     balance: Literal["none", "wrong", "spread"] = "none"
     """How NFT weighs prompts by how often they are answered right."""
     logp_reduction: Literal["sum", "mean"] = "sum"
@@ -80,9 +89,16 @@ class SequenceConfig:
     """Updates between two references, or stages of the horizon."""
     kl: Literal["none", "reinforce", "reward_to_go", "half_square"] = "none"
     """How the divergence from the reference is added to the loss: not, or by one of three estimators whose gradient is right."""
-    mixed: Literal["none", "half", "all"] = "none"
+    past: Literal["none", "before", "every"] = "none"
+    """A second earlier policy that is kept: none, the one before the last update, or the newest of every `past_every` updates."""
+    past_every: Annotated[int, AtLeast(1)] = 20
+    """Updates between two of these."""
+    extragradient: bool = False
+    """Whether every second update is made from the policy before the update ahead of it, on what the policy after that answers (EGPO)."""
+    mixed: Literal["none", "half", "all", "past"] = "none"
     """Who of a group does not answer by the policy, but by a mixture of it and the reference, token by token: nobody; the second half, with whom the first half is
-    compared, and of whom nothing is learned (Nash-MD); or all (IPO-MD)."""
+    compared, and of whom nothing is learned (Nash-MD); or all (IPO-MD). With `past` the second half answers by the policy before, and the last change of win rates
+    is expected once more (optimistic weights)."""
     preference: str = "max_reward"
     """Who prefers: the name of an oracle with numbers, and what is done to it, such as `flips:0.3` or `bt:1+length_hack:0.1`."""
     soft: bool = False
@@ -104,7 +120,7 @@ class SequenceConfig:
             raise ValueError(
                 f"kl is {self.kl!r}, but reference is 'rollout', from which the policy does not differ before it learns; the reference must be another"
             )
-        if self.mixed != "none" and self.reference == "rollout":
+        if self.mixed in ("half", "all") and self.reference == "rollout":
             raise ValueError(
                 f"mixed is {self.mixed!r}, but reference is 'rollout', of which there is nothing to mix in; the reference must be another"
             )
@@ -113,12 +129,31 @@ class SequenceConfig:
                 f"mixed is 'half' with group {self.group}, worth {self.worth!r} and loss {self.loss!r}; halves are compared with each other, so the group must be even, "
                 "worth 'preference' and the loss none of pairs"
             )
+        self._check_past()
+        if self.axes and self.loss not in POLICY_GRADIENTS:
+            raise ValueError(
+                f"axes is {self.axes}, but the loss {self.loss} reads no advantage; axes must be empty, or the loss one of {', '.join(POLICY_GRADIENTS)}"
+            )
         if self.loss == "nft" and self.worth != "reward":
             raise ValueError(
                 f"worth is {self.worth!r}, but the loss nft learns from what is right; it must be 'reward'"
             )
 
+    def _check_past(self) -> None:
+        if self.mixed == "past" and (self.group % 2 or self.group < 4):
+            raise ValueError(
+                f"mixed is 'past' with group {self.group}; halves of at least two are compared, so the group must be even and at least 4"
+            )
+        needs = {"extragradient is True": self.extragradient, "mixed is 'past'": self.mixed == "past"}
+        for setting, there in needs.items():
+            if there and (self.loss != "ipo" or self.past != "before"):
+                raise ValueError(
+                    f"{setting} with loss {self.loss!r} and past {self.past!r}; it is a step of mirror descent from the policy before, so loss must be 'ipo' and past 'before'"
+                )
+        if all(needs.values()):
+            raise ValueError("extragradient is True and mixed is 'past'; one of them looks ahead already")
+
     @property
     def asks(self) -> bool:
         """Whether the oracle is asked."""
-        return self.worth == "preference" or self.loss in PAIRS
+        return self.loss in PAIRS or (self.worth == "preference" and not self.axes)

@@ -30,7 +30,10 @@ class Answers:
         whole: bool ``[G, M]``, whether there is such a completion.
         length: float32 ``[G, M]``, its tokens.
         worth: float32 ``[G, M]``: return, or win rate.
-        labels: float32 ``[G, M, M]``, of each against each, NaN where they were not compared; or ``()``.
+        labels: float32 ``[G, M, M]``, of each against each, NaN where they were not compared; or ``()``. Optimistic ones are below 0 and above 1.
+        past: log-probabilities of the past policy, or ``()``.
+        base: those of the policy that steps are made from, or ``()`` where that is the one that answered.
+        axes: float32 ``[G, M, K]``, worths by criterion, or ``()``.
     """
 
     old: Float[Array, "T N"]
@@ -41,6 +44,9 @@ class Answers:
     length: Float[Array, "G M"]
     worth: Float[Array, "G M"]
     labels: Any = ()
+    past: Any = ()
+    base: Any = ()
+    axes: Any = ()
 
 
 def advantages(kind: str, worth: Float[Array, "G M"], whole: Bool[Array, "G M"]) -> Float[Array, "G M"]:
@@ -87,8 +93,7 @@ def loss_of(
     slots = log_prob.shape[1]
     most = groups * members // slots
     asked = a.asked.astype(jnp.float32)
-    towards = a.old + hp.mixture * (a.reference - a.old)
-    apart = jnp.where(a.asked, log_prob - towards, 0.0)
+    apart = jnp.where(a.asked, log_prob - _towards(hp, a), 0.0)
     ratio = _in_groups(summed(apart, a.number, most), groups)
     if config.logp_reduction == "mean":
         ratio = ratio / jnp.maximum(a.length, 1.0)
@@ -106,7 +111,7 @@ def loss_of(
     elif config.loss == "nft":
         total = _nft(config, log_prob, a, most)
     else:
-        advantage = advantages(config.advantage, a.worth, a.whole)
+        advantage = _advantage(config, a)
         token = over_steps(advantage.reshape((slots, most)), a.number)
         each, clipped = _policy_gradient(config, hp, log_prob, a.old, token)
         total = _added_up(config, jnp.where(a.asked, each, 0.0), a, most, count)
@@ -116,6 +121,21 @@ def loss_of(
     bonus = (entropy * asked).sum() / jnp.maximum(asked.sum(), 1.0)
     metrics |= {"entropy": bonus, "log_ratio": jnp.where(a.whole, ratio, 0.0).sum() / count}
     return total - hp.entropy_coef * bonus, metrics
+
+
+def _towards(hp: Any, a: Answers) -> Array:
+    """What log-ratios are to: a geometric mixture of the policy that steps are made from, the reference, and the past policy."""
+    base = a.old if isinstance(a.base, tuple) else a.base
+    towards = base + hp.mixture * (a.reference - base)
+    return towards if isinstance(a.past, tuple) else towards + hp.past_mixture * (a.past - base)
+
+
+def _advantage(config: SequenceConfig, a: Answers) -> Array:
+    """On the worth, or on each criterion by itself, weighted."""
+    if not config.axes:
+        return advantages(config.advantage, a.worth, a.whole)
+    each = (advantages(config.advantage, a.axes[..., k], a.whole) for k in range(len(config.axes)))
+    return sum((w * x for w, x in zip(config.axes, each, strict=True)), jnp.zeros_like(a.worth))
 
 
 def _policy_gradient(

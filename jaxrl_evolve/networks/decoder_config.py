@@ -55,16 +55,17 @@ class DecoderConfig:
         return self.head_dim or self.width // self.heads
 
 
-def require_context(config: DecoderConfig, longest: int, what: str) -> None:
+def require_context(config: DecoderConfig, longest: int, what: str, name: str = "context") -> None:
     """Refuse a context that does not hold a whole episode, for whoever knows how long one can be.
 
     Args:
         config: the decoder's.
         longest: tokens that have to fit.
         what: where these come from, in a message.
+        name: of the setting, in a message.
 
     Raises:
         ValueError: they do not fit.
     """
     if longest > config.context:
-        raise ValueError(f"context is {config.context}; it must be at least {longest}, {what}")
+        raise ValueError(f"{name} is {config.context}; it must be at least {longest}, {what}")

@@ -88,3 +88,24 @@ def nft(
     bounded = implied + jax.lax.stop_gradient(jnp.maximum(implied, 1.0) - implied)
     weight = {"none": jnp.ones_like(rate), "wrong": 1.0 - rate, "spread": jnp.sqrt((1.0 - rate) / rate)}
     return weight[balance] * jnp.where(correct > 0.5, -log_ratio, -jnp.log(bounded))
+
+
+def srpo(draft: Array, kept: Array, revised: Array, label: Array, beta: Any, weight: Any = 0.5) -> Array:
+    """Self-improving robust preference optimisation (Choi et al. 2024, arXiv 2406.01660), of two completions of one context along the last axis.
+
+    Whoever revises maximises ``P(revision > draft) - beta KL``, whoever drafts minimises it less a KL of its own. Where both are at their best, what a
+    revision gains over keeping the draft is what the oracle says, and a draft is as much likelier than another as it is likelier to be kept. Each is
+    IPO's squared error. How the paper weighs the two is not known here.
+
+    Args:
+        draft: log-ratios ``[..., 2]`` of both as drafts.
+        kept: as revisions of themselves.
+        revised: of each as a revision of the other.
+        label: of the first against the second, or its probability.
+        beta: weight of the divergences.
+        weight: of the loss of drafts; the rest is that of revisions.
+    """
+    one, other = revised[..., 0], revised[..., 1]
+    gains = ipo(one, kept[..., 1], label, beta) + ipo(other, kept[..., 0], 1.0 - label, beta)
+    apart = draft - kept
+    return (1.0 - weight) * gains / 2.0 + weight * jnp.square(apart[..., 0] - apart[..., 1])

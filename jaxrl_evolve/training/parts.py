@@ -9,17 +9,22 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxrl_envs.check import check_types
 from jaxrl_envs.contract import Env
+from jaxrl_envs.parameters import limits
 from jaxrl_envs.registry import UnknownEnv, find_factory, finished, recorded
+from jaxrl_evolve import random
 from jaxrl_evolve.algorithms.algorithm import Algorithm
 from jaxrl_evolve.compilation import Same, kept, once
 from jaxrl_evolve.learners.learner import Learner
+from jaxrl_evolve.networks.decoder_config import require_context
 from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.objectives import AnyObjective
 from jaxrl_evolve.objectives.check import watched
 from jaxrl_evolve.runs.check import check_learner
+from jaxrl_evolve.settings.checks import MOST
 from jaxrl_evolve.settings.foreign import Refused, called, told
 from jaxrl_evolve.settings.names import UnknownName
 from jaxrl_evolve.storage.folder import plain
@@ -138,6 +143,39 @@ def check_network(algorithm: str, settings: Any, learner: Learner, make: Callabl
     except ValueError:
         return
     raise ValueError(f"learner.network.kind is {network.kind!r}, {unread}; it must be 'actor-critic'")
+
+
+def check_context(settings: Any, env: Env, arms: bool) -> None:
+    """Refuse a decoder whose context is shorter than an episode of the task, where the environment knows how long one can be.
+
+    Args:
+        settings: of the learner.
+        env: whose own parameters are played, or all its arms.
+        arms: which of the two.
+
+    Raises:
+        ValueError: episodes are longer.
+    """
+    network = getattr(settings, "network", None)
+    if not isinstance(network, NetworkConfig) or network.kind != "decoder":
+        return
+    tasks = [env.params]
+    if arms and env.arms is not None:
+        tasks = [
+            env.arms.sample(random.key(0), jax.device_put(np.int32(arm)))
+            for arm in range(len(env.arms.names))
+        ]
+    known = [steps for steps in (_most_steps(env, params) for params in tasks) if steps is not None]
+    what = f"the steps of the longest episode of {env.name}"
+    require_context(network.decoder, max(known, default=0), what, "learner.network.decoder.context")
+
+
+def _most_steps(env: Env, params: Any) -> int | None:
+    """Of an episode, if that is known: by the environment, or by its smallest time limit."""
+    bounds = [int(np.max(limit)) for _, limit in limits(params) if np.max(limit) < MOST]
+    if env.longest is not None:
+        bounds.append(env.longest(params))
+    return min(bounds, default=None)
 
 
 def literal(text: Any) -> Any:

@@ -49,6 +49,21 @@ def test_episodes_show_the_prompt_then_the_completion(name):
         assert p.env.optimal_return(p.env.params) == 1
 
 
+@pytest.mark.parametrize("name", available("token"))
+def test_the_longest_episode_is_known(name):
+    """No prompt is longer than the task says, at any difficulty; the longest there can be come up, but of puzzles."""
+    env, p = make(name), player(name)
+    arms = len(env.arms.names)
+    keys = jax.random.split(jax.random.key(5), (arms, 300))
+    params = jax.vmap(jax.vmap(env.arms.sample, (0, None)))(keys, np.arange(arms))
+    lengths = jax.jit(jax.vmap(jax.vmap(lambda k, x: env.reset(k, x)[1].length)))(keys, params)
+    most = np.asarray(lengths).max(1) + p.task.answer_limit - 1
+    said = [env.longest(jax.tree.map(lambda x, arm=arm: x[arm, 0], params)) for arm in range(arms)]
+    assert (most <= said).all()
+    slack = {"token/countdown": 5, "token/zebra": 8}.get(name, 0)
+    assert (most >= np.asarray(said) - slack).all(), (most, said)
+
+
 SCORERS = {}
 
 

@@ -58,6 +58,34 @@ def test_ties_push_nowhere():
         np.testing.assert_allclose(gradient, 0.0, atol=1e-7)
 
 
+def test_revisions_and_drafts_rest_where_both_are_at_their_best():
+    """By enumeration of a game of three options: the best revisions of each draft in closed form, the best drafts by the gradient of their objective."""
+    advantage = np.float32([[0, 0.6, -0.9], [-0.6, 0, 0.8], [0.9, -0.8, 0]])
+    probs, beta, mu = (1 + advantage) / 2, 0.3, np.float32([0.5, 0.3, 0.2])
+    scores = np.log(mu)[:, None] + probs / beta  # [revision, draft]
+    value = beta * np.log(np.exp(scores).sum(0))  # of each draft, to who revises
+    revision = scores - value / beta - np.log(mu)[:, None]
+    draft = -value / beta - np.log((mu * np.exp(-value / beta)).sum())
+
+    def objective(logits):
+        p = jax.nn.softmax(logits)
+        return (p * (value + beta * (jnp.log(p) - np.log(mu)))).sum()
+
+    np.testing.assert_allclose(jax.grad(objective)(draft + np.log(mu)), 0.0, atol=1e-6)
+    i, j = np.asarray([(a, b) for a in range(3) for b in range(3)]).T
+    kept, revised = (
+        np.stack([revision[i, i], revision[j, j]], 1),
+        np.stack([revision[i, j], revision[j, i]], 1),
+    )
+    drafts = np.stack([draft[i], draft[j]], 1)
+    np.testing.assert_allclose(losses.srpo(drafts, kept, revised, probs[i, j], beta), 0.0, atol=1e-9)
+    wrong = losses.srpo(drafts, kept, revised, probs[j, i], beta, 0.0)
+    np.testing.assert_allclose(wrong, np.square(advantage[i, j] / beta), rtol=1e-4, atol=1e-6)
+    still = jnp.zeros((1, 2))
+    slope = jax.grad(lambda x: losses.srpo(x, 2 * x, -x, jnp.float32(0.5), beta).sum())(still)
+    assert (np.asarray(slope) == 0).all()
+
+
 def test_the_samples_partition_function_normalises_the_target():
     win = np.float32([0.1, 0.4, 0.7, 0.8])
     target = np.float32(3.0) * (win - np.float32(0.5))

@@ -120,11 +120,17 @@ def from_task(task: Task, name: str = "token/own", **kwargs: Any) -> Env:
     seed = kwargs.get("level_seed")
     if seed is not None:
         default = fixed(jax.random.key(like_default(name, "level_seed", np.int32(0), seed)))
-    difficulty = task.difficulty
+    difficulty, most = task.difficulty, task.longest
 
     def of_arm(key: jax.Array, arm: jax.Array) -> TokenParams:
         value = jnp.asarray(difficulty.arms, jnp.int32)[arm]
         return fixed(key, dataclasses.replace(knobs, **{difficulty.knob: value}))
+
+    def longest(params: TokenParams) -> int:
+        assert most is not None
+        return (
+            int(most(params.knobs)) + int(limit) - 1
+        )  # with the prompt's last token the first one is asked for
 
     highest = task.vocabulary.size - 1
     return Env(
@@ -137,6 +143,7 @@ def from_task(task: Task, name: str = "token/own", **kwargs: Any) -> Env:
         sample_params=fixed,
         optimal_return=task.optimum,
         metrics=(*TOLD, *(what for what in task.told if what != ENV_REWARD)),
+        longest=None if most is None else longest,
         arms=Arms(tuple(f"{difficulty.knob} {value}" for value in difficulty.arms), of_arm),
     )
 

@@ -61,6 +61,7 @@ TASK = Task(
     ranges={"cells": (10, LONGEST), "rule": (-1, len(RULES) - 1)},
     difficulty=Difficulty("cells", (10, 20, 30), LONGEST),
     draw=draw,
+    longest=lambda knobs: (2 * DEMONSTRATIONS + 1) * (knobs.cells + 1) + 1,
     begin=begin_match,
     read=read_match,
     judge=judge_match,

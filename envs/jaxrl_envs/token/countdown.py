@@ -147,6 +147,7 @@ TASK = Task(
     ranges={"numbers": (3, MOST), "well_formed": (0.0, 1.0)},
     difficulty=Difficulty("numbers", (3, 4, 5), MOST),
     draw=draw,
+    longest=lambda knobs: 4 * knobs.numbers + 6,  # numbers of three digits, a target of four
     begin=begin,
     read=read,
     judge=judge,

@@ -26,7 +26,7 @@ from jaxrl_envs.token.task import (
     read_match,
 )
 from jaxrl_envs.token.vocabulary import BOS, DIGITS, PAD, vocabulary
-from jaxrl_envs.token.writing import Written, decimal, packed, tokens_of, whole
+from jaxrl_envs.token.writing import Written, decimal, digits, packed, tokens_of, whole
 
 MOST = 8
 WORDS = vocabulary(*DIGITS, "+", "%", "=", "?", "<refuse>")
@@ -87,6 +87,12 @@ def draw(key: jax.Array, knobs: Refusal) -> tuple[Written, Question]:
     return packed(jnp.concatenate(prompt)), Question(packed(decimal(rest, 2)), hidden.any())
 
 
+def longest(knobs: Refusal) -> int:
+    """Tokens of a prompt at most."""
+    each = digits(knobs.modulus - 1) + 1
+    return int(knobs.numbers) * each + digits(knobs.modulus) + 2
+
+
 def begin(secret: Question) -> Reply:
     """Nothing said."""
     return Reply(begin_match(secret.answer), jnp.zeros((), bool))
@@ -139,6 +145,7 @@ TASK = Task(
     },
     difficulty=Difficulty("numbers", (2, 3, 4, 6), MOST),
     draw=draw,
+    longest=longest,
     begin=begin,
     read=read,
     judge=judge,

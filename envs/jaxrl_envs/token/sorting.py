@@ -43,6 +43,7 @@ TASK = Task(
     ranges={"digits": (2, MOST)},
     difficulty=Difficulty("digits", (4, 8, 12), MOST),
     draw=draw,
+    longest=lambda knobs: knobs.digits + 2,
     begin=begin_match,
     read=read_match,
     judge=judge_match,

@@ -8,7 +8,7 @@ from flax import struct
 
 from jaxrl_envs.token.task import Difficulty, Task, begin_match, defaults, judge_match, read_match
 from jaxrl_envs.token.vocabulary import BOS, DIGITS, PAD, vocabulary
-from jaxrl_envs.token.writing import Written, decimal, packed, tokens_of, whole
+from jaxrl_envs.token.writing import Written, decimal, digits, packed, tokens_of, whole
 
 MOST = 8
 WORDS = vocabulary(*DIGITS, "+", "%", "=")
@@ -44,6 +44,12 @@ def draw(key: jax.Array, knobs: SumMod) -> tuple[Written, Written]:
     return packed(jnp.concatenate(prompt)), packed(decimal(rest, 2))
 
 
+def longest(knobs: SumMod) -> int:
+    """Tokens of a prompt at most."""
+    each = digits(knobs.modulus - 1) + 1
+    return int(knobs.numbers) * each + digits(knobs.modulus) + 2
+
+
 TASK = Task(
     WORDS,
     answer_limit=3,
@@ -51,6 +57,7 @@ TASK = Task(
     ranges={"numbers": (2, MOST), "modulus": (2, 100)},
     difficulty=Difficulty("numbers", (2, 3, 4, 6), MOST),
     draw=draw,
+    longest=longest,
     begin=begin_match,
     read=read_match,
     judge=judge_match,

@@ -96,6 +96,7 @@ TASK = Task(
     ranges={"words": (8, MOST), "marked": (1, 8), "bias": (0.0, 10.0), "hackable": (0, 1)},
     difficulty=Difficulty("words", (8, 16, 24), MOST),
     draw=draw,
+    longest=lambda knobs: knobs.words + knobs.marked + 2,
     begin=begin,
     read=read,
     judge=judge,

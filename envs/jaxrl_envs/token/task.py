@@ -75,6 +75,7 @@ class Task(NamedTuple):
         judge: ``(memory, length, secret, knobs) -> Verdict``, of a completion of ``length`` tokens (int32) without the end.
         solution: ``secret -> Written``, a best completion, without the end.
         told: names of what verdicts tell besides success, all of them metrics unless they begin with ``env_``.
+        longest: ``knobs -> int``, the tokens of a prompt at most; None where nobody knows.
         optimum: ``params -> float32``, the highest reward that can be expected.
     """
 
@@ -89,6 +90,7 @@ class Task(NamedTuple):
     judge: Callable[[Any, jax.Array, Any, Any], Verdict]
     solution: Callable[[Any], Written]
     told: tuple[str, ...] = ()
+    longest: Callable[[Any], Any] | None = None
     optimum: Callable[[TokenParams], jax.Array] = lambda params: jnp.ones((), jnp.float32)
 
 

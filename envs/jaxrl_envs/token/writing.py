@@ -38,6 +38,11 @@ def decimal(value: jax.Array, width: int) -> jax.Array:
     return jnp.where(leads, PAD, digits + ZERO)
 
 
+def digits(value: jax.Array) -> int:
+    """How many digits a known number has."""
+    return len(str(int(value)))
+
+
 def whole(u: jax.Array, low: jax.Array | int, high: jax.Array | int) -> jax.Array:
     """Whole numbers from ``low`` to ``high``, int32, from uniform ones in [0, 1).
 

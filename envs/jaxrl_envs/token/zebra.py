@@ -131,6 +131,7 @@ TASK = Task(
     ranges={"houses": (3, MOST)},
     difficulty=Difficulty("houses", (3, 4, 5), MOST),
     draw=draw,
+    longest=lambda knobs: 4 * len(VALUES) * (knobs.houses - 1) + 6,  # no clue for the last value of each kind
     begin=begin_match,
     read=read_match,
     judge=judge_match,

@@ -64,6 +64,8 @@ def around(
             made["solvable"] = lambda p: can(p.env)
         if arms is not None:
             made["arms"] = arms._replace(sample=lambda key, arm: params(arms.sample(key, arm)))
+        if (most := env.longest) is not None:
+            made["longest"] = lambda p: most(p.env)
         if build is not None:
             made["builder"] = build._replace(level=lambda state: params(build.level(state)))
     return dataclasses.replace(env, **made | changes)

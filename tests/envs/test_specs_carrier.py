@@ -1,6 +1,7 @@
 """Specs of the agent that carries: rulesets of XLand-MiniGrid step by step beside an oracle, and what the language makes of them."""
 
 import collections
+import contextlib
 import functools
 import json
 
@@ -157,13 +158,10 @@ def test_the_language_knows_carriers_and_hashes_of_walkers_are_as_they_were():
         assert np.isfinite(GRID.features(spec)).all() and "carries one thing" in GRID.describe(spec)
         back = {**GRID.write(spec), "rules": GRID.write(spec)["rules"][::-1]}
         hashes |= {GRID.identity(spec), GRID.identity(GRID.read(back))}
-        spoilt = spec_drawn.spoiled(rng, GRID.write(spec))
-        try:
-            repaired, _ = GRID.repair(spoilt)
-            assert GRID.repair(repaired) == (repaired, [])
+        repaired, _ = GRID.repair(spec_drawn.spoiled(rng, GRID.write(spec)))
+        assert GRID.repair(repaired) == (repaired, [])
+        with contextlib.suppress(SpecError):
             GRID.read(repaired)
-        except SpecError as error:
-            assert all(str(fault).isprintable() for fault in error.faults)
     assert len(hashes) == 20  # rules in another order are another environment
     walker = tech_tree.spec_data()
     walker["rules"][0]["after"] = ["put_down"]

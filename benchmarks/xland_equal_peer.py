@@ -52,7 +52,7 @@ def main() -> None:
         moved, agent, _ = take_action(at.state.grid, at.state.agent, action)
         ruled = (moved != after.state.grid).any() | (agent.pocket != after.state.agent.pocket).any()
         new = env.reset(mine, key_new)
-        following = jax.tree.map(lambda a, b: jnp.where(after.last(), b, a), new, after)
+        following = jax.tree.map(lambda a, b: jnp.where(after.last(), a, b), new, after)
         return following, {"action": action, "ruled": ruled, **told(after)}
 
     def once(at, key):

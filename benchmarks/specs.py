@@ -3,8 +3,8 @@
     python benchmarks/specs.py [--repeats N] [--peer-python PYTHON] [--only CASE ...]
 
 writes ``benchmarks/results/specs.md`` and ``.csv``. Programs of one case are timed in turn. With ``--peer-python``, an interpreter of
-an environment with xminigrid, XLand-MiniGrid plays rulesets with the same numbers of rules, things and cells; the language cannot
-say those rulesets themselves, so specs as large as they are stand beside it (`specs_cases.likeness`). Run it on an idle machine.
+an environment with xminigrid, XLand-MiniGrid plays rulesets with the same numbers of rules, things and cells; specs of a
+walker as large as they are stand beside it (`specs_cases.likeness`), which are not those rulesets. Run it on an idle machine.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ SIZE = "medium"
 def likeness(ruleset: rulesets.Ruleset) -> GridSpec:
     """A spec as large as a ruleset: its map, things, start, goal, time limit, and a rule for each of its own.
 
-    No translation. The language has no turning, no putting down, no rules one after the other and no directions, so what is held changes
+    No translation, which `jaxrl_envs.specs.xland` is: a walker has no turning and no putting down, and its rules no order and no directions, so what is held changes
     at once, and two things react wherever they lie beside each other. A goal that two things lie so
     asks to hold one of them, or it might be won at the start. A step does as much, of another game.
     """

@@ -5,9 +5,12 @@ from __future__ import annotations
 import copy
 
 from jaxrl_envs.specs import SpecError, language
-from jaxrl_envs.specs.model import COLOURS, KINDS, MOTIONS, WHENS
+from jaxrl_envs.specs.model import COLOURS, MOTIONS
+from jaxrl_envs.specs.model import KINDS as ALL_KINDS
+from jaxrl_envs.specs.model import WHENS as ALL_WHENS
 
 GRID = language("grid")
+KINDS, WHENS = ([word for word in words if word != "meets"] for words in (ALL_KINDS, ALL_WHENS))
 HOSTILE = (
     None,
     True,

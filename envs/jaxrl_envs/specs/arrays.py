@@ -115,6 +115,19 @@ class Payment:
 
 
 @struct.dataclass
+class Carrier:
+    """What a carrier's specs say beyond a walker's: int32 ``after [R]``, bits of the deeds that a rule follows, 0 for all, and
+    ``towards [R]``; likewise ``told_after`` and ``told_towards [P]`` of predicates; float32 ``fade``.
+    """
+
+    after: jax.Array
+    towards: jax.Array
+    told_after: jax.Array
+    told_towards: jax.Array
+    fade: jax.Array
+
+
+@struct.dataclass
 class GridParams:
     """A grid spec as the parameters of its environment.
 
@@ -125,6 +138,7 @@ class GridParams:
         ends_on_success: bool.
         difficulty: float32, from 0 to 1.
         max_steps: int32, the time limit.
+        carrier: None for a walker, whose parameters and program are as if there were no other body.
     """
 
     size: jax.Array
@@ -139,3 +153,4 @@ class GridParams:
     ends_on_success: jax.Array
     difficulty: jax.Array
     max_steps: jax.Array
+    carrier: Carrier | None = None

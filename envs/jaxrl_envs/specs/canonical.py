@@ -11,11 +11,13 @@ from pydantic import BaseModel
 
 from jaxrl_envs.specs.caps import MOST_HELD
 from jaxrl_envs.specs.instructions import Cells, Span, Step, ends
-from jaxrl_envs.specs.model import Clause, GridSpec, Predicate, Region, Reward, Rule
+from jaxrl_envs.specs.model import DEEDS, Clause, GridSpec, Predicate, Region, Reward, Rule
 
 DIGITS = 4
 """Decimals that are kept: float32 holds them exactly enough to be read back the same."""
 _TOLD = ("name", "purpose", "parent", "targets")
+_LATER = {"body": "walker", "after": [], "towards": None, "fade": 0}
+"""Fields that came later: as usual they are no part of a hash, or those of older specs would be others."""
 P = TypeVar("P", bound=BaseModel)
 
 
@@ -60,8 +62,11 @@ def _sorted(rows: Iterable[P]) -> tuple[P, ...]:
 
 
 def canonical(spec: GridSpec) -> GridSpec:
-    """The form in which two specs of one environment are equal. The terrain keeps its order, which matters."""
+    """The form in which two specs of one environment are equal. The terrain keeps its order, which matters, as do
+    the rules of a carrier.
+    """
     spec = rounded(spec)
+    rules = [_rule(rule) for rule in spec.rules if rule.chance > 0]
     held = [stock for stock in spec.agent.inventory if ends(stock.count) != (0, 0)]
     return spec.model_copy(
         update={
@@ -69,7 +74,7 @@ def canonical(spec: GridSpec) -> GridSpec:
             "types": tuple(sorted(spec.types, key=lambda t: t.name)),
             "terrain": tuple(_step(s) for s in spec.terrain if ends(getattr(s, "count", 1.0)) != (0, 0)),
             "agent": spec.agent.model_copy(update={"region": _region(spec), "inventory": _sorted(held)}),
-            "rules": _sorted(_rule(rule) for rule in spec.rules if rule.chance > 0),
+            "rules": tuple(rules) if spec.agent.body == "carrier" else _sorted(rules),
             "predicates": tuple(sorted((_predicate(p) for p in spec.predicates), key=lambda p: p.name)),
             "success": _clauses(spec.success),
             "failure": _clauses(spec.failure),
@@ -101,8 +106,15 @@ def _rule(rule: Rule) -> Rule:
             "at_most": _sorted(row for row in rule.at_most if row.count < MOST_HELD),
             "changes": _sorted(row for row in rule.changes if row.count),
             "where": rule.where if rule.spawns else "beside",
+            "after": _deeds(rule.after),
         }
     )
+
+
+def _deeds(deeds: Iterable[str]) -> tuple[str, ...]:
+    """In their order; all are none."""
+    chosen = tuple(deed for deed in DEEDS if deed in {*deeds})
+    return chosen if len(chosen) < len(DEEDS) else ()
 
 
 def _predicate(predicate: Predicate) -> Predicate:
@@ -110,12 +122,13 @@ def _predicate(predicate: Predicate) -> Predicate:
     kind = predicate.kind
     compares, counts = (
         kind in ("count", "holds", "survived", "health", "with", "without"),
-        kind not in ("beside", "at", "achieved"),
+        kind not in ("beside", "at", "achieved", "meets"),
     )
     return predicate.model_copy(
         update={
             "compare": predicate.compare if compares else ">=",
             "number": predicate.number if counts else 1,
+            "after": _deeds(predicate.after),
         }
     )
 
@@ -135,4 +148,11 @@ def identity(spec: BaseModel) -> str:
     data = data_of(spec)
     for field in _TOLD:
         del data[field]
-    return hashlib.sha256(_text(data).encode()).hexdigest()[:32]
+    return hashlib.sha256(_text(_as_before(data)).encode()).hexdigest()[:32]
+
+
+def _as_before(data: Any) -> Any:
+    if isinstance(data, dict):
+        kept = {name: _as_before(value) for name, value in data.items()}
+        return {name: value for name, value in kept.items() if name not in _LATER or value != _LATER[name]}
+    return [_as_before(row) for row in data] if isinstance(data, list) else data

@@ -36,6 +36,8 @@ def _rule(rule: Rule, path: str) -> Iterator[Fault]:
 
 def _largest(predicate: Predicate, spec: GridSpec) -> tuple[int, int] | None:
     """The numbers that a predicate may find where the agent is alive; None where it compares none."""
+    if predicate.kind == "holds" and (predicate.after or spec.agent.body == "carrier"):
+        return None
     return {
         **dict.fromkeys(("count", "with", "without"), (0, spec.height * spec.width)),
         "holds": (0, MOST_HELD),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -14,8 +14,10 @@ from jaxrl_envs.specs.instructions import OPERATIONS, Number, Span
 from jaxrl_envs.specs.model import (
     COLOURS,
     COMPARES,
+    DEEDS,
     KINDS,
     MOTIONS,
+    SIDES,
     WHENS,
     Agent,
     Amount,
@@ -51,14 +53,12 @@ def decode(params: GridParams, like: GridSpec) -> GridSpec:
             "terrain": _terrain(params.terrain, types),
             "agent": _agent(params, types),
             "rules": tuple(
-                _rule(params.rules, i, types) for i, when in enumerate(params.rules.when) if when != NONE
+                _rule(params, i, types) for i, when in enumerate(params.rules.when) if when != NONE
             ),
-            "predicates": tuple(
-                _predicate(params.predicates, i, types, predicates) for i in range(len(predicates))
-            ),
+            "predicates": tuple(_predicate(params, i, types, predicates) for i in range(len(predicates))),
             "success": _clauses(params.success, predicates),
             "failure": _clauses(params.failure, predicates),
-            "reward": _reward(params.payment, predicates),
+            "reward": _reward(params, predicates),
             "ends_on_success": bool(params.ends_on_success),
             "time_limit": int(params.max_steps),
         }
@@ -134,10 +134,17 @@ def _agent(params: GridParams, names: list[str]) -> Agent:
         for i, name in enumerate(names)
         if start.inventory_high[i]
     ]
-    return Agent(region=_whole_map(start.region, params), health=_range(*start.health), inventory=tuple(held))
+    body = "carrier" if params.carrier is not None else "walker"
+    return Agent(
+        body=body,
+        region=_whole_map(start.region, params),
+        health=_range(*start.health),
+        inventory=tuple(held),
+    )
 
 
-def _rule(rules: Any, i: int, names: list[str]) -> Rule:
+def _rule(params: GridParams, i: int, names: list[str]) -> Rule:
+    rules, carrier = cast(Any, params.rules), params.carrier
     amounts = lambda table, kind, rest: tuple(
         kind(item=name, count=int(table[i, j])) for j, name in enumerate(names) if table[i, j] != rest
     )
@@ -157,10 +164,17 @@ def _rule(rules: Any, i: int, names: list[str]) -> Rule:
         changes=amounts(rules.changes, Change, 0),
         health=int(rules.health[i]),
         chance=_number(rules.chance[i]),
+        **(_gates(carrier.after[i], carrier.towards[i]) if carrier is not None else {}),
     )
 
 
-def _predicate(table: Any, i: int, types: list[str], predicates: list[str]) -> Predicate:
+def _gates(after: Any, towards: Any) -> dict[str, Any]:
+    deeds = tuple(deed for bit, deed in enumerate(DEEDS) if int(after) >> bit & 1)
+    return {"after": deeds, "towards": SIDES[int(towards)] if towards >= 0 else None}
+
+
+def _predicate(params: GridParams, i: int, types: list[str], predicates: list[str]) -> Predicate:
+    table, carrier = cast(Any, params.predicates), params.carrier
     kind = KINDS[table.kind[i]]
     region = (
         Region(**dict(zip(("row", "column", "height", "width"), map(int, table.region[i]), strict=True)))
@@ -175,6 +189,7 @@ def _predicate(table: Any, i: int, types: list[str], predicates: list[str]) -> P
         compare=COMPARES[table.compare[i]],
         number=int(table.number[i]),
         region=region,
+        **(_gates(carrier.told_after[i], carrier.told_towards[i]) if carrier is not None else {}),
     )
 
 
@@ -183,7 +198,8 @@ def _clauses(table: Any, names: list[str]) -> tuple[Clause, ...]:
     return tuple(Clause(all=named(row, 1), none=named(row, -1)) for row in table if row.any())
 
 
-def _reward(payment: Any, names: list[str]) -> Reward:
+def _reward(params: GridParams, names: list[str]) -> Reward:
+    payment = cast(Any, params.payment)
     weights = tuple(
         Weight(
             predicate=name,
@@ -198,4 +214,5 @@ def _reward(payment: Any, names: list[str]) -> Reward:
         step=_number(payment.step),
         success=_number(payment.success),
         clip=_number(payment.clip),
+        fade=_number(params.carrier.fade) if params.carrier is not None else 0.0,
     )

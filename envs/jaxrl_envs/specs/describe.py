@@ -71,7 +71,8 @@ def _agent(spec: GridSpec) -> str:
         else "anywhere"
     )
     has = _joined((f"{_number(stock.count)} {stock.item}" for stock in spec.agent.inventory), ", ")
-    return f"agent: starts {where}, health {_number(spec.agent.health)}, has {has}"
+    who = "agent (turns, walks ahead, carries one thing)" if spec.agent.body == "carrier" else "agent"
+    return f"{who}: starts {where}, health {_number(spec.agent.health)}, has {has}"
 
 
 def _rule(rule: Rule) -> str:
@@ -81,9 +82,13 @@ def _rule(rule: Rule) -> str:
         "pick_up": f"it picks up {rule.of}",
         "adjacent": f"{rule.of} is beside {rule.by or 'it'}",
         "held": f"it has {rule.of}",
+        "meets": f"{_side(rule.by, rule.towards)} {rule.of}, one of them before it, which goes while the other",
         "on": f"{rule.of or 'it'} is on {rule.by}",
         "timer": f"{rule.every} steps are over" + (f", for each {rule.of}" if rule.of else ""),
     }[rule.when]
+    about += f", {rule.towards} of it," if rule.when == "adjacent" and rule.towards else ""
+    about += f" with {rule.by}" if rule.when == "interact" and rule.by else ""
+    about += _after(rule.after)
     asks = [f"has {row.count} {row.item}" for row in rule.needs]
     asks += [f"has at most {row.count} {row.item}" for row in rule.at_most]
     asks += [f"{rule.near} is near"] if rule.near else []
@@ -95,7 +100,20 @@ def _rule(rule: Rule) -> str:
     return f"when {about}{''.join(f' and {ask}' for ask in asks)}: {', '.join(comes)}{chance}"
 
 
+def _side(name: str | None, towards: str | None) -> str:
+    return f"{name} is {towards} of" if towards else f"{name} is beside"
+
+
+def _after(deeds: Iterable[str]) -> str:
+    said = " or ".join(deeds)
+    return f" after {said}" if said else ""
+
+
 def _predicate(predicate: Predicate) -> str:
+    return _said(predicate) + _after(predicate.after)
+
+
+def _said(predicate: Predicate) -> str:
     compared, region = f"{predicate.compare} {predicate.number}", predicate.region
     match predicate.kind:
         case "count":
@@ -105,13 +123,19 @@ def _predicate(predicate: Predicate) -> str:
         case "near":
             return f"{predicate.of} within {predicate.number} steps"
         case "beside":
-            return f"{predicate.of} beside {predicate.by}"
+            return (
+                _side(predicate.of, predicate.towards) + f" {predicate.by or 'the agent'}"
+                if predicate.towards or not predicate.by
+                else f"{predicate.of} beside {predicate.by}"
+            )
+        case "meets":
+            return f"{_side(predicate.by, predicate.towards)} {predicate.of}, one of them before the agent"
         case "with" | "without":
             return f"cells that hold {predicate.of} {predicate.kind} {predicate.by or 'the agent'} {compared}"
         case "achieved":
             return f"{predicate.of} has held"
         case "at" if region:
-            return f"the agent is in rows {region.row} to {region.row + region.height - 1}, columns {region.column} to {region.column + region.width - 1}"
+            return f"{predicate.of or 'the agent'} is in rows {region.row} to {region.row + region.height - 1}, columns {region.column} to {region.column + region.width - 1}"
         case "survived":
             return f"steps {compared}"
     return f"{predicate.kind} {compared}"
@@ -126,6 +150,8 @@ def _paid(spec: GridSpec) -> Iterator[str]:
     yield f"{reward.success:g} for success"
     if reward.step:
         yield f"{reward.step:g} a step"
+    if reward.fade:
+        yield f"{100 * reward.fade:g} % of what success pays is lost by the time limit"
     for weight in reward.weights:
         for what, value in (
             ("first", weight.first),

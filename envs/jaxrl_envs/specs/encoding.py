@@ -12,6 +12,7 @@ from jaxrl_envs.specs.arrays import (
     COLUMNS,
     NONE,
     SLOTS,
+    Carrier,
     GridParams,
     Payment,
     Predicates,
@@ -22,7 +23,19 @@ from jaxrl_envs.specs.arrays import (
 )
 from jaxrl_envs.specs.caps import BUILT_IN, MOST_HELD, PRESETS, Caps
 from jaxrl_envs.specs.instructions import OPERATIONS, ends
-from jaxrl_envs.specs.model import COLOURS, COMPARES, KINDS, MOTIONS, WHENS, Clause, GridSpec, Region, Type
+from jaxrl_envs.specs.model import (
+    COLOURS,
+    COMPARES,
+    DEEDS,
+    KINDS,
+    MOTIONS,
+    SIDES,
+    WHENS,
+    Clause,
+    GridSpec,
+    Region,
+    Type,
+)
 
 
 def encode(spec: GridSpec, size: str | None = None) -> GridParams:
@@ -55,6 +68,7 @@ def encode(spec: GridSpec, size: str | None = None) -> GridParams:
         ends_on_success=_array(spec.ends_on_success),
         difficulty=_array(spec.difficulty, np.float32),
         max_steps=_array(spec.time_limit, np.int32),
+        carrier=_carrier(spec, caps) if spec.agent.body == "carrier" else None,
     )
 
 
@@ -188,6 +202,18 @@ def _predicates(spec: GridSpec, caps: Caps, number: dict[str, int], predicate: d
         compare=column(COMPARES.index(row.compare) for row in rows),
         number=column(row.number for row in rows),
         region=region,
+    )
+
+
+def _carrier(spec: GridSpec, caps: Caps) -> Carrier:
+    bits = lambda rows: [sum(1 << DEEDS.index(deed) for deed in row.after) for row in rows]
+    sides = lambda rows: [SIDES.index(row.towards) if row.towards else NONE for row in rows]
+    return Carrier(
+        after=_column(bits(spec.rules), caps.rules, np.int32),
+        towards=_column(sides(spec.rules), caps.rules, np.int32, NONE),
+        told_after=_column(bits(spec.predicates), caps.predicates, np.int32),
+        told_towards=_column(sides(spec.predicates), caps.predicates, np.int32, NONE),
+        fade=_array(spec.reward.fade, np.float32),
     )
 
 

@@ -1,6 +1,6 @@
 """The interpreter of grid specs as two pure functions: the spec is their parameter, so any number of different ones are one program.
 
-A step, in its order: the agent turns and walks, pushing what can be pushed, or interacts, or picks up; all rules read what is
+A walker's step, in its order: the agent turns and walks, pushing what can be pushed, or interacts, or picks up; all rules read what is
 there then; what moves by itself moves; hazards hurt; predicates are told, paid for, and decide about the end.
 """
 
@@ -12,16 +12,18 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
 from jaxrl_envs.contract import EnvStep
 from jaxrl_envs.fusion import computed_once
 from jaxrl_envs.spaces import Box, Space
-from jaxrl_envs.specs.arrays import GridParams, Payment
+from jaxrl_envs.specs import carrier
+from jaxrl_envs.specs.arrays import GridParams
 from jaxrl_envs.specs.caps import MOST_HEALTH, MOST_HELD, Caps
 from jaxrl_envs.specs.cells import DIRECTIONS, beside, cell_at, value_at
+from jaxrl_envs.specs.episode import GridState, possessions, reward_of, state_of
+from jaxrl_envs.specs.model import DEEDS
 from jaxrl_envs.specs.motion import move
-from jaxrl_envs.specs.predicates import Facts, Told, ends, facts
+from jaxrl_envs.specs.predicates import Told, ends, facts
 from jaxrl_envs.specs.rules import Happened, apply_rules, bounded
 from jaxrl_envs.specs.terrain import make_terrain
 from jaxrl_envs.specs.view import look, observation_size
@@ -31,34 +33,14 @@ ACTIONS = ("nothing", "up", "right", "down", "left", "interact", "pick up")
 INTERACT, PICK_UP = 5, 6
 
 
-@struct.dataclass
-class GridState:
-    """An episode in progress.
+def actions_of(params: GridParams) -> tuple[str, ...]:
+    """What the agent of a spec may do, by number."""
+    return ACTIONS if params.carrier is None else DEEDS
 
-    Attributes:
-        grid: types of cells, what lies on top, int8 ``[S, S]``.
-        ground: what each cell is when nothing lies on it, int8 ``[S, S]``.
-        hits: how many interactions each cell stands until one has an effect, int8 ``[S, S]``.
-        row, column, facing: of the agent, int32; directions are up, right, down, left.
-        inventory: int32 ``[T]``.
-        health, time: int32.
-        now, ever, progress: as in `Facts`.
-        succeeded: whether success has held after a step.
-    """
 
-    grid: jax.Array
-    ground: jax.Array
-    hits: jax.Array
-    row: jax.Array
-    column: jax.Array
-    facing: jax.Array
-    inventory: jax.Array
-    health: jax.Array
-    time: jax.Array
-    now: jax.Array
-    ever: jax.Array
-    progress: jax.Array
-    succeeded: jax.Array
+def idle_of(params: GridParams) -> int:
+    """The action that comes closest to none: a carrier turns on the spot."""
+    return 0 if params.carrier is None else carrier.CLOCKWISE
 
 
 class Engine(NamedTuple):
@@ -80,16 +62,20 @@ def engine(caps: Caps, view: int) -> Engine:
     """The functions for caps and a view of so many cells a side, odd. Specs that share both share compiled programs."""
 
     def reset(key: jax.Array, params: GridParams) -> tuple[jax.Array, GridState]:
+        if params.carrier is not None:  # a matter of structure: each body has a program of its own
+            return carrier.begin(key, params, params.carrier, caps.side, view)
         key_terrain, key_agent = jax.random.split(key)
         grid, ground, row, column = make_terrain(key_terrain, params, caps.side)
-        inventory, health = _start(key_agent, params)
+        inventory, health = possessions(key_agent, params)
         told = Told(grid, ground, row, column, inventory, health, jnp.zeros((), jnp.int32))
         seen = facts(told, jnp.zeros_like(params.payment.first, bool), params.predicates)
         hits = params.types.health[grid].astype(jnp.int8)
-        state = _state(told, hits, jnp.full((), 2, jnp.int32), seen, jnp.zeros((), bool))
+        state = state_of(told, hits, jnp.full((), 2, jnp.int32), seen, jnp.zeros((), bool))
         return look(told, state.facing, seen, params, view), state
 
     def step(key: jax.Array, state: GridState, action: Any, params: GridParams) -> EnvStep:
+        if params.carrier is not None:
+            return carrier.step(state, jnp.asarray(action, jnp.int32), params, params.carrier, view)
         seeds = computed_once(jax.random.bits(key, (3,), jnp.uint32))
         did, facing = _act(state, jnp.asarray(action, jnp.int32), params)
         # Each stage is stored. Every cell of the next reads five of it, and the compiler would compute each anew.
@@ -101,46 +87,17 @@ def engine(caps: Caps, view: int) -> Engine:
         told = Told(grid, ground, did.row, did.column, bounded(inventory), health, did.time)
         seen = facts(told, state.ever, params.predicates)
         success, lost = ends(seen.now, told.health, params)
-        after = _state(told, hits, facing, seen, state.succeeded | success)
+        after = state_of(told, hits, facing, seen, state.succeeded | success)
         return EnvStep(
             obs=look(told, facing, seen, params, view),
             state=after,
-            reward=_reward(state, seen, success & ~state.succeeded, params.payment),
+            reward=reward_of(state, seen, success & ~state.succeeded, params.payment.success, params.payment),
             terminated=lost | (success & params.ends_on_success),
             truncated=told.time >= params.max_steps,
             info={"success": after.succeeded, "skills": seen.ever, "predicates": seen.now},
         )
 
     return Engine(reset, step, Box(-1.0, 1.0, (observation_size(caps, view),)))
-
-
-def _state(told: Told, hits: jax.Array, facing: jax.Array, seen: Facts, succeeded: jax.Array) -> GridState:
-    return GridState(
-        told.grid,
-        told.ground,
-        hits,
-        told.row,
-        told.column,
-        facing,
-        told.inventory,
-        told.health,
-        told.time,
-        *seen,
-        succeeded,
-    )
-
-
-def _start(key: jax.Array, params: GridParams) -> tuple[jax.Array, jax.Array]:
-    """Inventory and health at a reset, drawn from their ranges as far as the difficulty lets them go."""
-    start = params.start
-    key_inventory, key_health = jax.random.split(key)
-
-    def drawn(key: jax.Array, low: jax.Array, high: jax.Array) -> jax.Array:
-        reach = jnp.floor(params.difficulty * (high - low)).astype(jnp.int32)
-        return jax.random.randint(key, low.shape, low, low + reach + 1, jnp.int32)
-
-    inventory = drawn(key_inventory, start.inventory_low, start.inventory_high)
-    return inventory, drawn(key_health, start.health[0], start.health[1])
 
 
 def _act(state: GridState, action: jax.Array, params: GridParams) -> tuple[Happened, jax.Array]:
@@ -191,15 +148,3 @@ def _harm(grid: jax.Array, row: jax.Array, column: jax.Array, params: GridParams
     hazard, walkable = params.types.hazard[grid], params.types.walkable[grid]
     under = jnp.max(jnp.where(agent, hazard, 0))
     return under + jnp.max(jnp.where(beside(agent) & ~walkable, hazard, 0))
-
-
-def _reward(state: GridState, seen: Facts, won: jax.Array, pays: Payment) -> jax.Array:
-    """float32 scalar."""
-    risen = seen.now & ~state.now
-    paid = (
-        jnp.where(risen & ~state.ever, pays.first, 0.0)
-        + jnp.where(risen, pays.each, 0.0)
-        + pays.potential * (seen.progress - state.progress)
-    )
-    reward = paid.sum() + pays.step + jnp.where(won, pays.success, 0.0)
-    return reward.clip(-pays.clip, pays.clip)

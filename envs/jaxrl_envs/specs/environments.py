@@ -16,7 +16,7 @@ from jaxrl_envs.specs.arrays import GridParams
 from jaxrl_envs.specs.caps import MOST_STEPS, PRESETS
 from jaxrl_envs.specs.craftax.model import SIZES, CraftaxSpec
 from jaxrl_envs.specs.encoding import params_of
-from jaxrl_envs.specs.engine import ACTIONS, engine
+from jaxrl_envs.specs.engine import actions_of, engine
 from jaxrl_envs.specs.files import language_of, read, read_file
 from jaxrl_envs.specs.language import Spec
 from jaxrl_envs.specs.model import GridSpec
@@ -152,7 +152,7 @@ def from_params(params: GridParams, name: str, size: str, view: int | None = Non
         made.step,
         params,
         made.observation_space,
-        Discrete(len(ACTIONS)),
+        Discrete(len(actions_of(params))),
         render=render,
         metrics=("success", "skills"),
     )

@@ -43,10 +43,13 @@ def supply(spec: GridSpec, without: str | None = None) -> Supply:
         for kind in spec.types:
             if kind.pickable and kind.name in found.present:
                 found.held[kind.name] = MOST_HELD
+        if spec.agent.body == "carrier":  # which puts down whatever it has
+            found.present.update(name for name, count in found.held.items() if count)
         for rule in spec.rules:
             if not missing(rule, found, spec):
                 found.present.update({rule.becomes, rule.spawns} - {None})  # type: ignore[arg-type]
                 found.held.update({row.item: MOST_HELD for row in rule.changes if row.count > 0})
+                found.held.update({rule.becomes: 1} if rule.when == "held" and rule.becomes else {})
     return found
 
 
@@ -71,7 +74,7 @@ def lacking(predicate: Predicate, found: Supply, spec: GridSpec) -> list[tuple[s
         return lacking(inner, found, spec)
     if kind == "holds":
         return [(of, predicate.number)] if wants and found.held.get(of, 0) < predicate.number else []
-    if kind in ("near", "beside") or (kind in ("count", "with", "without") and wants):
+    if kind in ("near", "beside", "meets", "at") or (kind in ("count", "with", "without") and wants):
         asked = (of, predicate.by if kind != "without" else None)
         return [(name, 0) for name in asked if name and name not in found.present]
     most = {"survived": spec.time_limit, "health": MOST_HEALTH}.get(kind)
@@ -116,6 +119,7 @@ def needed(spec: GridSpec) -> set[str]:
 def passable(spec: GridSpec) -> set[str]:
     """Types that the agent may get past, one way or another."""
     by_rule = {rule.of for rule in spec.rules if rule.becomes not in (None, rule.of)}
+    by_rule |= {rule.by for rule in spec.rules if rule.when == "meets"}
     by_itself = {
         t.name
         for t in spec.types

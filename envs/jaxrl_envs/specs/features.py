@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxrl_envs.specs.instructions import Cells, Number, Step, ends
-from jaxrl_envs.specs.model import GridSpec
+from jaxrl_envs.specs.model import GridSpec, Predicate
 
 LENGTH = 128
 
@@ -29,12 +29,19 @@ def _middle(number: Number) -> float:
     return (low + high) / 2
 
 
+def _gates(predicate: Predicate) -> str:
+    said = (predicate.after, predicate.towards)
+    return f" {said}" if any(said) else ""
+
+
 def _facts(spec: GridSpec) -> Iterator[tuple[str, float]]:
     """Facts, and how much they count: about 1 each."""
     yield "height", spec.height / 10
     yield "width", spec.width / 10
     yield "time", math.log1p(spec.time_limit) / 4
     yield "difficulty", spec.difficulty
+    if spec.agent.body != "walker":
+        yield spec.agent.body, 1.0
     yield "health", _middle(spec.agent.health) / 9
     for stock in spec.agent.inventory:
         yield f"has {stock.item}", 0.5 + _middle(stock.count) / 9
@@ -45,9 +52,11 @@ def _facts(spec: GridSpec) -> Iterator[tuple[str, float]]:
         yield f"{kind.name} hurts", kind.hazard / 3
     for rule in spec.rules:
         yield f"{rule.when} {rule.of} {rule.by} {rule.becomes} {rule.spawns}", rule.chance / 2
+        if rule.after or rule.towards:
+            yield f"{rule.when} {rule.of} {rule.towards} {rule.after}", 0.5
         for amount in (*rule.needs, *rule.changes):
             yield f"{rule.when} {rule.of} {amount.item} {amount.count > 0}", abs(amount.count) / 9
-    told = {p.name: f"{p.kind} {p.of} {p.by} {p.compare} {p.number}" for p in spec.predicates}
+    told = {p.name: f"{p.kind} {p.of} {p.by} {p.compare} {p.number}{_gates(p)}" for p in spec.predicates}
     for sign, clauses in (("wants", spec.success), ("shuns", spec.failure)):
         for clause in clauses:
             share = 1 / max(1, len(clause.all) + len(clause.none))

@@ -5,7 +5,7 @@
 3. Resets: numbers, a free start, not won or lost already, what is needed there and within reach.
 4. Policies that know nothing: neither doing nothing nor random actions should do.
 
-All specs of one size that a rung is asked for are one batch on the device. What costs learning (an agent against a control) is for
+All specs of one size and body that a rung is asked for are one batch on the device. What costs learning (an agent against a control) is for
 whoever has an agent.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ from jaxrl_envs.specs.encoding import encode
 from jaxrl_envs.specs.feasibility import infeasible, needed, passable
 from jaxrl_envs.specs.grid import GRID
 from jaxrl_envs.specs.language import Data, SpecError
-from jaxrl_envs.specs.model import GridSpec
+from jaxrl_envs.specs.model import BODIES, GridSpec
 from jaxrl_envs.specs.trials import Plays, Starts, Wanted, plays_of, starts_of
 
 RUNGS = ("schema", "feasibility", "resets", "policies")
@@ -96,9 +97,11 @@ def validate(
     config = config or LadderConfig()
     verdicts = [_still(source) for source in sources]
     for rung in (_reset, _play):
-        for size in PRESETS:
+        for size, body in itertools.product(PRESETS, BODIES):
             open_ones = [
-                i for i, v in enumerate(verdicts) if v.accepted and v.spec is not None and v.spec.size == size
+                i
+                for i, v in enumerate(verdicts)
+                if v.accepted and v.spec is not None and (v.spec.size, v.spec.agent.body) == (size, body)
             ]
             for first in range(0, len(open_ones), config.batch):
                 some = open_ones[first : first + config.batch]

@@ -14,8 +14,13 @@ VERSION = 1
 _MOST = PRESETS["large"]
 
 Motion = Literal["still", "random", "chase", "flee"]
-When = Literal["step", "interact", "pick_up", "adjacent", "held", "timer", "on"]
-Kind = Literal["count", "holds", "near", "beside", "at", "achieved", "survived", "health", "with", "without"]
+When = Literal["step", "interact", "pick_up", "adjacent", "held", "timer", "on", "meets"]
+Kind = Literal[
+    "count", "holds", "near", "beside", "at", "achieved", "survived", "health", "with", "without", "meets"
+]
+Body = Literal["walker", "carrier"]
+Deed = Literal["ahead", "clockwise", "counterclockwise", "pick_up", "put_down", "interact"]
+Side = Literal["up", "right", "down", "left"]
 Compare = Literal[">=", "<=", "=="]
 Colour = Literal[
     "grey", "black", "white", "red", "green", "blue", "yellow", "orange", "purple", "brown", "cyan", "pink"
@@ -23,6 +28,7 @@ Colour = Literal[
 MOTIONS, WHENS, KINDS, COMPARES, COLOURS = (
     get_args(choice) for choice in (Motion, When, Kind, Compare, Colour)
 )
+BODIES, DEEDS, SIDES = (get_args(choice) for choice in (Body, Deed, Side))
 
 
 class Type(Part):
@@ -75,7 +81,14 @@ class Stock(Part):
 
 
 class Agent(Part):
-    """Where and how it starts. None for the region is the whole map."""
+    """Where and how it starts. None for the region is the whole map.
+
+    Attributes:
+        body: a ``walker`` walks in four directions, sees what is around it and has an inventory; a ``carrier`` turns and walks ahead,
+            sees the square before it, carries one thing and puts it down, and its rules are done one after the other (`carrier`).
+    """
+
+    body: Body = "walker"
 
     region: Region | None = None
     health: Number = spanning(1, MOST_HEALTH, default=MOST_HEALTH)
@@ -117,6 +130,11 @@ class Rule(Part):
         changes: of the inventory.
         health: of the agent's, won or lost.
         chance: that it comes to pass; drawn once a step for all cells.
+        after: of a carrier, what it has tried in the step; any of these, or anything where there is none.
+        towards: of a carrier, where ``of`` lies from it, or of ``meets`` where ``by`` lies from ``of``; None is any side.
+
+    Of a carrier ``meets`` says that ``of`` and ``by`` lie side by side, one of them in the cell that it faces: the other becomes
+    ``becomes``, and the faced cell floor. What is ``held`` becomes another thing, and ``by`` of ``interact`` is what it carries.
     """
 
     when: When
@@ -133,6 +151,8 @@ class Rule(Part):
     changes: tuple[Change, ...] = Field(default=(), max_length=_MOST.types)
     health: int = Field(default=0, ge=-MOST_HEALTH, le=MOST_HEALTH)
     chance: float = Field(default=1.0, ge=0, le=1)
+    after: tuple[Deed, ...] = Field(default=(), max_length=6)
+    towards: Side | None = None
 
 
 class Predicate(Part):
@@ -148,6 +168,8 @@ class Predicate(Part):
         compare: how.
         number: with what.
         region: where.
+        after, towards: of a carrier, as of a `Rule`. Its ``near`` is the cell it stands on, of ``beside`` it is ``by`` itself, ``at`` may
+            ask for ``of`` in one cell, and ``meets`` is as in rules.
     """
 
     name: Name
@@ -157,6 +179,8 @@ class Predicate(Part):
     compare: Compare = ">="
     number: int = Field(default=1, ge=0, le=MOST_STEPS)
     region: Region | None = None
+    after: tuple[Deed, ...] = Field(default=(), max_length=6)
+    towards: Side | None = None
 
 
 class Clause(Part):
@@ -178,12 +202,15 @@ class Weight(Part):
 
 
 class Reward(Part):
-    """What is paid, apart from what counts as success; at most ``clip`` a step, either way."""
+    """What is paid, apart from what counts as success; at most ``clip`` a step, either way. Of a carrier's
+    ``success`` the share ``fade`` is lost, evenly, by the time limit.
+    """
 
     weights: tuple[Weight, ...] = Field(default=(), max_length=_MOST.predicates)
     step: float = Field(default=0.0, ge=-10, le=10)
     success: float = Field(default=1.0, ge=-100, le=100)
     clip: float = Field(default=100.0, ge=0.01, le=1_000)
+    fade: float = Field(default=0.0, ge=0, le=1)
 
 
 class GridSpec(Part):

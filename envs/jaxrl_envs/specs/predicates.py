@@ -12,7 +12,7 @@ from jaxrl_envs.specs.caps import VOID
 from jaxrl_envs.specs.cells import cell_at, neighbour, rows_and_columns
 from jaxrl_envs.specs.model import COMPARES, KINDS
 
-COUNT, HOLDS, NEAR, BESIDE, AT, ACHIEVED, SURVIVED, HEALTH, WITH, WITHOUT = range(len(KINDS))
+COUNT, HOLDS, NEAR, BESIDE, AT, ACHIEVED, SURVIVED, HEALTH, WITH, WITHOUT, MEETS = range(len(KINDS))
 AT_LEAST, AT_MOST, EQUAL = range(len(COMPARES))
 
 

@@ -39,6 +39,8 @@ def added(spec: GridSpec) -> tuple[GridSpec, list[str]]:
 
 def _sources(spec: GridSpec, name: str, count: int) -> list[Rule]:
     """Rules that give a thing, or put a type onto the map."""
+    if spec.agent.body == "carrier":
+        return [r for r in spec.rules if r.becomes == name]
     if count:
         return [r for r in spec.rules if any(row.item == name and row.count > 0 for row in r.changes)]
     return [r for r in spec.rules if name in (r.becomes, r.spawns)]
@@ -59,7 +61,7 @@ def _given(
 
 
 def _stocked(spec: GridSpec, name: str, count: int, why: str, changes: list[str]) -> GridSpec | None:
-    if name in BUILT_IN or count > MOST_HELD:
+    if name in BUILT_IN or count > MOST_HELD or spec.agent.body == "carrier":
         return None
     rest = tuple(stock for stock in spec.agent.inventory if stock.item != name)
     changes.append(f"agent.inventory has {count} {name!r}, which {why!r} needs")

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from jaxrl_envs.specs import bodies
 from jaxrl_envs.specs.caps import BUILT_IN, PRESETS
 from jaxrl_envs.specs.fields import allowed, bounds, close_to, spans, whole
 from jaxrl_envs.specs.instructions import Band, Cells, Span, Step, ends
@@ -29,6 +30,7 @@ def faults(spec: GridSpec) -> list[Fault]:
         *(f for i, rule in enumerate(spec.rules) for f in _rule(rule, f"rules[{i}]", spec)),
         *(f for i, p in enumerate(spec.predicates) for f in _predicate(p, f"predicates[{i}]", spec)),
         *_clauses(spec),
+        *bodies.faults(spec),
     ]
 
 
@@ -197,7 +199,7 @@ def _agent(agent: Agent, spec: GridSpec) -> Iterator[Fault]:
 
 
 def _rule(rule: Rule, path: str, spec: GridSpec) -> Iterator[Fault]:
-    types = _types(spec)
+    types, carrier = _types(spec), spec.agent.body == "carrier"
     for field in ("of", "by", "near", "becomes", "spawns"):
         yield from _known(f"{path}.{field}", getattr(rule, field), types, "type")
     for field in ("needs", "at_most", "changes"):
@@ -206,16 +208,22 @@ def _rule(rule: Rule, path: str, spec: GridSpec) -> Iterator[Fault]:
         yield Fault(f"{path}.of", "null", f"it must be a type where when is {rule.when!r}")
     if rule.when == "on":
         yield from _on(rule, path, spec)
-    elif rule.by is not None and rule.when != "adjacent":
+    elif (
+        rule.by is not None
+        and rule.when != "adjacent"
+        and not (carrier and rule.when in ("meets", "interact"))
+    ):
         yield Fault(f"{path}.by", shown(rule.by), f"it must be null where when is {rule.when!r}")
     if rule.every != 1 and rule.when != "timer":
         yield Fault(f"{path}.every", str(rule.every), f"it must be 1 where when is {rule.when!r}")
     for field in ("of", "becomes", "spawns"):
         if getattr(rule, field) == "void":
             yield Fault(f"{path}.{field}", "'void'", "it lies beyond the map only; it must be another type")
-    if rule.of == "floor" and rule.when in ("held", "pick_up"):
+    if rule.of == "floor" and rule.when in ("held", "pick_up") and not carrier:
         yield Fault(f"{path}.of", "'floor'", "that cannot be held")
-    if rule.becomes is not None and (rule.when == "held" or (rule.of is None and rule.when != "on")):
+    if rule.becomes is not None and (
+        (rule.when == "held" and not carrier) or (rule.of is None and rule.when != "on")
+    ):
         yield Fault(
             f"{path}.becomes", shown(rule.becomes), "it must be null where the rule is not about a cell"
         )
@@ -263,23 +271,26 @@ _READS = {
     "achieved": ("of",),
     "survived": ("number",),
     "health": ("number",),
+    "meets": ("of", "by"),
 }
 """Fields that a kind of predicate reads, beside ``compare``, which goes with a number but for ``near``."""
 
 
 def _predicate(predicate: Predicate, path: str, spec: GridSpec) -> Iterator[Fault]:
-    kind, reads = predicate.kind, _READS[predicate.kind]
+    kind, carrier = predicate.kind, spec.agent.body == "carrier"
+    reads = (bodies.READS if carrier else _READS).get(predicate.kind, _READS[predicate.kind])
+    may = ("of",) if carrier and kind == "at" else ()
     for field in ("of", "by", "region"):
         value = getattr(predicate, field)
         if field in reads and value is None and (field, kind) not in (("by", "with"), ("by", "without")):
             yield Fault(f"{path}.{field}", "null", f"it must be given where kind is {kind!r}")
-        if field not in reads and value is not None:
+        if field not in (*reads, *may) and value is not None:
             yield Fault(
                 f"{path}.{field}",
                 shown(value) if isinstance(value, str) else "given",
                 f"it must be null where kind is {kind!r}",
             )
-    if "of" in reads:
+    if "of" in (*reads, *may):
         names, what = (
             (_types(spec), "type") if kind != "achieved" else ([p.name for p in spec.predicates], "predicate")
         )
@@ -290,7 +301,7 @@ def _predicate(predicate: Predicate, path: str, spec: GridSpec) -> Iterator[Faul
         yield Fault(
             f"{path}.of", shown(predicate.of), "it must be a predicate of another kind than 'achieved'"
         )
-    if kind == "holds" and predicate.of in BUILT_IN:
+    if kind == "holds" and predicate.of in BUILT_IN and not carrier:
         yield Fault(f"{path}.of", shown(predicate.of), "that cannot be held")
     yield from _region(predicate.region, f"{path}.region", spec)
 

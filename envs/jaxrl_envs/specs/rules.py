@@ -17,7 +17,7 @@ from jaxrl_envs.specs.cells import beside, cell_at, neighbour, window
 from jaxrl_envs.specs.hashing import fraction, numbered
 from jaxrl_envs.specs.model import WHENS
 
-STEP, INTERACT, PICK_UP, ADJACENT, HELD, TIMER, ON = range(len(WHENS))
+STEP, INTERACT, PICK_UP, ADJACENT, HELD, TIMER, ON, MEETS = range(len(WHENS))
 _WHOLE = 32  # more than there are types: added to one where a cell changes with its ground
 _RANK = 64  # so that a rule's rank, that and a type fit one number
 

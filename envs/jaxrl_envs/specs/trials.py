@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxrl_envs.specs.arrays import GridParams
 from jaxrl_envs.specs.caps import Caps
 from jaxrl_envs.specs.cells import beside, cell_at
-from jaxrl_envs.specs.engine import ACTIONS, GridState, engine
+from jaxrl_envs.specs.engine import GridState, actions_of, engine, idle_of
 from jaxrl_envs.specs.predicates import ends
 
 
@@ -103,8 +103,8 @@ def plays_of(caps: Caps, episodes: int, steps: int) -> Any:
         def once(carry: Any) -> Any:
             key, state, _, finite = carry
             key, key_act, key_step = jax.random.split(key, 3)
-            action = jax.random.randint(key_act, (), 0, len(ACTIONS), jnp.int32)
-            out = made.step(key_step, state, jnp.where(idle, 0, action), params)
+            action = jax.random.randint(key_act, (), 0, len(actions_of(params)), jnp.int32)
+            out = made.step(key_step, state, jnp.where(idle, idle_of(params), action), params)
             finite &= jnp.isfinite(out.reward) & jnp.isfinite(out.obs).all()
             return key, out.state, out.terminated | out.truncated | out.state.succeeded, finite
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxrl_envs.specs.arrays import GridParams
 from jaxrl_envs.specs.caps import FLOOR, MOST_HEALTH, MOST_HELD, Caps
-from jaxrl_envs.specs.cells import window
+from jaxrl_envs.specs.cells import DIRECTIONS, value_at, window
 from jaxrl_envs.specs.predicates import Facts, Told
 
 
@@ -65,6 +65,32 @@ def look(told: Told, facing: jax.Array, seen: Facts, params: GridParams, view: i
     below = jnp.where(hidden | (below == FLOOR), jnp.int8(-1), below)
     kinds = jnp.arange(types, dtype=jnp.int8)
     squares = (shown[:, None] == kinds) | (below[:, None] == kinds)
+    return _with_rest(squares, told, facing, seen, params)
+
+
+def look_ahead(told: Told, facing: jax.Array, seen: Facts, params: GridParams, view: int) -> jax.Array:
+    """As `look`, of the square before the agent, turned so that it looks up from the middle of the last row; nothing hides anything.
+
+    Args:
+        told: of the state.
+        facing: int32.
+        seen: what holds.
+        params: the spec.
+        view: cells a side, static and odd.
+    """
+    away = jnp.arange(view - 1, -1, -1, dtype=jnp.int32)[:, None]
+    right = jnp.arange(view, dtype=jnp.int32) - view // 2
+    ahead, aside = jnp.asarray(DIRECTIONS)[facing], jnp.asarray(DIRECTIONS)[(facing + 1) % 4]
+    row = told.row + away * ahead[0] + right * aside[0]
+    column = told.column + away * ahead[1] + right * aside[1]
+    cells = value_at(told.grid, row, column).reshape(-1)
+    squares = cells[:, None] == jnp.arange(params.types.opaque.size, dtype=jnp.int32)
+    return _with_rest(squares, told, facing, seen, params)
+
+
+def _with_rest(
+    squares: jax.Array, told: Told, facing: jax.Array, seen: Facts, params: GridParams
+) -> jax.Array:
     scalar = lambda x, most: (x.astype(jnp.float32) / jnp.float32(most)).reshape(-1)
     parts = (
         squares.reshape(-1),

@@ -7,6 +7,7 @@ import pytest
 
 from jaxrl_envs.specs import ladder, language, tech_tree
 from jaxrl_envs.specs.encoding import params_of
+from jaxrl_envs.specs.kinds import kind_of
 from jaxrl_envs.specs.scripted import _FAR, _allowed, _distance
 
 CONFIG = ladder.LadderConfig(tries=8, batch=4)
@@ -51,6 +52,20 @@ def test_a_win_is_a_witness_and_what_has_none_is_told_field_by_field():
     assert ladder.witnessed([tree, opened, lost], 0, CONFIG) == verdicts
     with pytest.raises(ValueError, match="tries is -1; it must be at least 0"):
         ladder.LadderConfig(tries=-1)
+
+
+def test_a_check_tells_what_the_player_won(monkeypatch):
+    asked = []
+
+    def validate(specs, seed, config):
+        asked.append(config.tries)
+        tries = {"won": 0.25, "held": {}} if config.tries else {}
+        return [ladder.Verdict(specs[0], "", (), {"sound": 1.0}, {"idle": 0.0, "random": 0.0}, tries)]
+
+    monkeypatch.setattr(ladder, "validate", validate)
+    spec = tech_tree.original()
+    told = [kind_of(spec).check(spec, 0, 4, 2, tries).told for tries in (0, 8)]
+    assert asked == [0, 8] and told[1] == f"{told[0]}; of 8 tries a scripted player wins 25 %"
 
 
 def test_what_is_allowed_is_what_rules_and_the_inventory_allow():

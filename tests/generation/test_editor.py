@@ -123,6 +123,7 @@ def test_it_proposes_and_is_counted():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_killed_loop_with_it_comes_to_the_same_archive(tmp_path, monkeypatch):
     small = {"first_updates": 3, "updates": 2, "num_envs": 8, "edits": 6, "starts": 1}
     config = GenerateConfig(

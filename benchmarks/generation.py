@@ -1,12 +1,13 @@
 """Do generated environments help the one that counts, and does an open-ended loop need its archive and its gate?
 
     python benchmarks/generation.py room    [--seeds N ...] [--total STEPS]
-    python benchmarks/generation.py run STUDY [--arms ARM ...] [--seeds N ...]
+    python benchmarks/generation.py run STUDY [--arms ARM ...] [--seeds N ...] [--total STEPS]
     python benchmarks/generation.py table STUDY
 
 ``run`` writes the run folders ``runs/generation/<study>/<arm>/seed_<N>``, and of each finished one all rows and the result into the store,
 ``benchmarks/results/generation/<study>/<arm>/seed_<N>.json``. What is interrupted goes on from its last cycle; what is in the store is
-left alone. ``table`` makes ``benchmarks/results/generation_<study>.md`` of the store and nothing else. ``room`` runs the control with the
+left alone, and was made with the same total, or nothing is run: a pilot has a ``--store`` of its own. An agent that diverges is told at the end,
+and its pair is missing. ``table`` makes ``benchmarks/results/generation_<study>.md`` of the store and nothing else. ``room`` runs the control with the
 steps of the study and, with as many seeds, the control and the closed loop with four times as many: if the best of these is not above the
 control by the effect that is asked for, there is no room for one, and the study says nothing at this size.
 
@@ -18,7 +19,7 @@ paired. *Primary outcome*: share of episodes in the original that succeed after 
 pairs. *Effect asked for*: 0.10 at least, with a 95 % interval (Student's, over pairs) above 0. Secondary, without a claim: the closed loop
 less each other arm. The specs are a quality-diversity proposer's.
 
-**Study `open-ended`** (specs/tech-tree). Every arm has the same number of cycles of the same length. *Primary outcome*: ANNECS among the specs
+**Study `open-ended`** (specs/tech-tree). Every arm has 30 cycles of the same length, which ``total`` is shared out to. *Primary outcome*: ANNECS among the specs
 that are novel by the gate's measure, the loop less each ablation, mean over pairs. *Effect asked for*: 3 at least, with an interval above 0,
 against both. Secondary: coverage of learned specs, laid out together with those of all runs in the store.
 """
@@ -46,9 +47,11 @@ from jaxrl_evolve.generation.train import generate
 from jaxrl_evolve.results.report.text import markdown_table
 from jaxrl_evolve.storage.folder import plain, read_json, write_json
 from jaxrl_evolve.storage.provenance import origin
+from jaxrl_evolve.training.interrupts import Diverged
 
 RESULTS = Path(__file__).resolve().parent / "results"
-TOTAL, CYCLES, SPECS = 2_000_000, 10, 4
+CYCLES, SPECS, LIVES = 10, 4, 30
+TOTAL = {"closed-loop": 2_000_000, "open-ended": LIVES * 163_840}
 FEWEST = 5  # pairs of which an interval is told
 EFFECT = {"closed-loop": 0.10, "open-ended": 3.0}
 BASE = GenerateConfig(cycles=CYCLES, specs=SPECS, rollout_length=160, num_envs=64, episodes=512)
@@ -85,14 +88,20 @@ def validation(config: GenerateConfig) -> int:
     return proposals * 2 * ladder.episodes * ladder.steps
 
 
-def configuration(study: str, arm: str, seed: int, total: int = TOTAL) -> GenerateConfig:
-    """One cell. In the study of the closed loop its steps with validation and scoring are at most ``total``.
+def configuration(study: str, arm: str, seed: int, total: int) -> GenerateConfig:
+    """One cell. In the study of the closed loop its steps with validation and scoring are at most ``total``; of the open-ended loop what is
+    trained is, before it is rounded up to whole updates.
 
     Raises:
         ValueError: so few steps leave nothing to train with.
     """
     if study == "open-ended":
-        changes = {"loop": "open-ended", "cycles": 30, "cycle_steps": 163_840, "episodes": 64}
+        changes = {
+            "loop": "open-ended",
+            "cycles": LIVES,
+            "cycle_steps": max(total // LIVES, 1),
+            "episodes": 64,
+        }
         return dataclasses.replace(BASE, seed=seed, **{**changes, **ARMS[study][arm]})
     config = dataclasses.replace(BASE, seed=seed, **ARMS[study][arm])
     scoring = build(config).programs.scoring if config.loop == "levels" else 0
@@ -109,6 +118,10 @@ def cell(study: str, arm: str, seed: int, runs: Path, store: Path, total: int) -
     name = arm.replace(" ", "_")
     kept = store / study / name / f"seed_{seed}.json"
     if kept.exists():
+        if (there := read_json(kept)["total"]) != total:
+            raise SystemExit(
+                f"total is {total}, but {kept} was made with {there}; it must be that, or --store another folder"
+            )
         return
     folder = runs / study / name / f"seed_{seed}"
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -154,6 +167,10 @@ def table(study: str, store: Path, results: Path) -> str:
     cells = stored(study, store)
     if not cells:
         raise SystemExit(f"{store / study} has no cells: run them first")
+    if len(totals := {c["total"] for of in cells.values() for c in of.values()}) > 1:
+        raise SystemExit(
+            f"{store / study} has cells of {len(totals)} totals, {sorted(totals)}; they must have one"
+        )
     found, first, effect = outcomes(study, cells), FIRST[study], EFFECT[study]
     covered = _coverage(cells) if study == "open-ended" else {}
     head = ["Arm", "Seeds", "Outcome", f"{first} less it", "95 % interval", "Training", "Others"]
@@ -170,9 +187,11 @@ def table(study: str, store: Path, results: Path) -> str:
     for other in AGAINST[study]:
         mean, low, _, pairs = difference(found.get(first, {}), found.get(other, {}))
         held = "holds" if mean >= effect and low > 0 else "does not hold"
-        said.append(
-            f"That {first} is above {other} by {effect:g} at least {held}: {mean:.3f} over {pairs} pairs."
-        )
+        claim = f"That {first} is above {other} by {effect:g} at least"
+        if pairs < FEWEST:
+            said.append(f"{claim} cannot be told: of {FEWEST} pairs there are {pairs}.")
+        else:
+            said.append(f"{claim} {held}: {mean:.3f} over {pairs} pairs.")
     facts = next(iter(next(iter(cells.values())).values()))["origin"]
     text = f"# Generated environments: {study}\n\n{(__doc__ or '').partition('Written down before any run:')[2].strip()}\n\n"
     text += (
@@ -225,24 +244,33 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("study", nargs="?", choices=list(ARMS), default="closed-loop")
     parser.add_argument("--arms", nargs="+", default=[])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
-    parser.add_argument("--total", type=int, default=TOTAL)
+    parser.add_argument("--total", type=int, default=0, help="of environment steps; 0 for that of the study")
     parser.add_argument("--runs", type=Path, default=Path("runs") / "generation")
     parser.add_argument("--store", type=Path, default=RESULTS / "generation")
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args(words)
+    if given.action == "room" and given.study != "closed-loop":
+        parser.error("room is of the study closed-loop alone")
     if wrong := [arm for arm in given.arms if arm not in ARMS[given.study]]:
         parser.error(f"arms has {wrong[0]!r}; it must be of {', '.join(ARMS[given.study])}")
+    total = given.total or TOTAL[given.study]
     if given.action == "table":
         print(table(given.study, given.store, given.results))
         return
     use_all_cores()
     use_compilation_cache()
     if given.action == "room":
-        print(room(given.seeds, given.runs, given.store, given.total))
+        print(room(given.seeds, given.runs, given.store, total))
         return
+    lost = []
     for seed in given.seeds:
         for arm in given.arms or ARMS[given.study]:
-            cell(given.study, arm, seed, given.runs, given.store, given.total)
+            try:
+                cell(given.study, arm, seed, given.runs, given.store, total)
+            except Diverged as error:  # the others do not wait for it, and it would again
+                lost.append(f"{arm} seed {seed}: {error}")
+    if lost:
+        raise SystemExit("\n".join(lost))
 
 
 if __name__ == "__main__":

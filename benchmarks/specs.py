@@ -2,7 +2,8 @@
 
     python benchmarks/specs.py [--repeats N] [--peer-python PYTHON] [--only CASE ...]
 
-writes ``benchmarks/results/specs.md`` and ``.csv``. Programs of one case are timed in turn. With ``--peer-python``, an interpreter of
+writes ``benchmarks/results/specs.md`` and ``.csv``, after each case what there is by then; with ``--only``, files named after these cases, so
+that a part never takes the place of the whole. Programs of one case are timed in turn, XLand-MiniGrid in a process of its own after them. With ``--peer-python``, an interpreter of
 an environment with xminigrid, XLand-MiniGrid plays rulesets with the same numbers of rules, things and cells; specs of a
 walker as large as they are stand beside it (`specs_cases.likeness`), which are not those rulesets. Run it on an idle machine.
 """
@@ -173,17 +174,20 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args()
     rows, origin = [], provenance()
-    for name in args.only:
-        rows += CASES[name](args.repeats, args.peer_python)
-        print(*rows, sep="\n", flush=True)
     about = {
         "hardware": hardware(origin["device"]),
         "versions": " ".join(f"{name}={origin['versions'][name]}" for name in ("python", "jax", "jaxlib")),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": (origin["git"] or {}).get("commit", ""),
     }
-    write_text(args.results / "specs.csv", csv_text(COLUMNS, [[r[name] for name in COLUMNS] for r in rows]))
-    write_text(args.results / "specs.md", markdown(rows, about))
+    named = "specs" if set(args.only) == set(CASES) else "_".join(["specs", *args.only])
+    for name in args.only:
+        found = CASES[name](args.repeats, args.peer_python)
+        print(*found, sep="\n", flush=True)
+        rows += found
+        lines = [[r[column] for column in COLUMNS] for r in rows]
+        write_text(args.results / f"{named}.csv", csv_text(COLUMNS, lines))
+        write_text(args.results / f"{named}.md", markdown(rows, about))
 
 
 if __name__ == "__main__":

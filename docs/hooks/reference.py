@@ -10,7 +10,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"jaxrl_envs": ROOT / "envs", "jaxrl_evolve": ROOT}
 ALSO = (
-    *("jaxrl_envs.check", "jaxrl_envs.resets", "jaxrl_envs.specs.tech_tree", "jaxrl_envs.vector"),
+    *("jaxrl_envs.check", "jaxrl_envs.resets", "jaxrl_envs.specs.starts"),
+    *("jaxrl_envs.specs.tech_tree", "jaxrl_envs.vector"),
     *("jaxrl_evolve.algorithms.table", "jaxrl_evolve.random"),
     *("jaxrl_evolve.curricula.domain_randomisation", "jaxrl_evolve.curricula.level_replay"),
     *("jaxrl_evolve.curricula.statistics", "jaxrl_evolve.curricula.signals"),
@@ -37,7 +38,10 @@ ALSO = (
     *("jaxrl_evolve.results.meta_seeds", "jaxrl_evolve.results.panels"),
     *(
         f"jaxrl_evolve.generation.{name}"
-        for name in ("archive", "chat_config", "domain", "feedback", "lifecycle", "offline", "proposal")
+        for name in (
+            *("archive", "chat_config", "config", "domain", "feedback", "lifecycle", "offline"),
+            *("outcome", "proposal", "tech_tree", "train"),
+        )
     ),
     *("jaxrl_evolve.runs.rollout", "jaxrl_evolve.training.export", "jaxrl_evolve.training.render"),
     "jaxrl_evolve.training.sweep",

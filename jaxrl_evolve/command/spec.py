@@ -25,6 +25,8 @@ class Check:
     """Starts that are looked at."""
     episodes: int = 8
     """Episodes of doing nothing, and of random actions."""
+    tries: int = 0
+    """Of a scripted player, of which one must win, of grid specs; 0 asks for no witness. It solves no puzzles."""
     seed: int = 0
     """Root of what is played."""
     level: int = 1
@@ -73,10 +75,12 @@ def _check(arguments: Check) -> str:
 
     for name in ("resets", "episodes"):
         _at_least_one(name, getattr(arguments, name))
+    if arguments.tries < 0:
+        raise ValueError(f"tries is {arguments.tries}; it must be at least 0")
     start(Devices())
     spec = read_file(arguments.file, arguments.level)
     language, _, check = kind_of(spec)
-    reasons, told = check(spec, arguments.seed, arguments.resets, arguments.episodes)
+    reasons, told = check(spec, arguments.seed, arguments.resets, arguments.episodes, arguments.tries)
     if reasons:
         raise ValueError("\n".join(reasons))
     if arguments.out:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxrl_envs.specs.language import SpecError
+from jaxrl_evolve.files import Unreadable
 from jaxrl_evolve.generation.archive import Archive
 from jaxrl_evolve.generation.domain import Domain
 from jaxrl_evolve.generation.feedback import Feedback
@@ -44,8 +45,9 @@ def look_at(domain: Domain, archive: Archive, candidate: Candidate, *, repair: b
         return refused(
             "invalid", f"the spec is a {type(candidate.data).__name__}; it must be an object of fields"
         )
-    data, changes, saying = cleaned_data(candidate.data), [], (SpecError,)
+    changes, saying = [], (SpecError,)
     try:
+        data = cleaned_data(candidate.data)
         if repair:
             data, changes = called(
                 f"language {language.name!r}: repair", language.repair, data, saying=saying
@@ -53,6 +55,8 @@ def look_at(domain: Domain, archive: Archive, candidate: Candidate, *, repair: b
         spec = called(f"language {language.name!r}: read", language.read, data, saying=saying)
     except SpecError as error:
         return refused("invalid", *(cleaned(fault) for fault in error.faults))
+    except Unreadable as error:
+        return refused("invalid", f"the spec: {error}")
     except Refused as error:  # a language that stumbles over what anyone may write stops no loop
         return refused("invalid", cleaned(error))
     identity = language.identity(spec)

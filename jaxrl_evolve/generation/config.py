@@ -77,6 +77,9 @@ class GenerateConfig:
     acceptance: Annotated[int, AtLeast(0)] = 0
     """Episodes of the agent in each proposal before it is taken up, which count as validation: what it masters (`archive.mastery`) is refused, and
     what it never does left alone for `archive.retry` cycles. XLand's test wants 32 at least; 0 takes specs in without."""
+    witness: Annotated[int, AtLeast(0)] = 0
+    """Tries of a scripted player in each proposal in which the agent was not seen to succeed, which count as validation: where it wins none, the spec is
+    left alone for `archive.retry` cycles. 0 asks for no witness."""
     background: bool = False
     """Whether the specs of a cycle are asked for while the cycle before trains, by what was known at its begin, so that a slow proposer holds
     nothing up."""
@@ -110,6 +113,10 @@ class GenerateConfig:
         if self.acceptance and self.loop in ("open-ended", "population"):
             raise ValueError(
                 f"acceptance is {self.acceptance}, but the loop {self.loop} has no one agent that could take specs in: it must be 0"
+            )
+        if self.witness and self.loop in ("open-ended", "population"):
+            raise ValueError(
+                f"witness is {self.witness}, but the loop {self.loop} decides by itself which specs are too hard: it must be 0"
             )
         if self.background and self.loop not in ("envgen", "envgen-mixed", "dicode"):
             raise ValueError(

@@ -86,6 +86,10 @@ def build(config: GenerateConfig, setting: Setting | None = None) -> Experiment:
     options = {name: literal(text) for name, text in config.env_options.items()}
     setting = setting or make_setting(config.env, options)
     env = setting.env
+    if config.witness and setting.witness is None:
+        raise ValueError(
+            f"witness is {config.witness}, but nobody plays {env.name} by a script; it must be 0"
+        )
     learner = ppo(env, config.num_envs, config.rollout_length, config.learner, config.hp)
     skills = nothing_seen(env, 1)[SKILLS].shape[-1] if SKILLS in env.metrics else 0
     loop, active = LOOPS[config.loop], config.archive.active

@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxrl_evolve import random
 from jaxrl_evolve.generation import lifecycle
-from jaxrl_evolve.generation.acceptance import mastered, set_aside, trials_of
+from jaxrl_evolve.generation.acceptance import doubts_of, mastered, set_aside, trials_of, unproved
 from jaxrl_evolve.generation.ahead import ahead_of
 from jaxrl_evolve.generation.archive import Archive
 from jaxrl_evolve.generation.archive_file import write_archive
@@ -140,12 +140,14 @@ class Run:
         if trials:
             invalid |= mastered(held, trials, self.config.archive.mastery)
         good = self._chosen([p for p in held if p.identity not in invalid])
-        domain = self.setting.domain
-        archive = lifecycle.rejected(standing.archive, domain, found.rejections, invalid)
-        archive = set_aside(lifecycle.added(archive, domain, good, trials), trials)
+        archive = lifecycle.rejected(standing.archive, self.setting.domain, found.rejections, invalid)
+        archive = set_aside(lifecycle.added(archive, self.setting.domain, good, trials), trials)
+        with self.host.timed("propose_seconds"):
+            doubts, looked = doubts_of(good, trials, self.setting, self.config, cycle)
+        archive = unproved(archive, doubts)
         active = [p.identity for p in good if archive.entries[p.identity].status == "active"]
         self.standing = dataclasses.replace(
-            standing.with_steps(validation=validated.steps + tried, proposing=found.steps),
+            standing.with_steps(validation=validated.steps + tried + looked, proposing=found.steps),
             archive=archive,
             latest=tuple(active) or standing.latest,
             proposer=self.ahead.state(standing.proposer) if self.ahead else self.proposer.state(),
@@ -153,7 +155,7 @@ class Run:
         )
         for note in found.notes:
             self.host.say(f"cycle {cycle}: {note}")
-        reasons = tuple(reason for _, faults in invalid.values() for reason in faults)
+        reasons = tuple(reason for _, faults in (invalid | doubts).values() for reason in faults)
         reasons += tuple(fault for r in found.rejections if r.reason == "invalid" for fault in r.faults)
         return dataclasses.replace(found, proposals=tuple(good), notes=reasons[:_TOLD])
 

@@ -51,6 +51,7 @@ class Setting(NamedTuple):
         validate: ``(proposals, seed) -> Validated``, beyond what the language reads.
         granted: ``data -> names`` of skills that hold from the start in this spec: nobody does them there.
         canvas: what of its specs an agent that edits terrain can edit, for the proposer `editor`; None where nothing is.
+        witness: ``(proposals, seed, tries) -> Validated``: reasons where a scripted player has won none of its tries; None where there is no such player.
     """
 
     domain: Domain
@@ -60,6 +61,7 @@ class Setting(NamedTuple):
     validate: Callable[[Sequence[Proposal], int], Validated] = _all_hold
     granted: Callable[[Mapping[str, Any]], Sequence[str]] = lambda data: ()
     canvas: Canvas | None = None
+    witness: Callable[[Sequence[Proposal], int, int], Validated] | None = None
 
 
 SETTINGS: dict[str, Callable[..., Setting]] = {

@@ -47,7 +47,7 @@ def tech_tree(max_steps: int = 160) -> Setting:
     """
     env = make("tech-tree", max_steps=max_steps)
     canvas = Canvas(_EDITED, _with_thickets)
-    return Setting(domain(max_steps), env, _encode, _columns, _validate, _granted, canvas)
+    return Setting(domain(max_steps), env, _encode, _columns, _validate, _granted, canvas, _witness)
 
 
 def domain(max_steps: int = 160) -> Domain:
@@ -235,3 +235,11 @@ def _validate(proposals: Sequence[Proposal], seed: int) -> Validated:
     ]
     played = sum(bool(v.plays) for v in said.values())
     return Validated(verdicts, 2 * played * config.episodes * config.steps)
+
+
+def _witness(proposals: Sequence[Proposal], seed: int, tries: int) -> Validated:
+    """The scripted player in specs that the other rungs have let pass."""
+    config = ladder.LadderConfig(tries=tries)
+    said = ladder.witnessed([GRID.read(dict(p.data)) for p in proposals], seed, config)
+    verdicts = [Verdict((v.rung, *v.reasons) if v.rung else ()) for v in said]
+    return Validated(verdicts, len(said) * tries * config.way)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxrl_evolve.files import parse_json
+from jaxrl_evolve.files import Unreadable, parse_json
 
 MOST_CHARACTERS = 400
 """What is kept of a description or a purpose."""
@@ -18,11 +18,22 @@ def cleaned(text: object, most: int = MOST_CHARACTERS) -> str:
 
 
 def cleaned_data(data: Any, most: int = MOST_CHARACTERS) -> Any:
-    """JSON data with all its text `cleaned`, the names of fields too."""
+    """JSON data with all its text `cleaned`, the names of fields too.
+
+    Raises:
+        Unreadable: two fields of one object have the same name then.
+    """
     if isinstance(data, str):
         return cleaned(data, most)
     if isinstance(data, dict):
-        return {cleaned(name, most): cleaned_data(value, most) for name, value in data.items()}
+        seen: dict[str, Any] = {}
+        for name, value in data.items():
+            if (shown := cleaned(name, most)) in seen:
+                raise Unreadable(
+                    f"it has the field {shown[:40]!r} twice in one object, once without what is not seen of it"
+                )
+            seen[shown] = cleaned_data(value, most)
+        return seen
     return [cleaned_data(item, most) for item in data] if isinstance(data, list) else data
 
 

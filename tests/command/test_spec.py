@@ -33,6 +33,8 @@ def test_faults_end_with_2_and_a_sentence_each(tmp_path, capsys):
     path.write_text(json.dumps(impossible))
     assert main(["spec", "check", str(path)]) == 2
     assert "success[0] cannot come about: 'open_chest' needs 1 'gold'" in capsys.readouterr().err
+    assert main(["spec", "check", str(path), "--tries", "-1"]) == 2
+    assert "tries is -1; it must be at least 0" in capsys.readouterr().err
     assert main(["spec", "check", str(tmp_path / "none.json")]) == 1
     assert main(["spec", "chekc", str(path)]) == 2
     assert "did you mean check?" in capsys.readouterr().err

@@ -23,12 +23,16 @@ from jaxrl_envs.specs.grid import GRID
 from jaxrl_evolve import random
 from jaxrl_evolve.generation import editor as editing
 from jaxrl_evolve.generation.belief import Belief
+from jaxrl_evolve.generation.config import GenerateConfig
 from jaxrl_evolve.generation.editor_config import EditorConfig
 from jaxrl_evolve.generation.feedback import Feedback
 from jaxrl_evolve.generation.lifecycle import new_archive
 from jaxrl_evolve.generation.offline import offline_proposer
 from jaxrl_evolve.generation.offline_config import OfflineConfig
 from jaxrl_evolve.generation.tech_tree import tech_tree
+from jaxrl_evolve.generation.train import generate
+from jaxrl_evolve.training.host import Host
+from jaxrl_evolve.training.interrupts import Interrupted
 
 SETTING = tech_tree()
 CONFIG = EditorConfig(first_updates=2, updates=1, num_envs=16, edits=8, starts=1, learning_rate=5e-3)
@@ -116,6 +120,38 @@ def test_it_proposes_and_is_counted():
     again.restore(state)
     one, other = (p.propose(Feedback(), archive, 4, random.key(2)) for p in (proposer, again))
     assert one == other and one.steps == 16 * 8 * 1 + 1 + 12 * 9
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_killed_loop_with_it_comes_to_the_same_archive(tmp_path, monkeypatch):
+    small = {"first_updates": 3, "updates": 2, "num_envs": 8, "edits": 6, "starts": 1}
+    config = GenerateConfig(
+        proposer="editor",
+        cycles=3,
+        specs=2,
+        cycle_steps=512,
+        num_envs=8,
+        rollout_length=32,
+        episodes=8,
+        editor=EditorConfig(**small),
+    )
+    whole = generate(config, tmp_path / "whole")
+    calls = iter((None, "SIGTERM"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Host, "signal", lambda self: next(calls, "SIGTERM"))
+        with pytest.raises(Interrupted, match="after 2 of 3 cycles"):
+            generate(config, tmp_path / "parts")
+    again = generate(config, tmp_path / "parts", resume=True)
+    assert again.standing == whole.standing
+    one, other = ((tmp_path / name / "archive.json").read_bytes() for name in ("whole", "parts"))
+    assert one == other
+    # Training (3 and twice 2 updates), the ways of the parents and the edits of three candidates for each spec.
+    steps = whole.standing.steps["proposing"]
+    assert steps >= 7 * 8 * 6 + 3 * (6 * 7 + 1)
+    cost = whole.summary["proposer_cost"]
+    assert cost == {"updates": 7, "env_steps": steps}
+    assert whole.summary["authors"].get(editing.NAME, 0) >= 1
 
 
 def test_ways_get_longer_where_the_agent_succeeds():

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from jaxrl_evolve.generation.lifecycle import judged, new_archive
+from jaxrl_evolve.training.interrupts import Diverged
 
 PLACE = Path(__file__).resolve().parents[2] / "benchmarks" / "generation.py"
 
@@ -55,7 +56,8 @@ def test_arms_have_the_same_total_with_validation_and_scoring(program):
         assert total - config.cycles * (config.steps_per_update + scoring) < took <= total, arm
     with pytest.raises(ValueError, match="total is 1000, of which validation may take"):
         program.configuration("closed-loop", "closed-loop", 0, 1000)
-    whole = program.configuration("open-ended", "no novelty", 3)
+    whole = program.configuration("open-ended", "no novelty", 3, program.TOTAL["open-ended"])
+    assert whole.cycle_steps == 163_840
     assert (whole.loop, whole.open_ended.novelty, whole.seed, whole.cycles) == ("open-ended", 0.0, 3, 30)
 
 
@@ -76,6 +78,9 @@ def test_cells_are_kept_and_the_table_is_of_the_store_alone(program, tmp_path, c
     program.main(["table", "closed-loop", *places])
     page = (tmp_path / "generation_closed-loop.md").read_text()
     assert "| 0.300 | 0.300 to 0.300 |" in page and "by 0.1 at least holds: 0.300 over 5 pairs" in page
+    with pytest.raises(SystemExit, match="total is 90000, but .* was made with 2000000"):
+        program.main([*words, "--total", "90000"])
+    assert len(program.asked) == 10
     program.main(["run", "open-ended", *places])
     program.main(["table", "open-ended", *places])
     page = (tmp_path / "generation_open-ended.md").read_text()
@@ -84,6 +89,28 @@ def test_cells_are_kept_and_the_table_is_of_the_store_alone(program, tmp_path, c
     assert "room for an effect: 0.300, enough for 0.1" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         program.main(["run", "closed-loop", "--arms", "nobody", *places])
+
+
+def test_who_diverges_holds_up_nobody_and_is_told(program, tmp_path, monkeypatch, capsys):
+    def generate(config, out, resume):
+        if config.loop == "dicode" and config.seed == 0:
+            raise Diverged("the agent diverged in cycle 3")
+        return _result(program, config)
+
+    monkeypatch.setattr(program, "generate", generate)
+    places = [
+        "--runs",
+        str(tmp_path / "runs"),
+        "--store",
+        str(tmp_path / "store"),
+        "--results",
+        str(tmp_path),
+    ]
+    with pytest.raises(SystemExit, match="^closed-loop seed 0: the agent diverged in cycle 3$"):
+        program.main(["run", "--arms", "closed-loop", "original-only", *places])
+    assert program.asked.count(("dicode", 4)) == 1 and len(program.asked) == 9
+    program.main(["table", *places])
+    assert "by 0.1 at least cannot be told: of 5 pairs there are 4." in capsys.readouterr().out
 
 
 def test_the_interval_is_students_over_pairs(program):

@@ -16,9 +16,14 @@ import numpy as np
 import pytest
 
 from jaxrl_evolve.generation import train as training
+from jaxrl_evolve.generation.acceptance import doubts_of
 from jaxrl_evolve.generation.archive_config import ArchiveConfig
+from jaxrl_evolve.generation.belief import Belief
 from jaxrl_evolve.generation.config import GenerateConfig
+from jaxrl_evolve.generation.experiment import build
 from jaxrl_evolve.generation.loops import LOOPS
+from jaxrl_evolve.generation.proposal import Proposal
+from jaxrl_evolve.generation.setting import Validated, Verdict
 from jaxrl_evolve.generation.train import generate
 from jaxrl_evolve.results.report import report
 from jaxrl_evolve.runs.evaluation import Episodes
@@ -173,3 +178,46 @@ def test_what_the_agent_masters_or_never_does_is_not_played(monkeypatch):
     tried = sum(e.trial.episodes > 0 or e.reasons[:1] == ("mastered",) for e in archive.entries.values())
     checked = len(archive.entries) - 1
     assert entries.steps["validation"] == 10 * checked + 32 * 5 * tried
+
+
+def test_what_has_no_witness_is_left_alone_and_told(monkeypatch, tmp_path):
+    asked = []
+
+    def witness(proposals, seed, tries):
+        asked.append({p.identity for p in proposals})
+        hard = lambda p: ("witness", "nobody has won it") if p.data["goal"] == "swim" else ()
+        return Validated([Verdict(hard(p)) for p in proposals], 7 * tries * len(proposals))
+
+    config = dataclasses.replace(CONFIG, loop="dicode", witness=4, cycles=2, final_steps=0)
+    made = hall_env.experiment()._replace(loop=LOOPS["dicode"], setting=SETTING._replace(witness=witness))
+    monkeypatch.setattr(training, "build", lambda *_: made)
+    standing = generate(config, tmp_path / "run").standing
+    archive = standing.archive
+    left = [e for e in archive.entries.values() if e.reasons[:1] == ("witness",)]
+    assert left and all(e.data["goal"] == "swim" and e.status == "quarantined" for e in left)
+    assert all(e.retry == e.born + 3 and e.episodes == 0 for e in left)
+    assert archive.rejections["witness"] == len(left)
+    assert {e.identity for e in left} <= set().union(*asked)
+    checked = len(archive.entries) - 1
+    assert standing.steps["validation"] == 10 * checked + 7 * 4 * sum(map(len, asked))
+    assert "witness" in (tmp_path / "run" / "report.md").read_text()
+    with pytest.raises(ValueError, match="nobody plays .* by a script; it must be 0"):
+        build(config, SETTING)
+    with pytest.raises(ValueError, match="decides by itself"):
+        GenerateConfig(loop="population", witness=4)
+
+
+def test_where_the_agent_succeeds_it_is_the_witness():
+    proposal = lambda name: Proposal(name, {}, (), "a test")
+    ones, trials = [proposal(n) for n in "abc"], {"a": Belief(1, 31), "b": Belief(0, 32)}
+    asked = []
+    setting = SETTING._replace(
+        witness=lambda p, seed, tries: (
+            asked.extend(x.identity for x in p) or Validated([Verdict(("witness", f"{seed}"))] * len(p), 5)
+        )
+    )
+    config = dataclasses.replace(CONFIG, witness=2, seed=40)
+    doubts, steps = doubts_of(ones, trials, setting, config, 2)
+    assert asked == ["b", "c"] and steps == 5
+    assert {i: reasons for i, (_, reasons) in doubts.items()} == dict.fromkeys("bc", ("witness", "42"))
+    assert doubts_of(ones, trials, setting, CONFIG, 2) == ({}, 0)

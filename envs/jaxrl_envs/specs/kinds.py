@@ -29,12 +29,13 @@ class Kind(NamedTuple):
     Attributes:
         language: of theirs.
         frame: ``(state, params, spec) -> uint8 [H, W, 3]``, a picture with its legend.
-        check: ``(spec, seed, resets, episodes) -> Checked``: whether goals can come about, so many starts, so many episodes.
+        check: ``(spec, seed, resets, episodes, tries) -> Checked``: whether goals can come about, so many starts, so many episodes, and so
+            many tries of a scripted player, of which one must win unless there are none.
     """
 
     language: Language
     frame: Callable[[Any, Any, Spec], np.ndarray]
-    check: Callable[[Spec, int, int, int], Checked]
+    check: Callable[[Spec, int, int, int, int], Checked]
 
 
 def kind_of(spec: Spec) -> Kind:
@@ -52,16 +53,17 @@ def kind_of(spec: Spec) -> Kind:
     return Kind(GRID, drawn, _check_grid)
 
 
-def _check_grid(spec: Spec, seed: int, resets: int, episodes: int) -> Checked:
+def _check_grid(spec: Spec, seed: int, resets: int, episodes: int, tries: int) -> Checked:
     from jaxrl_envs.specs.ladder import LadderConfig, validate
 
-    config = LadderConfig(resets=resets, episodes=episodes, batch=1)
+    config = LadderConfig(resets=resets, episodes=episodes, batch=1, tries=tries)
     verdict = validate([spec], seed, config)[0]
     if not verdict.accepted:
         return Checked(verdict.reasons)
     shares = {**verdict.starts, **verdict.plays}
+    won = f"; of {tries} tries a scripted player wins {100 * verdict.tries['won']:.0f} %" if tries else ""
     return Checked(
         (),
         f"sound in {100 * shares['sound']:.0f} % of {resets} starts; of {episodes} episodes random actions win "
-        f"{100 * shares['random']:.0f} %, doing nothing {100 * shares['idle']:.0f} %",
+        f"{100 * shares['random']:.0f} %, doing nothing {100 * shares['idle']:.0f} %{won}",
     )

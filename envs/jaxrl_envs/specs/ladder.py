@@ -4,9 +4,10 @@
 2. Feasibility: could success come about at all?
 3. Resets: numbers, a free start, not won or lost already, what is needed there and within reach.
 4. Policies that know nothing: neither doing nothing nor random actions should do.
+6. A witness, where it is asked for: a scripted player (`scripted`) that wins once shows that a spec can be won.
 
-All specs of one size and body that a rung is asked for are one batch on the device. What costs learning (an agent against a control) is for
-whoever has an agent.
+All specs of one size and body that a rung is asked for are one batch on the device. The fifth rung costs learning, an agent against these controls,
+and is for whoever has an agent (`jaxrl_evolve.generation.acceptance`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from __future__ import annotations
 import collections
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -26,9 +28,10 @@ from jaxrl_envs.specs.feasibility import infeasible, needed, passable
 from jaxrl_envs.specs.grid import GRID
 from jaxrl_envs.specs.language import Data, SpecError
 from jaxrl_envs.specs.model import BODIES, GridSpec
-from jaxrl_envs.specs.trials import Plays, Starts, Wanted, plays_of, starts_of
+from jaxrl_envs.specs.trials import Plays, Starts, Tries, Wanted, plays_of, starts_of, tries_of
 
-RUNGS = ("schema", "feasibility", "resets", "policies")
+WITNESS = "witness"
+RUNGS = ("schema", "feasibility", "resets", "policies", WITNESS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +46,8 @@ class LadderConfig:
         idle: the largest share of episodes that doing nothing may win.
         random: the largest share that random actions may win.
         batch: specs that are played side by side; fewer are filled up, so that the program is the same.
+        tries: of the scripted player, of which one must win; 0 asks for no witness.
+        way: steps after which a try is cut off.
     """
 
     resets: int = 64
@@ -52,11 +57,15 @@ class LadderConfig:
     idle: float = 0.0
     random: float = 0.75
     batch: int = 64
+    tries: int = 0
+    way: int = 256
 
     def __post_init__(self) -> None:
-        for name in ("resets", "episodes", "steps", "batch"):
+        for name in ("resets", "episodes", "steps", "batch", "way"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.tries < 0:
+            raise ValueError(f"tries is {self.tries}; it must be at least 0")
         for name in ("sound", "idle", "random"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
@@ -70,6 +79,7 @@ class Verdict(NamedTuple):
         rung: that refused it; empty where none did.
         reasons: sentences, why.
         starts, plays: what was measured, numbers by name; empty where it was not.
+        tries: of the scripted player, the share that ``won``, and under ``held`` of each predicate the share in which it has held.
     """
 
     spec: GridSpec | None
@@ -77,11 +87,15 @@ class Verdict(NamedTuple):
     reasons: tuple[str, ...]
     starts: dict[str, float]
     plays: dict[str, float]
+    tries: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def accepted(self) -> bool:
         """Whether it passed all rungs."""
         return not self.rung
+
+
+_Rung = Callable[[jax.Array, Sequence[Verdict], str, LadderConfig], list[Verdict]]
 
 
 def validate(
@@ -96,7 +110,25 @@ def validate(
     """
     config = config or LadderConfig()
     verdicts = [_still(source) for source in sources]
-    for rung in (_reset, _play):
+    return _climbed(verdicts, (_reset, _play, *([_try] if config.tries else [])), seed, config)
+
+
+def witnessed(specs: Sequence[GridSpec], seed: int, config: LadderConfig) -> list[Verdict]:
+    """Verdicts of the last rung alone, on specs that the others have let pass.
+
+    Args:
+        specs: which.
+        seed: of the tries.
+        config: how many, one at least.
+    """
+    return _climbed([Verdict(spec, "", (), {}, {}) for spec in specs], (_try,), seed, config)
+
+
+def _climbed(
+    verdicts: list[Verdict], rungs: Sequence[_Rung], seed: int, config: LadderConfig
+) -> list[Verdict]:
+    """What is left after rungs that play, each of what the one before has left."""
+    for rung in rungs:
         for size, body in itertools.product(PRESETS, BODIES):
             open_ones = [
                 i
@@ -105,7 +137,7 @@ def validate(
             ]
             for first in range(0, len(open_ones), config.batch):
                 some = open_ones[first : first + config.batch]
-                key = jax.random.fold_in(jax.random.key(seed), RUNGS.index("resets") + (rung is _play))
+                key = jax.random.fold_in(jax.random.key(seed), RUNGS.index(_NAMES[rung]))
                 found = rung(jax.random.fold_in(key, first), [verdicts[i] for i in some], size, config)
                 for i, verdict in zip(some, found, strict=True):
                     verdicts[i] = verdict
@@ -201,3 +233,35 @@ def _play(key: jax.Array, verdicts: Sequence[Verdict], size: str, config: Ladder
             )
         found.append(verdict._replace(rung="policies" if reasons else "", reasons=tuple(reasons), plays=mine))
     return found
+
+
+def _try(key: jax.Array, verdicts: Sequence[Verdict], size: str, config: LadderConfig) -> list[Verdict]:
+    specs = _specs(verdicts)
+    if specs[0].agent.body != "walker":
+        return list(verdicts)  # the scripted player does not play by other rules, so it says nothing
+    params = _stacked([encode(spec) for spec in specs], config.batch)
+    tries: Tries = jax.device_get(tries_of(PRESETS[size], config.tries, config.way)(key, params))
+    found = []
+    for i, (verdict, spec) in enumerate(zip(verdicts, specs, strict=True)):
+        held = {p.name: float(share) for p, share in zip(spec.predicates, tries.held[i], strict=False)}
+        won = float(tries.won[i])
+        reasons = () if won else tuple(_without_witness(spec, held, config))
+        rung = WITNESS if reasons else ""
+        found.append(verdict._replace(rung=rung, reasons=reasons, tries={"won": won, "held": held}))
+    return found
+
+
+def _without_witness(spec: GridSpec, held: Mapping[str, float], config: LadderConfig) -> list[str]:
+    """What of success never came about, field by field."""
+    most = min(config.way, spec.time_limit)
+    said = f"in {config.tries} tries of {most} steps by the scripted player"
+    reasons = [
+        f"success[{i}].all[{j}]: {name!r} has never held {said}"
+        for i, clause in enumerate(spec.success)
+        for j, name in enumerate(clause.all)
+        if not held[name]
+    ]
+    return reasons or [f"success: what it asks for has never held together {said}"]
+
+
+_NAMES: dict[_Rung, str] = {_reset: "resets", _play: "policies", _try: WITNESS}

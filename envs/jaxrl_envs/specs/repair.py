@@ -24,14 +24,14 @@ from jaxrl_envs.specs.fields import (
 from jaxrl_envs.specs.instructions import OPERATIONS
 from jaxrl_envs.specs.language import Data, SpecError
 from jaxrl_envs.specs.model import GridSpec
-from jaxrl_envs.specs.shaping import shaped
+from jaxrl_envs.specs.shaping import newer, shaped
 from jaxrl_envs.specs.text import plain, shown
 
 
 def repair(data: Data) -> tuple[Data, list[str]]:
     """Data with what can be mended mended: unknown keys dropped, numbers rounded and clamped, ranges turned round, words replaced by
     the one that is near, a rule that spawns without bound bounded; then whatever success needs and cannot come by is added, and
-    what that needs.
+    what that needs. Of a later version nothing is mended: what it means is not known.
 
     Returns:
         Fresh data, and a sentence for each change, in the order of the fields.
@@ -40,7 +40,7 @@ def repair(data: Data) -> tuple[Data, list[str]]:
         SpecError: it is no JSON data of bounded size.
     """
     data, changes = copy.deepcopy(plain(data)), list[str]()
-    if not isinstance(data, dict):
+    if not isinstance(data, dict) or newer(data, GridSpec):
         return data, changes
     _fit(data, changes)
     mend(data, GridSpec, "", changes)

@@ -9,10 +9,20 @@ from pydantic import BaseModel, ValidationError
 
 from jaxrl_envs.specs.fields import allowed, bounds, choices, close_to, place
 from jaxrl_envs.specs.instructions import OPERATIONS
-from jaxrl_envs.specs.language import Fault, SpecError
+from jaxrl_envs.specs.language import Data, Fault, SpecError
 from jaxrl_envs.specs.text import refuse, shown
 
 M = TypeVar("M", bound=BaseModel)
+
+
+def newer(data: Data, model: type[BaseModel]) -> bool:
+    """Whether data say that they are of a later version of the language than is read: what they mean then is not known."""
+    version = data.get("version")
+    return isinstance(version, int | float) and version > _newest(model)
+
+
+def _newest(model: type[BaseModel]) -> float:
+    return (bounds(model.model_fields["version"]) or (1, 1))[1]
 
 
 def shaped(data: Any, model: type[M]) -> M:
@@ -27,11 +37,9 @@ def shaped(data: Any, model: type[M]) -> M:
     """
     if not isinstance(data, dict):
         raise refuse(f"it is {shown(data)}; it must be an object")
-    version, (_, newest) = data.get("version"), bounds(model.model_fields["version"]) or (1, 1)
-    if isinstance(version, int) and version > newest:
-        raise refuse(
-            f"it must be at most {newest:g}; a newer jaxrl_evolve reads newer specs", "version", str(version)
-        )
+    if newer(data, model):
+        most = f"it must be at most {_newest(model):g}; a newer jaxrl_evolve reads newer specs"
+        raise refuse(most, "version", str(data["version"]))
     try:
         # As JSON: there a list is a tuple, and nothing else passes for anything.
         return model.model_validate_json(json.dumps(data))

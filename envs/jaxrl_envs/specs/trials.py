@@ -1,4 +1,4 @@
-"""What validation plays, for many specs at once: resets that are looked at, and two policies that know nothing."""
+"""What validation plays, for many specs at once: resets that are looked at, two policies that know nothing, and one that reads the rules."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from jaxrl_envs.specs.caps import Caps
 from jaxrl_envs.specs.cells import beside, cell_at
 from jaxrl_envs.specs.engine import GridState, actions_of, engine, idle_of
 from jaxrl_envs.specs.predicates import ends
+from jaxrl_envs.specs.scripted import play_scripted
 
 
 class Wanted(NamedTuple):
@@ -47,6 +48,13 @@ class Plays(NamedTuple):
     idle: jax.Array
     random: jax.Array
     finite: jax.Array
+
+
+class Tries(NamedTuple):
+    """Of the scripted player: shares of its tries that it won, float32 ``[specs]``, and in which each predicate has held, ``[specs, P]``."""
+
+    won: jax.Array
+    held: jax.Array
 
 
 @functools.cache
@@ -117,5 +125,21 @@ def plays_of(caps: Caps, episodes: int, steps: int) -> Any:
         idle = jnp.arange(2 * episodes) < episodes
         won, finite = jax.vmap(episode, (0, 0, None))(keys, idle, params)
         return Plays(won[:episodes].mean(), won[episodes:].mean(), finite.mean())
+
+    return jax.jit(jax.vmap(many, (None, 0)))
+
+
+@functools.cache
+def tries_of(caps: Caps, tries: int, steps: int) -> Any:
+    """The compiled ``(key, GridParams [specs]) -> Tries``; tries are cut off after so many steps."""
+    made = engine(caps, caps.view)
+
+    def one(key: jax.Array, params: GridParams) -> Tries:
+        state, _ = play_scripted(made, key, params, steps)
+        return Tries(state.succeeded.astype(jnp.float32), state.ever.astype(jnp.float32))
+
+    def many(key: jax.Array, params: GridParams) -> Tries:
+        found = jax.vmap(one, (0, None))(jax.random.split(key, tries), params)
+        return jax.tree.map(lambda share: share.mean(0), found)
 
     return jax.jit(jax.vmap(many, (None, 0)))

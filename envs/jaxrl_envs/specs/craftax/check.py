@@ -39,9 +39,15 @@ def _starts(size: Any, resets: int) -> Any:
     return jax.jit(lambda key, params: jax.vmap(one, (0, None))(jax.random.split(key, resets), params))
 
 
-def check(spec: CraftaxSpec, seed: int, resets: int, episodes: int) -> Checked:
-    """See `Kind.check`; ``episodes`` are not played."""
+def check(spec: CraftaxSpec, seed: int, resets: int, episodes: int, tries: int) -> Checked:
+    """See `Kind.check`; ``episodes`` are not played.
+
+    Raises:
+        ValueError: tries are asked for, and there is nobody who plays these worlds by a script.
+    """
     del episodes
+    if tries:
+        raise ValueError(f"tries is {tries}, but nobody plays worlds of Craftax by a script; it must be 0")
     if reasons := infeasible(spec):
         return Checked(tuple(reasons))
     key = jax.random.key(seed)

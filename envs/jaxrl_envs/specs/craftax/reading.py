@@ -12,7 +12,7 @@ from jaxrl_envs.specs.craftax.model import MOST_PLACED, SIZES, CraftaxSpec
 from jaxrl_envs.specs.craftax.skills import missing
 from jaxrl_envs.specs.language import Data, Fault, SpecError
 from jaxrl_envs.specs.repair import mend
-from jaxrl_envs.specs.shaping import shaped
+from jaxrl_envs.specs.shaping import newer, shaped
 from jaxrl_envs.specs.text import parse, plain
 
 _BANDS = ("plants", "cows", "zombies", "skeletons")
@@ -86,7 +86,7 @@ def repair(data: Data) -> tuple[Data, list[str]]:
         SpecError: it is no JSON data of bounded size.
     """
     data, changes = copy.deepcopy(plain(data)), list[str]()
-    if not isinstance(data, dict):
+    if not isinstance(data, dict) or newer(data, CraftaxSpec):
         return data, changes
     mend(data, CraftaxSpec, "", changes)
     try:

@@ -192,7 +192,10 @@ def training(config: DecoderConfig, envs: int, repeats: int) -> list[Row]:
         # A step of next to no length, so that the next call is of what this one made.
         return jax.tree.map(lambda p, g: p - 1e-9 * g, params, jax.grad(loss)(params))
 
-    on = lambda function: lambda state, go=jax.jit(function): go(state, t)
+    def on(function: Any) -> Any:
+        go = jax.jit(function)
+        return lambda state: go(state, t)
+
     seeds = jax.tree.map(lambda x: jnp.stack([x] * SEEDS), state)
     programs = {
         "update": Timed(on(update), state),

@@ -125,7 +125,7 @@ def trained(runs: Path, task: str, name: str, rate: float, seed: int, start: str
     return out
 
 
-def tested(out: Path, task: str, prompts: int = TRIED) -> dict[str, Any]:
+def answered(out: Path, task: str, prompts: int = TRIED) -> dict[str, Any]:
     """Shares of right answers: ``arms``, from the easiest, and ``harder``."""
     at = TASKS[task]
     test = HeldOut(
@@ -150,7 +150,7 @@ def made(store: Path, runs: Path, task: str, name: str, rate: float, seed: int, 
         return
     pupil = trained(runs, task, TEACHER, PUPIL_RATE, seed, "", scale)
     out = trained(runs, task, name, rate, seed, str(pupil), scale)
-    found = tested(out, task, TRIED if scale == 1 else 8)
+    found = answered(out, task, TRIED if scale == 1 else 8)
     facts = {"task": task, "name": name, "rate": rate, "seed": seed, **found, **origin()}
     kept.parent.mkdir(parents=True, exist_ok=True)
     write_whole(kept, f"{json.dumps(facts, indent=1)}\n".encode())

@@ -651,11 +651,11 @@ def test_sequence_games_are_judged_exactly_and_chosen_by_seeds_apart(tmp_path: P
     import sequence_games as games
 
     made = games.player("ema-spo", "populations", 8)
-    begun = made.learner.init(games.random.key(0), made.learner.default_hp).params
-    zeros = jax.tree.map(jnp.zeros_like, begun)
-    np.testing.assert_allclose(
-        games.classes_of(made.network, zeros), 1 / 3, rtol=1e-5
-    )  # all completions alike
+    zeros = jax.tree.map(
+        lambda x: np.zeros(x.shape, x.dtype), jax.eval_shape(made.network.init, jax.random.key(0))
+    )
+    shares = jax.jit(lambda params: games.classes_of(made.network, params))(zeros)
+    np.testing.assert_allclose(shares, 1 / 3, rtol=1e-5)  # all completions are as likely
     winner = games.populations(games.GAMES["populations"]).winner
     assert winner is not None
     told = games.scores(made.advantage, np.stack([np.eye(3)[0]] * 4 + [winner]))
@@ -679,7 +679,9 @@ def test_sequence_games_are_judged_exactly_and_chosen_by_seeds_apart(tmp_path: P
     keep("late", [row(seed) for seed in games.REPORTED])
     games.table(tmp_path, tmp_path)
     text = (tmp_path / "sequence_games.md").read_text()
-    assert "| uneven | late | ipo | 0.020 [0.020, 0.020] | 0.020 | yes |" in text and "average |" not in text
+    assert (
+        "| uneven | late | ipo | 0.0200 [0.0200, 0.0200] | 0.020 | yes |" in text and "| average |" not in text
+    )
     with pytest.raises(SystemExit, match="dpo has no settings yet"):
         games.make(tmp_path, "dpo", "uneven", "late")
 

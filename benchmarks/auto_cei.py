@@ -2,7 +2,7 @@
 
     python benchmarks/auto_cei.py [--seeds N ...] [--prompts N] [--out FILE]
 
-prints a line for each stage, and a table for each seed. After Zhao et al. 2024 (arXiv 2410.07627), with what its released code does where the paper leaves it open:
+prints a line for each seed and each of its stages, and writes them with ``--out``. After Zhao et al. 2024 (arXiv 2410.07627), with what its released code does where the paper leaves it open:
 
 - A right answer is worth 1, a wrong one -1, and a refusal after ``L`` steps of working ``tanh(c2 (L - c1) / 2)``: less than 0 if it comes early, more if it comes late.
 - *Exploitation* is supervised: sixteen completions of each prompt, as many drawn of them again in proportion to ``exp(reward / temperature)``, those that are not wrong kept and imitated, up to three rounds.

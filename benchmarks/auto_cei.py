@@ -81,7 +81,7 @@ def judge(tokens: np.ndarray, answers: np.ndarray) -> Judged:
     right_says[np.arange(len(answers)), places] = EOS
     same = np.where(np.arange(3) <= places[:, None], said == right_says, True).all(1)
     refused = (said[:, 0] == REFUSE) & (said[:, 1] == EOS)
-    return Judged(same, refused, working)
+    return Judged(np.asarray(same), refused, working)
 
 
 def reward(seen: Judged, c1: float, c2: float) -> np.ndarray:

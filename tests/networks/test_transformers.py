@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -32,6 +33,7 @@ def test_logits_are_those_of_transformers(kind: str, tmp_path: Path):
     net = make_network(config, space, Discrete(model.vocabulary))
     obs = np.stack([tokens, np.ones_like(tokens)], -1)[:, None].astype(np.int32)
     first = np.arange(len(tokens))[:, None] == 0
-    found = program(net.unroll)(model.params, obs, first, jax.device_get(net.initial_memory(1)))[0]
+    unroll: Any = program(net.unroll)
+    found = unroll(model.params, obs, first, jax.device_get(net.initial_memory(1)))[0]
     np.testing.assert_allclose(found.logits[:, 0], said["logits"], rtol=1e-5, atol=1e-5)
     assert np.ptp(said["logits"]) > 0.5  # and not all alike

@@ -680,7 +680,8 @@ def test_sequence_games_are_judged_exactly_and_chosen_by_seeds_apart(tmp_path: P
     games.table(tmp_path, tmp_path)
     text = (tmp_path / "sequence_games.md").read_text()
     assert (
-        "| uneven | late | ipo | 0.0200 [0.0200, 0.0200] | 0.020 | yes |" in text and "| average |" not in text
+        "| uneven | late | ipo | 0.0200 [0.0200, 0.0200] | 0.020 | yes |" in text
+        and "| average |" not in text
     )
     with pytest.raises(SystemExit, match="dpo has no settings yet"):
         games.make(tmp_path, "dpo", "uneven", "late")

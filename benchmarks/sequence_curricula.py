@@ -140,7 +140,7 @@ def answered(out: Path, task: str, prompts: int = TRIED) -> dict[str, Any]:
     )
     found, _ = evaluate_levels(out, test, mode="sample")
     arms = [float(arm["runs"][0]) for arm in found["arms"]]
-    return {"arms": arms, "harder": float(found["held_out"][0]["runs"][0])}
+    return {"arms": arms, "harder": float(found["held_out"][0]["all"]["runs"][0])}
 
 
 def made(store: Path, runs: Path, task: str, name: str, rate: float, seed: int, scale: float = 1.0) -> None:

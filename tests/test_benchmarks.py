@@ -640,3 +640,117 @@ def test_a_weight_that_is_never_luck_has_a_reliability_of_1():
     np.testing.assert_allclose(reliability(np.tile(signal, (3, 1)), 10), 1.0)
     assert abs(reliability(luck, 10).value) < 0.02
     assert abs(reliability(signal + luck, 10).value - 0.5) < 0.05
+
+
+def test_sequence_games_are_judged_exactly_and_chosen_by_seeds_apart(tmp_path: Path):
+    import json
+
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+    import sequence_games as games
+
+    made = games.player("ema-spo", "populations", 8)
+    zeros = jax.tree.map(
+        lambda x: np.zeros(x.shape, x.dtype), jax.eval_shape(made.network.init, jax.random.key(0))
+    )
+    shares = jax.jit(lambda params: games.classes_of(made.network, params))(zeros)
+    np.testing.assert_allclose(shares, 1 / 3, rtol=1e-5)  # all completions are as likely
+    winner = games.populations(games.GAMES["populations"]).winner
+    assert winner is not None
+    told = games.scores(made.advantage, np.stack([np.eye(3)[0]] * 4 + [winner]))
+    assert abs(told["last"]) < 1e-6 and abs(told["late"]) < 1e-6 and told["average"] > 0.05
+    one = games.circle(games.GAMES["populations"]).prob
+    of = lambda total: type("Seen", (), {"total": jnp.float32(total)})
+    np.testing.assert_allclose([one(of(0), of(1), ()), one(of(1), of(0), ())], [0.65, 0.35], rtol=1e-6)
+
+    def keep(what: str, rows: list[dict[str, object]]) -> None:
+        path = games.cell(tmp_path, "ipo", "uneven", what)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"rows": rows}))
+
+    hp = [{"learning_rate": 1e-3, "beta": beta} for beta in (0.1, 0.3, 1.0)]
+    assert games.chosen(tmp_path, "ipo", "uneven", "late") is None
+    value = lambda x, y: {"late": x, "average": y}
+    keep("tune", [{"hp": hp[0], **value(0.2, 0.1)}, {"hp": hp[1], **value(0.1, 0.2)}, {"hp": hp[2], **value(float("nan"), 0.3)}])  # fmt: skip
+    assert games.chosen(tmp_path, "ipo", "uneven", "late") == hp[1]
+    assert games.chosen(tmp_path, "ipo", "uneven", "average") == hp[0]
+    row = lambda seed: {"hp": hp[1], "seed": seed, "queries": 9, "last": 0.0, "late": 0.02, "average": 0.2}
+    keep("late", [row(seed) for seed in games.REPORTED])
+    games.table(tmp_path, tmp_path)
+    text = (tmp_path / "sequence_games.md").read_text()
+    assert (
+        "| uneven | late | ipo | 0.0200 [0.0200, 0.0200] | 0.020 | yes |" in text
+        and "| average |" not in text
+    )
+    with pytest.raises(SystemExit, match="dpo has no settings yet"):
+        games.make(tmp_path, "dpo", "uneven", "late")
+
+
+def test_curricula_of_completions_are_compared_with_uniform_draws_of_the_same_seed(tmp_path: Path):
+    import json
+
+    import sequence_curricula as study
+
+    def keep(name: str, rate: float, seed: int, easy: float, harder: float) -> None:
+        path = study.cell(tmp_path, "countdown", name, rate, seed)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        told = {"name": name, "rate": rate, "seed": seed, "arms": [easy, 0.2, 0.0], "harder": harder}
+        path.write_text(json.dumps({**told, "device": "x", "cores": 2, "commit": "abc"}))
+
+    with pytest.raises(SystemExit, match="countdown has no step size yet"):
+        study.train(tmp_path, tmp_path, "countdown", ["sec"], [0])
+    assert not study.fits(tmp_path, "countdown")
+    for seed in study.TUNED:
+        keep(study.BEFORE, 0.0, seed, 0.9, 0.0)
+        for rate in study.RATES:
+            keep("uniform", rate, seed, 0.5 if rate == 1e-4 else 0.4, 0.9)
+    assert study.chosen(tmp_path, "countdown") == 1e-4
+    assert not study.fits(tmp_path, "countdown")  # nothing left to learn
+    for seed in study.REPORTED:
+        keep("uniform", 1e-4, seed, 0.4, 0.1 * (seed % 2))
+        keep("sec, released", 1e-4, seed, 0.7, 0.1 * (seed % 2) + 0.2)
+    study.table(tmp_path, tmp_path)
+    text = (tmp_path / "sequence_curricula.md").read_text()
+    assert "| countdown | sec, released | 5 | 0.240 [0.200, 0.280] | 0.200 [0.200, 0.200] |" in text
+    assert "countdown failed the condition" in text
+    config = study.configuration("arc-1d", "sec, colder", 1e-4, 3, "runs/pupil")
+    assert (config.curriculum, config.curriculum_options["temperature"]) == ("sec", "0.2")
+    assert config.learner.network.decoder.context == 336 and config.start == "runs/pupil"
+    assert study.configuration("arc-1d", study.TEACHER, 1e-3, 3).env_options["taught"] == "True"
+
+
+def test_refusals_pay_once_they_come_late_and_the_climb_ends_on_the_top():
+    import auto_cei as cei
+    import numpy as np
+
+    plus, no, end, five = cei.WORKING, cei.REFUSE, cei.EOS, 8
+    said = np.array(
+        [[plus, plus, no, end], [plus, five, end, 0], [five, five, end, 0], [no, five, end, 0], [plus] * 4]
+    )
+    seen = cei.judge(said, np.array([[five, 0]] * 5))
+    assert seen.right.tolist() == [False, True, False, False, False]
+    assert seen.refused.tolist() == [True, False, False, False, False]
+    assert seen.working.tolist() == [2, 1, 0, 0, 4]
+    late = lambda c1: cei.reward(seen, c1, 1.0)
+    np.testing.assert_allclose(late(2.0), [0, 1, -1, -1, -1])
+    # (1 - exp(-c2 (L - c1))) / (1 + exp(-c2 (L - c1)))
+    np.testing.assert_allclose(late(0.5)[0], (1 - np.exp(-1.5)) / (1 + np.exp(-1.5)))
+    np.testing.assert_allclose(cei.objective(seen), (0.8 * 0.25 + 0.2 * 0.8, 0.25, 0.2))
+    best, tried = cei.climb(lambda c1: -abs(c1 - 2.0), 1.0, 0.5)
+    assert best == 2.0 and [c1 for c1, _ in tried] == [1.0, 1.5, 2.0, 2.5]
+    assert cei.climb(lambda c1: -c1, 1.0, 0.5, most=4)[0] == 0.0
+
+
+def test_the_page_on_speed_has_what_was_measured():
+    import sequence_speed as speed
+
+    rows = [
+        speed.row("batch of 8", "ours", [0.2, 0.1, 0.3], [0.2, 0.1, 0.3]),
+        speed.row("batch of 8", "Hugging Face", [0.4, 0.4], [0.2, 0.1, 0.3]),
+        speed.row("training, 64 completions", "one gradient", [0.1, 0.2, 0.1], [0.2, 0.2, 0.3]),
+    ]
+    text = speed.markdown(rows, speed.SIZES["small"], "the command")
+    assert "| batch of 8 | ours | 200.00 | 1,920 |  |" in text
+    assert "| batch of 8 | Hugging Face | 400.00 | 960 | 0.50 (0.50 to 0.50) |" in text
+    assert "| training, 64 completions | one gradient | 100.00 |  | 2.00 (1.00 to 3.00) |" in text

@@ -1,0 +1,251 @@
+"""When does "I don't know" pay? Auto-CEI's curriculum over the reward of refusing, on questions that may be refused.
+
+    python benchmarks/auto_cei.py [--seeds N ...] [--prompts N] [--out FILE]
+
+prints a line for each seed and each of its stages, and writes them with ``--out``. After Zhao et al. 2024 (arXiv 2410.07627), with what its released code does where the paper leaves it open:
+
+- A right answer is worth 1, a wrong one -1, and a refusal after ``L`` steps of working ``tanh(c2 (L - c1) / 2)``: less than 0 if it comes early, more if it comes late.
+- *Exploitation* is supervised: sixteen completions of each prompt, as many drawn of them again in proportion to ``exp(reward / temperature)``, those that are not wrong kept and imitated, up to three rounds.
+- The *curriculum* is ``c1``: hill climbing on ``f = (1 - lambda) precision + lambda (1 - refused)`` of other prompts, lambda .2, where precision is of what was answered. It begins one step above the mean length
+  of refusals; the step is a fifth of the deviation of all lengths, at most a half, and ``c2`` is ``ln 10 / (4 deviation)``.
+- It begins with imitation of right answers, then of refusals where the policy answers wrong (R-Tuning).
+
+The questions are those of ``token/refusal``, with terms that are hidden now and then. Working is the token ``+``, as many as one likes, before the digits or ``<refuse>``: it says nothing, so length is nothing but length here. This shows the machine and what it optimises, not
+that longer reasoning helps, which the paper is about. The outcome is therefore no comparison with other methods, but whether ``c1`` moves what is refused: shares of refusals and precision before and after, for each seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import jaxrl_evolve  # noqa: F401  (chooses XLA's flags before jax starts)
+from jaxrl_envs import Box, Discrete
+from jaxrl_envs.token import EOS, PAD
+from jaxrl_envs.token.refusal import REFUSE, TASK, WORDS
+from jaxrl_evolve import random
+from jaxrl_evolve.compilation import use_compilation_cache
+from jaxrl_evolve.networks.config import NetworkConfig
+from jaxrl_evolve.networks.decoder.generate import generate
+from jaxrl_evolve.networks.decoder.sampling import Sampling
+from jaxrl_evolve.networks.decoder_config import DecoderConfig
+from jaxrl_evolve.networks.table import make_network
+
+WORKING, LAMBDA, TRIES, ROUNDS, STAGES = WORDS.token("+"), 0.2, 16, 3, 8
+PROMPT, LIMIT, BATCH = 12, 10, 256
+DECODER = DecoderConfig(layers=2, width=32, heads=2, kv_heads=1, mlp=64, context=PROMPT + LIMIT)
+
+
+class Prompts(NamedTuple):
+    """Questions: tokens ``[B, PROMPT]``, their lengths, right answers ``[B, 2]`` with `PAD` behind, whether a term is hidden."""
+
+    tokens: np.ndarray
+    lengths: np.ndarray
+    answers: np.ndarray
+    hidden: np.ndarray
+
+
+class Judged(NamedTuple):
+    """Completions ``[B]``: whether they are right, refusals, and the tokens of working."""
+
+    right: np.ndarray
+    refused: np.ndarray
+    working: np.ndarray
+
+
+def questions(seed: int, number: int) -> Prompts:
+    """Sums of two to four digits."""
+    key = jax.random.key(seed, impl="threefry2x32")  # as the environment draws them, whatever other keys are
+    knobs = TASK.knobs.replace(numbers=np.int32(4), modulus=np.int32(5))
+    written, secret = jax.device_get(jax.vmap(TASK.draw, (0, None))(jax.random.split(key, number), knobs))
+    answers = secret.answer.tokens[:, :2]
+    return Prompts(written.tokens[:, :PROMPT], written.length, answers, secret.hides)
+
+
+def judge(tokens: np.ndarray, answers: np.ndarray) -> Judged:
+    """What completions ``[B, L]`` are, against the right answers ``[B, 2]``; what is cut off is neither right nor refused."""
+    working = (np.cumprod(tokens == WORKING, 1)).sum(1)
+    padded = np.pad(tokens, ((0, 0), (0, 3)), constant_values=PAD)
+    said = np.take_along_axis(padded, working[:, None] + np.arange(3), 1)
+    places = (answers != PAD).sum(1)
+    right_says = np.where(np.arange(3) < places[:, None], np.pad(answers, ((0, 0), (0, 1))), PAD)
+    right_says[np.arange(len(answers)), places] = EOS
+    same = np.where(np.arange(3) <= places[:, None], said == right_says, True).all(1)
+    refused = (said[:, 0] == REFUSE) & (said[:, 1] == EOS)
+    return Judged(np.asarray(same), refused, working)
+
+
+def reward(seen: Judged, c1: float, c2: float) -> np.ndarray:
+    """Of each completion, from -1 to 1."""
+    late = np.tanh(c2 * (seen.working - c1) / 2)
+    return np.where(seen.right, 1.0, np.where(seen.refused, late, -1.0))
+
+
+def objective(seen: Judged) -> tuple[float, float, float]:
+    """``f``, the precision of what was answered (0 if nothing was), and the share that was refused."""
+    answered = ~seen.refused
+    precision = float(seen.right[answered].mean()) if answered.any() else 0.0
+    refused = float(seen.refused.mean())
+    return (1 - LAMBDA) * precision + LAMBDA * (1 - refused), precision, refused
+
+
+def beginning(working: np.ndarray, refused: np.ndarray) -> tuple[float, float, float]:
+    """The first ``c1``, the step by which it moves, and ``c2``, by the lengths of what the first policy says."""
+    deviation = max(float(working.std()), 1e-3)
+    step = min(0.2 * deviation, 0.5)
+    mean = float(working[refused].mean()) if refused.any() else float(working.mean())
+    return mean + step, step, float(np.log(10) / (4 * deviation))
+
+
+def climb(
+    stage: Callable[[float], float], c1: float, step: float, most: int = STAGES
+) -> tuple[float, list[tuple[float, float]]]:
+    """The best ``c1`` of a hill climb, and what was tried.
+
+    Args:
+        stage: what is reached with a ``c1``.
+        c1: the first.
+        step: between neighbours.
+        most: stages at most; it ends sooner where both neighbours of the best were tried and are no better.
+    """
+    tried = [(c1, stage(c1))]
+    for _ in range(most - 1):
+        best = max(tried, key=lambda one: one[1])[0]
+        seen = lambda there: any(abs(there - one) < 1e-9 for one, _ in tried)
+        near = [there for there in (best + step, best - step) if not seen(there)]
+        if not near:
+            break
+        tried.append((near[0], stage(near[0])))
+    return max(tried, key=lambda one: one[1])[0], tried
+
+
+class Pupil:
+    """A decoder that draws completions and imitates some."""
+
+    def __init__(self, key: Any) -> None:
+        space = Box((0.0, 0.0), (WORDS.size - 1.0, 1.0), (2,), "int32")
+        network = NetworkConfig(kind="decoder", decoder=DECODER)
+        self.net = make_network(network, space, Discrete(WORDS.size))
+        self.params, self.key, self.adam = self.net.init(key), key, optax.adam(3e-3)
+        self.state = self.adam.init(self.params)
+
+    def draw(self, prompts: Prompts) -> np.ndarray:
+        """Completions ``[B, LIMIT]``, sampled."""
+        self.key, key = jax.random.split(self.key)
+        drawn = generate(DECODER, self.params, prompts.tokens, prompts.lengths, Sampling(limit=LIMIT), key)
+        return np.asarray(drawn.tokens)
+
+    def imitate(self, prompts: Prompts, said: np.ndarray, steps: int, rng: np.random.Generator) -> None:
+        """Gradient steps on the likelihood of completions."""
+        whole = np.zeros((len(said), PROMPT + LIMIT), np.int32)
+        asked = np.zeros(whole.shape, bool)
+        for i, (prompt, length, answer) in enumerate(zip(prompts.tokens, prompts.lengths, said, strict=True)):
+            own = answer[answer != PAD]
+            whole[i, :length], whole[i, length : length + len(own)] = prompt[:length], own
+            asked[i, length - 1 : length - 1 + len(own)] = True
+        for _ in range(steps):
+            rows = rng.integers(len(said), size=BATCH)
+            self.params, self.state = self._step(self.params, self.state, whole[rows], asked[rows])
+
+    @partial(jax.jit, static_argnums=0)
+    def _step(self, params: Any, state: Any, whole: Any, asked: Any) -> Any:
+        obs = jnp.stack([whole[:, :-1], jnp.ones_like(whole[:, :-1])], -1).swapaxes(0, 1)
+        first = jnp.broadcast_to(jnp.arange(obs.shape[0])[:, None] == 0, obs.shape[:2])
+
+        def loss(params: Any) -> Any:
+            said = self.net.unroll(params, obs, first, self.net.initial_memory(len(whole)))[0]
+            mask = asked[:, :-1].T
+            return -(said.log_prob(whole[:, 1:].T) * mask).sum() / mask.sum()
+
+        moves, state = self.adam.update(jax.grad(loss)(params), state)
+        return optax.apply_updates(params, moves), state
+
+
+def solutions(prompts: Prompts, refuse: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Working of any length, then the right answer, or a refusal where ``refuse`` says so: ``[B, LIMIT]``."""
+    said = np.full((len(refuse), LIMIT), PAD, np.int32)
+    for i, (answer, no) in enumerate(zip(prompts.answers, refuse, strict=True)):
+        end = [REFUSE] if no else list(answer[answer != PAD])
+        own = [WORKING] * int(rng.integers(0, LIMIT - 3)) + end + [EOS]
+        said[i, : len(own)] = own
+    return said
+
+
+def kept_of(seen: Judged, c1: float, c2: float, temperature: float, rng: np.random.Generator) -> np.ndarray:
+    """Which completions ``[B * TRIES]`` are imitated: of each prompt as many as were made, drawn again, those that are wrong left out."""
+    worth = reward(seen, c1, c2)
+    chances = np.exp(worth.reshape(-1, TRIES) / max(temperature, 0.05))
+    chances /= chances.sum(1, keepdims=True)
+    drawn = [i * TRIES + rng.choice(TRIES, TRIES, p=own) for i, own in enumerate(chances)]
+    rows = np.concatenate(drawn)
+    return rows[worth[rows] > -1]
+
+
+def run(seed: int, prompts: int, steps: int = 100, stages: int = STAGES) -> dict[str, Any]:
+    """One seed: before and after, and every stage."""
+    rng, root = np.random.default_rng(seed), random.key(seed)
+    learned, other = (
+        questions(2 * seed, prompts),
+        questions(2 * seed + 1, prompts),
+    )
+    pupil = Pupil(root)
+    pupil.imitate(learned, solutions(learned, np.zeros(prompts, bool), rng), 4 * steps, rng)
+    wrong = ~judge(pupil.draw(learned), learned.answers).right
+    pupil.imitate(learned, solutions(learned, wrong, rng), steps, rng)
+    first = judge(pupil.draw(other), other.answers)
+    before = objective(first)
+    c1, step, c2 = beginning(first.working, first.refused)
+    print(
+        f"seed {seed}: precision {before[1]:.3f}, refused {before[2]:.3f}; c1 {c1:.2f}, c2 {c2:.2f}",
+        flush=True,
+    )
+    repeated = Prompts(*(np.repeat(x, TRIES, 0) for x in learned))
+    start, found = (pupil.params, pupil.state), dict[float, Any]()
+
+    def stage(c1: float) -> float:
+        # From the best so far, as the released code goes on from its best.
+        best = max(found.values(), key=lambda one: one[0][0], default=(before, start))
+        pupil.params, pupil.state = best[1]
+        for _ in range(ROUNDS):
+            drawn = pupil.draw(repeated)
+            rows = kept_of(judge(drawn, repeated.answers), c1, c2, before[1], rng)
+            pupil.imitate(Prompts(*(x[rows] for x in repeated)), drawn[rows], steps, rng)
+            told = objective(judge(pupil.draw(other), other.answers))
+            if c1 not in found or told[0] > found[c1][0][0]:
+                found[c1] = (told, (pupil.params, pupil.state))
+        told = found[c1][0]
+        print(f"  c1 {c1:.2f}: f {told[0]:.3f}, precision {told[1]:.3f}, refused {told[2]:.3f}", flush=True)
+        return told[0]
+
+    best, _ = climb(stage, c1, step, stages)
+    names = ("f", "precision", "refused")
+    rows = [{"c1": c1, **dict(zip(names, told, strict=True))} for c1, (told, _) in found.items()]
+    return {"seed": seed, "before": dict(zip(names, before, strict=True)), "best": best, "stages": rows}
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the seeds."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N")
+    parser.add_argument("--prompts", type=int, default=512)
+    parser.add_argument("--out", type=Path, default=None, help="where rows are written, as JSON")
+    given = parser.parse_args(words)
+    use_compilation_cache()
+    found = [run(seed, given.prompts) for seed in given.seeds]
+    if given.out is not None:
+        given.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -8,9 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jaxrl_envs.abstract import EnvError
     from jaxrl_envs.adapters.brax import from_brax
     from jaxrl_envs.adapters.gymnax import from_gymnax
-    from jaxrl_envs.check import EnvError, check_env
+    from jaxrl_envs.check import check_env
     from jaxrl_envs.contract import Arms, Builder, Env, EnvStep
     from jaxrl_envs.registry import available, make, register
     from jaxrl_envs.spaces import Box, Discrete, Space
@@ -34,7 +35,7 @@ _MODULE_OF = {
     "Builder": "contract",
     "Discrete": "spaces",
     "Env": "contract",
-    "EnvError": "check",
+    "EnvError": "abstract",
     "EnvStep": "contract",
     "Space": "spaces",
     "available": "registry",

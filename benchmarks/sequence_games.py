@@ -14,7 +14,6 @@ difference, seed against seed, leaves out zero. Expected is that SPPO, OMWU and 
 alone passes with both.
 
 Each cell is a file of the store, ``benchmarks/results/sequence_games``; those that are there are left alone. ``table`` makes ``benchmarks/results/sequence_games.md`` and ``.csv`` of the store and nothing else.
-Methods that a later version has (`LATER`) take part as soon as they are names of this library.
 """
 
 from __future__ import annotations
@@ -75,10 +74,9 @@ METHODS: dict[str, tuple[str, tuple[float, ...]]] = {
     "inpo": ("beta", (0.03, 0.1, 0.3)),
     "spo": ("entropy_coef", (0.0, 0.003, 0.01)),
     "ema-spo": ("kl_coef", (0.02, 0.05, 0.2)),
+    **dict.fromkeys(("omwu", "egpo", "mnpo", "nash-prox"), ("beta", (0.03, 0.1, 0.3))),
 }
 """By name: the number of its own that is tuned, and its values."""
-LATER = dict.fromkeys(("omwu", "egpo", "mnpo", "nash-prox"), ("beta", (0.03, 0.1, 0.3)))
-METHODS |= {name: tuned for name, tuned in LATER.items() if name in KNOWN}
 BASELINES = ("dpo", "ipo")
 _ALL = np.array(list(itertools.product(range(VOCABULARY), repeat=LENGTH)), np.int32)
 _CLASSES = _ALL.sum(1) % 3

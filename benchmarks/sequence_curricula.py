@@ -65,9 +65,9 @@ class Setting(NamedTuple):
 
 
 TASKS = {
-    "countdown": Setting("token/countdown", {}, {"numbers": "6"}, 57, 64, 64, 1_000_000, 730_000),
+    "countdown": Setting("token/countdown", {}, {"numbers": "6"}, 57, 64, 64, 2_000_000, 730_000),
     # One rule: what a small decoder can learn from so little.
-    "arc-1d": Setting("token/arc-1d", {"rule": "0"}, {"rule": "0", "cells": "40"}, 256, 336, 32, 500_000, 500_000),
+    "arc-1d": Setting("token/arc-1d", {"rule": "0"}, {"rule": "0", "cells": "40"}, 260, 336, 32, 2_000_000, 1_000_000),
 }  # fmt: skip
 TEACHER, BEFORE, BASELINE = "imitation", "imitation alone", "uniform"
 CURRICULA: dict[str, tuple[str, dict[str, str]]] = {
@@ -85,7 +85,7 @@ CURRICULA: dict[str, tuple[str, dict[str, str]]] = {
 PUPIL_RATE, RATES = 1e-3, (3e-5, 1e-4, 3e-4)
 TUNED, REPORTED = (100, 101), (0, 1, 2, 3, 4)
 TRIED = 128
-"""Prompts of an arm, and of the harder ones; four tries each."""
+"""Prompts of an arm, with four tries each; of the harder ones twice as many, with two."""
 
 
 def cell(store: Path, task: str, name: str, rate: float, seed: int) -> Path:
@@ -104,7 +104,8 @@ def configuration(task: str, name: str, rate: float, seed: int, start: str = "",
         env_options={**at.options, **({"taught": "True"} if taught else {})},
         steps=max(1, int(steps * scale)),
         num_envs=at.envs,
-        rollout_length=at.length,
+        # The teacher's rollouts go on where the last one stopped: one of twice an episode holds a whole one of every arm.
+        rollout_length=2 * at.length if taught else at.length,
         seed=seed,
         start=start,
         curriculum=curriculum,
@@ -178,10 +179,17 @@ def tune(store: Path, runs: Path, task: str) -> None:
     """The seeds of the choice; says what the imitation alone answers of the easiest prompts."""
     for seed in TUNED:
         made(store, runs, task, BEFORE, 0.0, seed)
+    _require_room(store, task)
+    for seed in TUNED:
         for rate in RATES:
             made(store, runs, task, BASELINE, rate, seed)
+
+
+def _require_room(store: Path, task: str) -> None:
     if not fits(store, task):
-        print(f"{task}: the imitation answers too many or too few; give it another budget", flush=True)
+        raise SystemExit(
+            f"{task}: the imitation alone answers too many or too few of the easiest prompts; give it another budget in TASKS"
+        )
 
 
 def fits(store: Path, task: str) -> bool:
@@ -197,6 +205,7 @@ def train(store: Path, runs: Path, task: str, names: Sequence[str], seeds: Seque
         raise SystemExit(
             f"{task} has no step size yet: python benchmarks/sequence_curricula.py tune --task {task}"
         )
+    _require_room(store, task)
     for seed in seeds:
         made(store, runs, task, BEFORE, 0.0, seed)
         for name in names:

@@ -131,7 +131,8 @@ def player(method: str, game: str, envs: int = ENVS) -> Player:
     settings, hp = OWN[method] if method in OWN else KNOWN[method][1:]
     decoder = DecoderConfig(layers=1, width=16, heads=2, kv_heads=1, mlp=32, context=LENGTH)
     network = NetworkConfig(kind="decoder", decoder=decoder)
-    config = SequenceConfig(network=network, **settings)
+    # MNPO would be told the oracle's probabilities; here all are given labels.
+    config = SequenceConfig(network=network, **settings | {"soft": False})
     env = speaking()
     numbers = dataclasses.replace(SequenceHyperparameters(), **hp)
     learner = sequence(env, envs, LENGTH, config, numbers, oracle=circle(GAMES[game]))

@@ -134,6 +134,8 @@ def sequence_preset(method: str, env: str) -> Preset:
         hp = {"learning_rate": 1e-3, **hp}
     config = SequenceConfig(network=network, **settings)
     resets = "full:1:8" if env.startswith("token/") else "full"
+    # Rollouts of imitation go on where the last one stopped, and one of twice an episode holds a whole one.
+    length = 2 * length if method == "imitation" else length
     return Preset(64, length, resets, config, dataclasses.replace(SequenceHyperparameters(), **hp))
 
 

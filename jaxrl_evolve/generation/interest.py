@@ -16,6 +16,8 @@ from jaxrl_evolve.generation.archive import Archive, Entry
 from jaxrl_evolve.generation.domain import Domain
 
 Features = Float[np.ndarray, "n d"]
+Learned = Float[np.ndarray, "m _"]
+"""Features of other specs; where there are none, without columns."""
 
 
 def features_of(entries: Sequence[Entry]) -> Features:
@@ -61,7 +63,7 @@ def typical(learned: Features, neighbours: int) -> float:
     return float(np.median(np.sort(between, axis=1)[:, :most].mean(1)))
 
 
-def strangeness(features: Features, learned: Features, neighbours: int) -> Float[np.ndarray, " n"]:
+def strangeness(features: Features, learned: Learned, neighbours: int) -> Float[np.ndarray, " n"]:
     """Of each vector the mean distance to the nearest learned specs; infinite where there is none."""
     if not len(learned):
         return np.full(len(features), np.inf)
@@ -69,7 +71,7 @@ def strangeness(features: Features, learned: Features, neighbours: int) -> Float
     return np.sort(between, axis=1)[:, : min(neighbours, len(learned))].mean(1)
 
 
-def novel(features: Features, learned: Features, neighbours: int, share: float) -> np.ndarray:
+def novel(features: Features, learned: Learned, neighbours: int, share: float) -> np.ndarray:
     """bool ``[n]``: whether each is so far from the learned specs, as a share of what they are from each other."""
     return strangeness(features, learned, neighbours) >= share * typical(learned, neighbours)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array
 
@@ -200,8 +201,9 @@ def sequence(
             f"objective is {objective.name!r}; a learner of completions reads none: its losses are learner.loss"
         )
     _check_groups(config, num_envs)
-    if config.loss == "imitate":
-        _require_teacher(env)
+    _check_teacher(config, env)
+    _check_length(env, rollout_length)
+    _check_mixture(config, hp)
     net = make_network(config.network, env.observation_space, env.action_space, 0, network)
     watch = Watch(rollout_length) if watch is None else watch
     if config.asks:
@@ -223,13 +225,37 @@ def sequence(
     )
 
 
-def _require_teacher(env: Env) -> None:
-    """Refuse an environment that tells of no teacher."""
+def _check_teacher(config: SequenceConfig, env: Env) -> None:
+    """Refuse imitation where there is no teacher, and all else where one answers whatever the actions."""
     key, params = random.key(0), env.params
     step = lambda key: env.step(key, env.reset(key, params)[1], env.action_space.sample(key), params).info
-    if TAUGHT not in jax.eval_shape(step, key):
+    taught = TAUGHT in jax.eval_shape(step, key)
+    if taught and config.loss != "imitate":
+        raise ValueError(
+            f"learner.loss is {config.loss!r}, but in {env.name} a teacher answers, whatever the actions; the option taught must be False, or the loss 'imitate'"
+        )
+    if not taught and config.loss == "imitate":
         raise ValueError(
             f"learner.loss is 'imitate', but nobody is to be imitated in {env.name}: its info must have {TAUGHT!r}, as tasks of tokens have with the option taught True"
+        )
+
+
+def _check_length(env: Env, rollout_length: int) -> None:
+    """Refuse rollouts in which no longest episode ends: nothing would be learned of it."""
+    if env.longest is not None and rollout_length < (most := env.longest(env.params)):
+        raise ValueError(
+            f"rollout_length is {rollout_length}; it must be at least {most}, the steps of the longest episode of {env.name}, of which only whole ones are learned from"
+        )
+
+
+def _check_mixture(config: SequenceConfig, hp: Any) -> None:
+    """Refuse weights of what log-ratios are to that leave less than nothing for who answered, or that nobody reads."""
+    past = hp.past_mixture
+    if config.past == "none" and np.any(np.asarray(past) > 0.0):
+        raise ValueError(f"hp.past_mixture is {past}, but learner.past is 'none'; it must be 0")
+    if np.any(np.asarray(hp.mixture) + np.asarray(past) > 1.0 + 1e-6):
+        raise ValueError(
+            f"hp.mixture is {hp.mixture} and hp.past_mixture {past}; together they must be at most 1"
         )
 
 

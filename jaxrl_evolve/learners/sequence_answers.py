@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxrl_evolve.experience.completions import Completions, at_ends
+from jaxrl_evolve.experience.completions import Completions, at_ends, over_steps
 from jaxrl_evolve.learners.sequence_acting import Parts, SequenceState, opponents
 from jaxrl_evolve.learners.sequence_losses import Answers
 from jaxrl_evolve.preferences.comparison import only, rates_of, winrate_matrix
@@ -100,6 +100,8 @@ def answers_of(
         if config.mixed == "past":
             labels = optimistic(labels, other)
     whole = whole & jnp.isfinite(worth)
+    # Of who is only compared with nothing is learned: no divergence, no entropy, no share of a mean over tokens.
+    learned = over_steps(whole.reshape(found.whole.shape).astype(jnp.float32), found.number) > 0
     earlier = lambda policy: log_probs(parts, policy.actor, t.obs, t.first, t.action)[0]
     old = t.policy.log_prob
     past: Any = earlier(state.past) if config.past != "none" else ()
@@ -108,7 +110,7 @@ def answers_of(
         old,
         earlier(state.reference) if config.reference != "rollout" else old,
         found.number,
-        found.asked,
+        found.asked & learned,
         whole,
         in_groups(found.length),
         jnp.where(whole, worth, 0.0),

@@ -120,6 +120,11 @@ class SequenceConfig:
             raise ValueError(
                 f"kl is {self.kl!r}, but reference is 'rollout', from which the policy does not differ before it learns; the reference must be another"
             )
+        if self.kl != "none" and (self.loss == "imitate" or self.mixed == "all"):
+            what = "loss is 'imitate'" if self.loss == "imitate" else "mixed is 'all'"
+            raise ValueError(
+                f"kl is {self.kl!r}, but {what}, so what is learned from was not drawn by the policy, and the divergence would be another; kl must be 'none'"
+            )
         if self.mixed in ("half", "all") and self.reference == "rollout":
             raise ValueError(
                 f"mixed is {self.mixed!r}, but reference is 'rollout', of which there is nothing to mix in; the reference must be another"

@@ -74,7 +74,7 @@ def test_what_is_allowed_is_what_rules_and_the_inventory_allow():
 
     def allowed(keys):
         inventory = jnp.zeros(16, jnp.int32).at[names.index("key")].set(keys)
-        flags = np.asarray(_allowed(type("State", (), {"inventory": inventory}), params))
+        flags = np.asarray(_allowed(inventory, params))
         deeds = np.flatnonzero(flags[:48])
         return {
             (("interact", "pick up", "walk")[i // 16], names[i % 16]) for i in deeds if i % 16 < len(names)

@@ -229,3 +229,9 @@ def test_refusal_pays_where_a_term_is_hidden():
     seen = np.asarray([np.mean([0.7**k for k in range(2, m + 1)]) for m in most])
     mean = seen * np.maximum(rewards["right"], blind) + (1 - seen) * blind
     np.testing.assert_allclose(told(p.params), mean, rtol=1e-5, atol=1e-6)
+
+
+def test_a_level_seed_is_one_prompt_for_whoever_draws_tasks():
+    env = make("token/sum-mod", level_seed=3)
+    assert env.sample_params is not None
+    jax.tree.map(np.testing.assert_array_equal, env.sample_params(jax.random.key(8)), env.params)

@@ -19,12 +19,14 @@ from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.experience.completions import completions_of
 from jaxrl_evolve.learners.learner import traced
 from jaxrl_evolve.learners.sequence import sequence, step_of
-from jaxrl_evolve.learners.sequence_acting import Parts
+from jaxrl_evolve.learners.sequence_acting import Parts, SequenceState, init_state
 from jaxrl_evolve.learners.sequence_answers import answers_of
 from jaxrl_evolve.learners.sequence_config import SequenceConfig, SequenceHyperparameters
 from jaxrl_evolve.learners.sequence_losses import loss_of
+from jaxrl_evolve.learners.spo_environment import example_of, judge
 from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.networks.table import make_network
+from jaxrl_evolve.preferences.count import Count
 from jaxrl_evolve.preferences.episodes import Watch
 from jaxrl_evolve.training.experiment import build
 from jaxrl_evolve.training.parts import check_context
@@ -135,7 +137,7 @@ def test_weights_of_another_vocabulary_do_not_fit():
     states = []
     for task in ("sum-mod", "sorting"):
         env = make(f"token/{task}")
-        learner = sequence(env, 8, 16, decoder(32))
+        learner = sequence(env, 8, 24, decoder(32))
         states.append(jax.eval_shape(learner.init, random.key(0), traced(learner.default_hp)))
     with pytest.raises(ValueError, match=r"does not fit: params.*embedding is float32\[\d+, 64\] there"):
         _check_fit("start is 'runs/a'", dataclasses.replace(states[1], params=states[0].params), states[1])
@@ -188,7 +190,8 @@ def test_advantages_by_criterion_are_added_up():
     returns = np.where(np.arange(8) % 2, reward.sum(0), reward[:2].sum(0)).reshape(2, 4)
     lengths = np.where(np.arange(8) % 2, LENGTH, 2.0).reshape(2, 4)
     net = make_network(NetworkConfig(hidden=(4,)), Box(0.0, 1.0, (2,)), ENV.action_space)
-    state: Any = None  # nobody's parameters are read
+    nothing: Any = ()  # nobody's parameters are read
+    state = SequenceState(nothing, nothing, nothing, jnp.int32(0), Count.none())
 
     def slopes(config: SequenceConfig, t: Any) -> Any:
         parts = Parts(config, 8, net, None, Watch(LENGTH))
@@ -262,3 +265,60 @@ def test_the_second_half_answers_by_the_policy_before():
     assert learner.adopt is not None
     taken = learner.adopt(state, dataclasses.replace(state, params=before))
     assert jax.tree.all(jax.tree.map(jnp.array_equal, taken.past.actor, before))
+
+
+def test_whoever_is_only_compared_with_teaches_nothing():
+    """Not by a divergence either: those answers are not the policy's own."""
+    config = SequenceConfig(
+        **METHODS["nash-md"][1] | {"kl": "reward_to_go"}, group=4, network=NetworkConfig(hidden=(4,))
+    )
+    watch, hp = Watch(LENGTH), traced(SequenceHyperparameters(kl_coef=0.5, entropy_coef=0.1))
+    net = make_network(config.network, ENV.observation_space, ENV.action_space)
+    parts = Parts(config, 32, net, judge(config, None, watch, example_of(ENV, 32)), watch)
+    t = rollout()
+
+    @jax.jit
+    def slope() -> Any:
+        answers, _ = answers_of(
+            parts, random.key(0), init_state(parts, random.key(1), hp), t, completions_of(t, 1)
+        )
+        of = lambda x: loss_of(config, hp, x, jnp.sin(x), answers)[0]
+        return jax.grad(of)(answers.old - 1.0)
+
+    moved = np.abs(slope()).reshape(LENGTH, 8, 4).max((0, 1))
+    np.testing.assert_array_equal(moved[2:], 0.0)
+    assert (moved[:2] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("method", "length", "options", "hp", "message"),
+    [
+        ("grpo", 8, {}, {}, "rollout_length is 8; it must be at least 9, the steps of the longest episode"),
+        ("grpo", 9, {"taught": True}, {}, "loss is 'clip', but in .* a teacher answers"),
+        ("imitation", 9, {}, {}, "loss is 'imitate', but nobody is to be imitated"),
+        ("ipo", 9, {}, {"past_mixture": 0.5}, "past_mixture is 0.5, but learner.past is 'none'"),
+        ("mnpo", 9, {}, {"mixture": 0.75}, "mixture is 0.75 and hp.past_mixture 0.375; together"),
+    ],
+)
+def test_what_would_learn_nothing_or_something_else_is_refused(
+    method: str, length: int, options: Any, hp: Any, message: str
+):
+    env = make("token/sum-mod", numbers=2, modulus=5, **options)
+    preset = sequence_preset(method, "token/sum-mod")
+    with pytest.raises(ValueError, match=message):
+        sequence(env, 64, length, preset.config, dataclasses.replace(preset.hp, **hp))
+
+
+@pytest.mark.parametrize(
+    ("method", "what"), [("imitation", "loss is 'imitate'"), ("ipo-md", "mixed is 'all'")]
+)
+def test_no_divergence_of_what_others_drew(method: str, what: str):
+    settings = {"reference": "first", **METHODS[method][1], "kl": "reinforce"}
+    with pytest.raises(ValueError, match=f"kl is 'reinforce', but {what}"):
+        SequenceConfig(**settings)
+
+
+def test_rollouts_of_imitation_hold_a_whole_episode_wherever_they_begin():
+    for task in ("arc-1d", "countdown", "sum-mod"):
+        preset = sequence_preset("imitation", f"token/{task}")
+        assert preset.rollout_length == 2 * preset.config.network.decoder.context

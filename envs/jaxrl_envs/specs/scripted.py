@@ -60,7 +60,7 @@ def scripted_action(
     safe = params.types.walkable[state.grid] & (params.types.hazard[state.grid] == 0)
     near = beside(_distance(agent, safe) < _FAR)
     cells = _cells(state, params) & (near & ~agent)  # [deeds, S, S]
-    open_deeds = _allowed(state, params) & cells.any((1, 2))
+    open_deeds = _allowed(state.inventory, params) & cells.any((1, 2))
     # What was done least often, ties at random; what was begun is gone on with.
     rank = intent.done + jax.random.uniform(key_choice, intent.done.shape)
     rank = rank.at[intent.deed].add(-0.5)
@@ -83,14 +83,14 @@ def _cells(state: GridState, params: GridParams) -> jax.Array:
     return jnp.concatenate([of_type, of_type, of_type, region & params.types.walkable[state.grid]])
 
 
-def _allowed(state: GridState, params: GridParams) -> jax.Array:
+def _allowed(inventory: jax.Array, params: GridParams) -> jax.Array:
     """Which deeds would have an effect, as far as rules and the inventory say, bool ``[3 T + P]``."""
     types, rules, predicates = params.types, params.rules, params.predicates
     number = jnp.arange(types.walkable.size, dtype=jnp.int32)
     named = lambda chosen, of: ((of[:, None] == number) & chosen[:, None]).any(0)
-    enough = ((state.inventory >= rules.needs) & (state.inventory <= rules.limits)).all(1)
+    enough = ((inventory >= rules.needs) & (inventory <= rules.limits)).all(1)
     interacts = named((rules.when == INTERACTION) & enough, rules.of) | types.consumable
-    picks = types.pickable & (state.inventory < MOST_HELD)
+    picks = types.pickable & (inventory < MOST_HELD)
     comes = (rules.when == STEP) | ((rules.when == ADJACENT) & (rules.by < 0)) | (rules.when == ON)
     seen = (predicates.kind == NEAR) | (predicates.kind == BESIDE)
     wanted = named(comes & enough, rules.of) | named(comes & enough, rules.by) | named(seen, predicates.of)

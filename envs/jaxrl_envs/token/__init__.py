@@ -140,7 +140,7 @@ def from_task(task: Task, name: str = "token/own", **kwargs: Any) -> Env:
         default,
         Box((0, 0), (highest, 1), (2,), "int32"),
         Discrete(task.vocabulary.size),
-        sample_params=fixed,
+        sample_params=fixed if seed is None else lambda key: default,
         optimal_return=task.optimum,
         metrics=(*TOLD, *(what for what in task.told if what != ENV_REWARD)),
         longest=None if most is None else longest,

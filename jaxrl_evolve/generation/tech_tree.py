@@ -218,9 +218,10 @@ def _columns(data: Mapping[str, Any]) -> list[str]:
 
 
 def _validate(proposals: Sequence[Proposal], seed: int) -> Validated:
-    """The ladder of grid specs; a spec of another size is another program, and refused."""
+    """The ladder of grid specs; a spec of another size, or of another body, is another program, and refused."""
     config = ladder.LadderConfig()
-    fits = [p for p in proposals if p.data["size"] == _SIZE]
+    walks = lambda p: p.data["agent"]["body"] == "walker"
+    fits = [p for p in proposals if p.data["size"] == _SIZE and walks(p)]
     said = dict(
         zip(
             [p.identity for p in fits],
@@ -228,7 +229,9 @@ def _validate(proposals: Sequence[Proposal], seed: int) -> Validated:
             strict=True,
         )
     )
-    other = lambda p: Verdict(("size", f"its size is {p.data['size']}; it must be {_SIZE}"))
+    size = lambda p: ("size", f"its size is {p.data['size']}; it must be {_SIZE}")
+    body = lambda p: ("body", f"its agent.body is {p.data['agent']['body']!r}; it must be 'walker'")
+    other = lambda p: Verdict(size(p) if p.data["size"] != _SIZE else body(p))
     verdicts = [
         Verdict((v.rung, *v.reasons) if v.rung else ()) if (v := said.get(p.identity)) else other(p)
         for p in proposals

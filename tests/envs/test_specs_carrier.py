@@ -17,6 +17,8 @@ from jaxrl_envs.specs import SpecError, decoding, encoding, feasibility, ladder,
 from jaxrl_envs.specs.caps import PRESETS
 from jaxrl_envs.specs.engine import engine
 from jaxrl_envs.specs.environments import from_spec
+from jaxrl_envs.specs.kinds import kind_of
+from jaxrl_envs.specs.model import DEEDS
 
 GRID, CAPS, VIEW, SIDE, BATCH = language("grid"), PRESETS["small"], 5, 6, 64
 THINGS = [(3, 1), (4, 2), (6, 3), (7, 5), (12, 11)]
@@ -198,3 +200,43 @@ def test_the_contract_is_kept():
     env = from_spec(xland.translate([1, 3, 1, 0, 0], np.zeros((1, 7), int), [[3, 1]]), view=5)
     assert env.action_space.n == 6
     check.check_types(env)
+
+
+def carrying(**changes):
+    """A translated spec as data, with changes."""
+    return GRID.write(xland.translate([1, 3, 1, 0, 0], [], [[3, 1], [4, 2]])) | changes
+
+
+def test_an_empty_hand_is_no_impossible_thing_and_two_things_are():
+    holds = lambda name, of, **more: {"name": name, "kind": "holds", "of": of, "number": 1} | more
+    freed = carrying(predicates=[holds("goal", "void", after=["put_down"])])
+    assert feasibility.infeasible(GRID.read(freed)) == []
+    both = carrying(predicates=[holds("a", "ball-red"), holds("b", "square-green")])
+    both["success"] = [{"all": ["a", "b"], "none": []}]
+    with pytest.raises(
+        SpecError, match=r"success\[0\].*one thing at a time, not 'ball-red' and 'square-green'"
+    ):
+        GRID.read(both)
+
+
+def test_after_any_deed_is_not_from_the_start():
+    data = carrying()
+    always, deed = (
+        {**p, "after": after} for p, after in zip(data["predicates"] * 2, ([], list(DEEDS)), strict=True)
+    )
+    hashes = {GRID.identity(GRID.read(data | {"predicates": [p]})) for p in (always, deed)}
+    assert len(hashes) == 2
+
+
+def test_nobody_plays_a_carrier_by_a_script():
+    told = kind_of(GRID.read(carrying())).check(GRID.read(carrying()), 0, 2, 2, 2).told
+    assert told.endswith("the scripted player plays no carrier, so it made no tries")
+
+
+def test_what_is_no_ruleset_is_said():
+    with pytest.raises(SpecError, match="rules is no table; its rows must be of one length"):
+        xland.translate([1, 3, 1, 0, 0], [[1, 2], [3]], [[3, 1]])
+    with pytest.raises(
+        ValueError, match="spec has a type 'table', which is no tile|spec has a type '[a-z_]+'"
+    ):
+        xland.tiles_of(tech_tree.original())

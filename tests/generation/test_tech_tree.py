@@ -8,11 +8,13 @@ import pytest
 
 pytest.importorskip("pydantic")
 
+from jaxrl_envs.specs import language, xland
 from jaxrl_envs.specs import tech_tree as tree
 from jaxrl_evolve import random
 from jaxrl_evolve.generation.feedback import feedback_of
 from jaxrl_evolve.generation.lifecycle import added, new_archive
 from jaxrl_evolve.generation.offline import offline_proposer
+from jaxrl_evolve.generation.proposal import Proposal
 from jaxrl_evolve.generation.tech_tree import gifts, goal, strewn, tech_tree
 
 FEEDBACK = feedback_of({name: (64, 60 if name == "collect_wood" else 0) for name in tree.SKILLS}, {})
@@ -49,3 +51,12 @@ def test_operators_of_the_tech_tree_make_specs_that_hold():
         child = operator.change(np.random.default_rng(2), tuple(data), "make_key")
         assert child and domain.language.read(dict(child)), operator.name
     assert domain.skill("open_chest").needs == ("make_key",) and not domain.skill("open_chest").grantable
+
+
+def test_a_spec_of_another_body_is_another_program():
+    setting, grid = tech_tree(), language("grid")
+    spec = xland.translate([1, 3, 1, 0, 0], [], [[3, 1]])
+    data = {**grid.write(spec), "size": "small"}
+    handed = Proposal(grid.identity(spec), data, (0.0,), "a person")
+    (verdict,) = setting.validate([handed], 0).verdicts
+    assert verdict.reasons == ("body", "its agent.body is 'carrier'; it must be 'walker'")

@@ -106,15 +106,15 @@ def _rule(rule: Rule) -> Rule:
             "at_most": _sorted(row for row in rule.at_most if row.count < MOST_HELD),
             "changes": _sorted(row for row in rule.changes if row.count),
             "where": rule.where if rule.spawns else "beside",
-            "after": _deeds(rule.after),
+            # All are none: a rule is only read after a deed. A predicate is read at the start as well.
+            "after": deeds if len(deeds := _deeds(rule.after)) < len(DEEDS) else (),
         }
     )
 
 
 def _deeds(deeds: Iterable[str]) -> tuple[str, ...]:
-    """In their order; all are none."""
-    chosen = tuple(deed for deed in DEEDS if deed in {*deeds})
-    return chosen if len(chosen) < len(DEEDS) else ()
+    """In their order."""
+    return tuple(deed for deed in DEEDS if deed in {*deeds})
 
 
 def _predicate(predicate: Predicate) -> Predicate:

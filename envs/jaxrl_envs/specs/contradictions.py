@@ -58,6 +58,12 @@ def _clause(clause: Clause, path: str, spec: GridSpec) -> Iterator[Fault]:
         yield Fault(path, "", f"it can never hold, since {both[0]!r} is in all and in none")
         return
     named = {p.name: p for p in spec.predicates}
+    if spec.agent.body == "carrier":
+        asked = [p for name in clause.all if (p := named[name]).kind == "holds" and p.compare != "<="]
+        if len(things := sorted({p.of or "" for p in asked if p.number > 0})) > 1:
+            what = f"{things[0]!r} and {things[1]!r}"
+            yield Fault(path, "", f"it can never hold, since a carrier has one thing at a time, not {what}")
+            return
     left: dict[tuple[str, str | None, str | None], np.ndarray] = {}
     numbers_only = True
     for name, holds in [*((n, True) for n in clause.all), *((n, False) for n in clause.none)]:

@@ -38,6 +38,11 @@ def supply(spec: GridSpec, without: str | None = None) -> Supply:
     found = Supply(
         on_map(spec) - {without}, {stock.item: int(ends(stock.count)[1]) for stock in spec.agent.inventory}
     )
+    if (
+        spec.agent.body == "carrier"
+    ):  # whose hand may be empty, which is void, as is what lies ahead of it at the edge
+        found.present.add("void")
+        found.held["void"] = 1
     size = -1
     while size != (size := len(found.present) + sum(found.held.values())):
         for kind in spec.types:

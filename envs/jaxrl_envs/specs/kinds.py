@@ -61,7 +61,11 @@ def _check_grid(spec: Spec, seed: int, resets: int, episodes: int, tries: int) -
     if not verdict.accepted:
         return Checked(verdict.reasons)
     shares = {**verdict.starts, **verdict.plays}
-    won = f"; of {tries} tries a scripted player wins {100 * verdict.tries['won']:.0f} %" if tries else ""
+    won = ""
+    if verdict.tries:
+        won = f"; of {tries} tries a scripted player wins {100 * verdict.tries['won']:.0f} %"
+    elif tries:
+        won = "; the scripted player plays no carrier, so it made no tries"
     return Checked(
         (),
         f"sound in {100 * shares['sound']:.0f} % of {resets} starts; of {episodes} episodes random actions win "

@@ -111,6 +111,10 @@ def translate(
 def tiles_of(spec: GridSpec) -> np.ndarray:
     """The tile and colour of each type of a translated spec, by its number, uint8 ``[types, 2]``."""
     pairs = {_name(t, c): (t, c) for t in range(2, len(TILES)) for c in range(1, len(COLOURS))}
+    if foreign := [kind.name for kind in spec.types if kind.name not in pairs]:
+        raise ValueError(
+            f"spec has a type {foreign[0]!r}, which is no tile and colour; it must come of a translation"
+        )
     return np.asarray([(0, 0), _FLOOR, *(pairs[kind.name] for kind in spec.types)], np.uint8)
 
 
@@ -128,7 +132,12 @@ def _refused(path: str, value: str, why: str) -> SpecError:
 
 
 def _numbers(name: str, rows: Any, shape: tuple[int | None, ...]) -> np.ndarray:
-    found = np.asarray(rows)
+    try:
+        found = np.asarray(rows)
+    except ValueError:  # rows of different lengths
+        raise _refused(name, "no table", "its rows must be of one length") from None
+    if found.size == 0 and found.ndim == 1 and len(shape) == 2:
+        found = np.zeros((0, shape[1] or 0), int)
     fits = found.ndim == len(shape) and all(n in (None, m) for n, m in zip(shape, found.shape, strict=True))
     if not fits or not np.issubdtype(found.dtype, np.integer):
         said = ", ".join("any" if n is None else str(n) for n in shape)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 import os
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -25,7 +27,7 @@ from jaxrl_evolve.training.experiment import identity
 from jaxrl_evolve.training.held_out_config import HeldOut
 from jaxrl_evolve.training.level_scores import OnLevels, scores_on_levels, solvable_levels
 from jaxrl_evolve.training.outcome import diverged_steps, estimate_iqm
-from jaxrl_evolve.training.parts import make_env
+from jaxrl_evolve.training.parts import check_context, make_env
 from jaxrl_evolve.training.restore import Trained, load
 
 
@@ -74,6 +76,7 @@ def evaluate_levels(
         )
     others = _others(env, held_out)  # refused before anything is played
     arms = _arms(trained, held_out)
+    _check_contexts(config.learner, env, others, arms)
     outcome: dict[str, Any] = {
         "algorithm": config.algorithm,
         "env": config.env,
@@ -207,6 +210,14 @@ def _others(env: Env, held_out: HeldOut) -> list[Env]:
                     "options of the environment may make them equal"
                 )
     return others
+
+
+def _check_contexts(settings: Any, env: Env, others: Sequence[Env], arms: Arms | None) -> None:
+    """Refuse tests whose episodes are longer than a decoder's context, as training does."""
+    for other in others:
+        check_context(settings, other, arms=False)
+    if arms is not None:
+        check_context(settings, dataclasses.replace(env, arms=arms), arms=True)
 
 
 def _on_other(test: _Test, env: Env, held_out: HeldOut) -> OnLevels:

@@ -29,6 +29,7 @@ from jaxrl_evolve.networks.table import make_network
 from jaxrl_evolve.preferences.count import Count
 from jaxrl_evolve.preferences.episodes import Watch
 from jaxrl_evolve.training.experiment import build
+from jaxrl_evolve.training.held_out import _check_contexts
 from jaxrl_evolve.training.parts import check_context
 from jaxrl_evolve.training.start import _check_fit
 
@@ -322,3 +323,13 @@ def test_rollouts_of_imitation_hold_a_whole_episode_wherever_they_begin():
     for task in ("arc-1d", "countdown", "sum-mod"):
         preset = sequence_preset("imitation", f"token/{task}")
         assert preset.rollout_length == 2 * preset.config.network.decoder.context
+
+
+def test_evaluation_asks_for_no_more_than_the_context_holds():
+    settings, env = decoder(20), make("token/sum-mod")
+    long, message = make("token/sum-mod", numbers=8), "context is 20; it must be at least 22"
+    _check_contexts(settings, env, [env], None)
+    with pytest.raises(ValueError, match=message):
+        _check_contexts(settings, env, [env, long], None)
+    with pytest.raises(ValueError, match="context is 12; it must be at least"):
+        _check_contexts(decoder(12), env, [], env.arms)

@@ -11,7 +11,8 @@ prints a line for each seed and each of its stages, and writes them with ``--out
 - It begins with imitation of right answers, then of refusals where the policy answers wrong (R-Tuning).
 
 The questions are those of ``token/refusal``, with terms that are hidden now and then. Working is the token ``+``, as many as one likes, before the digits or ``<refuse>``: it says nothing, so length is nothing but length here. This shows the machine and what it optimises, not
-that longer reasoning helps, which the paper is about. The outcome is therefore no comparison with other methods, but whether ``c1`` moves what is refused: shares of refusals and precision before and after, for each seed.
+that longer reasoning helps, which the paper is about. The outcome is therefore no comparison with other methods, but whether ``c1`` moves what is refused: shares of refusals and precision before and after, for each seed, on
+prompts that were neither learned from nor chosen by. The resampling temperature is the precision before.
 """
 
 from __future__ import annotations
@@ -190,6 +191,13 @@ def kept_of(seen: Judged, c1: float, c2: float, temperature: float, rng: np.rand
     return rows[worth[rows] > -1]
 
 
+def without(prompts: Prompts, *others: Prompts) -> Prompts:
+    """Those that are not among the others."""
+    seen = {row.tobytes() for other in others for row in np.asarray(other.tokens)}
+    new = np.array([row.tobytes() not in seen for row in np.asarray(prompts.tokens)], bool)
+    return Prompts(*(x[new] for x in prompts))
+
+
 def run(seed: int, prompts: int, steps: int = 100, stages: int = STAGES) -> dict[str, Any]:
     """One seed: before and after, and every stage."""
     rng, root = np.random.default_rng(seed), random.key(seed)
@@ -218,18 +226,36 @@ def run(seed: int, prompts: int, steps: int = 100, stages: int = STAGES) -> dict
         for _ in range(ROUNDS):
             drawn = pupil.draw(repeated)
             rows = kept_of(judge(drawn, repeated.answers), c1, c2, before[1], rng)
+            if not rows.size:
+                continue  # nothing was kept that could be imitated
             pupil.imitate(Prompts(*(x[rows] for x in repeated)), drawn[rows], steps, rng)
             told = objective(judge(pupil.draw(other), other.answers))
             if c1 not in found or told[0] > found[c1][0][0]:
                 found[c1] = (told, (pupil.params, pupil.state))
+        if c1 not in found:
+            found[c1] = (objective(judge(pupil.draw(other), other.answers)), (pupil.params, pupil.state))
         told = found[c1][0]
         print(f"  c1 {c1:.2f}: f {told[0]:.3f}, precision {told[1]:.3f}, refused {told[2]:.3f}", flush=True)
         return told[0]
 
     best, _ = climb(stage, c1, step, stages)
     names = ("f", "precision", "refused")
+    # What was chosen by the other prompts is judged by new ones, of which none was learned from.
+    unseen = without(questions(10_000 + seed, 4 * prompts), learned, other)
+    judged = {}
+    for when, held in (("before", start), ("after", found[best][1])):
+        pupil.params, pupil.state = held
+        judged[f"{when} on new prompts"] = dict(
+            zip(names, objective(judge(pupil.draw(unseen), unseen.answers)), strict=True)
+        )
     rows = [{"c1": c1, **dict(zip(names, told, strict=True))} for c1, (told, _) in found.items()]
-    return {"seed": seed, "before": dict(zip(names, before, strict=True)), "best": best, "stages": rows}
+    return {
+        "seed": seed,
+        "before": dict(zip(names, before, strict=True)),
+        "best": best,
+        "stages": rows,
+        **judged,
+    }
 
 
 def main(words: Sequence[str] | None = None) -> None:

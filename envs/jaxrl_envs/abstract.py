@@ -90,7 +90,7 @@ class Abstract:
     def builds(self, builder: Builder) -> None:
         if isinstance(builder.steps, bool) or not isinstance(builder.steps, int) or builder.steps < 1:
             raise self.fail(f"builder.steps is {builder.steps!r}; it must be a whole number of at least 1")
-        check_types(builder.editor)
+        Abstract(builder.editor, self.key).types()
         state = jax.eval_shape(builder.editor.reset, self.key, builder.editor.params)[1]
         built = self.run("builder.level(state)", jax.eval_shape, builder.level, state)
         self.same_types("params", self.env.params, built, ("in the environment", "from builder.level"))

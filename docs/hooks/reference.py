@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"jaxrl_envs": ROOT / "envs", "jaxrl_evolve": ROOT}
 ALSO = (
     *("jaxrl_envs.check", "jaxrl_envs.resets", "jaxrl_envs.specs.starts"),
-    *("jaxrl_envs.specs.tech_tree", "jaxrl_envs.vector"),
+    *(f"jaxrl_envs.specs.{name}" for name in ("environments", "tech_tree", "xland")),
+    "jaxrl_envs.vector",
     *("jaxrl_evolve.algorithms.table", "jaxrl_evolve.random"),
     *("jaxrl_evolve.curricula.domain_randomisation", "jaxrl_evolve.curricula.level_replay"),
     *("jaxrl_evolve.curricula.statistics", "jaxrl_evolve.curricula.signals"),
@@ -35,7 +36,7 @@ ALSO = (
     *(f"jaxrl_evolve.preferences.{name}" for name in ("games", "minimax")),
     *(f"jaxrl_evolve.preferences.solvers.{name}" for name in ("feedback", "play", "solver", "table")),
     *("jaxrl_evolve.results.figures", "jaxrl_evolve.results.scores", "jaxrl_evolve.results.statistics"),
-    *("jaxrl_evolve.results.meta_seeds", "jaxrl_evolve.results.panels"),
+    *("jaxrl_evolve.results.meta_seeds", "jaxrl_evolve.results.panels", "jaxrl_evolve.results.pass_at_k"),
     *(
         f"jaxrl_evolve.generation.{name}"
         for name in (

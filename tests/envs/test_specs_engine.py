@@ -342,6 +342,7 @@ def test_the_ladder_says_on_which_rung_a_spec_fails_and_why():
         "feasibility": 1,
         "resets": 3,
         "policies": 1,
+        "witness": 0,  # nobody was asked for one
         "accepted": 2,
     }
     assert verdicts[0].starts["won"] == 0 and verdicts[7].plays["finite"] == 1

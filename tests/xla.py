@@ -10,8 +10,8 @@ SWITCH = "TEST_XLA_FLAGS"
 # than a third as long, and what is computed is the same. `jaxrl_evolve` itself sets none of these.
 QUICK_TO_COMPILE = {
     "xla_backend_optimization_level": "0",
-    "xla_cpu_parallel_codegen_split_count": "1",  # a program cut in 32 and compiled at once takes a tenth more work
-    # What they move out of loops makes all other passes go over the program again, a fifth of the work.
+    "xla_cpu_parallel_codegen_split_count": "1",  # cutting a program up, to compile the pieces at once, is work as well
+    # What they move out of loops makes all other passes go over the program again.
     "xla_disable_hlo_passes": "while-loop-invariant-code-motion,while-loop-constant-sinking,simplify-while-loops",
 }
 # jaxlib 0.11 has no other way to make kernels than these emitters, and ends the process on a flag it does not know.

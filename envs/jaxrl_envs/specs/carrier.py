@@ -61,7 +61,7 @@ def begin(
     inventory, health = possessions(key_agent, params)
     facing = jax.random.randint(key_facing, (), 0, 4, jnp.int32)
     told = Told(grid, ground, row, column, inventory, health, jnp.zeros((), jnp.int32))
-    scene = Scene(_cells(grid, *_places(row, column, facing)), _pocket(inventory))
+    scene = Scene(value_at(grid, *_places(row, column, facing)), _pocket(inventory))
     before = jnp.zeros_like(params.payment.first, bool)
     seen = _facts(scene, told, facing, jnp.full((), _NOTHING, jnp.int32), before, params, carrier)
     state = state_of(told, jnp.ones_like(grid), facing, seen, jnp.zeros((), bool))
@@ -85,7 +85,7 @@ def step(state: GridState, action: jax.Array, params: GridParams, carrier: Carri
     walks = (action == AHEAD) & params.types.walkable[there]
     row, column = (at + jnp.where(walks, by, 0) for at, by in ((state.row, down), (state.column, right)))
     rows, columns = _places(row, column, facing)
-    before = Scene(_cells(state.grid, rows, columns), _pocket(state.inventory))
+    before = Scene(value_at(state.grid, rows, columns), _pocket(state.inventory))
     scene = _ruled(_handled(before, action, params), before.cells[1], action, facing, params, carrier)
     grid = state.grid
     for i in range(_FORWARD.size):
@@ -115,10 +115,6 @@ def _places(row: jax.Array, column: jax.Array, facing: jax.Array) -> tuple[jax.A
         row + _FORWARD * ahead[0] + _RIGHT * aside[0],
         column + _FORWARD * ahead[1] + _RIGHT * aside[1],
     )
-
-
-def _cells(grid: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
-    return value_at(grid, rows, columns)
 
 
 def _pocket(inventory: jax.Array) -> jax.Array:

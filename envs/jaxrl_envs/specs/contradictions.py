@@ -36,7 +36,7 @@ def _rule(rule: Rule, path: str) -> Iterator[Fault]:
 
 def _largest(predicate: Predicate, spec: GridSpec) -> tuple[int, int] | None:
     """The numbers that a predicate may find where the agent is alive; None where it compares none."""
-    if predicate.kind == "holds" and (predicate.after or spec.agent.body == "carrier"):
+    if predicate.kind == "holds" and spec.agent.body == "carrier":
         return None
     return {
         **dict.fromkeys(("count", "with", "without"), (0, spec.height * spec.width)),
@@ -59,8 +59,8 @@ def _clause(clause: Clause, path: str, spec: GridSpec) -> Iterator[Fault]:
         return
     named = {p.name: p for p in spec.predicates}
     if spec.agent.body == "carrier":
-        asked = [p for name in clause.all if (p := named[name]).kind == "holds" and p.compare != "<="]
-        if len(things := sorted({p.of or "" for p in asked if p.number > 0})) > 1:
+        asked = (named[name] for name in clause.all)
+        if len(things := sorted({p.of or "" for p in asked if p.kind == "holds"})) > 1:
             what = f"{things[0]!r} and {things[1]!r}"
             yield Fault(path, "", f"it can never hold, since a carrier has one thing at a time, not {what}")
             return

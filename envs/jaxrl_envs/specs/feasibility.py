@@ -38,17 +38,15 @@ def supply(spec: GridSpec, without: str | None = None) -> Supply:
     found = Supply(
         on_map(spec) - {without}, {stock.item: int(ends(stock.count)[1]) for stock in spec.agent.inventory}
     )
-    if (
-        spec.agent.body == "carrier"
-    ):  # whose hand may be empty, which is void, as is what lies ahead of it at the edge
-        found.present.add("void")
+    carries = spec.agent.body == "carrier"
+    if carries:  # its hand may be empty, which is void, as is what lies ahead of it at the edge
         found.held["void"] = 1
     size = -1
     while size != (size := len(found.present) + sum(found.held.values())):
         for kind in spec.types:
             if kind.pickable and kind.name in found.present:
                 found.held[kind.name] = MOST_HELD
-        if spec.agent.body == "carrier":  # which puts down whatever it has
+        if carries:  # it puts down whatever it has
             found.present.update(name for name, count in found.held.items() if count)
         for rule in spec.rules:
             if not missing(rule, found, spec):

@@ -44,8 +44,7 @@ TEACHING, LEARNING = 2 * 274 * 64 * 57, 274 * 64 * 57
 """Environment steps of the imitation, and of what follows: 274 updates of either, an even number, so that EGPO does not end on a half step."""
 TEACHER, BEFORE = "imitation", "imitation alone"
 """What comes first, and that without anything after it."""
-NAMES = tuple(name for name in METHODS if name not in (TEACHER, "online-dpo", "online-ipo"))
-"""What is compared; two names are other words for ``dpo`` and ``ipo``."""
+NAMES = tuple(name for name in METHODS if name != TEACHER)
 PUPIL_RATE, RATES = 1e-3, (3e-5, 1e-4, 3e-4)
 TUNED, REPORTED = (100, 101), (0, 1, 2, 3, 4)
 """Seeds of the choice of a step size, and those of the table."""

@@ -53,11 +53,6 @@ METHODS: dict[str, tuple[str, dict[str, Any], dict[str, float]]] = {
         {"loss": "dpo", "reference": "first"},
         {},
     ),
-    "online-dpo": (
-        "dpo by the name that it has where pairs are not the policy's own (Guo et al. 2024)",
-        {"loss": "dpo", "reference": "first"},
-        {},
-    ),
     "cdpo": (
         "conservative DPO: labels are taken to be wrong now and then, so margins stay finite (Mitchell 2023)",
         {"loss": "dpo", "reference": "first"},
@@ -65,11 +60,6 @@ METHODS: dict[str, tuple[str, dict[str, Any], dict[str, float]]] = {
     ),
     "ipo": (
         "identity preference optimisation on pairs of the policy's own completions (Azar et al. 2023; Calandriello et al. 2024)",
-        {"loss": "ipo", "reference": "first"},
-        {},
-    ),
-    "online-ipo": (
-        "ipo by the name that it has where pairs are not the policy's own; rests where Nash-MD does (Calandriello et al. 2024)",
         {"loss": "ipo", "reference": "first"},
         {},
     ),

@@ -128,7 +128,7 @@ def test_gradients_of_pairs_are_those_of_all_pairs():
         each = p[:, None] * p[None]
         margins = {
             "mnpo": lambda h: h - 0.2 * log(REFERENCE) - 0.3 * log(PAST) - 0.5 * log(NOW),
-            "online-ipo": lambda h: h - log(REFERENCE),
+            "ipo": lambda h: h - log(REFERENCE),
         }
         for name, apart in margins.items():
             config, hp = preset(name, 2)
@@ -141,7 +141,7 @@ def test_gradients_of_pairs_are_those_of_all_pairs():
 
             found = slope_of(config, hp, logits, (NOW, NOW), same, **policies)
             np.testing.assert_allclose(found, jax.grad(whole)(logits), atol=1e-9)
-        for name, noise in (("online-dpo", 0.0), ("cdpo", 0.1)):
+        for name, noise in (("dpo", 0.0), ("cdpo", 0.1)):
             config, hp = preset(name, 2)
             hp = hp.replace(mixture=1.0, label_noise=noise, beta=0.8)
 

@@ -16,9 +16,10 @@ sys.path.insert(0, str(TESTS))
 
 from xla import SWITCH, flags  # noqa: E402
 
-# Sharding is tested in process on eight host devices; single-device tests run on the first of them at
-# the same speed (dispatch, scan and matmul times measured equal).
-os.environ["XLA_FLAGS"] = flags(8, os.environ.get("XLA_FLAGS", ""))
+# Sharding is tested in process on eight host devices, by tests that ask for `all_devices`; all others run on the first of
+# them, since a third of the time that compiling takes goes into splitting a program up.
+GIVEN = os.environ.get("XLA_FLAGS", "")
+os.environ["XLA_FLAGS"] = flags(8, GIVEN)
 
 from jaxtyping import install_import_hook  # noqa: E402
 
@@ -58,6 +59,24 @@ LONGEST = (
 def pytest_collection_modifyitems(items):
     place = {TESTS / name: i for i, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_device():
+    """Runs are not split over devices, here and in processes that tests start."""
+    import jax
+
+    jax.config.update("jax_default_device", jax.devices()[0])
+    os.environ["XLA_FLAGS"] = flags(1, GIVEN)
+
+
+@pytest.fixture
+def all_devices():
+    """Runs are split over devices, as users' are."""
+    import jax
+
+    with jax.default_device(None):
+        yield
 
 
 @pytest.fixture(autouse=True)

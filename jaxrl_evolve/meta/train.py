@@ -22,7 +22,7 @@ from jaxrl_evolve.meta.lifetimes import EVALUATED, PAIRS
 from jaxrl_evolve.meta.outcome import MetaTrainResult, draw_fitness, sentence, stored_objective, summarise
 from jaxrl_evolve.objectives.library import FILE_NAME
 from jaxrl_evolve.objectives.stored import save
-from jaxrl_evolve.runs.axes import mesh_for, place
+from jaxrl_evolve.runs.axes import devices_for_runs, mesh_for, place
 from jaxrl_evolve.runs.evaluation import warn_of_cut
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds
@@ -130,7 +130,7 @@ def check(config: MetaTrainConfig[Any, Any, Any]) -> tuple[MetaExperiment, Mesh 
 
 def idle_devices(config: MetaTrainConfig[Any, Any, Any], mesh: Mesh | None) -> str:
     """A sentence if some devices have nothing to do, or nothing."""
-    used, there = 1 if mesh is None else mesh.size, jax.device_count()
+    used, there = 1 if mesh is None else mesh.size, len(devices_for_runs())
     if used == there:
         return ""
     return f"{used} of {there} devices are used: there are {config.agents} {config.method.shares}, not a multiple of {there}"

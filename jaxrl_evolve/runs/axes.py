@@ -121,8 +121,16 @@ def device_mesh(name: str = "seed", devices: Sequence[Any] | None = None) -> Mes
     return Mesh(np.asarray(jax.devices() if devices is None else devices), (name,))
 
 
+def devices_for_runs() -> list[Any]:
+    """Devices that runs may be split over: all of this program's, or the one that `jax.default_device` asks for."""
+    asked = jax.config.jax_default_device
+    if isinstance(asked, jax.Device) and jax.process_count() == 1:
+        return [asked]
+    return jax.devices()
+
+
 def mesh_for(name: str, runs: int, what: str = "runs (of a group)") -> Mesh | None:
-    """A mesh over as many devices as divide ``runs``, or None where that is one.
+    """A mesh over as many devices as divide ``runs``, or None where that is one, or one is asked for by `jax.default_device`.
 
     Args:
         name: of its axis.
@@ -132,13 +140,14 @@ def mesh_for(name: str, runs: int, what: str = "runs (of a group)") -> Mesh | No
     Raises:
         ValueError: several processes take part and their devices don't divide ``runs``.
     """
-    count = max(d for d in range(1, jax.device_count() + 1) if runs % d == 0)
-    if jax.process_count() > 1 and count != jax.device_count():
+    devices = devices_for_runs()
+    count = max(d for d in range(1, len(devices) + 1) if runs % d == 0)
+    if jax.process_count() > 1 and count != len(devices):
         raise ValueError(
-            f"there are {runs} {what} and {jax.device_count()} devices on {jax.process_count()} processes; the "
+            f"there are {runs} {what} and {len(devices)} devices on {jax.process_count()} processes; the "
             "first must be a multiple of the second"
         )
-    return device_mesh(name, jax.devices()[:count]) if count > 1 else None
+    return device_mesh(name, devices[:count]) if count > 1 else None
 
 
 def place(tree: Any, mesh: Mesh, *names: str | None) -> Any:

@@ -1,5 +1,6 @@
 """Axes of runs: vmapped, in lanes, sharded over devices and processes, always the same numbers."""
 
+import functools
 import json
 import sys
 
@@ -33,8 +34,15 @@ def is_key(x):
     return jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
 
 
-def run(axes, keys, hp, params, mesh=None):
+@functools.cache
+def programs(axes, mesh):
+    """Start and run, compiled once for all runs along the same axes."""
     chunk = over_runs(EXPERIMENT.chunk, axes, mesh)
+    return jax.jit(chunk.init), jax.jit(chunk.run)
+
+
+def run(axes, keys, hp, params, mesh=None):
+    init, go = programs(tuple(axes), mesh)
     names = [axis.name if mesh is not None and axis.name in mesh.shape else None for axis in axes]
 
     def put(x, field):
@@ -43,8 +51,8 @@ def run(axes, keys, hp, params, mesh=None):
 
     hp, params = put(hp, "hp"), put(params, "env_params")
     fixed = lambda x: x if mesh is None else place(x, mesh)
-    state = jax.jit(chunk.init)(put(keys, ""), hp, params)
-    return jax.jit(chunk.run)(state, hp, (), params, fixed(jnp.float32(10)), fixed(UPDATES))
+    state = init(put(keys, ""), hp, params)
+    return go(state, hp, (), params, fixed(jnp.float32(10)), fixed(UPDATES))
 
 
 def same(a, b, exact=True):
@@ -103,11 +111,22 @@ def test_a_mesh_that_does_not_fit_is_refused():
         over_runs(EXPERIMENT.chunk, [RunAxis("seed", 6)], device_mesh("row"))
 
 
+@pytest.mark.usefixtures("all_devices")
 def test_the_mesh_takes_as_many_devices_as_divide_the_runs():
     assert mesh_for("run", 1) is None
     assert mesh_for("run", 6).size == 6
     assert mesh_for("run", 12).size == 6
     assert mesh_for("run", 16).size == 8
+
+
+@pytest.mark.usefixtures("all_devices")
+def test_runs_stay_on_the_device_that_is_asked_for():
+    with jax.default_device(jax.devices()[3]):
+        assert mesh_for("run", 16) is None
+        (placed,) = jax.jit(jnp.zeros, static_argnums=0)(2).devices()
+        assert placed == jax.devices()[3]
+    with jax.default_device("cpu"):  # a platform is no device
+        assert mesh_for("run", 16).size == 8
 
 
 start = pytest.fixture(starting)

@@ -202,6 +202,7 @@ def test_a_process_is_killed_and_the_run_resumes_to_the_numbers_of_one_process(
     assert json.loads((out / "result.json").read_text())["device"]["processes"] == 2
 
 
+@pytest.mark.usefixtures("all_devices")
 def test_a_population_that_devices_do_not_divide(monkeypatch: Any):
     """One process uses as many devices as fit, and says so; several refuse, since each must have a share."""
     config = tiny(evolution={"population": 6})

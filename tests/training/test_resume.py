@@ -54,7 +54,9 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_resumed_after_sigterm_is_the_uninterrupted_run(name, tmp_path, monkeypatch):
+def test_resumed_after_sigterm_is_the_uninterrupted_run(name, tmp_path, monkeypatch, request):
+    if name == "a lost seed":
+        request.getfixturevalue("all_devices")
     config = CONFIGS[name]
     expected = train(config, tmp_path / "whole")
     moment = random.Random(name)
@@ -199,6 +201,7 @@ def test_a_finished_run_whose_checkpoints_were_deleted_is_not_trained_anew(tmp_p
     assert (tmp_path / "result.json").read_bytes() == before and len(rows_of(tmp_path)) == 10
 
 
+@pytest.mark.usefixtures("all_devices")
 def test_other_bits_are_said(tmp_path, monkeypatch):
     config = dataclasses.replace(CONFIGS["plain"], keep=9)
     with monkeypatch.context() as patch:

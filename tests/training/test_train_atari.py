@@ -29,7 +29,7 @@ def test_a_resumed_game_goes_on_as_if_nothing_had_been(tmp_path: Path):
         "rainbow",
         "atari/Breakout",
         steps=48,
-        seeds=2,  # on two devices
+        seeds=2,
         rollout_length=8,
         rows=6,
         checkpoints=2,

@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--report", action="store_true")
     given = parser.parse_args()
+    given.results.mkdir(parents=True, exist_ok=True)
     chosen = SUITES[given.suite] if given.only is None else given.only
     if unknown := [name for name in chosen if name not in SUITES[given.suite]]:
         parser.error(

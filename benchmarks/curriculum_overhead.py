@@ -183,6 +183,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args(words)
+    given.results.mkdir(parents=True, exist_ok=True)
     if unknown := [part for part in given.parts if part not in BARS]:
         parser.error(f"there is no part {unknown[0]!r}: {', '.join(BARS)}")
     use_compilation_cache()

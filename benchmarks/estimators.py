@@ -209,6 +209,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "estimators")
     given = parser.parse_args(words)
+    given.results.mkdir(parents=True, exist_ok=True)
     use_all_cores()
     use_compilation_cache()
     if given.action == "tune":

@@ -223,6 +223,7 @@ def place_of(given: argparse.Namespace) -> Place:
 def main(words: Sequence[str] | None = None) -> None:
     """Do what the words ask for."""
     given = parse(words)
+    given.results.mkdir(parents=True, exist_ok=True)
     place = place_of(given)
     if given.action == "table":
         write_tables(place.study, place.name, place.env, place.store, given.results)

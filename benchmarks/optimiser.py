@@ -105,6 +105,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
+    given.results.mkdir(parents=True, exist_ok=True)
     made = provenance()
     versions = " ".join(f"{name}={made['versions'][name]}" for name in ("python", "jax", "jaxlib"))
     about = (

@@ -106,6 +106,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--store", type=Path, default=RESULTS / "pair_reliability")
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args(words)
+    given.results.mkdir(parents=True, exist_ok=True)
     if given.action == "table":
         table(given.store, given.results)
         return

@@ -101,6 +101,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args(words)
+    args.results.mkdir(parents=True, exist_ok=True)
     origin = provenance()
     rows = []
     for name in CASES:

@@ -135,6 +135,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args(words)
+    args.results.mkdir(parents=True, exist_ok=True)
     if unknown := [part for part in args.parts if part not in PARTS]:
         parser.error(f"there is no part {unknown[0]!r}: {', '.join(PARTS)}")
     jaxrl_evolve.use_compilation_cache()

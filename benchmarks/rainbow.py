@@ -227,6 +227,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES), metavar="CASE")
     parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args(words)
+    args.results.mkdir(parents=True, exist_ok=True)
     origin, path, rows = provenance(), args.results / "rainbow.csv", list[dict[str, Any]]()
     about = (
         hardware(origin["device"]),

@@ -223,6 +223,7 @@ def main() -> None:
     parser.add_argument("--peer-python", help="interpreter of an environment with flashbax")
     parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args()
+    args.results.mkdir(parents=True, exist_ok=True)
     rows, origin = measure(args.peer_python, args.repeats), provenance()
     about = {
         "repeats": args.repeats,

@@ -242,6 +242,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the tables")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "representation", help="run folders")
     args = parser.parse_args(words)
+    args.results.mkdir(parents=True, exist_ok=True)
     path, rows = args.results / "representation.csv", list[dict[str, Any]]()
     if path.exists():
         with open(path, newline="", encoding="utf-8") as file:

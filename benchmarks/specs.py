@@ -173,6 +173,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=[*CASES], default=[*CASES])
     parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args()
+    args.results.mkdir(parents=True, exist_ok=True)
     rows, origin = [], provenance()
     about = {
         "hardware": hardware(origin["device"]),

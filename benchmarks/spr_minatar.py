@@ -214,6 +214,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the table")
     parser.add_argument("--commands", action="store_true", help="print what fills the store, and do nothing")
     args = parser.parse_args(words)
+    args.results.mkdir(parents=True, exist_ok=True)
     if args.commands:
         print(*commands("runs/minatar-30k"), sep="\n")
         return

@@ -320,6 +320,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
 def main(words: Sequence[str] | None = None) -> None:
     """Run what is missing, or make the table."""
     given = parse(words)
+    given.results.mkdir(parents=True, exist_ok=True)
     if given.action == "table":
         table(given.store, given.results)
         return

@@ -468,8 +468,9 @@ def test_the_value_of_time_is_that_of_schedules_chosen_on_other_seeds(tmp_path: 
     for h, horizon in enumerate(task.horizons):
         cell = gate.Cell(returns[min(h, 1)], np.array([0.1, 0.2, 0.4]), facts)
         gate.save(gate.path_of(tmp_path / "store", "catch", 4, horizon), cell)
-    gate.main(["table", "--store", str(tmp_path / "store"), "--results", str(tmp_path)])
-    text = (tmp_path / "value_of_time.md").read_text()
+    results = tmp_path / "a new" / "folder"
+    gate.main(["table", "--store", str(tmp_path / "store"), "--results", str(results)])
+    text = (results / "value_of_time.md").read_text()
     # Four long horizons decide for 0 as the constant one, which loses at each of the five.
     assert "| Catch-bsuite | 4 x 128 | 1.00 [1.00, 1.00] |" in text
     assert "Budget: 50 environment steps of learning and 10 of evaluation, 5 minutes on 2 cores (x)" in text

@@ -46,6 +46,7 @@ CHANGES: dict[str, Callable[..., Oracle]] = {
     "flips": oracles.flip,
     "frozen": _frozen,
     "cyclic": _cyclic,
+    "length_gate": oracles.length_gate,
     "length_hack": oracles.length_hack,
     "near_duplicate": oracles.near_duplicate,
 }

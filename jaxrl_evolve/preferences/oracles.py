@@ -126,6 +126,20 @@ def length_hack(base: Oracle, bonus: float) -> Oracle:
     return from_advantage(f"length_hack({bonus:g}) of {base.name}", told)
 
 
+def length_gate(base: Oracle, most: float = 0.0) -> Oracle:
+    """``base`` among those whose lengths differ by no more than ``most`` steps; of others neither is preferred.
+
+    At 0 no bias that reads lengths alone is left, whatever it is: the control of `length_hack`.
+    """
+    _at_least("most", most, 0.0)
+
+    def told(a: Summary, b: Summary, context: Any) -> Array:
+        alike = jnp.abs(a.length - b.length) <= most
+        return jnp.where(alike, advantage(base, a, b, context), 0.0)
+
+    return from_advantage(f"length_gate({most:g}) of {base.name}", told)
+
+
 def near_duplicate(base: Oracle, radius: float, answer: float = 0.99) -> Oracle:
     """``base``, but of two that differ by no more than ``radius`` the larger wins with probability ``answer``: over-confident
     where there is nothing to tell.

@@ -26,6 +26,7 @@ SHIPPED = {
     "sector_rps": oracles.sector_rps(RPS),
     "nonmarkov": oracles.nonmarkov(0.5),
     "length_hack": oracles.length_hack(oracles.bt(), 0.2),
+    "length_gate": oracles.length_gate(oracles.bt(), 2.0),
     "near_duplicate": oracles.near_duplicate(oracles.bt(), 0.3),
     "mixed": oracles.mixed(oracles.bt(), oracles.sector_rps(RPS), 0.5),
 }
@@ -65,6 +66,20 @@ def test_what_oracles_prefer():
     nonmarkov = lambda a, b: prob(SHIPPED["nonmarkov"], a, b)
     assert nonmarkov(late(0, 0.5), late(9, 0.6)) == 1 and nonmarkov(late(2, 0), late(1, -1)) == 1
     assert nonmarkov(late(0, 0.6), late(9, 0.7)) == 1
+
+
+def test_a_gate_leaves_nothing_of_what_length_alone_decides():
+    plain, hacked = oracles.bt(), oracles.length_hack(oracles.bt(), 0.3)
+    gated = oracles.length_gate(hacked)
+    for own, other in ((5.0, 5.0), (5.0, 4.0), (4.0, 16.0)):
+        a, b = {"total": 1.0, "length": own}, {"total": 0.25, "length": other}
+        assert prob(gated, a, b) == pytest.approx(prob(plain, a, b) if own == other else 0.5)
+        assert own == other or prob(hacked, a, b) != pytest.approx(prob(plain, a, b))
+    near = oracles.length_gate(plain, 2.0)
+    assert prob(near, {"total": 1.0, "length": 3.0}, {"length": 1.0}) == pytest.approx(1 / (1 + np.exp(-1)))
+    assert prob(near, {"total": 1.0, "length": 3.5}, {"length": 1.0}) == 0.5
+    with pytest.raises(ValueError, match="most is -1"):
+        oracles.length_gate(plain, -1.0)
 
 
 def test_a_teacher_makes_mistakes_says_nothing_and_calls_equals_equal():

@@ -9,7 +9,7 @@ environment steps, in groups of eight completions of a prompt. What was written 
 three by the success of two seeds that are not reported (``tune``); the primary outcome is the share of sampled completions that are right, on 256
 prompts that nobody was trained on and 16 tries each (pass@1), less that of the imitation it started from, over seeds 0 to 4. A method is better or worse
 than another if the 95 % interval of the difference of the two, seed against seed, leaves out zero. Besides, how often one of 16 tries is right (pass@16), and
-how long completions are.
+how long completions are. SPPO, DPO and IPO are there twice: as the library has them, and in three iterations (``sppo-3``), each with the policy of its beginning as the reference.
 
 Each cell is a file of the store, ``benchmarks/results/completions``; those that are there are left alone. Runs are in ``runs/completions`` and go on where
 they were interrupted. ``table`` makes ``benchmarks/results/completions.md`` and ``.csv`` of the store and nothing else.
@@ -44,7 +44,9 @@ TEACHING, LEARNING = 2 * 274 * 64 * 57, 274 * 64 * 57
 """Environment steps of the imitation, and of what follows: 274 updates of either, an even number, so that EGPO does not end on a half step."""
 TEACHER, BEFORE = "imitation", "imitation alone"
 """What comes first, and that without anything after it."""
-NAMES = tuple(name for name in METHODS if name != TEACHER)
+ITERATED = {f"{name}-3": name for name in ("sppo", "dpo", "ipo")}
+"""In three iterations, as they were published: the reference is the policy at the beginning of each third."""
+NAMES = (*(name for name in METHODS if name != TEACHER), *ITERATED)
 PUPIL_RATE, RATES = 1e-3, (3e-5, 1e-4, 3e-4)
 TUNED, REPORTED = (100, 101), (0, 1, 2, 3, 4)
 """Seeds of the choice of a step size, and those of the table."""
@@ -58,12 +60,14 @@ def cell(store: Path, name: str, rate: float, seed: int) -> Path:
 def configuration(name: str, rate: float, seed: int, start: str = "") -> TrainConfig[Any, Any]:
     """One run: of the teacher's pupil, of a method that starts from one, or one that learns nothing more."""
     taught, nothing = name == TEACHER, name == BEFORE
+    thirds = {"reference": "stages", "reference_every": 3}
     return TrainConfig.preset(
-        *("grpo" if nothing else name, ENV),
+        *("grpo" if nothing else ITERATED.get(name, name), ENV),
         steps=1 if nothing else TEACHING if taught else LEARNING,
         env_options={"taught": "True"} if taught else {},
         seed=seed,
         start=start,
+        learner=thirds if name in ITERATED else {},
         hp={"learning_rate": rate},
         evaluation={"times": 1, "final_episodes": 64},
     )

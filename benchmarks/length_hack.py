@@ -8,8 +8,8 @@ A small decoder imitates summaries (``token/summary``: the marked letters of eig
 of the marked letters. The *hacked* one is the same, but the longer answer gains 0.3 in probability. The *gated* one is the hacked one among answers of equal length, and a tie else (``length_gate:0``).
 
 What was written down before any run: the step size of each method is the best of three by the success of two seeds that are not reported under the true judge (``tune``), and the other judges' too. Primary is the length of sampled
-answers at the end, on 256 prompts that nobody was trained on, less that under the true judge of the same seed, over seeds 0 to 4. A judge makes a method longer if the 95 % interval lies above zero. Secondary is the share of the
-marked letters, likewise. Expected is that all three methods grow under the hacked judge, and none under the gated one.
+answers at the end, on 256 prompts that nobody was trained on, less that under the true judge of the same seed, over seeds 0 to 4. A judge makes a method longer if the 95 % interval lies above zero. Secondary is the share of
+answers that have all marked letters, likewise. Expected is that all three methods grow under the hacked judge, and none under the gated one.
 
 Each cell is a file of the store, ``benchmarks/results/length_hack``; those that are there are left alone. ``table`` makes ``benchmarks/results/length_hack.md`` and ``.csv`` of the store and nothing else.
 """
@@ -84,18 +84,11 @@ def made(store: Path, runs: Path, name: str, rate: float, seed: int) -> None:
     out = trained(runs, name, rate, seed, str(pupil))
     found, rows = evaluate_levels(out, TEST, mode="sample")
     right = float(found["pass_at"][0]["runs"][0])
-    of = lambda key: float(np.mean([row[key] for row in rows]))
-    facts = {
-        "name": name,
-        "rate": rate,
-        "seed": seed,
-        "pass@1": right,
-        "share": of("return"),
-        "length": of("length"),
-    }
+    length = float(np.mean([row["length"] for row in rows]))
+    facts = {"name": name, "rate": rate, "seed": seed, "pass@1": right, "length": length, **origin()}
     kept.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(kept, f"{json.dumps({**facts, **origin()}, indent=1)}\n".encode())
-    print(f"{name} at {rate:g}, seed {seed}: {of('length'):.2f} tokens, {of('return'):.3f}", flush=True)
+    write_whole(kept, f"{json.dumps(facts, indent=1)}\n".encode())
+    print(f"{name} at {rate:g}, seed {seed}: {length:.2f} tokens, {right:.3f}", flush=True)
 
 
 def tune(store: Path, runs: Path, methods: Sequence[str]) -> None:
@@ -130,7 +123,7 @@ def table(store: Path, results: Path) -> None:
     """``length_hack.md`` and ``.csv``."""
     before = read(store, BEFORE, 0.0, REPORTED)
     lines, rows, facts = [], [], [*before]
-    columns = ("name", "rate", "seed", "length", "share", "pass@1")
+    columns = ("name", "rate", "seed", "length", "pass@1")
     for method in (BEFORE, *METHODS):
         rate = 0.0 if method == BEFORE else chosen(store, named(method, "true"))
         true: dict[int, Mapping[str, Any]] = {}
@@ -143,13 +136,13 @@ def table(store: Path, results: Path) -> None:
             facts += cells
             true = {each["seed"]: each for each in cells} if judge == "true" else true
             other = {} if judge == "true" else true
-            own = [with_bounds(estimate([each[key] for each in cells], mean)) for key in ("length", "share")]
-            told = [differences(cells, other, key) for key in ("length", "share")]
+            own = [with_bounds(estimate([each[key] for each in cells], mean)) for key in ("length", "pass@1")]
+            told = [differences(cells, other, key) for key in ("length", "pass@1")]
             lines.append(
                 [method, judge, f"{rate:g}" if judge else "", len(cells), own[0], told[0], own[1], told[1]]
             )
             rows += [[each[key] for key in columns] for each in cells]
-    header = ["Method", "Judge", "Step size", "Seeds", "Tokens, prompt and all", "Less the true judge's", "Share of the marked", "Less the true judge's"]  # fmt: skip
+    header = ["Method", "Judge", "Step size", "Seeds", "Tokens, prompt and all", "Less the true judge's", "Right", "Less the true judge's"]  # fmt: skip
     said = lambda key: "; ".join(sorted({str(fact[key]) for fact in facts}))
     parts = [
         "# A judge who likes length",

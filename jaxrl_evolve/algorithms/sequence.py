@@ -63,6 +63,11 @@ METHODS: dict[str, tuple[str, dict[str, Any], dict[str, float]]] = {
         {"loss": "ipo", "reference": "first"},
         {},
     ),
+    "srpo": (
+        "self-improving robust preference optimisation: one policy drafts and revises, on pairs of its own completions (Choi et al. 2024)",
+        {"loss": "srpo", "reference": "first"},
+        {},
+    ),
     "nash-md": (
         "Nash-MD's policy gradient: win rates against a mixture of the policy and its reference (Munos et al. 2023)",
         {
@@ -120,7 +125,9 @@ def sequence_preset(method: str, env: str) -> Preset:
     length = LENGTHS.get(env, 32)
     network = NetworkConfig(hidden=(64, 64))
     if env.startswith("token/"):
-        network = NetworkConfig(kind="decoder", decoder=DecoderConfig(context=length))
+        # Who revises reads the draft, and the prompt twice.
+        context = 2 * length + 2 if method == "srpo" else length
+        network = NetworkConfig(kind="decoder", decoder=DecoderConfig(context=context))
         hp = {"learning_rate": 1e-3, **hp}
     config = SequenceConfig(network=network, **settings)
     resets = "full:1:8" if env.startswith("token/") else "full"
@@ -137,6 +144,7 @@ READ_BY = {
     "sppo": ("learner.baseline", "learner.eta_schedule", "hp.eta", "hp.eta_end", *PAST),
     "dpo": ("hp.beta", "hp.label_noise", *PAST),
     "ipo": ("hp.beta", "learner.extragradient", *PAST),
+    "srpo": ("hp.beta", "hp.draft_weight"),
     "imitate": (),
 }
 """What each loss reads that not all do."""
@@ -147,7 +155,8 @@ def _unread(loss: str) -> tuple[str, ...]:
     own = {name for names in READ_BY.values() for name in names} - set(READ_BY[loss])
     who = ("learner.worth", "learner.preference", "learner.soft", "learner.check_oracle")
     others = who if loss in ("nft", "imitate") else who[:1] if loss in PAIRS else ()
-    return ("objective", "learner.loss", *sorted(own), *others)
+    mixture = ("hp.mixture",) if loss == "srpo" else ()
+    return ("objective", "learner.loss", *sorted(own), *mixture, *others)
 
 
 SEQUENCES = {

@@ -40,6 +40,7 @@ from jaxrl_evolve.learners.sequence_config import (
     SequenceHyperparameters,
 )
 from jaxrl_evolve.learners.sequence_losses import NO_SPREAD, Answers, advantages, loss_of
+from jaxrl_evolve.learners.sequence_revisions import check_revisions, log_probs_after
 from jaxrl_evolve.learners.spo_environment import example_of, judge
 from jaxrl_evolve.networks.network import MakeNetwork
 from jaxrl_evolve.networks.table import make_network
@@ -56,13 +57,21 @@ def _taken(parts: Parts, t: Any, answers: Answers, rows: Array) -> tuple[Any, An
         return t, answers
     slots = (rows[:, None] * parts.config.group + jnp.arange(parts.config.group)).ravel()
     steps = lambda tree: jax.tree.map(lambda x: x[:, slots], tree)
-    of_groups = ("whole", "length", "worth", "labels", "axes")
+    of_groups = ("whole", "length", "worth", "labels", "axes", "revisions")
     own = {name: jax.tree.map(lambda x: x[rows], getattr(answers, name)) for name in of_groups}
     others = {
         name: steps(getattr(answers, name))
         for name in ("old", "reference", "number", "asked", "past", "base")
     }
     return steps(t), Answers(**own, **others)
+
+
+def _after(parts: Parts, params: Any, answers: Answers) -> Any:
+    """Log-probabilities of revisions, where there are any."""
+    if parts.config.loss != "srpo":
+        return ()
+    read = answers.revisions
+    return log_probs_after(parts.network, params, read.obs, read.action)
 
 
 def _update(
@@ -84,7 +93,8 @@ def _update(
         some, mine = _taken(parts, seen, answers, rows)
 
         def loss(params: Any) -> tuple[Array, dict[str, Array]]:
-            return loss_of(config, hp, *log_probs(parts, params, *some), mine)
+            after = _after(parts, params, mine)
+            return loss_of(config, hp, *log_probs(parts, params, *some), mine, after)
 
         (total, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(params)
         move, size, optimiser = clipped_step(
@@ -204,6 +214,7 @@ def sequence(
     _check_teacher(config, env)
     _check_length(env, rollout_length)
     _check_mixture(config, hp)
+    check_revisions(config, env, rollout_length)
     net = make_network(config.network, env.observation_space, env.action_space, 0, network)
     watch = Watch(rollout_length) if watch is None else watch
     if config.asks:

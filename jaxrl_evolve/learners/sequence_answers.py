@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from jaxrl_evolve.experience.completions import Completions, at_ends, over_steps
 from jaxrl_evolve.learners.sequence_acting import Parts, SequenceState, opponents
 from jaxrl_evolve.learners.sequence_losses import Answers
+from jaxrl_evolve.learners.sequence_revisions import neighbours, revisions_of
 from jaxrl_evolve.preferences.comparison import only, rates_of, winrate_matrix
 from jaxrl_evolve.preferences.episodes import lived, nothing_lived
 from jaxrl_evolve.preferences.summary import Summary
@@ -91,6 +92,8 @@ def answers_of(
             labels = jnp.where(other[:, None] != other[None], labels, jnp.nan)
         elif config.mixed == "past":
             labels = jnp.where(other[:, None] & other[None], jnp.nan, labels)
+        elif config.loss == "srpo":
+            labels = jnp.where(neighbours(whole.shape[1]), labels, jnp.nan)
         rates = jax.vmap(rates_of)(labels)
         queries = rates.queries.sum().astype(jnp.int32)
         if config.worth == "preference":
@@ -105,6 +108,9 @@ def answers_of(
     earlier = lambda policy: log_probs(parts, policy.actor, t.obs, t.first, t.action)[0]
     old = t.policy.log_prob
     past: Any = earlier(state.past) if config.past != "none" else ()
+    revisions: Any = ()
+    if config.loss == "srpo":
+        revisions = revisions_of(parts.network, state.reference.actor, t.obs, t.action, found, groups)
     base = jnp.where(state.updates % 2 == 1, past, old) if config.extragradient else ()
     answers = Answers(
         old,
@@ -118,5 +124,6 @@ def answers_of(
         past,
         base,
         _by_criterion(parts, phi, whole) if config.axes and phi is not None else (),
+        revisions,
     )
     return answers, queries

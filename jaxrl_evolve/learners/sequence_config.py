@@ -9,10 +9,10 @@ from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.settings.checks import AtLeast, Between, check
 from jaxrl_evolve.settings.scalar import Scalar, hyperparameters
 
-Loss = Literal["clip", "reinforce", "nft", "sppo", "dpo", "ipo", "imitate"]
+Loss = Literal["clip", "reinforce", "nft", "sppo", "dpo", "ipo", "srpo", "imitate"]
 POLICY_GRADIENTS = ("clip", "reinforce")
 """Losses that weigh log-probabilities by an advantage."""
-PAIRS = ("dpo", "ipo")
+PAIRS = ("dpo", "ipo", "srpo")
 """Losses of pairs."""
 
 
@@ -31,7 +31,9 @@ class SequenceHyperparameters:
     eta_end: Annotated[Scalar, Between(0.0, 1.0)] = 1.0
     """Fraction of it left at the horizon; `eta_schedule` says how it gets there."""
     beta: Annotated[Scalar, AtLeast(0.0)] = 0.1
-    """Weight of the divergence from the reference that DPO and IPO stand for."""
+    """Weight of the divergence from the reference that DPO and IPO stand for, and both of SRPO's policies."""
+    draft_weight: Annotated[Scalar, Between(0.0, 1.0)] = 0.5
+    """Share of the loss of drafts in SRPO's; the rest is that of revisions."""
     opponent_mixture: Annotated[Scalar, Between(0.0, 1.0)] = 0.125
     """How much of the reference's logits is in those of the mixture, where `mixed` has some answer by it."""
     mixture: Annotated[Scalar, Between(0.0, 1.0)] = 1.0
@@ -57,7 +59,8 @@ class SequenceConfig:
     """Static settings: a change compiles anew."""
 
     loss: Loss = "clip"
-    """What is minimised: the clipped surrogate, the plain score function, NFT's supervised form, or regressions and classifications of log-ratios; `imitate` is the log-likelihood of what a
+    """What is minimised: the clipped surrogate, the plain score function, NFT's supervised form, or regressions and classifications of log-ratios, in `srpo` also of completions as
+    revisions of others; `imitate` is the log-likelihood of what a
     teacher did (`info["taught"]`)."""
     group: Annotated[int, AtLeast(2)] = 8
     """Neighbouring environments that answer the same prompt."""
@@ -135,6 +138,14 @@ class SequenceConfig:
                 "worth 'preference' and the loss none of pairs"
             )
         self._check_past()
+        if self.loss == "srpo" and self.reference == "rollout":
+            raise ValueError(
+                "reference is 'rollout', but loss is 'srpo', where drafts would learn nothing in the first step on each rollout; the reference must be another"
+            )
+        if self.loss == "srpo" and self.group * self.completions % 2:
+            raise ValueError(
+                f"group is {self.group} with completions {self.completions}, but loss is 'srpo', where the completions of a group are taken two by two; one of both must be even"
+            )
         if self.axes and self.loss not in POLICY_GRADIENTS:
             raise ValueError(
                 f"axes is {self.axes}, but the loss {self.loss} reads no advantage; axes must be empty, or the loss one of {', '.join(POLICY_GRADIENTS)}"

@@ -34,6 +34,7 @@ class Answers:
         past: log-probabilities of the past policy, or ``()``.
         base: those of the policy that steps are made from, or ``()`` where that is the one that answered.
         axes: float32 ``[G, M, K]``, worths by criterion, or ``()``.
+        revisions: the completions as revisions of others, see `learners.sequence_revisions`, or ``()``.
     """
 
     old: Float[Array, "T N"]
@@ -47,6 +48,7 @@ class Answers:
     past: Any = ()
     base: Any = ()
     axes: Any = ()
+    revisions: Any = ()
 
 
 def advantages(kind: str, worth: Float[Array, "G M"], whole: Bool[Array, "G M"]) -> Float[Array, "G M"]:
@@ -79,6 +81,7 @@ def loss_of(
     log_prob: Float[Array, "T N"],
     entropy: Float[Array, "T N"],
     answers: Answers,
+    after: Any = (),
 ) -> tuple[Array, dict[str, Array]]:
     """The loss of a minibatch of whole groups, and its metrics.
 
@@ -88,12 +91,13 @@ def loss_of(
         log_prob: of the actions, by the policy that learns.
         entropy: of its distributions.
         answers: the completions.
+        after: log-probabilities of their revisions by the policy that learns, ``[G, M, 2]``, where it learns to revise.
     """
     a, (groups, members) = answers, answers.whole.shape
     slots = log_prob.shape[1]
     most = groups * members // slots
     asked = a.asked.astype(jnp.float32)
-    apart = jnp.where(a.asked, log_prob - _towards(hp, a), 0.0)
+    apart = jnp.where(a.asked, log_prob - _towards(config, hp, a), 0.0)
     ratio = _in_groups(summed(apart, a.number, most), groups)
     if config.logp_reduction == "mean":
         ratio = ratio / jnp.maximum(a.length, 1.0)
@@ -102,6 +106,8 @@ def loss_of(
     if config.loss == "imitate":
         # Where the policy was not asked, what the teacher did may be impossible.
         total = -jnp.where(a.asked, log_prob, 0.0).sum() / jnp.maximum(asked.sum(), 1.0)
+    elif config.loss == "srpo":
+        total = _of_revisions(config, hp, ratio, after, a)
     elif config.loss in PAIRS:
         total = _of_pairs(config, hp, ratio, a)
     elif config.loss == "sppo":
@@ -123,8 +129,10 @@ def loss_of(
     return total - hp.entropy_coef * bonus, metrics
 
 
-def _towards(hp: Any, a: Answers) -> Array:
+def _towards(config: SequenceConfig, hp: Any, a: Answers) -> Array:
     """What log-ratios are to: a geometric mixture of the policy that steps are made from, the reference, and the past policy."""
+    if config.loss == "srpo":
+        return a.reference
     base = a.old if isinstance(a.base, tuple) else a.base
     towards = base + hp.mixture * (a.reference - base)
     return towards if isinstance(a.past, tuple) else towards + hp.past_mixture * (a.past - base)
@@ -173,6 +181,23 @@ def _of_pairs(config: SequenceConfig, hp: Any, ratio: Array, a: Answers) -> Arra
         each = losses.dpo(first, second, noisy, hp.beta)
     else:
         each = losses.ipo(first, second, label, hp.beta)
+    return jnp.where(there, each, 0.0).sum() / jnp.maximum(there.sum(), 1)
+
+
+def _of_revisions(config: SequenceConfig, hp: Any, ratio: Array, after: Array, a: Answers) -> Array:
+    """The mean over the pairs that were compared; both of a pair are drafts, and revisions of themselves and of each other."""
+    groups, members = ratio.shape
+    pairs = (groups, members // 2, 2)
+    apart, length = after - a.revisions.reference, a.length.reshape(pairs)
+    apart = apart.reshape((*pairs, 2))
+    if config.logp_reduction == "mean":
+        itself_and_other = jnp.stack([length, length[..., ::-1]], -1)
+        apart = apart / jnp.maximum(itself_and_other, 1.0)
+    kept, revised = apart[..., 0], apart[..., ::-1, 1]  # the latter of each as a revision of the other
+    label = a.labels[:, jnp.arange(0, members, 2), jnp.arange(1, members, 2)]
+    there = ~jnp.isnan(label)
+    label = jnp.where(there, label, 0.5)
+    each = losses.srpo(ratio.reshape(pairs), kept, revised, label, hp.beta, hp.draft_weight)
     return jnp.where(there, each, 0.0).sum() / jnp.maximum(there.sum(), 1)
 
 

@@ -34,7 +34,7 @@ from jaxrl_evolve.training.parts import check_context
 from jaxrl_evolve.training.start import _check_fit
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [m for m in METHODS if m != "srpo"])
 def test_where_no_completion_ended_nothing_is_learned(method: str):
     settings, hp = METHODS[method][1:]
     config = SequenceConfig(group=4, **settings)

@@ -32,7 +32,7 @@ ALSO = (
     *("jaxrl_evolve.learners.reward_model", "jaxrl_evolve.networks.action_values"),
     *(f"jaxrl_evolve.networks.decoder.{name}" for name in ("generate", "pretrained", "sampling")),
     "jaxrl_evolve.networks.decoder_config",
-    *("jaxrl_evolve.objectives.categorical", "jaxrl_evolve.objectives.library"),
+    *(f"jaxrl_evolve.objectives.{name}" for name in ("by_variant", "categorical", "library")),
     *(f"jaxrl_evolve.preferences.{name}" for name in ("games", "minimax")),
     *(f"jaxrl_evolve.preferences.solvers.{name}" for name in ("feedback", "play", "solver", "table")),
     *("jaxrl_evolve.results.figures", "jaxrl_evolve.results.scores", "jaxrl_evolve.results.statistics"),

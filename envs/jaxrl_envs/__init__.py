@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         scale_rewards,
         sticky_actions,
         time_limit,
+        variants,
         vary_params,
     )
 
@@ -54,6 +55,7 @@ _MODULE_OF = {
     "stabilise": "stable",
     "sticky_actions": "wrappers",
     "time_limit": "wrappers",
+    "variants": "wrappers",
     "vary_params": "wrappers",
 }
 
@@ -82,6 +84,7 @@ __all__ = [
     "stabilise",
     "sticky_actions",
     "time_limit",
+    "variants",
     "vary_params",
 ]
 

@@ -30,6 +30,7 @@ class Signal(NamedTuple):
         least: below so many there is no value.
         gain: whether it may be divided by what an arm costs; a share of successes may not.
         extremes: whether it reads ``best`` and ``worst``.
+        told: metrics of the learner that it reads of each arm, which are called so with the arm's name after them.
     """
 
     summary: str
@@ -39,6 +40,7 @@ class Signal(NamedTuple):
     least: int = 1
     gain: bool = True
     extremes: bool = False
+    told: tuple[str, ...] = ()
 
     @property
     def critic(self) -> bool:
@@ -119,6 +121,14 @@ SIGNALS: dict[str, Signal] = {
         lambda s: s["best"] - s["worst"],
         least=2,
         extremes=True,
+    ),
+    "payoff": Signal(
+        "spread of the payoffs of an oracle of preferences",
+        (),
+        lambda s: s["payoff_spread"],
+        "compared",
+        least=2,
+        told=("payoff_spread", "compared"),
     ),
 }
 """Signals by name."""

@@ -11,7 +11,7 @@ where preferences go in circles, and the plain method's only goes round.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -29,6 +29,7 @@ from jaxrl_evolve.learners.reference import Reference, follow
 from jaxrl_evolve.learners.snapshots import Snapshots, offer
 from jaxrl_evolve.learners.spo_config import SPOConfig, SPOHyperparameters
 from jaxrl_evolve.learners.spo_environment import judgement, with_time
+from jaxrl_evolve.learners.spo_oracles import ORACLE, by_oracle, chosen_oracles, told_of
 from jaxrl_evolve.learners.spo_payoff import compared, others, room_for, spread
 from jaxrl_evolve.learners.spo_time import Timekeeper
 from jaxrl_evolve.objectives.objective import AnyObjective
@@ -76,6 +77,7 @@ class _Parts(NamedTuple):
         watch: what is seen of an episode.
         most: how many episodes of a rollout are compared.
         against: others with whom all are compared, or None.
+        oracles: names of those that ``oracle`` is made of, where a curriculum chooses among several.
     """
 
     config: SPOConfig
@@ -85,6 +87,7 @@ class _Parts(NamedTuple):
     watch: Watch
     most: int
     against: Queue | None = None
+    oracles: tuple[str, ...] = ()
 
 
 def _init(parts: _Parts, example: Trajectory, key: Array, hp: Any) -> SPOState:
@@ -136,10 +139,11 @@ def _update(
     if config.comparators == "subsample":
         comparators = config.number
     group = _alike(config.group, state.updates, phi.length) if config.group else None
-    found = compared(parts.oracle, key_labels, phi, ends, parts.most, comparators, config.soft, group)
+    judges = t.info[ORACLE] if parts.oracles else None
+    found = compared(parts.oracle, key_labels, phi, ends, parts.most, comparators, config.soft, group, judges)
     reward = hp.payoff_scale * spread(found.payoff, begins, ends, config.pay)
     seen = parts.time.shown_to_inner(t)
-    metrics: dict[str, Array] = {}
+    metrics = {} if judges is None else by_oracle(found, judges, parts.oracles)
     if parts.config.magnetic:
         apart = _drawn_to(parts, key_reference, state.reference.actor, seen)
         reward = reward - hp.payoff_scale * hp.magnet * apart
@@ -179,7 +183,7 @@ def self_play(
     num_envs: int,
     rollout_length: int,
     config: SPOConfig,
-    oracle: Oracle | None = None,
+    oracle: Oracle | Mapping[str, Oracle] | None = None,
     watch: Watch | None = None,
 ) -> Learner:
     """SPO on any learner without a store; `spo_sac.self_play_from_replay` is for those with one.
@@ -190,7 +194,8 @@ def self_play(
         num_envs: parallel environments ``N``.
         rollout_length: steps per update ``T``; episodes that are longer are paid where they end.
         config: of it what is not PPO's.
-        oracle: who prefers; the one that ``config.preference`` names by default.
+        oracle: who prefers; the one that ``config.preference`` names by default. Several by name (`SPOConfig.oracles`) need an environment
+            whose ``info["oracle"]`` says which of them judges an episode, such as `jaxrl_envs.variants`.
         watch: what is seen of an episode; by default its return, effort and length as criteria, and the first two observed numbers as its place.
 
     Raises:
@@ -199,6 +204,8 @@ def self_play(
     """
     if num_envs < 2:
         raise ValueError(f"num_envs is {num_envs}; at least 2 trajectories can be compared")
+    oracle = chosen_oracles(config, oracle, env)
+    names = tuple(oracle) if isinstance(oracle, Mapping) else ()
     oracle, watch, horizon, example = judgement(config, env, num_envs, oracle, watch)
     most = room_for(num_envs, rollout_length, config.segment or horizon, config.episodes)
     _check_comparators(config, num_envs, most)
@@ -212,7 +219,7 @@ def self_play(
             "spo_sac.self_play_from_replay is for"
         )
     time = Timekeeper(inner, horizon, config.time, config.segment)
-    parts = _Parts(config, inner, time, oracle, watch, most, against)
+    parts = _Parts(config, inner, time, oracle, watch, most, against, names)
     return paid_otherwise(
         inner,
         f"spo-{inner.name}",
@@ -222,6 +229,7 @@ def self_play(
         update=partial(_update, parts),
         initial_memory=time.memory,
         adopt=None if inner.adopt is None else partial(_adopt, inner),
+        tells=told_of(names),
     )
 
 
@@ -252,7 +260,7 @@ def spo(
     config: SPOConfig | None = None,
     hp: SPOHyperparameters | None = None,
     objective: AnyObjective | None = None,
-    oracle: Oracle | None = None,
+    oracle: Oracle | Mapping[str, Oracle] | None = None,
     watch: Watch | None = None,
 ) -> Learner:
     """SPO on PPO.

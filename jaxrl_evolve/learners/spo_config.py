@@ -45,6 +45,9 @@ class SPOConfig(SelfPlayConfig, PPOConfig):
     of every stage, of which there are `reference_every` in the horizon."""
     reference_every: Annotated[int, AtLeast(1)] = 10
     """Updates between two references, or stages of the horizon."""
+    oracles: str = dataclasses.field(default="", metadata=UNWRITTEN_BY_DEFAULT)
+    """Oracles among which a curriculum of arms chooses for every episode, in place of `preference`: as there, joined by commas, `flips:0.3,bt:1`. Episodes are
+    compared with those of the same oracle only."""
     snapshots: Annotated[int, AtLeast(0)] = dataclasses.field(default=0, metadata=UNWRITTEN_BY_DEFAULT)
     """How many policies are kept of those after each update, a uniform sample: together they play the average policy."""
     against: str = dataclasses.field(default="", metadata=UNWRITTEN_BY_DEFAULT)
@@ -53,9 +56,22 @@ class SPOConfig(SelfPlayConfig, PPOConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.oracles:
+            self._check_oracles()
         if self.against and self.comparators != "batch":
             raise ValueError(
                 f"learner.comparators is {self.comparators!r}; with learner.against it must be 'batch'"
             )
         if self.against and self.group:
             raise ValueError(f"learner.group is {self.group}; with learner.against it must be 0")
+
+    def _check_oracles(self) -> None:
+        if self.preference != type(self).preference:
+            raise ValueError(
+                f"learner.preference is {self.preference!r}; with learner.oracles, who prefers is said there: leave it out"
+            )
+        if self.comparators != "batch" or self.against:
+            raise ValueError(
+                f"learner.comparators is {self.comparators!r} and learner.against {self.against!r}; with learner.oracles they must be 'batch' "
+                "and empty"
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -15,7 +16,7 @@ from jaxrl_evolve.learners.self_play_config import SelfPlayConfig
 from jaxrl_evolve.preferences.check import check_oracle
 from jaxrl_evolve.preferences.episodes import Watch, kinds_of
 from jaxrl_evolve.preferences.named import oracle_from_name
-from jaxrl_evolve.preferences.oracle import Oracle
+from jaxrl_evolve.preferences.oracle import Oracle, by_mark
 from jaxrl_evolve.preferences.summary import random_summaries
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
 
@@ -37,9 +38,13 @@ class Judgement(NamedTuple):
 
 
 def judgement(
-    config: SelfPlayConfig, env: Env, num_envs: int, oracle: Oracle | None, watch: Watch | None
+    config: SelfPlayConfig,
+    env: Env,
+    num_envs: int,
+    oracle: Oracle | Mapping[str, Oracle] | None,
+    watch: Watch | None,
 ) -> Judgement:
-    """Of the settings, or of an oracle and a watch of one's own.
+    """Of the settings, or of an oracle (or several, see `by_mark`) and a watch of one's own.
 
     Raises:
         ValueError: episodes have no known limit, a segment is longer than they are, or the oracle is none.
@@ -51,7 +56,11 @@ def judgement(
         )
     watch = Watch(config.segment or horizon) if watch is None else watch
     example = example_of(env, num_envs)
-    return Judgement(judge(config, oracle, watch, example), watch, horizon, example)
+    if isinstance(oracle, Mapping):
+        oracle = by_mark([judge(config, one, watch, example) for one in oracle.values()])
+    else:
+        oracle = judge(config, oracle, watch, example)
+    return Judgement(oracle, watch, horizon, example)
 
 
 @runtime_checkable

@@ -31,6 +31,7 @@ class Compared(NamedTuple):
         compared: float32 scalar, how many there are.
         queries: int32 scalar, how many labels were asked for.
         phi: summaries of the episodes, ``[M, ...]``, not finite where there was none.
+        there: bool ``[T, N]``, the last steps of those that were compared.
     """
 
     payoff: Float[Array, "T N"]
@@ -38,6 +39,7 @@ class Compared(NamedTuple):
     compared: Float[Array, ""]
     queries: Int[Array, ""]
     phi: Any
+    there: Bool[Array, "T N"]
 
 
 def compared(
@@ -49,6 +51,7 @@ def compared(
     comparators: int | Queue | None,
     soft: bool,
     group: Int[Array, "T N"] | None = None,
+    judges: Int[Array, "T N"] | None = None,
 ) -> Compared:
     """Compare the episodes that ended.
 
@@ -61,8 +64,11 @@ def compared(
         comparators: those of a queue, so many of the same rollout, or all (None).
         soft: probabilities instead of labels.
         group: a number that those share who are compared among themselves only; None compares all.
+        judges: which of several oracles judges the episode, if ``oracle`` is one made by `by_mark`.
     """
     steps = ended.size
+    if judges is not None:
+        phi = Marked(phi, judges)
     if group is not None:
         oracle, phi = restricted(oracle, alike=True), Marked(phi, group)
     (place,) = jnp.nonzero(ended.ravel(), size=most, fill_value=steps)
@@ -78,14 +84,17 @@ def compared(
         rates = subsample(oracle, key, taken, comparators=comparators, soft=soft)
     won = payoff(rates).astype(jnp.float32)
     paid = jnp.zeros((steps,), jnp.float32).at[place].set(won, mode="drop").reshape(ended.shape)
-    count = (rates.compared > 0).sum()
-    mean = jnp.where(rates.compared > 0, rates.rate, 0.0).sum() / jnp.maximum(count, 1)
+    with_others = rates.compared > 0
+    at = jnp.zeros((steps,), bool).at[place].set(with_others, mode="drop").reshape(ended.shape)
+    count = with_others.sum()
+    mean = jnp.where(with_others, rates.rate, 0.0).sum() / jnp.maximum(count, 1)
     return Compared(
         paid,
         jnp.where(count > 0, mean, 0.5).astype(jnp.float32),
         count.astype(jnp.float32),
         rates.queries,
         taken,
+        at,
     )
 
 

@@ -61,10 +61,11 @@ def horizon_curriculum(config: MetaTrainConfig[Any, Any, Any]) -> Curriculum | N
     limit = limits(options.pop("threshold", None), len(choices))
     shared = {key: options.pop(key) for key in ("signal", "costs", "available") if key in options}
     setup = setup_of(name, arms, None if limit is None else _reached(limit), options, **shared)
-    if setup.signal.critic:
-        fit = (key for key, signal in SIGNALS.items() if not signal.critic)
+    if setup.signal.critic or setup.signal.told:
+        fit = (key for key, signal in SIGNALS.items() if not signal.critic and not signal.told)
+        what = "a critic says" if setup.signal.critic else "an oracle of preferences says"
         raise ValueError(
-            f"curriculum {name!r} learns from what a critic says, which there is none of for lives of agents: choose a signal of "
+            f"curriculum {name!r} learns from what {what}, which there is none of for lives of agents: choose a signal of "
             f"{', '.join(fit)}"
         )
     if setup.signal.success and limit is None:

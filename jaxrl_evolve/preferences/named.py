@@ -80,6 +80,18 @@ def oracle_from_name(text: str) -> Oracle:
     return oracle
 
 
+def oracles_from_names(text: str) -> dict[str, Oracle]:
+    """Several oracles as text, by the text of each: ``"flips:0.3,bt:1"``.
+
+    Raises:
+        ValueError: the text is not read so, or one is there twice.
+    """
+    names = [part.strip() for part in text.split(",")]
+    if len({*names}) < len(names):
+        raise ValueError(f"oracles is {text!r}; it must name none twice")
+    return {name: oracle_from_name(name) for name in names}
+
+
 def _made(
     text: str, name: str, make: Callable[..., Oracle], base: tuple[Oracle, ...], words: list[str]
 ) -> Oracle:

@@ -6,7 +6,7 @@ so preferences may go in circles. Oracles see summaries of trajectories (`prefer
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -78,6 +78,30 @@ def restricted(oracle: Oracle, alike: bool) -> Oracle:
         return jnp.where((a.mark == b.mark) == alike, told, jnp.nan)
 
     return Oracle(oracle.name, prob, oracle.tie_band)
+
+
+def by_mark(oracles: Sequence[Oracle]) -> Oracle:
+    """Several oracles as one over `Marked` items: two of the same mark are asked of the oracle with that number.
+
+    A pair of different marks, or of a mark that no oracle has, is NaN, as in `restricted`.
+
+    Raises:
+        ValueError: there are none, or their labels tie in different bands.
+    """
+    bands = sorted({oracle.tie_band for oracle in oracles})
+    if len(bands) != 1:
+        raise ValueError(
+            f"oracles have the tie bands {bands}; there must be at least one oracle, and one band for all"
+        )
+
+    def prob(a: Marked, b: Marked, context: Any) -> Array:
+        told = [oracle.prob(a.phi, b.phi, context) for oracle in oracles]
+        answer = jnp.full_like(told[0], jnp.nan)
+        for number, one in enumerate(told):
+            answer = jnp.where((a.mark == number) & (b.mark == number), one, answer)
+        return answer
+
+    return Oracle(", ".join(oracle.name for oracle in oracles), prob, *bands)
 
 
 def frozen(oracle: Oracle, seed: int = 0) -> Oracle:

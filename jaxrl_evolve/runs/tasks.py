@@ -97,6 +97,7 @@ class Curriculum(NamedTuple):
         made_for: ``(learner, rollout_length) -> Curriculum``, what has to be known before the others are functions: who learns, and in
             how many steps. `fitted` asks.
         group: neighbouring slots that always get the same task, in episodes that begin together (`runs.shared_tasks`).
+        told: metrics of the learner's updates that `record` reads (`Learner.tells`).
     """
 
     init: Callable[[Array], Any]
@@ -110,6 +111,7 @@ class Curriculum(NamedTuple):
     steps: int = 0
     made_for: Callable[[Learner, int], Curriculum] | None = None
     group: int = 1
+    told: tuple[str, ...] = ()
 
     def cost(self, rollout_length: int) -> int:
         """Environment steps in an update besides those of training."""
@@ -207,7 +209,7 @@ def check_seat(learner: Learner, venv: VectorEnv, curriculum: Curriculum | None)
 
     Raises:
         ValueError: slots that share their parameters beside a curriculum, or the other way round; or a curriculum that
-            reads a critic, beside a learner that has none of states.
+            reads a critic, beside a learner that has none of states, or a metric that the learner does not tell.
     """
     if venv.params_per_slot != (curriculum is not None):
         needs = "parameters per slot" if curriculum else "one set of parameters for all slots"
@@ -223,4 +225,12 @@ def check_seat(learner: Learner, venv: VectorEnv, curriculum: Curriculum | None)
         raise ValueError(
             f"the curriculum learns from how levels change the parameters, which learner {learner.name!r} does not say: it must "
             "be one that does (ppo, a2c), or the curriculum another"
+        )
+    untold = [
+        name for name in (curriculum.told if curriculum is not None else ()) if name not in learner.tells
+    ]
+    if untold:
+        raise ValueError(
+            f"the curriculum learns from {untold[0]}, which learner {learner.name!r} does not tell: it must be spo with oracles of the "
+            "arms' names, or the curriculum's signal another"
         )

@@ -100,8 +100,12 @@ def judge_of(trained: Trained, preference: str = "") -> Oracle:
     """Who judges: the oracle of that name, by default the one that the run was trained with.
 
     Raises:
-        ValueError: the run was not trained by preferences and none is given, or the name is none.
+        ValueError: the run was not trained by preferences, or by those of several oracles, and none is given, or the name is none.
     """
+    if not preference and (several := getattr(trained.config.learner, "oracles", "")):
+        raise ValueError(
+            f"preference is empty, and {trained.folder.path} was trained by the oracles {several}; it must be the name of one"
+        )
     named = preference or getattr(trained.config.learner, "preference", "")
     if not named:
         raise ValueError(

@@ -42,6 +42,7 @@ from jaxrl_evolve.training.parts import (
     make_env,
     make_learner,
 )
+from jaxrl_evolve.training.variants import with_variants
 
 
 class Experiment(NamedTuple):
@@ -99,7 +100,7 @@ def _build(config: TrainConfig[Any, Any]) -> Experiment:
         )
     objective = find_objective(config.objective) if config.objective else None
     resets = resets_from_name(config.resets)
-    env = make_env(config.env, config.env_options)
+    env = with_variants(config, make_env(config.env, config.env_options))
     check_context(config.learner, env, config.curriculum in ARM_CURRICULA)
     make = lambda objective, settings: learner_of(
         dataclasses.replace(config, learner=settings), env, objective

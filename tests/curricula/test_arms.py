@@ -165,12 +165,13 @@ def test_signals_of_arms():
     sums = {
         "episodes": [4.0, 2.0], "successes": [1.0, 2.0], "returns": [8.0, 1.0], "scored": [10.0, 5.0], "absolute": [5.0, 1.0],
         "positive": [2.0, 0.5], "negative": [3.0, 0.5], "squared_td": [20.0, 5.0], "best": [3.0, 1.0], "worst": [-1.0, 0.0],
-        "before": [5.0, 9.0], "seen": [True, False],
+        "before": [5.0, 9.0], "seen": [True, False], "payoff_spread": [0.5, 0.2],
     }  # fmt: skip
     expected = {
         "success": [0.25, 1.0], "return": [2.0, 0.5], "learnability": [0.25, 0.0], "informative": [1.0, 0.0],
         "grpo": [0.75, 0.0], "rloo": [0.5, 0.0], "dr-grpo": [0.375, 0.0], "advantage": [0.5, 0.2], "positive-advantage": [0.2, 0.1],
         "negative-advantage": [0.3, 0.1], "td": [2.0, 1.0], "progress": [3.0, 0.0], "gain": [-3.0, 0.0], "spread": [4.0, 1.0],
+        "payoff": [0.5, 0.2],
     }  # fmt: skip
     arrays = {name: np.asarray(x, bool if name == "seen" else np.float32) for name, x in sums.items()}
     told = program(lambda arrays: {name: signal.value(arrays) for name, signal in SIGNALS.items()})

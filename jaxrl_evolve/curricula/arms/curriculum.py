@@ -178,7 +178,13 @@ def seated(setup: Setup, sums: Callable[[Setup, Seated, Any], Sums] | None = Non
     def metrics(state: Seated) -> dict[str, Array]:
         return _metrics(setup, state, available)
 
-    return Curriculum(init, propose, record, metrics, critic=setup.signal.critic)
+    told = tuple(name for column in setup.signal.told for name in _of_arms(setup, column))
+    return Curriculum(init, propose, record, metrics, critic=setup.signal.critic, told=told)
+
+
+def _of_arms(setup: Setup, what: str) -> list[str]:
+    """What a metric of each arm is called."""
+    return [f"{what}_{name.replace(' ', '_')}" for name in setup.arms.names]
 
 
 def _sums(setup: Setup, state: Seated, lived: Lived) -> Sums:
@@ -190,6 +196,8 @@ def _sums(setup: Setup, state: Seated, lived: Lived) -> Sums:
     sums: dict[str, Array] = {**by_number(columns(lived, [*reads], setup.success), number, arms)}
     if signal.extremes:
         sums["best"], sums["worst"] = extremes(lived, number, arms)
+    for column in signal.told:
+        sums[column] = jnp.stack([lived.metrics[name] for name in _of_arms(setup, column)])
     return {**sums, "before": state.before, "seen": state.seen}
 
 
@@ -241,8 +249,7 @@ def _metrics(setup: Setup, state: Seated, available: Array) -> dict[str, Array]:
         "starved_arms": (available & (share < 0.1 * fair)).sum(dtype=jnp.float32),
     }
     if len(names) <= SHOWN:
-        words = [name.replace(" ", "_") for name in names]
-        made |= {f"share_{name}": share[i] for i, name in enumerate(words)}
+        made |= dict(zip(_of_arms(setup, "share"), share, strict=True))
         if setup.success is not None:
-            made |= {f"success_{name}": state.success[i] for i, name in enumerate(words)}
+            made |= dict(zip(_of_arms(setup, "success"), state.success, strict=True))
     return made

@@ -1,11 +1,12 @@
 """What it costs to interpret specs: different ones beside equal ones and beside one that is compiled in, XLand-MiniGrid, validation, proposals.
 
-    python benchmarks/specs.py [--repeats N] [--peer-python PYTHON] [--only CASE ...]
+    python benchmarks/specs.py [--repeats N] [--peer-python PYTHON] [--only CASE ...] [--batches N ...]
 
 writes ``benchmarks/results/specs.md`` and ``.csv``, after each case what there is by then; with ``--only``, files named after these cases, so
 that a part never takes the place of the whole. Programs of one case are timed in turn, XLand-MiniGrid in a process of its own after them. With ``--peer-python``, an interpreter of
 an environment with xminigrid, XLand-MiniGrid plays rulesets with the same numbers of rules, things and cells; specs of a
-walker as large as they are stand beside it (`specs_cases.likeness`), which are not those rulesets. Run it on an idle machine.
+walker as large as they are stand beside it (`specs_cases.likeness`), which are not those rulesets, and in the case ``carriers`` their
+translations, which are. Run it on an idle machine. ``--batches`` are the numbers of slots, each of which compiles both sides anew.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from learning import RESULTS, hardware  # noqa: E402
 from timing import Timed, in_turn  # noqa: E402
 
 from jaxrl_envs.specs import ladder, tech_tree  # noqa: E402
+from jaxrl_envs.specs.arrays import GridParams  # noqa: E402
 from jaxrl_evolve import random  # noqa: E402
 from jaxrl_evolve.generation.feedback import feedback_of  # noqa: E402
 from jaxrl_evolve.generation.lifecycle import new_archive  # noqa: E402
@@ -46,6 +48,7 @@ BATCHES = (256, 1_024, 8_192)
 SPECS = 1_000
 COLUMNS = ("case", "what", "per_second", "ratio", "ratio_low", "ratio_high")
 Row = dict[str, Any]
+Batches = Sequence[int]
 
 
 def row(case: str, what: str, rates: list[float], ratios: list[float] | None = None) -> Row:
@@ -55,9 +58,9 @@ def row(case: str, what: str, rates: list[float], ratios: list[float] | None = N
     return dict(zip(COLUMNS, (case, what, *numbers), strict=True))
 
 
-def mixing(repeats: int, peer: str | None) -> list[Row]:
+def mixing(repeats: int, peer: str | None, batches: Batches) -> list[Row]:
     """Seconds with different specs over those with equal ones, and over those with one folded in, turn by turn."""
-    del peer
+    del peer, batches
     specs = cases.likenesses(DIFFERENT)
     programs = {
         "different": cases.playing(cases.slots(specs, SLOTS), SLOTS, STEPS),
@@ -77,17 +80,31 @@ def mixing(repeats: int, peer: str | None) -> list[Row]:
     ]
 
 
-def speed(repeats: int, peer: str | None) -> list[Row]:
+def speed(repeats: int, peer: str | None, batches: Batches) -> list[Row]:
+    """Of a walker's specs that are as large as rulesets."""
+    return _beside("steps", "specs as large as rulesets", cases.likenesses(DIFFERENT), repeats, peer, batches)
+
+
+def carriers(repeats: int, peer: str | None, batches: Batches) -> list[Row]:
+    """Of the rulesets themselves, translated."""
+    return _beside(
+        "steps of carriers", "translated rulesets", cases.translations(DIFFERENT), repeats, peer, batches
+    )
+
+
+def _beside(
+    case: str, what: str, specs: list[GridParams], repeats: int, peer: str | None, batches: Batches
+) -> list[Row]:
     """Steps per second, and how many times XLand-MiniGrid's where that is at hand."""
-    specs, rows = cases.likenesses(DIFFERENT), []
-    for batch in BATCHES:
+    rows = []
+    for batch in batches:
         steps = max(4, STEPS * SLOTS // batch // 4)
         program: Timed = cases.playing(cases.slots(specs, batch), batch, steps)
         mine = [batch * steps / x for x in in_turn({batch: program}, repeats)[batch]]
         other = _peer(peer, batch, max(4, steps // 8), repeats) if peer else []
         ratios = [statistics.median(mine) / x for x in other]
-        rows.append(row(f"steps, {batch:,} slots", "specs as large as rulesets", mine, ratios or None))
-        rows += [row(f"steps, {batch:,} slots", "XLand-MiniGrid", other)] if peer else []
+        rows.append(row(f"{case}, {batch:,} slots", what, mine, ratios or None))
+        rows += [row(f"{case}, {batch:,} slots", "XLand-MiniGrid", other)] if peer else []
     return rows
 
 
@@ -99,9 +116,9 @@ def _peer(peer: str, batch: int, steps: int, repeats: int) -> list[float]:
     return json.loads(said.splitlines()[-1])
 
 
-def validation(repeats: int, peer: str | None) -> list[Row]:
+def validation(repeats: int, peer: str | None, batches: Batches) -> list[Row]:
     """Whole validation of data of the tech tree's family, after the programs have been compiled."""
-    del peer
+    del peer, batches
     family = tech_tree.family()
     drawn = jax.device_get(jax.jit(jax.vmap(family.sample))(jax.random.split(jax.random.key(0), SPECS)))
     member = lambda i: tech_tree.decoded(jax.tree.map(lambda leaf: leaf[i], drawn))
@@ -111,9 +128,9 @@ def validation(repeats: int, peer: str | None) -> list[Row]:
     return [row(f"validation of {SPECS:,} specs", "specs", rates)]
 
 
-def proposals(repeats: int, peer: str | None) -> list[Row]:
+def proposals(repeats: int, peer: str | None, batches: Batches) -> list[Row]:
     """Proposals of the offline proposer, checked and told apart; and edits on the device, whose outcome holds by construction."""
-    del peer
+    del peer, batches
     own, family = domain(), tech_tree.family()
     feedback = feedback_of({name: (64, 60 - 8 * i) for i, name in enumerate(tech_tree.SKILLS)}, {})
     archive, proposer = new_archive(own), offline_proposer(own)
@@ -138,7 +155,13 @@ def _rates(work: Callable[[], Any], count: int, repeats: int) -> list[float]:
     return found
 
 
-CASES = {"mixing": mixing, "speed": speed, "validation": validation, "proposals": proposals}
+CASES = {
+    "mixing": mixing,
+    "speed": speed,
+    "carriers": carriers,
+    "validation": validation,
+    "proposals": proposals,
+}
 
 
 def markdown(rows: list[Row], about: dict[str, str]) -> str:
@@ -156,8 +179,8 @@ def markdown(rows: list[Row], about: dict[str, str]) -> str:
     ]
     intro = (
         f"Medians. Under mixing, the ratio is time with {DIFFERENT} different specs over time with what the line names; under steps, steps per "
-        "second over XLand-MiniGrid's, which plays rulesets of 18 rules on 13 × 13 cells with the same view and resets. The specs beside it are as large as the "
-        "rulesets, and are not those rulesets. Speed is compared among JAX libraries: environments in C are faster."
+        "second over XLand-MiniGrid's, which plays rulesets of 18 rules on 13 × 13 cells with the same view and resets. Specs as large as rulesets "
+        "are a walker's, and are not those rulesets; translated ones are. Speed is compared among JAX libraries: environments in C are faster."
     )
     table = markdown_table(("case", "what", "per second", "ratio", "least and greatest"), lines)
     facts = "".join(f"{name.capitalize()}: `{value}`. " for name, value in about.items() if value)
@@ -171,6 +194,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=21)
     parser.add_argument("--peer-python", help="interpreter of an environment with xminigrid")
     parser.add_argument("--only", nargs="+", choices=[*CASES], default=[*CASES])
+    parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
     parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args()
     args.results.mkdir(parents=True, exist_ok=True)
@@ -183,7 +207,7 @@ def main() -> None:
     }
     named = "specs" if set(args.only) == set(CASES) else "_".join(["specs", *args.only])
     for name in args.only:
-        found = CASES[name](args.repeats, args.peer_python)
+        found = CASES[name](args.repeats, args.peer_python, args.batches)
         print(*found, sep="\n", flush=True)
         rows += found
         lines = [[r[column] for column in COLUMNS] for r in rows]

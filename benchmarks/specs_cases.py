@@ -14,9 +14,10 @@ from jaxrl_envs import Env
 from jaxrl_envs.specs import language
 from jaxrl_envs.specs.arrays import GridParams
 from jaxrl_envs.specs.encoding import params_of
-from jaxrl_envs.specs.engine import ACTIONS
+from jaxrl_envs.specs.engine import actions_of
 from jaxrl_envs.specs.environments import from_params
 from jaxrl_envs.specs.model import GridSpec
+from jaxrl_envs.specs.xland import translate
 from jaxrl_envs.vector import vectorize
 
 GRID = language("grid")
@@ -78,6 +79,13 @@ def likenesses(count: int) -> list[GridParams]:
     return [params_of(likeness(ruleset), SIZE) for ruleset in rows]
 
 
+def translations(count: int) -> list[GridParams]:
+    """Parameters of so many rulesets themselves, for the agent that carries."""
+    drawn = rulesets.many(count)
+    rows = (rulesets.Ruleset(*(leaf[i] for leaf in drawn)) for i in range(count))
+    return [params_of(translate(*row, height=rulesets.SIDE, width=rulesets.SIDE), SIZE) for row in rows]
+
+
 def slots(specs: list[GridParams], batch: int) -> GridParams:
     """Parameters ``[batch]``: the specs again and again."""
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *specs)
@@ -98,14 +106,14 @@ def playing(params: GridParams, batch: int, steps: int, folded: bool = False) ->
         steps: of each.
         folded: whether the spec is a constant of the program.
     """
-    env = environment(params)
+    env, actions = environment(params), len(actions_of(params))
     vector = vectorize(env, batch, params_per_slot=not folded)
 
     def run(state: Any, key: jax.Array, params: GridParams) -> Any:
         def once(i: jax.Array, carry: Any) -> Any:
             state, total = carry
             key_act, key_step = jax.random.split(jax.random.fold_in(key, i))
-            action = jax.random.randint(key_act, (batch,), 0, len(ACTIONS), jnp.int32)
+            action = jax.random.randint(key_act, (batch,), 0, actions, jnp.int32)
             state, seen = vector.step(key_step, state, action, params)
             return state, total + seen.reward.sum() + state.obs.sum()
 

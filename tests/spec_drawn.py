@@ -31,11 +31,12 @@ HOSTILE = (
 )
 
 
-def drawn(rng, rules=8, types=5):
-    """A spec that `read` takes: small, crowded, with everything in it. ``rng`` is a NumPy generator."""
+def drawn(rng, rules=8, types=5, ranged=False):
+    """A spec that `read` takes: small, crowded, with everything in it. ``rng`` is a NumPy generator; ``ranged`` is with ranges in rules."""
     while True:
         try:
-            return GRID.read(data(rng, rules, types))
+            made = data(rng, rules, types)
+            return GRID.read(with_ranges(rng, made) if ranged else made)
         except SpecError:  # a contradiction that chance has made
             continue
 
@@ -73,6 +74,24 @@ def data(rng, rules=8, types=5):
                                for p in predicates], "step": -0.01, "success": 2, "clip": 4},
         "ends_on_success": flag(0.2), "time_limit": whole(20, 200),
     }  # fmt: skip
+
+
+def with_ranges(rng, sound):
+    """The same with ranges in place of most numbers of rules and predicates."""
+    span = lambda number, most: {"low": number, "high": min(number + int(rng.integers(0, 4)), most)}
+    changed = copy.deepcopy(sound)
+    for rule in changed["rules"]:
+        for row in (*rule["needs"], *rule["changes"]):
+            row["count"] = span(row["count"], 4)
+        for row in rule["at_most"]:
+            row["count"] = span(4, 8)
+        rule["health"] = span(rule["health"], 3)
+        rule["chance"] = {"low": rule["chance"] / 2, "high": rule["chance"]}
+        rule["every"] = span(rule["every"], 6) if rule["when"] == "timer" else 1
+        rule["most"] = rule["most"] and span(rule["most"], 8)
+    for predicate in changed["predicates"][1:]:
+        predicate["number"] = span(predicate["number"], 6)
+    return changed
 
 
 def _rule(some, maybe, whole, flag, names, grounds, amounts):

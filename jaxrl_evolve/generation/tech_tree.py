@@ -6,6 +6,7 @@ Operators read and write any grid spec by the names that the tech tree has; in o
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -218,10 +219,11 @@ def _columns(data: Mapping[str, Any]) -> list[str]:
 
 
 def _validate(proposals: Sequence[Proposal], seed: int) -> Validated:
-    """The ladder of grid specs; a spec of another size, or of another body, is another program, and refused."""
+    """The ladder of grid specs; a spec of another size or body, or with ranges in its rules, is another program, and refused."""
     config = ladder.LadderConfig()
     walks = lambda p: p.data["agent"]["body"] == "walker"
-    fits = [p for p in proposals if p.data["size"] == _SIZE and walks(p)]
+    plain = lambda p: '"low":' not in json.dumps([p.data["rules"], p.data["predicates"]])
+    fits = [p for p in proposals if p.data["size"] == _SIZE and walks(p) and plain(p)]
     said = dict(
         zip(
             [p.identity for p in fits],
@@ -231,7 +233,8 @@ def _validate(proposals: Sequence[Proposal], seed: int) -> Validated:
     )
     size = lambda p: ("size", f"its size is {p.data['size']}; it must be {_SIZE}")
     body = lambda p: ("body", f"its agent.body is {p.data['agent']['body']!r}; it must be 'walker'")
-    other = lambda p: Verdict(size(p) if p.data["size"] != _SIZE else body(p))
+    ranges = ("ranges", "numbers of its rules and predicates are ranges; in a loop they must be numbers")
+    other = lambda p: Verdict(size(p) if p.data["size"] != _SIZE else ranges if walks(p) else body(p))
     verdicts = [
         Verdict((v.rung, *v.reasons) if v.rung else ()) if (v := said.get(p.identity)) else other(p)
         for p in proposals

@@ -82,7 +82,7 @@ IN_PLACE = [
     ("size", "smal", "size is 'smal'; it must be one of small, medium, large; did you mean small?"),
     ("terain", [], "terain: there is no such field; did you mean terrain?"),
     ("rules.0.chanse", 1, "rules[0].chanse: there is no such field; did you mean chance or changes?"),
-    ("rules.2.chance", 1.5, "rules[2].chance is 1.5; it must be a number from 0 to 1"),
+    ("rules.2.chance", 1.5, "rules[2].chance is 1.5; it must be a number from 0 to 1, or an object with low and high"),
     ("terrain.0.op", "scater", "terrain[0].op is 'scater'; it must be one of fill, border, rectangle, line, rooms, noise, scatter, band, path, cells; did you mean scatter?"),
     ("terrain.0.count", {"low": 5, "high": 2}, "terrain[0].count.low is 5.0; it must be at most high, which is 2"),
     ("terrain.0.count", {"low": 5}, "terrain[0].count.high: it must be given"),

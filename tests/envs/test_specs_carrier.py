@@ -4,6 +4,7 @@ import collections
 import contextlib
 import functools
 import json
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,17 @@ import spec_drawn
 import xland_oracle
 
 from jaxrl_envs import check
-from jaxrl_envs.specs import SpecError, decoding, encoding, feasibility, ladder, language, tech_tree, xland
+from jaxrl_envs.specs import (
+    SpecError,
+    decoding,
+    encoding,
+    feasibility,
+    ladder,
+    language,
+    picture,
+    tech_tree,
+    xland,
+)
 from jaxrl_envs.specs.caps import PRESETS
 from jaxrl_envs.specs.engine import engine
 from jaxrl_envs.specs.environments import from_spec
@@ -205,6 +216,28 @@ def test_the_contract_is_kept():
 def carrying(**changes):
     """A translated spec as data, with changes."""
     return GRID.write(xland.translate([1, 3, 1, 0, 0], [], [[3, 1], [4, 2]])) | changes
+
+
+def test_a_picture_shows_what_is_carried_on_the_side_that_is_not_faced():
+    spec = GRID.read(carrying())
+    params = encoding.encode(spec)
+    grid = np.ones((CAPS.side, CAPS.side), np.int8)
+    held = np.zeros(CAPS.types, np.int32)
+    state = lambda facing, held: SimpleNamespace(grid=grid, row=1, column=2, facing=facing, inventory=held)
+    ball = 2 + [t.name for t in spec.types].index("ball-red")
+    red = lambda frame: np.argwhere((frame == (214, 69, 58)).all(-1))
+    assert not len(red(picture.render(state(0, held), params)))
+    held[ball] = 1
+    for facing, (down, right) in enumerate(((1, 0), (0, -1), (-1, 0), (0, 1))):  # away from where it looks
+        seen = red(picture.render(state(facing, held), params))
+        assert len(seen) > 30 and seen.min() >= 24 and (seen[:, 0] < 48).all() and (seen[:, 1] < 72).all()
+        middle = seen.mean(0) - (24 + 11, 48 + 11)
+        assert np.abs(middle - 4.8 * np.asarray((down, right))).max() < 0.6
+    walker = tech_tree.original()
+    some = held.copy()
+    some[:] = 1
+    frames = [picture.render(state(0, x), encoding.encode(walker)) for x in (some, 0 * some)]
+    assert (frames[0] == frames[1]).all()  # whose inventory is many things
 
 
 def test_an_empty_hand_is_no_impossible_thing_and_two_things_are():

@@ -103,6 +103,22 @@ class Predicates:
 
 
 @struct.dataclass
+class Ranges:
+    """Numbers of rules and predicates that may be ranges, of the shapes and dtypes that they have in `Rules` and `Predicates`. As a part of
+    parameters these are the high ends, and what stands there the low ones; as a part of a state they are what was drawn.
+    """
+
+    every: jax.Array
+    most: jax.Array
+    health: jax.Array
+    chance: jax.Array
+    needs: jax.Array
+    limits: jax.Array
+    changes: jax.Array
+    number: jax.Array
+
+
+@struct.dataclass
 class Payment:
     """Rewards: float32 ``first``, ``each`` and ``potential [P]``, and scalars."""
 
@@ -139,6 +155,7 @@ class GridParams:
         difficulty: float32, from 0 to 1.
         max_steps: int32, the time limit.
         carrier: None for a walker, whose parameters and program are as if there were no other body.
+        ranges: None where rules and predicates have no ranges; there, too, it costs nothing that others have some.
     """
 
     size: jax.Array
@@ -154,3 +171,4 @@ class GridParams:
     difficulty: jax.Array
     max_steps: jax.Array
     carrier: Carrier | None = None
+    ranges: Ranges | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jaxrl_envs.specs.instructions import ends
+from jaxrl_envs.specs.instructions import Span, ends, told
 from jaxrl_envs.specs.language import Fault
 from jaxrl_envs.specs.model import GridSpec, Predicate, Rule, Type
 from jaxrl_envs.specs.text import shown
@@ -31,7 +31,8 @@ def faults(spec: GridSpec) -> list[Fault]:
 
 
 def _only(path: str, value: object, allowed: str) -> Fault:
-    return Fault(path, shown(value), f"{allowed} where agent.body is 'carrier'")
+    said = told(value) if isinstance(value, Span) else shown(value)
+    return Fault(path, said, f"{allowed} where agent.body is 'carrier'")
 
 
 def _walker(spec: GridSpec) -> Iterator[Fault]:

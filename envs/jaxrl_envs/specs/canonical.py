@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from jaxrl_envs.specs.caps import MOST_HELD
+from jaxrl_envs.specs.fields import counts
 from jaxrl_envs.specs.instructions import Cells, Span, Step, ends
 from jaxrl_envs.specs.model import DEEDS, Clause, GridSpec, Predicate, Region, Reward, Rule
 
@@ -44,8 +46,6 @@ def rounded(part: P) -> P:
     """The same with floats rounded, ranges of one number as that number, everywhere inside."""
 
     def inside(value: Any) -> Any:
-        if isinstance(value, Span) and value.low == value.high:
-            return inside(value.low)
         if isinstance(value, BaseModel):
             return rounded(value)
         if isinstance(value, tuple):
@@ -54,7 +54,14 @@ def rounded(part: P) -> P:
             round(value, DIGITS) + 0.0 if isinstance(value, float) else value
         )  # without a minus before zero
 
-    return part.model_copy(update={name: inside(getattr(part, name)) for name in type(part).model_fields})
+    def single(value: Any, field: FieldInfo) -> Any:
+        if isinstance(value, Span) and value.low == value.high:
+            return int(value.low) if counts(field) else value.low
+        return value
+
+    return part.model_copy(
+        update={n: inside(single(getattr(part, n), field)) for n, field in type(part).model_fields.items()}
+    )
 
 
 def _sorted(rows: Iterable[P]) -> tuple[P, ...]:
@@ -66,7 +73,7 @@ def canonical(spec: GridSpec) -> GridSpec:
     the rules of a carrier.
     """
     spec = rounded(spec)
-    rules = [_rule(rule) for rule in spec.rules if rule.chance > 0]
+    rules = [_rule(rule) for rule in spec.rules if ends(rule.chance)[1] > 0]
     held = [stock for stock in spec.agent.inventory if ends(stock.count) != (0, 0)]
     return spec.model_copy(
         update={
@@ -102,9 +109,9 @@ def _step(step: Step) -> Step:
 def _rule(rule: Rule) -> Rule:
     return rule.model_copy(
         update={
-            "needs": _sorted(row for row in rule.needs if row.count),
-            "at_most": _sorted(row for row in rule.at_most if row.count < MOST_HELD),
-            "changes": _sorted(row for row in rule.changes if row.count),
+            "needs": _sorted(row for row in rule.needs if ends(row.count) != (0, 0)),
+            "at_most": _sorted(row for row in rule.at_most if ends(row.count)[0] < MOST_HELD),
+            "changes": _sorted(row for row in rule.changes if ends(row.count) != (0, 0)),
             "where": rule.where if rule.spawns else "beside",
             # All are none: a rule is only read after a deed. A predicate is read at the start as well.
             "after": deeds if len(deeds := _deeds(rule.after)) < len(DEEDS) else (),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from jaxrl_envs.specs.caps import MOST_HEALTH, MOST_HELD
+from jaxrl_envs.specs.instructions import Span, ends, told
 from jaxrl_envs.specs.language import Fault
 from jaxrl_envs.specs.model import Clause, GridSpec, Predicate, Rule
 
@@ -17,20 +18,45 @@ def faults(spec: GridSpec) -> list[Fault]:
     """All faults of this kind; names refer to what is there."""
     return [
         *(f for i, rule in enumerate(spec.rules) for f in _rule(rule, f"rules[{i}]")),
-        *(f for i, c in enumerate(spec.success) for f in _clause(c, f"success[{i}]", spec)),
-        *(f for i, c in enumerate(spec.failure) for f in _clause(c, f"failure[{i}]", spec)),
+        *_clauses(spec),
         *_against_failure(spec),
     ]
 
 
+def _clauses(spec: GridSpec) -> list[Fault]:
+    """Of each clause the first fault, at whichever ends of ranges."""
+    found: dict[str, Fault] = {}
+    ranged = any(isinstance(p.number, Span) for p in spec.predicates)
+    for at_end in _at_ends(spec) if ranged else (spec,):
+        for field in ("success", "failure"):
+            for i, clause in enumerate(getattr(at_end, field)):
+                for fault in _clause(clause, f"{field}[{i}]", at_end):
+                    said = (
+                        f"{fault.allowed}, where numbers of its ranges are drawn so"
+                        if ranged
+                        else fault.allowed
+                    )
+                    found.setdefault(fault.path, fault._replace(allowed=said))
+    order = [f"{field}[{i}]" for field in ("success", "failure") for i in range(len(getattr(spec, field)))]
+    return sorted(found.values(), key=lambda fault: order.index(fault.path))
+
+
+def _at_ends(spec: GridSpec) -> Iterator[GridSpec]:
+    """With the low ends of the ranges of predicates, the high ones, those that ask for more, those that ask for less."""
+    for low in (lambda p: True, lambda p: False, lambda p: p.compare == "<=", lambda p: p.compare != "<="):
+        number = lambda p, low=low: int(ends(p.number)[0 if low(p) else 1])
+        predicates = tuple(p.model_copy(update={"number": number(p)}) for p in spec.predicates)
+        yield spec.model_copy(update={"predicates": predicates})
+
+
 def _rule(rule: Rule, path: str) -> Iterator[Fault]:
-    limits = {row.item: row.count for row in rule.at_most}
+    limits = {row.item: ends(row.count)[0] for row in rule.at_most}
     for i, row in enumerate(rule.needs):
-        if row.count > limits.get(row.item, MOST_HELD):
+        if ends(row.count)[1] > limits.get(row.item, MOST_HELD):
             yield Fault(
                 f"{path}.needs[{i}].count",
-                str(row.count),
-                f"it must be no more than at_most allows of {row.item!r}, which is {limits[row.item]}",
+                told(row.count),
+                f"it must be no more than at_most allows of {row.item!r}, which is {limits[row.item]:g}",
             )
 
 
@@ -47,10 +73,10 @@ def _largest(predicate: Predicate, spec: GridSpec) -> tuple[int, int] | None:
 
 
 def _where(predicate: Predicate, least: int, most: int) -> np.ndarray:
-    numbers = np.arange(least, most + 1)
+    numbers, number = np.arange(least, most + 1), ends(predicate.number)[0]
     if predicate.compare == "==":
-        return numbers == predicate.number
-    return numbers >= predicate.number if predicate.compare == ">=" else numbers <= predicate.number
+        return numbers == number
+    return numbers >= number if predicate.compare == ">=" else numbers <= number
 
 
 def _clause(clause: Clause, path: str, spec: GridSpec) -> Iterator[Fault]:
@@ -68,15 +94,15 @@ def _clause(clause: Clause, path: str, spec: GridSpec) -> Iterator[Fault]:
     numbers_only = True
     for name, holds in [*((n, True) for n in clause.all), *((n, False) for n in clause.none)]:
         predicate = named[name]
-        ends = _largest(predicate, spec)
-        if ends is None:
+        limits = _largest(predicate, spec)
+        if limits is None:
             numbers_only = False
             continue
-        where = _where(predicate, *ends)
+        where = _where(predicate, *limits)
         where = where if holds else ~where
         if not where.any():
             yield Fault(
-                path, "", f"it can never hold, since what {name!r} counts is from {ends[0]} to {ends[1]}"
+                path, "", f"it can never hold, since what {name!r} counts is from {limits[0]} to {limits[1]}"
             )
             return
         about = (predicate.kind, predicate.of, predicate.by)
@@ -103,7 +129,9 @@ def _clause(clause: Clause, path: str, spec: GridSpec) -> Iterator[Fault]:
 
 def _harm(spec: GridSpec) -> bool:
     """Whether anything may end an episode before its time, but success."""
-    return bool(spec.failure or any(t.hazard for t in spec.types) or any(r.health < 0 for r in spec.rules))
+    return bool(
+        spec.failure or any(t.hazard for t in spec.types) or any(ends(r.health)[1] < 0 for r in spec.rules)
+    )
 
 
 def _literals(clause: Clause) -> Literals:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxrl_envs.specs.arrays import NONE, SLOTS, GridParams, Terrain
 from jaxrl_envs.specs.canonical import DIGITS, canonical
 from jaxrl_envs.specs.caps import BUILT_IN, MOST_HELD
-from jaxrl_envs.specs.instructions import OPERATIONS, Number, Span
+from jaxrl_envs.specs.instructions import OPERATIONS, Number, Span, Whole
 from jaxrl_envs.specs.model import (
     COLOURS,
     COMPARES,
@@ -72,6 +72,10 @@ def _number(value: Any) -> float:
 
 def _range(low: Any, high: Any) -> Number:
     return Span(low=_number(low), high=_number(high)) if low != high else _number(low)
+
+
+def _whole(low: Any, high: Any) -> Whole:
+    return Span(low=int(low), high=int(high)) if low != high else int(low)
 
 
 def _name(names: list[str], index: Any) -> str | None:
@@ -145,25 +149,29 @@ def _agent(params: GridParams, names: list[str]) -> Agent:
 
 def _rule(params: GridParams, i: int, names: list[str]) -> Rule:
     rules, carrier = cast(Any, params.rules), params.carrier
-    amounts = lambda table, kind, rest: tuple(
-        kind(item=name, count=int(table[i, j])) for j, name in enumerate(names) if table[i, j] != rest
+    tops = cast(Any, params.ranges if params.ranges is not None else rules)
+    number = lambda field: _whole(getattr(rules, field)[i], getattr(tops, field)[i])
+    amounts = lambda field, kind, rest: tuple(
+        kind(item=name, count=_whole(*both))
+        for name, *both in zip(names, getattr(rules, field)[i], getattr(tops, field)[i], strict=False)
+        if both != [rest, rest]
     )
     spawns = _name(names, rules.spawns[i])
     return Rule(
         when=WHENS[rules.when[i]],
         of=_name(names, rules.of[i]),
         by=_name(names, rules.by[i]),
-        every=int(rules.every[i]),
-        needs=amounts(rules.needs, Amount, 0),
-        at_most=amounts(rules.limits, Amount, MOST_HELD),
+        every=number("every"),
+        needs=amounts("needs", Amount, 0),
+        at_most=amounts("limits", Amount, MOST_HELD),
         near=_name(names, rules.near[i]),
         becomes=_name(names, rules.becomes[i]),
         spawns=spawns,
         where="anywhere" if rules.anywhere[i] else "beside",
-        most=int(rules.most[i]) if spawns else None,
-        changes=amounts(rules.changes, Change, 0),
-        health=int(rules.health[i]),
-        chance=_number(rules.chance[i]),
+        most=number("most") if spawns else None,
+        changes=amounts("changes", Change, 0),
+        health=number("health"),
+        chance=_range(rules.chance[i], tops.chance[i]),
         **(_gates(carrier.after[i], carrier.towards[i]) if carrier is not None else {}),
     )
 
@@ -175,6 +183,7 @@ def _gates(after: Any, towards: Any) -> dict[str, Any]:
 
 def _predicate(params: GridParams, i: int, types: list[str], predicates: list[str]) -> Predicate:
     table, carrier = cast(Any, params.predicates), params.carrier
+    tops = cast(Any, params.ranges if params.ranges is not None else table)
     kind = KINDS[table.kind[i]]
     region = (
         Region(**dict(zip(("row", "column", "height", "width"), map(int, table.region[i]), strict=True)))
@@ -187,7 +196,7 @@ def _predicate(params: GridParams, i: int, types: list[str], predicates: list[st
         of=_name(predicates if kind == "achieved" else types, table.of[i]),
         by=_name(types, table.by[i]),
         compare=COMPARES[table.compare[i]],
-        number=int(table.number[i]),
+        number=_whole(table.number[i], tops.number[i]),
         region=region,
         **(_gates(carrier.told_after[i], carrier.told_towards[i]) if carrier is not None else {}),
     )

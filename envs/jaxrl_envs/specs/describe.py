@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from jaxrl_envs.specs.canonical import data_of
-from jaxrl_envs.specs.instructions import Cells, Number, Span, Step, ends
+from jaxrl_envs.specs.instructions import Cells, Span, Step, ends
+from jaxrl_envs.specs.instructions import told as said
 from jaxrl_envs.specs.model import Clause, GridSpec, Predicate, Rule, Type
 
 _FLAGS = ("walkable", "pickable", "pushable", "opaque", "consumable", "ground")
@@ -14,11 +15,6 @@ _FLAGS = ("walkable", "pickable", "pushable", "opaque", "consumable", "ground")
 def describe(spec: GridSpec) -> str:
     """Lines of text; what is as usual is left out."""
     return "\n".join(_lines(spec))
-
-
-def _number(number: Number) -> str:
-    low, high = ends(number)
-    return f"{low:g} to {high:g}" if isinstance(number, Span) else f"{low:g}"
 
 
 def _lines(spec: GridSpec) -> Iterator[str]:
@@ -43,18 +39,18 @@ def _joined(parts: Iterable[str], between: str) -> str:
 
 
 def _type(kind: Type) -> str:
-    said = [flag for flag in _FLAGS if getattr(kind, flag)]
-    said += [f"hurts by {kind.hazard}"] if kind.hazard else []
-    said += [f"heals by {kind.heals}"] if kind.heals else []
-    said += [f"stands {kind.health} interactions"] if kind.health > 1 else []
-    said += [f"moves ({kind.motion}, {kind.speed:g})"] if kind.motion != "still" else []
-    return f"{kind.name} ({', '.join(said)})" if said else kind.name
+    words = [flag for flag in _FLAGS if getattr(kind, flag)]
+    words += [f"hurts by {kind.hazard}"] if kind.hazard else []
+    words += [f"heals by {kind.heals}"] if kind.heals else []
+    words += [f"stands {kind.health} interactions"] if kind.health > 1 else []
+    words += [f"moves ({kind.motion}, {kind.speed:g})"] if kind.motion != "still" else []
+    return f"{kind.name} ({', '.join(words)})" if words else kind.name
 
 
 def _step(step: Step) -> str:
     told = data_of(step)
     numbers = {
-        name: _number(getattr(step, name)) if isinstance(getattr(step, name), float | Span) else value
+        name: said(getattr(step, name)) if isinstance(getattr(step, name), float | Span) else value
         for name, value in told.items()
         if name not in ("op", "type", "on", "map") and value is not None and value is not False
     }
@@ -70,9 +66,9 @@ def _agent(spec: GridSpec) -> str:
         if region
         else "anywhere"
     )
-    has = _joined((f"{_number(stock.count)} {stock.item}" for stock in spec.agent.inventory), ", ")
+    has = _joined((f"{said(stock.count)} {stock.item}" for stock in spec.agent.inventory), ", ")
     who = "agent (turns, walks ahead, carries one thing)" if spec.agent.body == "carrier" else "agent"
-    return f"{who}: starts {where}, health {_number(spec.agent.health)}, has {has}"
+    return f"{who}: starts {where}, health {said(spec.agent.health)}, has {has}"
 
 
 def _rule(rule: Rule) -> str:
@@ -84,19 +80,21 @@ def _rule(rule: Rule) -> str:
         "held": f"it has {rule.of}",
         "meets": f"{_side(rule.by, rule.towards)} {rule.of}, one of them before it, which goes while the other",
         "on": f"{rule.of or 'it'} is on {rule.by}",
-        "timer": f"{rule.every} steps are over" + (f", for each {rule.of}" if rule.of else ""),
+        "timer": f"{said(rule.every)} steps are over" + (f", for each {rule.of}" if rule.of else ""),
     }[rule.when]
     about += f", {rule.towards} of it," if rule.when == "adjacent" and rule.towards else ""
     about += f" with {rule.by}" if rule.when == "interact" and rule.by else ""
     about += _after(rule.after)
-    asks = [f"has {row.count} {row.item}" for row in rule.needs]
-    asks += [f"has at most {row.count} {row.item}" for row in rule.at_most]
+    asks = [f"has {said(row.count)} {row.item}" for row in rule.needs]
+    asks += [f"has at most {said(row.count)} {row.item}" for row in rule.at_most]
     asks += [f"{rule.near} is near"] if rule.near else []
     comes = [f"that becomes {rule.becomes}"] if rule.becomes else []
-    comes += [f"{rule.spawns} comes to be {rule.where} (at most {rule.most})"] if rule.spawns else []
-    comes += [f"{row.count:+d} {row.item}" for row in rule.changes]
-    comes += [f"{rule.health:+d} health"] if rule.health else []
-    chance = f" with probability {rule.chance:g}" if rule.chance < 1 else ""
+    comes += (
+        [f"{rule.spawns} comes to be {rule.where} (at most {said(rule.most or 0)})"] if rule.spawns else []
+    )
+    comes += [f"{said(row.count, '+g')} {row.item}" for row in rule.changes]
+    comes += [f"{said(rule.health, '+g')} health"] if rule.health else []
+    chance = f" with probability {said(rule.chance)}" if ends(rule.chance)[0] < 1 else ""
     return f"when {about}{''.join(f' and {ask}' for ask in asks)}: {', '.join(comes)}{chance}"
 
 
@@ -105,23 +103,23 @@ def _side(name: str | None, towards: str | None) -> str:
 
 
 def _after(deeds: Iterable[str]) -> str:
-    said = " or ".join(deeds)
-    return f" after {said}" if said else ""
+    words = " or ".join(deeds)
+    return f" after {words}" if words else ""
 
 
 def _predicate(predicate: Predicate) -> str:
-    return _said(predicate) + _after(predicate.after)
+    return _asked(predicate) + _after(predicate.after)
 
 
-def _said(predicate: Predicate) -> str:
-    compared, region = f"{predicate.compare} {predicate.number}", predicate.region
+def _asked(predicate: Predicate) -> str:
+    compared, region = f"{predicate.compare} {said(predicate.number)}", predicate.region
     match predicate.kind:
         case "count":
             return f"{predicate.of} on the map {compared}"
         case "holds":
             return f"{predicate.of} held {compared}"
         case "near":
-            return f"{predicate.of} within {predicate.number} steps"
+            return f"{predicate.of} within {said(predicate.number)} steps"
         case "beside":
             return (
                 _side(predicate.of, predicate.towards) + f" {predicate.by or 'the agent'}"

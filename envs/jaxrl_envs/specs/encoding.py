@@ -16,6 +16,7 @@ from jaxrl_envs.specs.arrays import (
     GridParams,
     Payment,
     Predicates,
+    Ranges,
     Rules,
     Start,
     Terrain,
@@ -36,22 +37,29 @@ from jaxrl_envs.specs.model import (
     Region,
     Type,
 )
+from jaxrl_envs.specs.ranges import has_ranges
 
 
-def encode(spec: GridSpec, size: str | None = None) -> GridParams:
+def encode(spec: GridSpec, size: str | None = None, ranged: bool | None = None) -> GridParams:
     """A canonical spec as arrays, of NumPy: stack many, then put them onto a device at once.
 
     Args:
         spec: as `Language.read` gives it.
         size: a preset no smaller than the spec's own, which is the default.
+        ranged: whether there is room for ranges in rules and predicates, as there must be beside specs that have some; None if the spec
+            has some. Of a carrier there is none.
 
     Raises:
-        ValueError: it is smaller.
+        ValueError: the size is smaller; or there are ranges, and is no room for them.
     """
     order = [*PRESETS]
     size = size or spec.size
     if size not in PRESETS or order.index(size) < order.index(spec.size):
         raise ValueError(f"size is {size!r}; it must be one of {', '.join(order[order.index(spec.size) :])}")
+    if has_ranges(spec) and ranged is False:
+        raise ValueError(
+            "ranged is False; it must be True or None for a spec with ranges in rules or predicates"
+        )
     caps = PRESETS[size]
     number = {name: i for i, name in enumerate([*BUILT_IN, *(t.name for t in spec.types)])}
     predicate = {p.name: i for i, p in enumerate(spec.predicates)}
@@ -69,12 +77,15 @@ def encode(spec: GridSpec, size: str | None = None) -> GridParams:
         difficulty=_array(spec.difficulty, np.float32),
         max_steps=_array(spec.time_limit, np.int32),
         carrier=_carrier(spec, caps) if spec.agent.body == "carrier" else None,
+        ranges=_ranges(spec, caps, number)
+        if has_ranges(spec) or (ranged and spec.agent.body == "walker")
+        else None,
     )
 
 
-def params_of(spec: GridSpec, size: str | None = None) -> GridParams:
+def params_of(spec: GridSpec, size: str | None = None, ranged: bool | None = None) -> GridParams:
     """As `encode`, on the device."""
-    return jax.tree.map(jnp.asarray, encode(spec, size))
+    return jax.tree.map(jnp.asarray, encode(spec, size, ranged))
 
 
 def _array(values: Any, dtype: Any = None) -> Any:
@@ -160,28 +171,30 @@ def _start(spec: GridSpec, caps: Caps, number: dict[str, int]) -> Start:
     )
 
 
-def _rules(spec: GridSpec, caps: Caps, number: dict[str, int]) -> Rules:
+def _rules(spec: GridSpec, caps: Caps, number: dict[str, int], end: int = 0) -> Rules:
+    """Of ranges the low ends, or the high ones where ``end`` is 1."""
     rows = spec.rules
+    of = lambda value: ends(value)[end]
     needs, changes = _filled((2, caps.rules, caps.types), np.int8)
     limits = _filled((caps.rules, caps.types), np.int8, MOST_HELD)
     for i, rule in enumerate(rows):
         for table, amounts in ((needs, rule.needs), (limits, rule.at_most), (changes, rule.changes)):
             for row in amounts:
-                table[i, number[row.item]] = row.count
+                table[i, number[row.item]] = of(row.count)
     column = lambda values, rest=0: _column([*values], caps.rules, np.int32, rest)
     refer = lambda field: column((number.get(getattr(row, field) or "", NONE) for row in rows), NONE)
     return Rules(
         when=column((WHENS.index(row.when) for row in rows), NONE),
         of=refer("of"),
         by=refer("by"),
-        every=column((row.every for row in rows), 1),
+        every=column((of(row.every) for row in rows), 1),
         near=refer("near"),
         becomes=refer("becomes"),
         spawns=refer("spawns"),
         anywhere=column(row.where == "anywhere" for row in rows),
-        most=column(row.most or 0 for row in rows),
-        health=column(row.health for row in rows),
-        chance=_column([row.chance for row in rows], caps.rules, np.float32),
+        most=column(of(row.most or 0) for row in rows),
+        health=column(of(row.health) for row in rows),
+        chance=_column([of(row.chance) for row in rows], caps.rules, np.float32),
         needs=needs,
         limits=limits,
         changes=changes,
@@ -200,9 +213,17 @@ def _predicates(spec: GridSpec, caps: Caps, number: dict[str, int], predicate: d
         of=column((refer(row) for row in rows), NONE),
         by=column((number.get(row.by or "", NONE) for row in rows), NONE),
         compare=column(COMPARES.index(row.compare) for row in rows),
-        number=column(row.number for row in rows),
+        number=column(ends(row.number)[0] for row in rows),
         region=region,
     )
+
+
+def _ranges(spec: GridSpec, caps: Caps, number: dict[str, int]) -> Ranges:
+    """The high ends."""
+    high = _rules(spec, caps, number, 1)
+    names = ("every", "most", "health", "chance", "needs", "limits", "changes")
+    numbers = _column([ends(row.number)[1] for row in spec.predicates], caps.predicates, np.int32)
+    return Ranges(**{name: getattr(high, name) for name in names}, number=numbers)
 
 
 def _carrier(spec: GridSpec, caps: Caps) -> Carrier:

@@ -24,6 +24,7 @@ from jaxrl_envs.specs.episode import GridState, possessions, reward_of, state_of
 from jaxrl_envs.specs.model import DEEDS
 from jaxrl_envs.specs.motion import move
 from jaxrl_envs.specs.predicates import Told, ends, facts
+from jaxrl_envs.specs.ranges import draw, settled
 from jaxrl_envs.specs.rules import Happened, apply_rules, bounded
 from jaxrl_envs.specs.terrain import make_terrain
 from jaxrl_envs.specs.view import look, observation_size
@@ -65,17 +66,20 @@ def engine(caps: Caps, view: int) -> Engine:
         if params.carrier is not None:  # a matter of structure: each body has a program of its own
             return carrier.begin(key, params, params.carrier, caps.side, view)
         key_terrain, key_agent = jax.random.split(key)
+        drawn = draw(key, params)
+        params = settled(params, drawn)
         grid, ground, row, column = make_terrain(key_terrain, params, caps.side)
         inventory, health = possessions(key_agent, params)
         told = Told(grid, ground, row, column, inventory, health, jnp.zeros((), jnp.int32))
         seen = facts(told, jnp.zeros_like(params.payment.first, bool), params.predicates)
         hits = params.types.health[grid].astype(jnp.int8)
-        state = state_of(told, hits, jnp.full((), 2, jnp.int32), seen, jnp.zeros((), bool))
+        state = state_of(told, hits, jnp.full((), 2, jnp.int32), seen, jnp.zeros((), bool), drawn)
         return look(told, state.facing, seen, params, view), state
 
     def step(key: jax.Array, state: GridState, action: Any, params: GridParams) -> EnvStep:
         if params.carrier is not None:
             return carrier.step(state, jnp.asarray(action, jnp.int32), params, params.carrier, view)
+        params = settled(params, state.drawn)
         seeds = computed_once(jax.random.bits(key, (3,), jnp.uint32))
         did, facing = _act(state, jnp.asarray(action, jnp.int32), params)
         # Each stage is stored. Every cell of the next reads five of it, and the compiler would compute each anew.
@@ -87,7 +91,7 @@ def engine(caps: Caps, view: int) -> Engine:
         told = Told(grid, ground, did.row, did.column, bounded(inventory), health, did.time)
         seen = facts(told, state.ever, params.predicates)
         success, lost = ends(seen.now, told.health, params)
-        after = state_of(told, hits, facing, seen, state.succeeded | success)
+        after = state_of(told, hits, facing, seen, state.succeeded | success, state.drawn)
         return EnvStep(
             obs=look(told, facing, seen, params, view),
             state=after,

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxrl_envs.specs.arrays import GridParams, Payment
+from jaxrl_envs.specs.arrays import GridParams, Payment, Ranges
 from jaxrl_envs.specs.predicates import Facts, Told
 
 
@@ -23,6 +23,7 @@ class GridState:
         health, time: int32.
         now, ever, progress: as in `Facts`.
         succeeded: whether success has held after a step.
+        drawn: numbers of rules and predicates in this episode; None where the spec has no ranges there.
     """
 
     grid: jax.Array
@@ -38,9 +39,17 @@ class GridState:
     ever: jax.Array
     progress: jax.Array
     succeeded: jax.Array
+    drawn: Ranges | None = None
 
 
-def state_of(told: Told, hits: jax.Array, facing: jax.Array, seen: Facts, succeeded: jax.Array) -> GridState:
+def state_of(
+    told: Told,
+    hits: jax.Array,
+    facing: jax.Array,
+    seen: Facts,
+    succeeded: jax.Array,
+    drawn: Ranges | None = None,
+) -> GridState:
     """A state from what it is told of and what holds."""
     return GridState(
         told.grid,
@@ -54,6 +63,7 @@ def state_of(told: Told, hits: jax.Array, facing: jax.Array, seen: Facts, succee
         told.time,
         *seen,
         succeeded,
+        drawn,
     )
 
 

@@ -1,6 +1,6 @@
 """Whether success can come about at all, by what is there and what rules make of it: a graph of types, no play.
 
-It is generous: distances, chances and how much there is of a thing on the map are not asked. So what it refuses is impossible.
+Of ranges in rules and predicates the end that asks for more must do. Otherwise it is generous: distances, chances and how much there is of a thing on the map are not asked. So what it refuses is impossible.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import NamedTuple
 from jaxrl_envs.specs.caps import MOST_HEALTH, MOST_HELD
 from jaxrl_envs.specs.instructions import ends
 from jaxrl_envs.specs.model import GridSpec, Predicate, Rule
+from jaxrl_envs.specs.ranges import has_ranges
 
 
 class Supply(NamedTuple):
@@ -49,9 +50,9 @@ def supply(spec: GridSpec, without: str | None = None) -> Supply:
         if carries:  # it puts down whatever it has
             found.present.update(name for name, count in found.held.items() if count)
         for rule in spec.rules:
-            if not missing(rule, found, spec):
+            if ends(rule.chance)[0] > 0 and not missing(rule, found, spec):
                 found.present.update({rule.becomes, rule.spawns} - {None})  # type: ignore[arg-type]
-                found.held.update({row.item: MOST_HELD for row in rule.changes if row.count > 0})
+                found.held.update({row.item: MOST_HELD for row in rule.changes if ends(row.count)[0] > 0})
                 found.held.update({rule.becomes: 1} if rule.when == "held" and rule.becomes else {})
     return found
 
@@ -60,7 +61,8 @@ def missing(rule: Rule, found: Supply, spec: GridSpec) -> list[tuple[str, int]]:
     """What a rule lacks: types on the map, with 0, and things in the inventory, with how many."""
     cells = [name for name in (rule.of if rule.when != "held" else None, rule.by, rule.near) if name]
     lacks = [(name, 0) for name in cells if name not in found.present]
-    lacks += [(row.item, row.count) for row in rule.needs if found.held.get(row.item, 0) < row.count]
+    needs = ((row.item, int(ends(row.count)[1])) for row in rule.needs)
+    lacks += [(item, count) for item, count in needs if found.held.get(item, 0) < count]
     if rule.when == "held" and rule.of and not found.held.get(rule.of, 0):
         lacks.append((rule.of, 1))
     if rule.when == "pick_up" and not any(t.name == rule.of and t.pickable for t in spec.types):
@@ -70,18 +72,19 @@ def missing(rule: Rule, found: Supply, spec: GridSpec) -> list[tuple[str, int]]:
 
 def lacking(predicate: Predicate, found: Supply, spec: GridSpec) -> list[tuple[str, int]]:
     """What a predicate lacks to come true, as `missing`; a number that cannot be reached stands for itself with -1."""
-    kind, wants = predicate.kind, predicate.compare != "<=" and predicate.number > 0
+    kind, number = predicate.kind, int(ends(predicate.number)[predicate.compare != "<="])
+    wants = predicate.compare != "<=" and number > 0
     of = predicate.of or ""
     if kind == "achieved":
         inner = next(p for p in spec.predicates if p.name == of)
         return lacking(inner, found, spec)
     if kind == "holds":
-        return [(of, predicate.number)] if wants and found.held.get(of, 0) < predicate.number else []
+        return [(of, number)] if wants and found.held.get(of, 0) < number else []
     if kind in ("near", "beside", "meets", "at") or (kind in ("count", "with", "without") and wants):
         asked = (of, predicate.by if kind != "without" else None)
         return [(name, 0) for name in asked if name and name not in found.present]
     most = {"survived": spec.time_limit, "health": MOST_HEALTH}.get(kind)
-    return [(kind, -1)] if wants and most is not None and predicate.number > most else []
+    return [(kind, -1)] if wants and most is not None and number > most else []
 
 
 def clause_lacks(spec: GridSpec, found: Supply) -> list[list[tuple[str, tuple[str, int]]]]:
@@ -98,8 +101,9 @@ def infeasible(spec: GridSpec) -> list[str]:
     lacks = clause_lacks(spec, supply(spec))
     if any(not lack for lack in lacks):
         return []
+    always = " for all numbers of its ranges" if has_ranges(spec) else ""
     return [
-        f"success[{i}] cannot come about: {name!r} needs {_said(lack)}"
+        f"success[{i}] cannot come about{always}: {name!r} needs {_said(lack)}"
         for i, clause in enumerate(lacks)
         for name, lack in clause
     ]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxrl_envs.specs.instructions import Cells, Number, Step, ends
+from jaxrl_envs.specs.instructions import told as said
 from jaxrl_envs.specs.model import GridSpec, Predicate
 
 LENGTH = 128
@@ -51,12 +52,15 @@ def _facts(spec: GridSpec) -> Iterator[tuple[str, float]]:
         yield f"{kind.name} moves {kind.motion}", float(kind.motion != "still") * kind.speed
         yield f"{kind.name} hurts", kind.hazard / 3
     for rule in spec.rules:
-        yield f"{rule.when} {rule.of} {rule.by} {rule.becomes} {rule.spawns}", rule.chance / 2
+        yield f"{rule.when} {rule.of} {rule.by} {rule.becomes} {rule.spawns}", _middle(rule.chance) / 2
         if rule.after or rule.towards:
             yield f"{rule.when} {rule.of} {rule.towards} {rule.after}", 0.5
         for amount in (*rule.needs, *rule.changes):
-            yield f"{rule.when} {rule.of} {amount.item} {amount.count > 0}", abs(amount.count) / 9
-    told = {p.name: f"{p.kind} {p.of} {p.by} {p.compare} {p.number}{_gates(p)}" for p in spec.predicates}
+            count = _middle(amount.count)
+            yield f"{rule.when} {rule.of} {amount.item} {count > 0}", abs(count) / 9
+    told = {
+        p.name: f"{p.kind} {p.of} {p.by} {p.compare} {said(p.number)}{_gates(p)}" for p in spec.predicates
+    }
     for sign, clauses in (("wants", spec.success), ("shuns", spec.failure)):
         for clause in clauses:
             share = 1 / max(1, len(clause.all) + len(clause.none))

@@ -75,6 +75,11 @@ def whole(field: FieldInfo) -> bool:
     return int in _members(field.annotation)
 
 
+def counts(field: FieldInfo) -> bool:
+    """Whether a number there, where it is no range, must be written without a point."""
+    return int in _members(field.annotation)
+
+
 def choices(field: FieldInfo) -> tuple[Any, ...]:
     """What a field, or a row of its list, chooses among; empty where it does not."""
     rows = (typing.get_args(m)[0] if typing.get_origin(m) is tuple else m for m in _members(field.annotation))

@@ -29,6 +29,8 @@ class Span(Part):
 
 Number = float | Span
 """One number, or a range that one is drawn from at each reset."""
+Whole = int | Span
+"""Likewise, where a number that is no range must be written without a point."""
 
 
 def spanning(low: float, high: float, *, default: float | None = None, whole: bool = True) -> Any:
@@ -41,9 +43,21 @@ def spanning(low: float, high: float, *, default: float | None = None, whole: bo
     )
 
 
+def counting(low: int, high: int, default: Any = ...) -> Any:
+    """The field of a `Whole` between bounds; it must be given where it has no default."""
+    bounds = {"low": low, "high": high, "whole": True}
+    return Field(default, json_schema_extra=bounds)
+
+
 def ends(number: Number) -> tuple[float, float]:
     """The low and the high end of a number."""
     return (number.low, number.high) if isinstance(number, Span) else (number, number)
+
+
+def told(number: Number, form: str = "g") -> str:
+    """A number or range in words."""
+    low, high = ends(number)
+    return f"{low:{form}} to {high:{form}}" if isinstance(number, Span) else f"{low:{form}}"
 
 
 class Instruction(Part):

@@ -6,7 +6,7 @@
 4. Policies that know nothing: neither doing nothing nor random actions should do.
 6. A witness, where it is asked for: a scripted player (`scripted`) that wins once shows that a spec can be won.
 
-All specs of one size and body that a rung is asked for are one batch on the device. The fifth rung costs learning, an agent against these controls,
+All specs of one size and body, with ranges in rules and predicates or without, that a rung is asked for are one batch on the device. The fifth rung costs learning, an agent against these controls,
 and is for whoever has an agent (`jaxrl_evolve.generation.acceptance`).
 """
 
@@ -28,6 +28,7 @@ from jaxrl_envs.specs.feasibility import infeasible, needed, passable
 from jaxrl_envs.specs.grid import GRID
 from jaxrl_envs.specs.language import Data, SpecError
 from jaxrl_envs.specs.model import BODIES, GridSpec
+from jaxrl_envs.specs.ranges import has_ranges
 from jaxrl_envs.specs.trials import Plays, Starts, Tries, Wanted, plays_of, starts_of, tries_of
 
 WITNESS = "witness"
@@ -129,11 +130,11 @@ def _climbed(
 ) -> list[Verdict]:
     """What is left after rungs that play, each of what the one before has left."""
     for rung in rungs:
-        for size, body in itertools.product(PRESETS, BODIES):
+        for size, *program in itertools.product(PRESETS, BODIES, (False, True)):
             open_ones = [
                 i
                 for i, v in enumerate(verdicts)
-                if v.accepted and v.spec is not None and (v.spec.size, v.spec.agent.body) == (size, body)
+                if v.accepted and v.spec is not None and v.spec.size == size and _program(v.spec) == program
             ]
             for first in range(0, len(open_ones), config.batch):
                 some = open_ones[first : first + config.batch]
@@ -142,6 +143,11 @@ def _climbed(
                 for i, verdict in zip(some, found, strict=True):
                     verdicts[i] = verdict
     return verdicts
+
+
+def _program(spec: GridSpec) -> list[Any]:
+    """What beside the size decides about the program: specs that differ in it are played apart."""
+    return [spec.agent.body, has_ranges(spec)]
 
 
 def counted(verdicts: Sequence[Verdict]) -> dict[str, int]:

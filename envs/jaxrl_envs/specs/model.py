@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from pydantic import Field
 
 from jaxrl_envs.specs.caps import MOST_HEALTH, MOST_HELD, MOST_STEPS, PRESETS
-from jaxrl_envs.specs.instructions import Name, Number, Part, Step, spanning
+from jaxrl_envs.specs.instructions import Name, Number, Part, Step, Whole, counting, spanning
 
 VERSION = 1
 """Of the language; a spec of a later one is refused."""
@@ -99,18 +99,19 @@ class Amount(Part):
     """So many of one thing."""
 
     item: Name
-    count: int = Field(ge=0, le=MOST_HELD)
+    count: Whole = counting(0, MOST_HELD)
 
 
 class Change(Part):
     """So many more, or fewer, of one thing in the inventory."""
 
     item: Name
-    count: int = Field(ge=-MOST_HELD, le=MOST_HELD)
+    count: Whole = counting(-MOST_HELD, MOST_HELD)
 
 
 class Rule(Part):
     """When something happens, and if all that is required holds, something comes of it. All rules of a step read what was before it.
+    Its numbers may be ranges, of which a reset draws one number each for the whole episode.
 
     Attributes:
         when: ``step``, the agent enters a cell of type ``of``; ``interact``, it does so with one; ``pick_up``, it picks one up;
@@ -140,23 +141,23 @@ class Rule(Part):
     when: When
     of: Name | None = None
     by: Name | None = None
-    every: int = Field(default=1, ge=1, le=MOST_STEPS)
+    every: Whole = counting(1, MOST_STEPS, 1)
     needs: tuple[Amount, ...] = Field(default=(), max_length=_MOST.types)
     at_most: tuple[Amount, ...] = Field(default=(), max_length=_MOST.types)
     near: Name | None = None
     becomes: Name | None = None
     spawns: Name | None = None
     where: Literal["beside", "anywhere"] = "beside"
-    most: int | None = Field(default=None, ge=1, le=64)
+    most: Whole | None = counting(1, 64, None)
     changes: tuple[Change, ...] = Field(default=(), max_length=_MOST.types)
-    health: int = Field(default=0, ge=-MOST_HEALTH, le=MOST_HEALTH)
-    chance: float = Field(default=1.0, ge=0, le=1)
+    health: Whole = counting(-MOST_HEALTH, MOST_HEALTH, 0)
+    chance: Number = spanning(0, 1, default=1.0, whole=False)
     after: tuple[Deed, ...] = Field(default=(), max_length=6)
     towards: Side | None = None
 
 
 class Predicate(Part):
-    """Something that holds after a step or does not; a skill is one that has held.
+    """Something that holds after a step or does not; a skill is one that has held. Its number may be a range, as in rules.
 
     Attributes:
         kind: ``count`` of cells of type ``of``, ``holds`` so many of it, ``health`` and ``survived`` steps compare a number;
@@ -177,7 +178,7 @@ class Predicate(Part):
     of: Name | None = None
     by: Name | None = None
     compare: Compare = ">="
-    number: int = Field(default=1, ge=0, le=MOST_STEPS)
+    number: Whole = counting(0, MOST_STEPS, 1)
     region: Region | None = None
     after: tuple[Deed, ...] = Field(default=(), max_length=6)
     towards: Side | None = None

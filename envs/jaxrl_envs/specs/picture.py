@@ -34,7 +34,7 @@ _AGENT = (30, 60, 160)
 
 def render(state: GridState, params: GridParams) -> np.ndarray:
     """One frame, uint8 ``[rows * 24, columns * 24, 3]``: what is walkable fills its cell, all else is a square in it, the agent a disc
-    with a light spot on the side that it faces.
+    with a light spot on the side that it faces, and what a carrier carries on the other, as a small square in its colour.
     """
     rows, columns = (int(x) for x in np.asarray(params.size))
     grid = np.asarray(state.grid)[:rows, :columns]
@@ -50,16 +50,22 @@ def render(state: GridState, params: GridParams) -> np.ndarray:
             if kind not in (VOID, FLOOR):
                 margin = 0 if walkable[kind] else 3
                 cell[margin : _CELL - 1 - margin, margin : _CELL - 1 - margin] = palette[colour[kind]]
-    _draw_agent(frame, int(state.row), int(state.column), int(state.facing))
+    carried = np.flatnonzero(state.inventory)
+    load = palette[colour[carried[0]]] if params.carrier is not None and carried.size else None
+    _draw_agent(frame, int(state.row), int(state.column), int(state.facing), load)
     return frame
 
 
-def _draw_agent(frame: np.ndarray, row: int, column: int, facing: int) -> None:
+def _draw_agent(frame: np.ndarray, row: int, column: int, facing: int, load: np.ndarray | None) -> None:
     cell = frame[row * _CELL : (row + 1) * _CELL, column * _CELL : (column + 1) * _CELL]
     centred = np.arange(_CELL) - (_CELL - 2) / 2
     cell[np.hypot(centred[:, None], centred) < 0.36 * _CELL] = _AGENT
     down, right = 0.2 * _CELL * DIRECTIONS[facing]
     cell[np.hypot(centred[:, None] - down, centred - right) < 0.12 * _CELL] = _PAPER
+    if load is not None:
+        apart = np.maximum(np.abs(centred[:, None] + down), np.abs(centred + right))
+        cell[apart < 0.2 * _CELL] = _PAPER
+        cell[apart < 0.15 * _CELL] = load
 
 
 def with_legend(frame: np.ndarray, spec: GridSpec) -> np.ndarray:

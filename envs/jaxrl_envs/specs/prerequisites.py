@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jaxrl_envs.specs.caps import BUILT_IN, MOST_HELD, PRESETS
 from jaxrl_envs.specs.feasibility import Supply, clause_lacks, missing, supply
-from jaxrl_envs.specs.instructions import Scatter
+from jaxrl_envs.specs.instructions import Scatter, ends
 from jaxrl_envs.specs.model import GridSpec, Rule, Stock
 
 _MOST_CHANGES = 40
@@ -42,7 +42,9 @@ def _sources(spec: GridSpec, name: str, count: int) -> list[Rule]:
     if spec.agent.body == "carrier":
         return [r for r in spec.rules if r.becomes == name]
     if count:
-        return [r for r in spec.rules if any(row.item == name and row.count > 0 for row in r.changes)]
+        return [
+            r for r in spec.rules if any(row.item == name and ends(row.count)[0] > 0 for row in r.changes)
+        ]
     return [r for r in spec.rules if name in (r.becomes, r.spawns)]
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from jaxrl_envs.specs import bodies
 from jaxrl_envs.specs.caps import BUILT_IN, PRESETS
 from jaxrl_envs.specs.fields import allowed, bounds, close_to, spans, whole
-from jaxrl_envs.specs.instructions import Band, Cells, Span, Step, ends
+from jaxrl_envs.specs.instructions import Band, Cells, Span, Step, ends, told
 from jaxrl_envs.specs.language import Fault
 from jaxrl_envs.specs.model import Agent, Clause, GridSpec, Predicate, Region, Rule
 from jaxrl_envs.specs.text import shown
@@ -77,7 +77,7 @@ def _numbers(part: BaseModel, path: str) -> Iterator[Fault]:
     """Ranges: within bounds, low before high, whole where they must be."""
     for name, field in type(part).model_fields.items():
         value, here = getattr(part, name), f"{path}.{name}" if path else name
-        if spans(field):
+        if spans(field) and value is not None:
             limits = bounds(field) or (0, 0)
             named = (
                 ((".low", value.low), (".high", value.high)) if isinstance(value, Span) else (("", value),)
@@ -128,7 +128,7 @@ def _terrain(spec: GridSpec) -> Iterator[Fault]:
         for field in ("type", "on", "to"):
             yield from _known(f"terrain[{i}].{field}", getattr(step, field, None), _types(spec), "type")
         if isinstance(step, Band) and ends(step.nearest)[0] > ends(step.farthest)[1]:
-            yield Fault(f"terrain[{i}].nearest", shown(step.nearest), "it must be at most farthest")
+            yield Fault(f"terrain[{i}].nearest", told(step.nearest), "it must be at most farthest")
         if step.type == "void":
             yield Fault(
                 f"terrain[{i}].type", "'void'", "it lies beyond the map only; it must be another type"
@@ -215,7 +215,7 @@ def _rule(rule: Rule, path: str, spec: GridSpec) -> Iterator[Fault]:
     ):
         yield Fault(f"{path}.by", shown(rule.by), f"it must be null where when is {rule.when!r}")
     if rule.every != 1 and rule.when != "timer":
-        yield Fault(f"{path}.every", str(rule.every), f"it must be 1 where when is {rule.when!r}")
+        yield Fault(f"{path}.every", told(rule.every), f"it must be 1 where when is {rule.when!r}")
     for field in ("of", "becomes", "spawns"):
         if getattr(rule, field) == "void":
             yield Fault(f"{path}.{field}", "'void'", "it lies beyond the map only; it must be another type")
@@ -234,14 +234,14 @@ def _rule(rule: Rule, path: str, spec: GridSpec) -> Iterator[Fault]:
             "a rule that spawns must say how many there may be, or it does so without bound; it must be a whole number from 1 to 64",
         )
     if rule.spawns is None and rule.most is not None:
-        yield Fault(f"{path}.most", str(rule.most), "it must be null where nothing is spawned")
+        yield Fault(f"{path}.most", told(rule.most), "it must be null where nothing is spawned")
     if rule.spawns == "floor":
         yield Fault(f"{path}.spawns", "'floor'", "it comes to be on floor; it must be another type")
     if (
         rule.becomes is None
         and rule.spawns is None
-        and not rule.health
-        and not any(c.count for c in rule.changes)
+        and ends(rule.health) == (0, 0)
+        and all(ends(c.count) == (0, 0) for c in rule.changes)
     ):
         yield Fault(path, "", "nothing comes of it; becomes, spawns, changes or health must say what")
 

@@ -15,6 +15,7 @@ from jaxrl_envs.specs.fields import (
     bounds,
     choices,
     close_to,
+    counts,
     is_list,
     models,
     most,
@@ -150,7 +151,7 @@ def _span(value: Data, field: FieldInfo, path: str, changes: list[str]) -> Data:
             changes.append(f"{path}.{shown(key)[1:-1]} is dropped: there is no such field")
             del value[key]
         elif isinstance(value[key], int | float) and not isinstance(value[key], bool):
-            value[key] = _number(value[key], field, f"{path}.{key}", changes)
+            value[key] = _number(value[key], field, f"{path}.{key}", changes, True)
     low, high = value.get("low"), value.get("high")
     if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
         changes.append(f"{path} goes from {high:g} to {low:g}, not the other way")
@@ -158,7 +159,7 @@ def _span(value: Data, field: FieldInfo, path: str, changes: list[str]) -> Data:
     return value
 
 
-def _number(value: float, field: FieldInfo, path: str, changes: list[str]) -> float:
+def _number(value: float, field: FieldInfo, path: str, changes: list[str], of_range: bool = False) -> float:
     limits = bounds(field)
     if limits is None:
         return value
@@ -169,7 +170,7 @@ def _number(value: float, field: FieldInfo, path: str, changes: list[str]) -> fl
     elif kept == 0 and value < 0:
         kept = 0.0
     same = kept == value and isinstance(kept, int) == isinstance(value, int)
-    free = spans(field) or not whole(field)  # where 5.0 will do for 5
+    free = of_range or not counts(field)  # where 5.0 will do for 5
     return value if same or (kept == value and free) else _said(path, value, kept, changes)
 
 

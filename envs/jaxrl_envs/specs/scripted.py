@@ -17,6 +17,7 @@ from jaxrl_envs.specs.caps import BUILT_IN, FLOOR, MOST_HELD
 from jaxrl_envs.specs.cells import DIRECTIONS, beside, cell_at, neighbour, value_at
 from jaxrl_envs.specs.engine import INTERACT, PICK_UP, GridState
 from jaxrl_envs.specs.predicates import AT, BESIDE, NEAR
+from jaxrl_envs.specs.ranges import settled
 from jaxrl_envs.specs.rules import ADJACENT, ON, STEP
 from jaxrl_envs.specs.rules import INTERACT as INTERACTION
 
@@ -54,6 +55,7 @@ def scripted_action(
         intent: of the step before.
         params: the spec.
     """
+    params = settled(params, state.drawn)
     key_choice, key_stray, key_any = jax.random.split(key, 3)
     side = state.grid.shape[0]
     agent = cell_at(side, state.row, state.column)

@@ -598,7 +598,7 @@ def test_methods_on_completions_are_compared_with_what_they_began_from(tmp_path:
 
     import completions
 
-    def keep(name: str, rate: float, seed: int, right: float) -> None:
+    def keep(name: str, rate: float, seed: int, right: float, length: float = 30.0) -> None:
         kept = completions.cell(tmp_path, name, rate, seed)
         kept.parent.mkdir(exist_ok=True)
         told = {
@@ -607,7 +607,7 @@ def test_methods_on_completions_are_compared_with_what_they_began_from(tmp_path:
             "seed": seed,
             "pass@1": right,
             "pass@16": 0.9,
-            "episode_length": 30.0,
+            "episode_length": length,
         }
         kept.write_text(json.dumps({**told, "device": "x", "cores": 2, "commit": "abc"}))
 
@@ -619,12 +619,19 @@ def test_methods_on_completions_are_compared_with_what_they_began_from(tmp_path:
         keep(completions.BEFORE, 0.0, seed, 0.2 + 0.1 * (seed % 2))
         keep("sppo", 1e-4, seed, 0.5 + 0.1 * (seed % 2))
         keep("sppo", 3e-4, seed, 0.9)  # of a step size that was not chosen
+        keep("sppo-hacked", 1e-4, seed, 0.4, 30.0 + seed)
     completions.table(tmp_path, tmp_path)
     text = (tmp_path / "completions.md").read_text()
-    assert "| imitation alone |  | 5 | 0.240 [0.200, 0.280] |  | 0.900 [0.900, 0.900] | 30.0 |" in text
+    assert "| imitation alone |  | 5 | 0.240 [0.200, 0.280] |  | 0.900 [0.900, 0.900] | 30.0 |  |" in text
     assert (
         "| sppo | 0.0001 | 5 | 0.540 [0.500, 0.580] | 0.300 [0.300, 0.300] |" in text and "grpo" not in text
     )
+    # With the step size of the method itself; an interval over the seeds of how much longer.
+    assert "| sppo-hacked | 0.0001 | 5 | 0.400 [0.400, 0.400]" in text and "| 32.0 | 2.00 [" in text
+    gated = completions.configuration("ipo-gated", 1e-4, 3).learner
+    assert (gated.loss, gated.preference) == ("ipo", "length_hack:0.3+length_gate:0")
+    stages = completions.configuration("dpo-3", 1e-4, 3).learner
+    assert (stages.loss, stages.reference, stages.reference_every) == ("dpo", "stages", 3)
     start = completions.configuration("sppo", 1e-4, 3, "runs/pupil")
     assert (start.start, start.seed, start.env_options) == ("runs/pupil", 3, {})
     assert completions.configuration(completions.TEACHER, 1e-3, 3).env_options == {"taught": "True"}

@@ -9,7 +9,11 @@ environment steps, in groups of eight completions of a prompt. What was written 
 three by the success of two seeds that are not reported (``tune``); the primary outcome is the share of sampled completions that are right, on 256
 prompts that nobody was trained on and 16 tries each (pass@1), less that of the imitation it started from, over seeds 0 to 4. A method is better or worse
 than another if the 95 % interval of the difference of the two, seed against seed, leaves out zero. Besides, how often one of 16 tries is right (pass@16), and
-how long completions are. SPPO, DPO and IPO are there twice: as the library has them, and in three iterations (``sppo-3``), each with the policy of its beginning as the reference.
+how long completions are. SPPO, DPO and IPO are there also in three iterations (``sppo-3``), each with the policy of its beginning as the reference.
+
+Whether **a judge who likes length** makes completions longer is asked of the same three, with the step sizes that they have already. The *hacked* judge (``sppo-hacked``) prefers right to wrong as the verifier does, but the longer answer gains 0.3 in
+probability; the *gated* one is the hacked one among answers of equal length, and a tie else. Primary is the length of sampled completions, less that without the judge, seed against seed: longer is longer if the interval lies
+above zero. Expected is that all three grow under the hacked judge, and none under the gated one.
 
 Each cell is a file of the store, ``benchmarks/results/completions``; those that are there are left alone. Runs are in ``runs/completions`` and go on where
 they were interrupted. ``table`` makes ``benchmarks/results/completions.md`` and ``.csv`` of the store and nothing else.
@@ -44,9 +48,15 @@ TEACHING, LEARNING = 2 * 274 * 64 * 57, 274 * 64 * 57
 """Environment steps of the imitation, and of what follows: 274 updates of either, an even number, so that EGPO does not end on a half step."""
 TEACHER, BEFORE = "imitation", "imitation alone"
 """What comes first, and that without anything after it."""
-ITERATED = {f"{name}-3": name for name in ("sppo", "dpo", "ipo")}
+TWICE = ("sppo", "dpo", "ipo")
+THIRDS = {"reference": "stages", "reference_every": 3}
+ITERATED = {f"{name}-3": (name, THIRDS) for name in TWICE}
 """In three iterations, as they were published: the reference is the policy at the beginning of each third."""
-NAMES = (*(name for name in METHODS if name != TEACHER), *ITERATED)
+JUDGES = {"hacked": "length_hack:0.3", "gated": "length_hack:0.3+length_gate:0"}
+JUDGED = {f"{name}-{judge}": (name, {"preference": text}) for name in TWICE for judge, text in JUDGES.items()}
+"""Under a judge who likes length, and under one who does among answers of equal length alone."""
+VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {**ITERATED, **JUDGED}
+NAMES = (*(name for name in METHODS if name != TEACHER), *VARIANTS)
 PUPIL_RATE, RATES = 1e-3, (3e-5, 1e-4, 3e-4)
 TUNED, REPORTED = (100, 101), (0, 1, 2, 3, 4)
 """Seeds of the choice of a step size, and those of the table."""
@@ -60,14 +70,14 @@ def cell(store: Path, name: str, rate: float, seed: int) -> Path:
 def configuration(name: str, rate: float, seed: int, start: str = "") -> TrainConfig[Any, Any]:
     """One run: of the teacher's pupil, of a method that starts from one, or one that learns nothing more."""
     taught, nothing = name == TEACHER, name == BEFORE
-    thirds = {"reference": "stages", "reference_every": 3}
+    method, learner = VARIANTS.get(name, (name, {}))
     return TrainConfig.preset(
-        *("grpo" if nothing else ITERATED.get(name, name), ENV),
+        *("grpo" if nothing else method, ENV),
         steps=1 if nothing else TEACHING if taught else LEARNING,
         env_options={"taught": "True"} if taught else {},
         seed=seed,
         start=start,
-        learner=thirds if name in ITERATED else {},
+        learner=learner,
         hp={"learning_rate": rate},
         evaluation={"times": 1, "final_episodes": 64},
     )
@@ -105,7 +115,8 @@ def read(store: Path, name: str, rate: float, seeds: Sequence[int]) -> list[Mapp
 
 
 def chosen(store: Path, name: str) -> float | None:
-    """The step size that did best for the seeds of the choice; None while some are missing."""
+    """The step size that did best for the seeds of the choice, of a judged method that without the judge; None while some are missing."""
+    name = JUDGED[name][0] if name in JUDGED else name
     found: dict[float, float] = {}
     for rate in RATES:
         cells = read(store, name, rate, TUNED)
@@ -128,6 +139,13 @@ def train(store: Path, runs: Path, names: Sequence[str], seeds: Sequence[int]) -
             made(store, runs, name, rate, seed)
 
 
+def differences(cells: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]], key: str) -> str:
+    """Of pairs of seeds, with its interval; nothing without a pair."""
+    other = {each["seed"]: each[key] for each in others}
+    gaps = [each[key] - other[each["seed"]] for each in cells if each["seed"] in other]
+    return with_bounds(estimate(gaps, mean)) if gaps else ""
+
+
 def table(store: Path, results: Path) -> None:
     """``completions.md`` and ``.csv``."""
     before = {each["seed"]: each for each in read(store, BEFORE, 0.0, REPORTED)}
@@ -138,12 +156,12 @@ def table(store: Path, results: Path) -> None:
         if not cells:
             continue
         facts += cells
-        gain = [each["pass@1"] - before[each["seed"]]["pass@1"] for each in cells if each["seed"] in before]
         told = [with_bounds(estimate([each[key] for each in cells], mean)) for key in ("pass@1", "pass@16")]
         length = number(float(np.mean([each["episode_length"] for each in cells])))
-        more = "" if name == BEFORE else with_bounds(estimate(gain, mean))
+        longer = differences(cells, read(store, JUDGED[name][0], rate, REPORTED), "episode_length") if name in JUDGED else ""  # fmt: skip
+        more = "" if name == BEFORE else differences(cells, [*before.values()], "pass@1")
         lines.append(
-            [name, "" if name == BEFORE else f"{rate:g}", len(cells), told[0], more, told[1], length]
+            [name, "" if name == BEFORE else f"{rate:g}", len(cells), told[0], more, told[1], length, longer]
         )
         columns = ("name", "rate", "seed", "pass@1", "pass@16", "episode_length")
         rows += [[each[key] for key in columns] for each in cells]
@@ -155,11 +173,12 @@ def table(store: Path, results: Path) -> None:
         "More than before",
         "One of 16 right",
         "Tokens, prompt and all",
+        "Less without the judge",
     ]
     said = lambda key: "; ".join(sorted({str(fact[key]) for fact in facts}))
     parts = [
         "# Completions of Countdown",
-        (__doc__ or "").split("\n\n")[2],
+        "\n\n".join((__doc__ or "").split("\n\n")[2:4]),
         markdown_table(header, lines),
         f"Hardware: {said('device')}, {said('cores')} cores. Commits: {said('commit')}.",
         "Commands: `python benchmarks/completions.py tune`, `… train`, `… table`.",
@@ -186,7 +205,7 @@ def main(words: Sequence[str] | None = None) -> None:
     use_compilation_cache()
     if given.action == "tune":
         for name in given.only:
-            for rate in RATES:
+            for rate in () if name in JUDGED else RATES:
                 for seed in TUNED:
                     made(given.store, given.runs, name, rate, seed)
     elif given.action == "train":

@@ -257,6 +257,13 @@ def make(store: Path, method: str, game: str, what: str, queries: int = QUERIES)
     print(f"{method} on {game}, {what}: {len(rows)} runs", flush=True)
 
 
+def about(store: Path) -> str:
+    """On what the cells of the store were made, and of which code."""
+    cells = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(store.glob("*/*/*.json"))]
+    said = lambda key: "; ".join(sorted({str(each[key]) for each in cells if key in each}))
+    return f"Hardware: {said('device')}, {said('cores')} cores; jax {said('jax')}. Commits: {said('commit')}."
+
+
 def table(store: Path, results: Path) -> None:
     """``sequence_games.md`` and ``.csv``."""
     lines, rows = [], []
@@ -293,6 +300,7 @@ def table(store: Path, results: Path) -> None:
         "\n\n".join((__doc__ or "").split("\n\n")[2:4]),
         f"{QUERIES:,} labels in a run, {ENVS} completions in an update.",
         markdown_table(header, lines),
+        about(store),
         "Commands: `python benchmarks/sequence_games.py tune`, `… train`, `… table`.",
     ]
     results.mkdir(parents=True, exist_ok=True)

@@ -598,7 +598,7 @@ def test_methods_on_completions_are_compared_with_what_they_began_from(tmp_path:
 
     import completions
 
-    def keep(name: str, rate: float, seed: int, right: float) -> None:
+    def keep(name: str, rate: float, seed: int, right: float, length: float = 30.0) -> None:
         kept = completions.cell(tmp_path, name, rate, seed)
         kept.parent.mkdir(exist_ok=True)
         told = {
@@ -607,7 +607,7 @@ def test_methods_on_completions_are_compared_with_what_they_began_from(tmp_path:
             "seed": seed,
             "pass@1": right,
             "pass@16": 0.9,
-            "episode_length": 30.0,
+            "episode_length": length,
         }
         kept.write_text(json.dumps({**told, "device": "x", "cores": 2, "commit": "abc"}))
 
@@ -619,12 +619,19 @@ def test_methods_on_completions_are_compared_with_what_they_began_from(tmp_path:
         keep(completions.BEFORE, 0.0, seed, 0.2 + 0.1 * (seed % 2))
         keep("sppo", 1e-4, seed, 0.5 + 0.1 * (seed % 2))
         keep("sppo", 3e-4, seed, 0.9)  # of a step size that was not chosen
+        keep("sppo-hacked", 1e-4, seed, 0.4, 30.0 + seed)
     completions.table(tmp_path, tmp_path)
     text = (tmp_path / "completions.md").read_text()
-    assert "| imitation alone |  | 5 | 0.240 [0.200, 0.280] |  | 0.900 [0.900, 0.900] | 30.0 |" in text
+    assert "| imitation alone |  | 5 | 0.240 [0.200, 0.280] |  | 0.900 [0.900, 0.900] | 30.0 |  |" in text
     assert (
         "| sppo | 0.0001 | 5 | 0.540 [0.500, 0.580] | 0.300 [0.300, 0.300] |" in text and "grpo" not in text
     )
+    # With the step size of the method itself; an interval over the seeds of how much longer.
+    assert "| sppo-hacked | 0.0001 | 5 | 0.400 [0.400, 0.400]" in text and "| 32.0 | 2.00 [" in text
+    gated = completions.configuration("ipo-gated", 1e-4, 3).learner
+    assert (gated.loss, gated.preference) == ("ipo", "length_hack:0.3+length_gate:0")
+    stages = completions.configuration("dpo-3", 1e-4, 3).learner
+    assert (stages.loss, stages.reference, stages.reference_every) == ("dpo", "stages", 3)
     start = completions.configuration("sppo", 1e-4, 3, "runs/pupil")
     assert (start.start, start.seed, start.env_options) == ("runs/pupil", 3, {})
     assert completions.configuration(completions.TEACHER, 1e-3, 3).env_options == {"taught": "True"}
@@ -755,39 +762,3 @@ def test_the_page_on_speed_has_what_was_measured():
     assert "| batch of 8 | ours | 200.00 | 1,920 |  |" in text
     assert "| batch of 8 | Hugging Face | 400.00 | 960 | 0.50 (0.50 to 0.50) |" in text
     assert "| training, 64 completions | one gradient | 100.00 |  | 2.00 (1.00 to 3.00) |" in text
-
-
-def test_judges_are_compared_with_the_true_one(tmp_path: Path):
-    import json
-
-    import length_hack
-
-    def keep(name: str, rate: float, seed: int, length: float) -> None:
-        kept = length_hack.cell(tmp_path, name, rate, seed)
-        kept.parent.mkdir(exist_ok=True)
-        told = {"name": name, "rate": rate, "seed": seed, "pass@1": 0.5, "length": length}
-        kept.write_text(json.dumps({**told, "device": "x", "cores": 2, "commit": "abc"}))
-
-    for rate in length_hack.RATES:
-        for seed in length_hack.TUNED:
-            keep("dpo-true", rate, seed, 16.0)
-    for seed in length_hack.REPORTED:
-        keep(length_hack.BEFORE, 0.0, seed, 16.0)
-        for judge, more in (("true", 0.0), ("hacked", 5.0), ("gated", 0.0)):
-            keep(f"dpo-{judge}", length_hack.RATES[0], seed, 16.0 + seed + more)
-    length_hack.table(tmp_path, tmp_path)
-    text = (tmp_path / "length_hack.md").read_text()
-    assert (
-        "| dpo | hacked | 3e-05 | 5 | 23.0 [" in text
-        and "| 5.00 [5.00, 5.00] | 0.500 [0.500, 0.500] |" in text
-    )
-    assert (
-        "| dpo | gated | 3e-05 | 5 | 18.0 [" in text
-        and "| 0.00 [0.00, 0.00] | 0.500 [0.500, 0.500] |" in text
-    )
-    assert "sppo" not in text.partition("| Method")[2]
-    judged = length_hack.configuration("ipo-gated", 1e-4, 3, "runs/pupil")
-    assert judged.learner.preference == "length_hack:0.3+length_gate:0" and judged.learner.loss == "ipo"
-    assert length_hack.configuration(length_hack.TEACHER, 1e-3, 3).env_options == {"taught": "True"}
-    with pytest.raises(SystemExit, match="ipo has no step size yet"):
-        length_hack.train(tmp_path, tmp_path, ["ipo"], [0])

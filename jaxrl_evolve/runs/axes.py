@@ -123,7 +123,7 @@ def device_mesh(name: str = "seed", devices: Sequence[Any] | None = None) -> Mes
 
 def devices_for_runs() -> list[Any]:
     """Devices that runs may be split over: all of this program's, or the one that `jax.default_device` asks for."""
-    asked = jax.config.jax_default_device
+    asked = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]
     if isinstance(asked, jax.Device) and jax.process_count() == 1:
         return [asked]
     return jax.devices()

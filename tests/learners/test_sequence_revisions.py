@@ -318,7 +318,6 @@ def test_it_learns_to_draft_and_to_revise():
     state, _ = run(state, hp, (), ENV.params, jnp.float32(90), jnp.int32(77))
     state, after = run(state, hp, (), ENV.params, jnp.float32(90), jnp.int32(10))
     assert int(state.diverged) == -1
-    print({k: float(v) for k, v in after.items()})
     assert before["episode_return"] < 0.3 and after["episode_return"] > 0.8
     # A wrong draft is revised: the right digit comes next, far above chance, which is one of seven tokens.
     digits = np.arange(3, 3 + DIGITS)
@@ -326,7 +325,6 @@ def test_it_learns_to_draft_and_to_revise():
     right = [(int(3 + (d - 2) % DIGITS), EOS) for d in digits]
     drafted = jnp.asarray([[BOS, d, *w, BOS, d] for d, w in zip(digits, wrong, strict=True)])
     drawn = generate(SHAPE, state.learner.params, drafted, jnp.full(4, 6), Sampling(limit=2, temperature=0), random.key(0))  # fmt: skip
-    print(drawn.tokens, right)
     np.testing.assert_array_equal(drawn.tokens[:, 0], [r[0] for r in right])
 
 

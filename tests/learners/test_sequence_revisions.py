@@ -21,6 +21,7 @@ from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.experience.completions import completions_of
 from jaxrl_evolve.learners.learner import traced
 from jaxrl_evolve.learners.sequence import _taken, sequence
+from jaxrl_evolve.learners.sequence_acting import Parts
 from jaxrl_evolve.learners.sequence_config import SequenceConfig, SequenceHyperparameters
 from jaxrl_evolve.learners.sequence_losses import Answers, loss_of
 from jaxrl_evolve.learners.sequence_revisions import Revisions, after_drafts, log_probs_after
@@ -276,7 +277,8 @@ def test_minibatches_are_of_whole_groups_with_their_revisions():
     config = dataclasses.replace(built_config(), minibatches=2)
     steps = jnp.broadcast_to(jnp.arange(8.0), (STEPS, SLOTS))
     answers = Answers(steps, steps, steps, steps, each, each, each, revisions=revisions)
-    parts: Any = type("Parts", (), {"config": config})
+    nothing: Any = None
+    parts = Parts(config, SLOTS, nothing, nothing, nothing)
     seen, some = _taken(parts, (t.obs,), answers, jnp.asarray([1]))
     np.testing.assert_array_equal(seen[0], t.obs[:, GROUP:])
     np.testing.assert_array_equal(some.old[0], np.arange(4.0, 8.0))

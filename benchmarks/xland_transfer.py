@@ -8,6 +8,7 @@ as the original's do. What the policy sees of the original is made of the origin
 translation comes in but names of types. Starts that are drawn here are scored as well: they are distributed as the original's, not equal.
 
 Prints a line for each ruleset: success and return there and here, in how many episodes the two returns differ, by how much at most, and
+success from the starts that are drawn here, with its standard error.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ sys.path.insert(0, str(TESTS))
 from xla import SWITCH, flags  # noqa: E402
 
 # Sharding is tested in process on eight host devices, by tests that ask for `all_devices`; all others run on the first of
-# them, since a third of the time that compiling takes goes into splitting a program up.
+# them, since splitting a program up takes as long as most of what XLA does to it besides.
 GIVEN = os.environ.get("XLA_FLAGS", "")
 os.environ["XLA_FLAGS"] = flags(8, GIVEN)
 

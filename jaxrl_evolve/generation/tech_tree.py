@@ -6,7 +6,6 @@ Operators read and write any grid spec by the names that the tech tree has; in o
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from jaxrl_envs.specs import tech_tree as tree
 from jaxrl_envs.specs.encoding import encode
 from jaxrl_envs.specs.environments import make
 from jaxrl_envs.specs.grid import GRID
+from jaxrl_envs.specs.ranges import has_ranges
 from jaxrl_evolve.generation.canvas import Canvas
 from jaxrl_evolve.generation.domain import Descriptor, Domain, Operator, Skill
 from jaxrl_evolve.generation.proposal import Proposal
@@ -222,7 +222,7 @@ def _validate(proposals: Sequence[Proposal], seed: int) -> Validated:
     """The ladder of grid specs; a spec of another size or body, or with ranges in its rules, is another program, and refused."""
     config = ladder.LadderConfig()
     walks = lambda p: p.data["agent"]["body"] == "walker"
-    plain = lambda p: '"low":' not in json.dumps([p.data["rules"], p.data["predicates"]])
+    plain = lambda p: not has_ranges(GRID.read(p.data))
     fits = [p for p in proposals if p.data["size"] == _SIZE and walks(p) and plain(p)]
     said = dict(
         zip(

@@ -60,3 +60,16 @@ def test_a_spec_of_another_body_is_another_program():
     handed = Proposal(grid.identity(spec), data, (0.0,), "a person")
     (verdict,) = setting.validate([handed], 0).verdicts
     assert verdict.reasons == ("body", "its agent.body is 'carrier'; it must be 'walker'")
+
+
+def test_a_spec_with_ranges_in_its_rules_is_another_program():
+    setting, grid = tech_tree(), language("grid")
+    data = grid.write(tree.original())
+    rule = next(rule for rule in data["rules"] if rule["changes"])
+    rule["changes"][0]["count"] = {"low": 1, "high": 2}
+    handed = Proposal(grid.identity(grid.read(data)), data, (0.0,), "a person")
+    (verdict,) = setting.validate([handed], 0).verdicts
+    assert verdict.reasons == (
+        "ranges",
+        "numbers of its rules and predicates are ranges; in a loop they must be numbers",
+    )

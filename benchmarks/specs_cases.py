@@ -18,10 +18,12 @@ from jaxrl_envs.specs.engine import actions_of
 from jaxrl_envs.specs.environments import from_params
 from jaxrl_envs.specs.model import GridSpec
 from jaxrl_envs.specs.xland import translate
-from jaxrl_envs.vector import vectorize
+from jaxrl_envs.vector import FullResets, vectorize
 
 GRID = language("grid")
 SIZE = "medium"
+AT_ONCE = 8
+"""Starts are made in rounds of so many, for slots whose episodes ended, as presets and `generate` have them."""
 
 
 def likeness(ruleset: rulesets.Ruleset) -> GridSpec:
@@ -98,7 +100,8 @@ def environment(params: GridParams) -> Env:
 
 
 def playing(params: GridParams, batch: int, steps: int, folded: bool = False) -> Timed:
-    """So many steps of random actions in every slot, ended episodes begun anew at once.
+    """So many steps of random actions in every slot, ended episodes begun anew at once; the slots begin at times of their own, as they are
+    in a long run, so that no two calls have unlike shares of starts.
 
     Args:
         params: of slots, ``[batch]``; of one spec if it is folded in.
@@ -107,7 +110,7 @@ def playing(params: GridParams, batch: int, steps: int, folded: bool = False) ->
         folded: whether the spec is a constant of the program.
     """
     env, actions = environment(params), len(actions_of(params))
-    vector = vectorize(env, batch, params_per_slot=not folded)
+    vector = vectorize(env, batch, FullResets(at_once=AT_ONCE), params_per_slot=not folded)
 
     def run(state: Any, key: jax.Array, params: GridParams) -> Any:
         def once(i: jax.Array, carry: Any) -> Any:
@@ -126,4 +129,6 @@ def playing(params: GridParams, batch: int, steps: int, folded: bool = False) ->
         whole = jax.jit(run, donate_argnums=0)
         loop = lambda state, key: whole(state, key, params)
         state = jax.jit(vector.reset)(jax.random.key(0), params)
+    times = jnp.asarray(np.random.default_rng(0).integers(0, rulesets.MAX_STEPS, batch), jnp.int32)
+    state = state._replace(env=state.env.replace(time=times))
     return Timed(lambda state: loop(state, jax.random.key(1))[0], state)

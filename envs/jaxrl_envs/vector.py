@@ -128,7 +128,11 @@ def _as_many_as_needed(reset_slots: Any, keys: jax.Array, needed: jax.Array, par
 
 
 def _of_ended(slots: _Slots, keys: jax.Array, ended: jax.Array, params: Any, size: int) -> tuple[Any, Any]:
-    """What resets of all slots from their ``keys`` give those that ended, made ``size`` at a time; anything in the others' place."""
+    """What resets of all slots from their ``keys`` give those that ended, made ``size`` at a time; anything in the others' place.
+
+    Where ``size`` does not divide the slots, a slice of the last round is moved back to fit, and starts are made twice, alike.
+    """
+    size = min(size, slots.count)
     places = jnp.argsort(~ended).astype(jnp.int32)
     shapes = jax.eval_shape(slots.reset, keys, params)
 
@@ -161,8 +165,6 @@ def vectorize(
         raise ValueError(f"num_envs is {num_envs}; it must be at least 1")
     if isinstance(resets, FullResets) and num_envs % resets.shared:
         raise ValueError(f"resets is {resets}; shared must divide num_envs, {num_envs}")
-    if isinstance(resets, FullResets) and resets.at_once and num_envs % resets.at_once:
-        raise ValueError(f"resets is {resets}; at_once must divide num_envs, {num_envs}")
     if params_per_slot and not isinstance(resets, FullResets):
         raise ValueError(
             f"resets is {resets}; with params_per_slot only FullResets is allowed, because the other "

@@ -89,6 +89,7 @@ _MAZE = Preset(
 _SPECS = Preset(
     num_envs=64,
     rollout_length=64,
+    resets="full:1:8",  # the starts of "full", and one costs as much as many steps
     config=PPOConfig(minibatches=8, network=NetworkConfig(hidden=(128, 128))),
     hp=PPOHyperparameters(learning_rate=1e-3),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -98,7 +97,7 @@ def build(config: GenerateConfig, setting: Setting | None = None) -> Experiment:
         level_seat(env, levels, active, skills) if levels else spec_seat(env, active, skills, config.unit)
     )
     refill = refilled(levels) if levels else lambda seat: seat
-    venv = vectorize(env, config.num_envs, _resets(env, config.num_envs), params_per_slot=True)
+    venv = vectorize(env, config.num_envs, _resets(env), params_per_slot=True)
     chunk = make_chunk(learner, venv, config.rollout_length, curriculum)
     # Every phase begins with new episodes, so there need be none before the first: a reset is most of what compiling costs.
     first = make_chunk(learner, venv._replace(reset=_nothing(venv)), config.rollout_length, curriculum)
@@ -118,9 +117,9 @@ def build(config: GenerateConfig, setting: Setting | None = None) -> Experiment:
     return Experiment(setting, loop, programs)
 
 
-def _resets(env: Env, num_envs: int) -> FullResets:
+def _resets(env: Env) -> FullResets:
     """Starts of specs are dear, and few episodes end in one step."""
-    return FullResets(at_once=0 if env.restart else math.gcd(num_envs, _AT_ONCE))
+    return FullResets(at_once=0 if env.restart else _AT_ONCE)
 
 
 def _nothing(venv: VectorEnv) -> Any:

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxrl_envs.fusion import computed_once
+from jaxrl_envs.specs import bits
 from jaxrl_envs.specs.arrays import GridParams, Predicates
 from jaxrl_envs.specs.caps import VOID
-from jaxrl_envs.specs.cells import cell_at, neighbour, rows_and_columns
 from jaxrl_envs.specs.model import COMPARES, KINDS
 
 COUNT, HOLDS, NEAR, BESIDE, AT, ACHIEVED, SURVIVED, HEALTH, WITH, WITHOUT, MEETS = range(len(KINDS))
@@ -50,17 +51,17 @@ def facts(told: Told, before: jax.Array, predicates: Predicates) -> Facts:
         before: what has held before it, bool ``[P]``.
         predicates: the table.
     """
-    kind, wide = predicates.kind, lambda x: x[:, None, None]
-    same = told.grid[None] == wide(predicates.of.astype(jnp.int8))
-    number = _number(told, same, predicates)
+    kind, side = predicates.kind, told.grid.shape[0]
+    cells, below = computed_once((bits.digits(told.grid), bits.digits(told.ground)))
+    same = bits.cells_of(cells, predicates.of)
+    number = _number(told, same, cells, below, predicates)
     compared = jnp.where(
         predicates.compare == AT_LEAST,
         number >= predicates.number,
         jnp.where(predicates.compare == AT_MOST, number <= predicates.number, number == predicates.number),
     )
-    rows, columns = rows_and_columns(told.grid.shape[0])
-    steps = jnp.abs(rows - told.row) + jnp.abs(columns - told.column)
-    near = (same & (steps <= wide(predicates.number))).any((1, 2))
+    near = bits.anywhere(same & bits.within(side, told.row, told.column, predicates.number))
+    meets = bits.anywhere(same & bits.beside_types(cells, predicates.by))
     row, column, height, width = predicates.region.T
     at = (
         (told.row >= row)
@@ -68,7 +69,7 @@ def facts(told: Told, before: jax.Array, predicates: Predicates) -> Facts:
         & (told.column >= column)
         & (told.column < column + width)
     )
-    base = jnp.where(kind == NEAR, near, jnp.where(kind == BESIDE, _beside(told, same, predicates), compared))
+    base = jnp.where(kind == NEAR, near, jnp.where(kind == BESIDE, meets, compared))
     base = jnp.where(kind == AT, at, base) & (kind >= 0) & (kind != ACHIEVED)
     achieved = (kind == ACHIEVED) & (before | base)[jnp.maximum(predicates.of, 0)]
     now = base | achieved
@@ -87,33 +88,24 @@ def facts(told: Told, before: jax.Array, predicates: Predicates) -> Facts:
     return Facts(now, before | now, progress)
 
 
-def _number(told: Told, same: jax.Array, predicates: Predicates) -> jax.Array:
-    """What a predicate compares, int32 ``[P]``."""
-    kind = predicates.kind
-    wide = lambda x: x[:, None, None]
-    by = wide(predicates.by.astype(jnp.int8))
-    below = lambda types: told.ground[None] == types
-    agent = cell_at(told.grid.shape[0], told.row, told.column)
-    other = (told.grid[None] == by) | below(by) | (agent & (by < 0))
-    shared = (same | below(wide(predicates.of.astype(jnp.int8)))) & (other == wide(kind == WITH))
+def _number(
+    told: Told, same: jax.Array, cells: jax.Array, below: jax.Array, predicates: Predicates
+) -> jax.Array:
+    """What a predicate compares, int32 ``[P]``; the sets are those of its type, and of the map and its ground by digits."""
+    kind, side = predicates.kind, told.grid.shape[0]
+    only = lambda flags, cells: jnp.where(flags[:, None], cells, jnp.uint32(0))
+    agent = bits.cell(side, told.row, told.column)
+    by = predicates.by
+    other = bits.cells_of(cells, by) | bits.cells_of(below, by) | only(by < 0, agent)
+    other ^= only(kind != WITH, bits.full(side))
     # Void is no cell: what lies beyond the map holds nothing.
-    cells = jnp.where(wide((kind == WITH) | (kind == WITHOUT)), shared & (told.ground != VOID), same)
-    counted = jnp.sum(cells, axis=(1, 2), dtype=jnp.int32)
+    ground = ~bits.cells_of(below, jnp.int32(VOID))
+    shared = (same | bits.cells_of(below, predicates.of)) & other & ground
+    both = (kind == WITH) | (kind == WITHOUT)
+    counted = bits.number(jnp.where(both[:, None], shared, same))
     held = told.inventory[jnp.maximum(predicates.of, 0)]
     told_of = jnp.where(kind == SURVIVED, told.time, told.health)
-    return jnp.where(
-        (kind == COUNT) | (kind == WITH) | (kind == WITHOUT),
-        counted,
-        jnp.where(kind == HOLDS, held, told_of),
-    )
-
-
-def _beside(told: Told, same: jax.Array, predicates: Predicates) -> jax.Array:
-    by = predicates.by.astype(jnp.int8)[:, None, None]
-    next_to = jnp.zeros((), bool)
-    for direction in range(4):
-        next_to |= neighbour(told.grid, direction)[None] == by
-    return (same & next_to).any((1, 2))
+    return jnp.where((kind == COUNT) | both, counted, jnp.where(kind == HOLDS, held, told_of))
 
 
 def holds(clauses: jax.Array, now: jax.Array) -> jax.Array:

@@ -1,25 +1,27 @@
-"""All rules of a spec at once: comparisons of the whole map, masked by what each rule is about, ``[R, S, S]``.
+"""All rules of a spec at once: what each is about is a set of cells, ``[R, S]`` (`bits`).
 
 Where several rules want one cell, the first in the canonical order has it; what they change of the inventory adds up.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxrl_envs.fusion import computed_once
+from jaxrl_envs.specs import bits
 from jaxrl_envs.specs.arrays import GridParams, Rules
 from jaxrl_envs.specs.caps import FLOOR, MOST_HELD, VOID
-from jaxrl_envs.specs.cells import beside, cell_at, neighbour, window
+from jaxrl_envs.specs.cells import window
 from jaxrl_envs.specs.hashing import fraction, numbered
 from jaxrl_envs.specs.model import WHENS
 
 STEP, INTERACT, PICK_UP, ADJACENT, HELD, TIMER, ON, MEETS = range(len(WHENS))
 _WHOLE = 32  # more than there are types: added to one where a cell changes with its ground
-_RANK = 64  # so that a rule's rank, that and a type fit one number
+Wish = tuple[jax.Array, jax.Array]
 
 
 class Happened(NamedTuple):
@@ -61,63 +63,56 @@ def apply_rules(
         did: what the agent did, and what rules read.
         params: the spec.
     """
-    rules = params.rules
-    agent = cell_at(did.grid.shape[0], did.row, did.column)
-    about, tick = _about(rules, did, agent)
-    about = (
-        computed_once(about.astype(jnp.int8)) != 0
-    )  # it is read by four stages, and has a dozen operations a cell
+    rules, side = params.rules, did.grid.shape[0]
+    agent, ahead = bits.cell(side, did.row, did.column), computed_once(bits.packed(did.ahead))
+    cells, below = computed_once((bits.digits(did.grid), bits.digits(did.ground)))
+    about, tick = _about(rules, did, agent, ahead, cells, below)
+    about = computed_once(about)  # four stages read it
     fires = _fires(seeds[0], rules, did, about, tick)
     gone = did.ahead & (did.picks | did.consumed)
     kind = params.types.ground
-    below = jnp.where(gone & kind[did.grid], jnp.int8(FLOOR), did.ground)
-    grid = jnp.where(gone, below, did.grid)
-    wanted = jnp.where(rules.when == ON, rules.becomes + _WHOLE, rules.becomes)
-    became = computed_once(_ranked(wanted, fires & (rules.becomes >= 0), about))
-    grid, below = computed_once(_replaced(became, grid, below, kind))
-    spawned = computed_once(_spawned(seeds[1], rules, fires, about, grid, agent))
-    grid = jnp.where(spawned > 0, (spawned % _RANK).astype(jnp.int8), grid)
-    fresh = gone | (became > 0) | (spawned > 0)
+    ground = jnp.where(gone & kind[did.grid], jnp.int8(FLOOR), did.ground)
+    grid = jnp.where(gone, ground, did.grid)
+    became = _became(rules, fires, about, jnp.full(grid.shape, -1, jnp.int8))
+    grid, ground = computed_once(_replaced(became, grid, ground, kind))
+    spawned = _spawned(seeds[1], rules, fires, about, grid, agent)
+    grid = jnp.where(spawned >= 0, spawned, grid)
+    fresh = gone | (became >= 0) | (spawned >= 0)
     hits = jnp.where(fresh, params.types.health[grid].astype(jnp.int8), did.hits)
     changed = jnp.sum(jnp.where(fires[:, None], rules.changes, 0), axis=0, dtype=jnp.int32)
     health = did.health + jnp.sum(jnp.where(fires, rules.health, 0), dtype=jnp.int32)
-    return grid, below, hits, did.inventory + did.gained + changed, health
+    return grid, ground, hits, did.inventory + did.gained + changed, health
 
 
 def _replaced(
     became: jax.Array, grid: jax.Array, below: jax.Array, kind: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Map and ground after cells became what `_ranked` says: a thing lies on what was below, what is removed shows it."""
-    new, whole = (became % _WHOLE).astype(jnp.int8), became % _RANK >= _WHOLE
+    """Map and ground after cells became what `_became` says: a thing lies on what was below, what is removed shows it."""
+    new, whole = became % _WHOLE, became >= _WHOLE
     reveals = (new == FLOOR) & ~kind[grid] & ~whole
     after = jnp.where(kind[new], new, jnp.where(whole, jnp.int8(FLOOR), below))
-    changed = became > 0
+    changed = became >= 0
     return jnp.where(changed, jnp.where(reveals, below, new), grid), jnp.where(
         changed & ~reveals, after, below
     )
 
 
-def _about(rules: Rules, did: Happened, agent: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Cells that it happened to, bool ``[R, S, S]``, and which timers are due, bool ``[R]``."""
-    wide = lambda x: x[:, None, None]
+def _about(
+    rules: Rules, did: Happened, agent: jax.Array, ahead: jax.Array, cells: jax.Array, below: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Cells that it happened to, a set ``[R, S]``, and which timers are due, bool ``[R]``."""
+    only = lambda flags, cells: jnp.where(flags[:, None], cells, jnp.uint32(0))
     tick = (rules.when == TIMER) & (did.time % rules.every == 0)
-    with_agent = (rules.when == ADJACENT) & (rules.by < 0)
-    ahead = ((rules.when == INTERACT) & did.works) | ((rules.when == PICK_UP) & did.picks)
-    by = wide(rules.by.astype(jnp.int8))
-    next_to = jnp.zeros((), bool)
-    for direction in range(4):
-        next_to |= neighbour(did.grid, direction)[None] == by
+    acts = ((rules.when == INTERACT) & did.works) | ((rules.when == PICK_UP) & did.picks)
     where = (
-        (wide((rules.when == STEP) & did.entered) & agent)
-        | (wide(ahead) & did.ahead)
-        | (wide(with_agent) & beside(agent))
-        | (wide((rules.when == ADJACENT) & (rules.by >= 0)) & next_to)
-        | wide(tick)
-        | (wide(rules.when == ON) & (did.ground[None] == by))
+        only((rules.when == STEP) & did.entered, agent)
+        | only(acts, ahead)
+        | only((rules.when == ADJACENT) & (rules.by < 0), bits.beside(agent))
+        | only((rules.when == ADJACENT) & (rules.by >= 0), bits.beside_types(cells, rules.by))
+        | only(tick, bits.full(did.grid.shape[0]))
+        | only(rules.when == ON, bits.cells_of(below, rules.by))
     )
-    of = (did.grid[None] == wide(rules.of.astype(jnp.int8))) | (
-        wide((rules.when == ON) & (rules.of < 0)) & agent
-    )
+    of = bits.cells_of(cells, rules.of) | only((rules.when == ON) & (rules.of < 0), agent)
     return where & of, tick
 
 
@@ -125,7 +120,9 @@ def _fires(seed: jax.Array, rules: Rules, did: Happened, about: jax.Array, tick:
     """Which rules come to pass, bool ``[R]``."""
     owned = did.inventory[jnp.maximum(rules.of, 0)] > 0
     happens = jnp.where(
-        rules.when == HELD, owned, jnp.where((rules.when == TIMER) & (rules.of < 0), tick, about.any((1, 2)))
+        rules.when == HELD,
+        owned,
+        jnp.where((rules.when == TIMER) & (rules.of < 0), tick, bits.anywhere(about)),
     )
     enough = ((did.inventory >= rules.needs) & (did.inventory <= rules.limits)).all(1)
     around = window(did.grid, did.row, did.column, 3).reshape(-1)
@@ -134,31 +131,59 @@ def _fires(seed: jax.Array, rules: Rules, did: Happened, about: jax.Array, tick:
     return happens & enough & near & lucky
 
 
-def _ranked(types: jax.Array, chosen: jax.Array, cells: jax.Array) -> jax.Array:
-    """For every cell the type of the first rule that is chosen and wants it, plus `_RANK` times its rank; 0 where none does. int16 ``[S, S]``."""
-    count = types.size
-    code = (count - jnp.arange(count, dtype=jnp.int32)) * _RANK + types
-    code = jnp.where(chosen, code, 0).astype(jnp.int16)
-    return jnp.max(jnp.where(cells, code[:, None, None], jnp.int16(0)), axis=0)
+def _in_order(chosen: jax.Array, found: jax.Array, wanted: Callable[[jax.Array], Wish]) -> jax.Array:
+    """For every cell what the first rule that is chosen and wants it makes of it, int8 ``[S, S]``.
+
+    Rules come one after the other, those that are not chosen not at all: few are in one step.
+
+    Args:
+        chosen: bool ``[R]``.
+        found: what to begin with, -1 in each cell.
+        wanted: of a rule's number, int32, its cells, bool ``[S, S]``, and what it makes of them, int32.
+    """
+
+    def once(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        left, found = carry
+        rule = jnp.argmax(left).astype(jnp.int32)
+        cells, made = wanted(rule)
+        return left & (jnp.arange(left.size) != rule), jnp.where(
+            cells & (found < 0), made.astype(jnp.int8), found
+        )
+
+    return jax.lax.while_loop(lambda carry: carry[0].any(), once, (chosen, found))[1]
+
+
+def _became(rules: Rules, fires: jax.Array, about: jax.Array, nothing: jax.Array) -> jax.Array:
+    """What cells become, int8 ``[S, S]``: a type, with `_WHOLE` added where the cell changes with its ground; -1 where nothing."""
+    made = jnp.where(rules.when == ON, rules.becomes + _WHOLE, rules.becomes)
+    return _in_order(
+        fires & (rules.becomes >= 0), nothing, lambda rule: (bits.flags_of(about[rule]), made[rule])
+    )
 
 
 def _spawned(
     seed: jax.Array, rules: Rules, fires: jax.Array, about: jax.Array, grid: jax.Array, agent: jax.Array
 ) -> jax.Array:
-    """As `_ranked`, for what comes to be: each rule draws one cell of floor."""
-    wide = lambda x: x[:, None, None]
-    side, count = grid.shape[0], rules.when.size
-    there = jnp.sum(grid[None] == wide(rules.spawns.astype(jnp.int8)), axis=(1, 2), dtype=jnp.int32)
-    spawns = fires & (rules.spawns > VOID) & (there < rules.most)
-    of_agent = wide((rules.when == HELD) | (rules.of < 0)) & beside(agent)
-    places = (wide(rules.anywhere > 0) | beside(about) | of_agent) & ((grid == FLOOR) & ~agent)
-    cells = jnp.arange(side * side, dtype=jnp.int32)
+    """What comes to be, int8 ``[S, S]``, -1 where nothing: each rule draws one cell of floor."""
+    side = grid.shape[0]
+    cells = computed_once(bits.digits(grid))
+    spawns = fires & (rules.spawns > VOID) & (bits.number(bits.cells_of(cells, rules.spawns)) < rules.most)
+    floor = bits.cells_of(cells, jnp.int32(FLOOR)) & ~agent
+    place = jnp.arange(side * side, dtype=jnp.int32)
+    orders = computed_once(numbered(seed, place))
     low = jnp.uint32(0x3FF)  # the lower bits are the cell's number, so that no two are equal
-    order = numbered(seed, cells)[None] ^ numbered(~seed, jnp.arange(count, dtype=jnp.int32))[:, None]
-    order = (order & ~low) | cells.astype(jnp.uint32)
-    first = jnp.min(jnp.where(places.reshape(count, -1), order, jnp.uint32(0xFFFFFFFF)), axis=1)
-    chosen = jnp.where(first == jnp.uint32(0xFFFFFFFF), -1, (first & low).astype(jnp.int32))
-    return _ranked(rules.spawns, spawns, (cells == chosen[:, None]).reshape(about.shape))
+
+    def wanted(rule: jax.Array) -> Wish:
+        of_agent = (rules.when[rule] == HELD) | (rules.of[rule] < 0)
+        around = about[rule] | jnp.where(of_agent, agent, jnp.uint32(0))
+        places = jnp.where(rules.anywhere[rule] > 0, bits.full(side), bits.beside(around)) & floor
+        order = ((orders ^ numbered(~seed, rule)) & ~low) | place.astype(jnp.uint32)
+        order = jnp.where(bits.flags_of(places).reshape(-1), order, jnp.uint32(0xFFFFFFFF))
+        first = jnp.min(order)
+        drawn = (place == (first & low).astype(jnp.int32)) & (first != jnp.uint32(0xFFFFFFFF))
+        return drawn.reshape(side, side), rules.spawns[rule]
+
+    return _in_order(spawns, jnp.full(grid.shape, -1, jnp.int8), wanted)
 
 
 def bounded(held: jax.Array) -> jax.Array:

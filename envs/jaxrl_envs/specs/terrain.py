@@ -53,8 +53,8 @@ def make_terrain(
     numbers = drawn_numbers(params, of_numbers.reshape(count, COLUMNS))
     start = cell_at(side, ground.row, ground.column)
 
-    def once(maps: tuple[jax.Array, ...], row: tuple[jax.Array, ...]) -> tuple[tuple[jax.Array, ...], None]:
-        (grid, below), (op, kind, on, to, hollow, cells, number, seeds) = maps, row
+    def once(i: jax.Array, maps: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        (grid, below), (op, kind, on, to, hollow, cells, number, seeds) = maps, [leaf[i] for leaf in rows]
         replaced = ground.inside & ((on < 0) | (grid == on))
         replaced &= ~start | params.types.walkable[kind]
         turned = _turned(ground, seeds[0])
@@ -64,7 +64,7 @@ def make_terrain(
         shaped |= (op == CELLS) & ((cells[:, None] >> jnp.arange(side, dtype=jnp.int32)) & 1 != 0)
         chosen = jnp.where(op == PATH, carved, shaped | drawn) & (op >= 0) & replaced
         after = jnp.where(chosen, kind.astype(jnp.int8), grid)
-        return (after, jnp.where(chosen & params.types.ground[kind], after, below)), None
+        return after, jnp.where(chosen & params.types.ground[kind], after, below)
 
     floor = jnp.where(ground.inside, FLOOR, VOID).astype(jnp.int8)
     rows = (
@@ -77,7 +77,9 @@ def make_terrain(
         numbers,
         of_rows.reshape(count, 2),
     )
-    (grid, below), _ = jax.lax.scan(once, (floor, floor), rows)
+    # As far as the last instruction that there is: few specs have as many as there may be.
+    length = jnp.max(jnp.where(table.op >= 0, jnp.arange(1, count + 1, dtype=jnp.int32), 0))
+    grid, below = jax.lax.fori_loop(0, length, once, (floor, floor))
     return grid, below, ground.row, ground.column
 
 

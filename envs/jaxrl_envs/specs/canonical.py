@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -49,19 +50,22 @@ def rounded(part: P) -> P:
         if isinstance(value, BaseModel):
             return rounded(value)
         if isinstance(value, tuple):
-            return tuple(inside(row) for row in value)
-        return (
-            round(value, DIGITS) + 0.0 if isinstance(value, float) else value
-        )  # without a minus before zero
+            rows = tuple(map(inside, value))
+            return value if all(map(operator.is_, rows, value)) else rows
+        if isinstance(value, float):
+            kept = round(value, DIGITS) + 0.0  # without a minus before zero
+            return value if value and kept == value else kept
+        return value
 
     def single(value: Any, field: FieldInfo) -> Any:
         if isinstance(value, Span) and value.low == value.high:
             return int(value.low) if counts(field) else value.low
         return value
 
-    return part.model_copy(
-        update={n: inside(single(getattr(part, n), field)) for n, field in type(part).model_fields.items()}
-    )
+    old = {name: getattr(part, name) for name in type(part).model_fields}
+    new = {name: inside(single(old[name], field)) for name, field in type(part).model_fields.items()}
+    changed = {name: value for name, value in new.items() if value is not old[name]}
+    return part.model_copy(update=changed) if changed else part
 
 
 def _sorted(rows: Iterable[P]) -> tuple[P, ...]:

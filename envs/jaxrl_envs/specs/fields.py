@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import types
 import typing
 from collections.abc import Iterable, Sequence
@@ -66,6 +67,12 @@ def bounds(field: FieldInfo) -> tuple[float, float] | None:
 def spans(field: FieldInfo) -> bool:
     """Whether a field takes a range."""
     return Span in models(field.annotation)
+
+
+@functools.cache
+def ranged(model: type[BaseModel]) -> frozenset[str]:
+    """Names of a model's fields that take a range."""
+    return frozenset(name for name, field in model.model_fields.items() if spans(field))
 
 
 def whole(field: FieldInfo) -> bool:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from jaxrl_envs.specs import bodies
 from jaxrl_envs.specs.caps import BUILT_IN, PRESETS
-from jaxrl_envs.specs.fields import allowed, bounds, close_to, spans, whole
+from jaxrl_envs.specs.fields import allowed, bounds, close_to, ranged, whole
 from jaxrl_envs.specs.instructions import Band, Cells, Span, Step, ends, told
 from jaxrl_envs.specs.language import Fault
 from jaxrl_envs.specs.model import Agent, Clause, GridSpec, Predicate, Region, Rule
@@ -77,7 +77,7 @@ def _numbers(part: BaseModel, path: str) -> Iterator[Fault]:
     """Ranges: within bounds, low before high, whole where they must be."""
     for name, field in type(part).model_fields.items():
         value, here = getattr(part, name), f"{path}.{name}" if path else name
-        if spans(field) and value is not None:
+        if name in ranged(type(part)) and value is not None:
             limits = bounds(field) or (0, 0)
             named = (
                 ((".low", value.low), (".high", value.high)) if isinstance(value, Span) else (("", value),)

@@ -15,7 +15,9 @@ from __future__ import annotations
 import collections
 import dataclasses
 import itertools
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -136,13 +138,25 @@ def _climbed(
                 for i, v in enumerate(verdicts)
                 if v.accepted and v.spec is not None and v.spec.size == size and _program(v.spec) == program
             ]
-            for first in range(0, len(open_ones), config.batch):
-                some = open_ones[first : first + config.batch]
-                key = jax.random.fold_in(jax.random.key(seed), RUNGS.index(_NAMES[rung]))
-                found = rung(jax.random.fold_in(key, first), [verdicts[i] for i in some], size, config)
-                for i, verdict in zip(some, found, strict=True):
-                    verdicts[i] = verdict
+            key = jax.random.fold_in(jax.random.key(seed), RUNGS.index(_NAMES[rung]))
+            found = _in_batches(rung, key, [verdicts[i] for i in open_ones], size, config)
+            for i, verdict in zip(open_ones, found, strict=True):
+                verdicts[i] = verdict
     return verdicts
+
+
+def _in_batches(
+    rung: _Rung, key: jax.Array, verdicts: Sequence[Verdict], size: str, config: LadderConfig
+) -> list[Verdict]:
+    """The rung's verdicts on all, batch by batch; as many at once as there are cores, of which one batch does not fill two."""
+
+    def judged(first: int) -> list[Verdict]:
+        return rung(jax.random.fold_in(key, first), verdicts[first : first + config.batch], size, config)
+
+    firsts = range(0, len(verdicts), config.batch)
+    begun = [judged(first) for first in firsts[:1]]  # by itself, so that the program is compiled once
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return [verdict for found in (*begun, *pool.map(judged, firsts[1:])) for verdict in found]
 
 
 def _program(spec: GridSpec) -> list[Any]:

@@ -1,6 +1,7 @@
 """Sets of cells as bits, against flags in NumPy."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -26,13 +27,15 @@ def test_sets_are_the_flags_they_stand_for(side):
     @jax.jit
     def told(grid):
         digits = bits.digits(grid)
-        cells = bits.cells_of(digits, types)
-        far = bits.within(side, np.int32(row), np.int32(column), steps)
-        one = bits.cell(side, np.int32(row), np.int32(column))
-        beyond = bits.cell(side, np.asarray([-1, side, 0, 0]), np.asarray([0, 0, -1, side]))
+        whole = lambda number: jnp.asarray(number, jnp.int32)
+        cells = bits.cells_of(digits, whole(types))
+        far = bits.within(side, whole(row), whole(column), whole(steps))
+        one = bits.cell(side, whole(row), whole(column))
+        beyond = bits.cell(side, whole([-1, side, 0, 0]), whole([0, 0, -1, side]))
         return [
             *map(
-                bits.flags_of, (cells, bits.beside(cells), bits.beside_types(digits, types), far, one, beyond)
+                bits.flags_of,
+                (cells, bits.beside(cells), bits.beside_types(digits, whole(types)), far, one, beyond),
             ),
             *(bits.anywhere(cells), bits.number(cells), bits.packed(bits.flags_of(cells)) == cells),
         ]

@@ -15,8 +15,8 @@ Whether **a judge who likes length** makes completions longer is asked of the sa
 probability; the *gated* one is the hacked one among answers of equal length, and a tie else. Primary is the length of sampled completions, less that without the judge, seed against seed: longer is longer if the interval lies
 above zero. Expected is that all three grow under the hacked judge, and none under the gated one.
 
-The imitation is as long as it is so that there is room: after a quarter of it 4 % of completions were right, one group in six differed, and no step size made more than 6 % of
-them (seeds 100 and 101); after all of it 39 % were, 87 % in 16 tries, and GRPO at 1e-4 made 48 % of them (a pilot on seed 200).
+The imitation is as long as it is so that there is room: after a quarter of it few completions were right, few groups differed, and no step size changed that much. Seeds 100,
+101 and 200 showed it, none of which is reported; the step sizes are chosen anew since.
 
 Each cell is a file of the store, ``benchmarks/results/completions``; those that are there are left alone. Runs are in ``runs/completions`` and go on where
 they were interrupted. ``table`` makes ``benchmarks/results/completions.md`` and ``.csv`` of the store and nothing else.
@@ -48,7 +48,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 ENV = "token/countdown"
 TEACHING, LEARNING = 8 * 274 * 64 * 57, 274 * 64 * 57
-"""Environment steps of the imitation, and of what follows: 274 updates of either, an even number, so that EGPO does not end on a half step."""
+"""Environment steps of the imitation, and of what follows: 274 updates of the latter, an even number, so that EGPO does not end on a half step."""
 TEACHER, BEFORE = "imitation", "imitation alone"
 """What comes first, and that without anything after it."""
 TWICE = ("sppo", "dpo", "ipo")

@@ -179,8 +179,8 @@ def markdown(rows: list[Row], about: dict[str, str]) -> str:
     ]
     intro = (
         f"Medians. Under mixing, the ratio is time with {DIFFERENT} different specs over time with what the line names; under steps, steps per "
-        "second over XLand-MiniGrid's, which plays rulesets of 18 rules on 13 × 13 cells with the same view and resets. Specs as large as rulesets "
-        "are a walker's, and are not those rulesets; translated ones are. Speed is compared among JAX libraries: environments in C are faster."
+        "second over XLand-MiniGrid's, which plays rulesets of 18 rules on 13 × 13 cells with the same view, and makes starts for all slots in each "
+        "step, where ours are made for those that ended. Specs as large as rulesets are a walker's, and are not those rulesets; translated ones are. Speed is compared among JAX libraries: environments in C are faster."
     )
     table = markdown_table(("case", "what", "per second", "ratio", "least and greatest"), lines)
     facts = "".join(f"{name.capitalize()}: `{value}`. " for name, value in about.items() if value)

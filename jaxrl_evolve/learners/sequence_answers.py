@@ -20,7 +20,7 @@ from jaxrl_evolve.trajectory import Trajectory
 
 def log_probs(parts: Parts, params: Any, obs: Any, first: Array, action: Array) -> tuple[Array, Array]:
     """Log-probabilities of actions and entropies, ``[T, N]``."""
-    memory = parts.network.initial_memory(first.shape[1])
+    memory = parts.network.before_any(first.shape[1])
     distribution = parts.network.unroll(params, obs, first, memory)[0]
     return distribution.log_prob(action), distribution.entropy()
 

@@ -110,7 +110,7 @@ def log_probs_after(network: Network, params: Any, obs: Array, action: Array) ->
     in_a_row = lambda x: jnp.moveaxis(x.reshape((-1, *x.shape[3:])), 1, 0)
     obs_row, action_row = in_a_row(obs), in_a_row(action)
     first = jnp.zeros(action_row.shape, bool).at[0].set(True)
-    memory = network.initial_memory(action_row.shape[1])
+    memory = network.before_any(action_row.shape[1])
     distribution = network.unroll(params, obs_row, first, memory)[0]
     # Where the policy is not asked, PAD has the log-probability 0.
     return distribution.log_prob(action_row).sum(0).reshape(action.shape[:3])

@@ -50,6 +50,9 @@ def check_network(
     facts, value, prediction = _evaluated("unroll", _asked(network.unroll, 3), params, *steps)
     _expect_distribution("unroll", facts, action_space, batch)
     _expect("unroll", "a value", value, batch)
+    if network.fresh_memory is not None:
+        fresh = _evaluated("fresh_memory", lambda: network.before_any(_ENVS))
+        _evaluated("unroll", _asked(network.unroll, 3), params, *steps[:2], fresh)
     _expect("value", "a value", _evaluated("value", network.value, params, shape(*batch), own), batch)
     if network.latents is not None:
         _check_latents(network, params, shape(_ENVS))

@@ -135,6 +135,15 @@ BAD = {
         GOOD._replace(initial_memory=lambda num_envs: jnp.zeros(2), recurrent=True),
         "network.initial_memory gives float32[2] for 3 environments; the first axis must be theirs",
     ),
+    "a fresh memory that cannot be read": (
+        GOOD._replace(
+            fresh_memory=lambda num_envs: jnp.zeros(num_envs),
+            unroll=lambda params, obs, first, memory: GOOD.unroll(
+                params, obs if memory == () else obs @ memory, first, ()
+            ),
+        ),
+        "network.unroll of float32[2, 3, 5], bool[2, 3], float32[3] fails: ",
+    ),
     "a number for a value": (
         wrong("unroll", lambda x: (x[0], None, None)),
         "network.unroll gives NoneType for a value; it must be an array",

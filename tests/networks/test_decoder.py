@@ -121,6 +121,25 @@ def test_acting_step_by_step_says_what_unrolling_says(context: int):
     assert begun == 2 * N and memory.position[0] == 3 * T
 
 
+@pytest.mark.parametrize("context", [T + T, 5])
+def test_where_nothing_was_before_the_cache_need_not_be_looked_at(context: int):
+    """Values and gradients, with an episode that began before the rollout and was not seen then."""
+    net, params = made(context=context)
+    obs, first = map(jnp.asarray, random_rollout(3))
+    first = first.at[0].set(jnp.asarray([True, False, True]))
+
+    def loss(params: Any, memory: Any) -> Any:
+        distribution, value, _ = net.unroll(params, obs, first, memory)
+        return distribution.log_prob(obs[..., 0]).mean() + value.mean()
+
+    go = program(jax.value_and_grad(loss))
+    fresh = net.before_any(N)
+    assert fresh.keys.shape[2] == 0
+    jax.tree.map(
+        partial(np.testing.assert_allclose, atol=1e-5), go(params, fresh), go(params, memory_of(net))
+    )
+
+
 def test_a_short_context_forgets():
     (net, params), (_, unrolled) = made(context=5), programs(context=5)
     obs, first = random_rollout(0)

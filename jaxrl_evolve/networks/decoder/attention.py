@@ -71,15 +71,7 @@ class Attention(nn.Module):
             turned(dense("key", c.kv_heads), sight.position, c.rope_base), dense("value", c.kv_heads)
         )
         query = query.reshape((*x.shape[:2], c.kv_heads, c.heads // c.kv_heads, size)) / math.sqrt(size)
-        scores, length = _scores(query, new.keys, sight.new), x.shape[1]
-        if kept is None:
-            y = _weighed(jax.nn.softmax(scores), new.values)
-        else:
-            # Scores are put in a row, not keys: the cache would be copied for it.
-            assert sight.kept is not None
-            weights = jax.nn.softmax(jnp.concatenate([scores, _scores(query, kept.keys, sight.kept)], -1))
-            y = _weighed(weights[..., :length], new.values) + _weighed(weights[..., length:], kept.values)
-        y = y.reshape((*x.shape[:2], c.heads * size))
+        y = _attended(query, new, kept, sight).reshape((*x.shape[:2], c.heads * size))
         init = kernels(c.heads * size * 2 * c.layers)
         return nn.Dense(c.width, use_bias=False, kernel_init=init, name="out")(y), new
 
@@ -91,11 +83,32 @@ def kernels(fan_in: int) -> Any:
     return nn.initializers.normal(1 / math.sqrt(fan_in))
 
 
-def _scores(query: Array, keys: Array, seen: Array) -> Array:
-    """``[B, kv_heads, queries, S, keys]``, minus infinity where a token does not attend."""
-    scores = jnp.einsum("bskgh,btkh->bkgst", query, keys)
+@jax.checkpoint  # weights are far larger than all else, and sooner computed again than stored
+def _attended(
+    query: Array, new: KeysAndValues, kept: KeysAndValues | None, sight: Sight
+) -> Float[Array, "B S K G H"]:
+    """What ``query [B, S, kv_heads, queries, head_size]`` reads off the values of what it sees."""
+    scores, length = _scores(query, new.keys, sight.new), query.shape[1]
+    if kept is None:
+        return _weighed(jax.nn.softmax(scores), new.values)
+    # Scores are put in a row, not keys: the cache would be copied for it.
+    assert sight.kept is not None
+    weights = jax.nn.softmax(jnp.concatenate([scores, _scores(query, kept.keys, sight.kept)], -1))
+    return _weighed(weights[..., :length], new.values) + _weighed(weights[..., length:], kept.values)
+
+
+# Products of one matrix for each head that keys have, with all its queries as rows: in any other order of axes a CPU goes
+# through far smaller ones.
+def _scores(query: Array, keys: Array, seen: Array) -> Float[Array, "B K G S C"]:
+    """Of each query and key, minus infinity where a token does not attend."""
+    num, length, heads, queries, size = query.shape
+    rows = jnp.transpose(query, (0, 2, 3, 1, 4)).reshape((num, heads, queries * length, size))
+    scores = jnp.einsum("bkqh,bckh->bkqc", rows, keys).reshape((num, heads, queries, length, -1))
     return jnp.where(seen[:, None, None], scores, -jnp.inf)
 
 
-def _weighed(weights: Array, values: Array) -> Array:
-    return jnp.einsum("bkgst,btkh->bskgh", weights, values)
+def _weighed(weights: Float[Array, "B K G S C"], values: Array) -> Float[Array, "B S K G H"]:
+    num, heads, queries, length, keys = weights.shape
+    rows = weights.reshape((num, heads, queries * length, keys))
+    summed = jnp.einsum("bkqc,bckh->bkqh", rows, values).reshape((num, heads, queries, length, -1))
+    return jnp.transpose(summed, (0, 3, 1, 2, 4))

@@ -36,6 +36,11 @@ class Cache:
         zeros = jnp.zeros(shape, jnp.float32)
         return cls(zeros, zeros, jnp.zeros((num_envs,), jnp.int32))
 
+    @classmethod
+    def none(cls, config: DecoderConfig, num_envs: int) -> Cache:
+        """Without room for any token: what a rollout sees before its first."""
+        return jax.tree.map(lambda x: x[:, :, :0] if x.ndim > 1 else x, cls.empty(config, num_envs))
+
     def cleared(self, first: Bool[Array, " N"]) -> Cache:
         """Without what episodes that begin would see of those before."""
         return self.replace(position=jnp.where(first, 0, self.position))  # pyright: ignore[reportAttributeAccessIssue]

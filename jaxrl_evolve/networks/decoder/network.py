@@ -68,6 +68,7 @@ def make_decoder(
         unroll=bound(_unroll),
         value=bound(_value),
         initial_memory=partial(Cache.empty, config.decoder),
+        fresh_memory=partial(Cache.none, config.decoder),
         recurrent=True,
     )
 
@@ -130,10 +131,13 @@ def _unroll(
     parts: _Parts, params: Any, obs: Array, first: Array, memory: Cache
 ) -> tuple[Categorical, Array, None]:
     token, asked = _read(obs)
-    sight = sight_of_rollout(first.T, memory.position, memory.keys.shape[2])
+    sight = sight_of_rollout(first.T, memory.position, parts.config.context)
+    kept = memory.by_layer
+    if not memory.keys.shape[2]:
+        kept, sight = None, sight._replace(kept=None)
 
     def compute(net: Decoder) -> Any:
-        x, _ = net.features(token.T, memory.by_layer, sight)
+        x, _ = net.features(token.T, kept, sight)
         x = jnp.swapaxes(x, 0, 1)
         return net.logits(x), net.value(x)
 

@@ -24,7 +24,10 @@ from jaxrl_envs.fusion import computed_once
 
 _LOG_2PI = math.log(2 * math.pi)
 _LOG_2 = math.log(2)
-_UNROLLED_ACTIONS = 128  # above this many, the unrolled inverse CDF would compile slowly
+_UNROLLED_DRAWS = 128  # of more actions the unrolled inverse CDF would compile slowly
+_UNROLLED_SUMS = (
+    10  # of more actions gradients of columns, each put back among zeros, take longer than those of rows
+)
 _TANH_EDGE = 1 - 1e-6  # actions are pulled this far inside the bounds before atanh
 
 
@@ -45,14 +48,14 @@ class Categorical:
 
     def _columns(self) -> list[Float[Array, "*B"]]:
         """One array per action. Arithmetic between them runs along the batch, where a CPU's vector units
-        are of use; along a short last axis they are not, and a loss can take longer than its network.
+        are of use; along a last axis of two or three they are not, and a loss can take longer than its network.
         """
         logits = jnp.asarray(self.logits, jnp.float32)
         return [logits[..., i] for i in range(logits.shape[-1])]
 
     @property
-    def _unrolled(self) -> bool:
-        return self.logits.shape[-1] <= _UNROLLED_ACTIONS
+    def _summed_by_column(self) -> bool:
+        return self.logits.shape[-1] <= _UNROLLED_SUMS
 
     def sample(self, key: PRNGKeyArray) -> Int[Array, "*B"]:
         """Action indices, int32. Never an action of probability zero.
@@ -62,7 +65,7 @@ class Categorical:
         monotone in floating point, and the uniform number is scaled by the last of them; since it is
         below 1, some sum always exceeds it and a zero-width interval never holds it.
         """
-        if not self._unrolled:
+        if self.logits.shape[-1] > _UNROLLED_DRAWS:
             return jax.random.categorical(key, jnp.asarray(self.logits, jnp.float32)).astype(jnp.int32)
         columns = self._columns()
         largest = functools.reduce(jnp.maximum, columns)
@@ -78,7 +81,7 @@ class Categorical:
     def log_prob(self, action: Int[Array, "*B"]) -> Float[Array, "*B"]:
         """Log-probability; ``-inf`` for an action outside ``0 .. A-1``."""
         action = jnp.asarray(action, jnp.int32)
-        if self._unrolled:
+        if self._summed_by_column:
             columns = self._columns()
             picked = jnp.full(columns[0].shape, -jnp.inf, jnp.float32)
             for i, column in enumerate(columns):
@@ -96,7 +99,7 @@ class Categorical:
 
     def entropy(self) -> Float[Array, "*B"]:
         """Entropy in nats; forbidden actions add nothing."""
-        if self._unrolled:
+        if self._summed_by_column:
             # Of the columns' distances below the largest, whose exponentials the log-probability needs too.
             largest, terms = _exponentials(self._columns())
             below = [jnp.where(c > -jnp.inf, c - largest, 0.0) for c in self._columns()]

@@ -106,10 +106,10 @@ class Network(NamedTuple):
         value: of ``[T, N]`` unrelated observations, see `Judge`.
         predict: likewise, the logits of the prediction; None of a network that makes none.
         initial_memory: ``num_envs -> memory``, leaves ``[N, ...]``.
-        fresh_memory: the memory before any step, ``num_envs -> memory``, for `unroll` alone, of a network whose `unroll` is
-            faster if it knows that nothing was before; by default `initial_memory`. Read through `before_any`.
         recurrent: whether there is a memory.
         latents: its features, for representation objectives; None of a network that offers none.
+        fresh_memory: the memory before any step, ``num_envs -> memory``, for `unroll` alone, of a network whose `unroll` is
+            faster if it knows that nothing was before; by default `initial_memory`. Read through `before_any`.
     """
 
     init: Callable[[Array], Any]
@@ -120,9 +120,9 @@ class Network(NamedTuple):
     value: Judge
     predict: Judge | None = None
     initial_memory: Callable[[int], Any] = no_memory
-    fresh_memory: Callable[[int], Any] | None = None
     recurrent: bool = False
     latents: Latents | None = None
+    fresh_memory: Callable[[int], Any] | None = None
 
     def before_any(self, num_envs: int) -> Any:
         """The memory that `unroll` is given where nothing was before, leaves ``[N, ...]``."""

@@ -131,6 +131,34 @@ def test_categorical_forbidden_actions_keep_entropy_kl_and_gradients_finite():
         assert np.isfinite(slope(logits)).all()
 
 
+@pytest.mark.parametrize("actions", [10, 11, 30])
+def test_categorical_sums_by_column_and_by_row_are_the_same_numbers(actions):
+    """Log-probability, entropy and their gradients against closed forms in float64; every other action is forbidden in the last row."""
+    logits = np.random.default_rng(0).normal(size=(4, actions)).astype(np.float32)
+    logits[-1, ::2] = -np.inf
+    picked, weight = np.int32([0, actions - 1, 3, 1]), np.float32([1.0, -2.0, 0.5, 3.0])
+
+    def total(logits, action):
+        d = Categorical(logits)
+        return (d.log_prob(action) * weight).sum(), (d.entropy() * weight).sum()
+
+    found, slopes = _both(total, logits, picked)
+    probs = _probs(logits)
+    surprise = -np.log(np.where(probs > 0, probs, 1.0))
+    spread = (probs * surprise).sum(-1)
+    np.testing.assert_allclose(found[0], -(surprise[np.arange(4), picked] * weight).sum(), rtol=1e-5)
+    np.testing.assert_allclose(found[1], (spread * weight).sum(), rtol=1e-5)
+    expected = (np.eye(actions)[picked] - probs) * weight[:, None]
+    np.testing.assert_allclose(slopes[0], expected, atol=1e-6)
+    np.testing.assert_allclose(slopes[1], probs * (surprise - spread[:, None]) * weight[:, None], atol=2e-6)
+
+
+def _both(total, logits, action):
+    """Two sums and their gradients."""
+    go = program(lambda logits, action: (total(logits, action), jax.jacrev(total)(logits, action)))
+    return go(jnp.asarray(logits), jnp.asarray(action))
+
+
 def test_categorical_refuses_actions_out_of_range_with_probability_zero():
     np.testing.assert_array_equal(log_prob(Categorical(LOGITS), np.array([-1, 4, 99])), -np.inf)
 

@@ -44,6 +44,8 @@ from jaxrl_evolve.storage.folder import write_text  # noqa: E402
 from jaxrl_evolve.storage.provenance import provenance  # noqa: E402
 
 DIFFERENT, SLOTS, STEPS = 64, 1_024, 64
+ALIKE = 8
+"""Of the different specs, how many are also played alone."""
 BATCHES = (256, 1_024, 8_192)
 SPECS = 1_000
 COLUMNS = ("case", "what", "per_second", "ratio", "ratio_low", "ratio_high")
@@ -59,16 +61,28 @@ def row(case: str, what: str, rates: list[float], ratios: list[float] | None = N
 
 
 def mixing(repeats: int, peer: str | None, batches: Batches) -> list[Row]:
-    """Seconds with different specs over those with equal ones, and over those with one folded in, turn by turn."""
+    """Seconds with different specs over those with equal ones, and over those with one folded in, turn by turn.
+
+    Specs differ in what they cost, and the mean of different ones is what equal ones are to be compared with: there is
+    a batch of equal slots for each of `ALIKE` specs, and their mean in each turn stands for them.
+    """
     del peer, batches
     specs = cases.likenesses(DIFFERENT)
-    programs = {
-        "different": cases.playing(cases.slots(specs, SLOTS), SLOTS, STEPS),
-        "equal": cases.playing(cases.slots(specs[:1], SLOTS), SLOTS, STEPS),
-        "folded in": cases.playing(jax.tree.map(jax.numpy.asarray, specs[0]), SLOTS, STEPS, folded=True),
-    }
+    alike = [specs[i] for i in range(0, DIFFERENT, DIFFERENT // ALIKE)]
+    equal, folded = ([f"{name} {i}" for i in range(ALIKE)] for name in ("equal", "folded in"))
+    programs = {"different": cases.playing(cases.slots(specs, SLOTS), SLOTS, STEPS)}
+    for i, spec in enumerate(alike):
+        programs[equal[i]] = cases.playing(cases.slots([spec], SLOTS), SLOTS, STEPS)
+        inside = jax.tree.map(jax.numpy.asarray, spec)
+        programs[folded[i]] = cases.playing(inside, SLOTS, STEPS, folded=True)
     found = in_turn(programs, repeats)
+    together = lambda names: [statistics.fmean(turn) for turn in zip(*(found[n] for n in names), strict=True)]
     mixed = found["different"]
+    told = {
+        "different": mixed,
+        f"equal, mean of {ALIKE} specs": together(equal),
+        f"folded in, mean of {ALIKE} specs": together(folded),
+    }
     return [
         row(
             f"{DIFFERENT} different specs beside those below, {SLOTS:,} slots",
@@ -76,7 +90,7 @@ def mixing(repeats: int, peer: str | None, batches: Batches) -> list[Row]:
             [SLOTS * STEPS / x for x in seconds],
             [x / y for x, y in zip(mixed, seconds, strict=True)],
         )
-        for name, seconds in found.items()
+        for name, seconds in told.items()
     ]
 
 

@@ -6,13 +6,21 @@ from importlib.metadata import version
 SWITCH = "TEST_XLA_FLAGS"
 """The environment variable that leaves flags as users have them: set it to ``users``, as ``make test-flags`` does."""
 
+# What the first three move out of loops makes all other passes go over the program again. What the others find makes the
+# simplifications go over it up to a fixed point, and all be verified each time, a sixth of what XLA takes.
+OFF = """
+    while-loop-invariant-code-motion while-loop-constant-sinking simplify-while-loops
+    cse constant_folding simplify-conditional zero_sized_hlo_elimination reshape-mover tree_reduction_rewriter
+    dynamic-dimension-simplifier batch-dot-simplification gemv-rewriter
+"""
+"""Passes of XLA that tests do without."""
+
 # Most of a test's time goes into compiling programs that run for milliseconds. Without optimisation that takes less
 # than a third as long, and what is computed is the same. `jaxrl_evolve` itself sets none of these.
 QUICK_TO_COMPILE = {
     "xla_backend_optimization_level": "0",
     "xla_cpu_parallel_codegen_split_count": "1",  # cutting a program up, to compile the pieces at once, is work as well
-    # What they move out of loops makes all other passes go over the program again.
-    "xla_disable_hlo_passes": "while-loop-invariant-code-motion,while-loop-constant-sinking,simplify-while-loops",
+    "xla_disable_hlo_passes": ",".join(OFF.split()),
 }
 # jaxlib 0.11 has no other way to make kernels than these emitters, and ends the process on a flag it does not know.
 QUICK_BEFORE_0_11 = {"xla_cpu_use_fusion_emitters": "false"}

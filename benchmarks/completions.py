@@ -34,7 +34,6 @@ import numpy as np
 
 from jaxrl_evolve import TrainConfig
 from jaxrl_evolve._cpu import use_all_cores
-from jaxrl_evolve.algorithms.sequence import METHODS
 from jaxrl_evolve.compilation import use_compilation_cache
 from jaxrl_evolve.files import write_whole
 from jaxrl_evolve.results.report.text import csv_text, markdown_table, number, with_bounds
@@ -59,7 +58,8 @@ JUDGES = {"hacked": "length_hack:0.3", "gated": "length_hack:0.3+length_gate:0"}
 JUDGED = {f"{name}-{judge}": (name, {"preference": text}) for name in TWICE for judge, text in JUDGES.items()}
 """Under a judge who likes length, and under one who does among answers of equal length alone."""
 VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {**ITERATED, **JUDGED}
-NAMES = (*(name for name in METHODS if name != TEACHER), *VARIANTS)
+METHODS = ("grpo", "rloo", "dr-grpo", "nft", "srpo", *TWICE)
+NAMES = (*METHODS, *VARIANTS)
 PUPIL_RATE, RATES = 1e-3, (3e-5, 1e-4, 3e-4)
 TUNED, REPORTED = (100, 101), (0, 1, 2, 3, 4)
 """Seeds of the choice of a step size, and those of the table."""

@@ -11,7 +11,7 @@ SWITCH = "TEST_XLA_FLAGS"
 OFF = """
     while-loop-invariant-code-motion while-loop-constant-sinking simplify-while-loops
     cse constant_folding simplify-conditional zero_sized_hlo_elimination reshape-mover tree_reduction_rewriter
-    dynamic-dimension-simplifier batch-dot-simplification gemv-rewriter
+    dynamic-dimension-simplifier batch-dot-simplification
 """
 """Passes of XLA that tests do without."""
 

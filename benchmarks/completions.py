@@ -47,7 +47,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 ENV = "token/countdown"
 TEACHING, LEARNING = 8 * 274 * 64 * 57, 274 * 64 * 57
-"""Environment steps of the imitation, and of what follows: 274 updates of the latter, an even number, so that EGPO does not end on a half step."""
+"""Environment steps of the imitation, and of what follows: 274 updates of the latter."""
 TEACHER, BEFORE = "imitation", "imitation alone"
 """What comes first, and that without anything after it."""
 TWICE = ("sppo", "dpo", "ipo")

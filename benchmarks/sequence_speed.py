@@ -6,7 +6,7 @@ writes ``benchmarks/results/sequence_speed.md`` and ``.csv``. Run it on an idle 
 
 - **Completions.** `generate` draws 48 tokens each after prompts of 16, in batches of 1, 8 and 64, without an end, the most probable token each time. Beside it, in turn, the *products alone*: the
   same matrices times as many rows, once for each token, without attention, normalisation, memory or choice. ``--peer-python`` is an interpreter of an environment with torch and
-  transformers; there Hugging Face's ``generate`` draws with its cache by the same weights (it makes them), on as many threads. The bar: no slower than it at any batch, and at 64 at most two thirds of its time.
+  transformers; there Hugging Face's ``generate`` draws with its cache by the same weights (it makes them), on as many threads. The bar: no slower than it at any batch. Added after the first run, and stricter: at 64 at most two thirds of its time.
 - **Training.** One update of GRPO, as training compiles it, beside one gradient of the mean log-probability of the same rollout, in turn. The bar: at most 1.2 times as long.
 - **Seeds.** The same update for four seeds by `vmap`, beside one, over four times that one. The bar: at most 1.
 """

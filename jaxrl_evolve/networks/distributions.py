@@ -25,9 +25,7 @@ from jaxrl_envs.fusion import computed_once
 _LOG_2PI = math.log(2 * math.pi)
 _LOG_2 = math.log(2)
 _UNROLLED_DRAWS = 128  # of more actions the unrolled inverse CDF would compile slowly
-_UNROLLED_SUMS = (
-    10  # of more actions gradients of columns, each put back among zeros, take longer than those of rows
-)
+_UNROLLED_SUMS = 10  # of more actions, gradients of columns, each put back among zeros, take far longer
 _TANH_EDGE = 1 - 1e-6  # actions are pulled this far inside the bounds before atanh
 
 

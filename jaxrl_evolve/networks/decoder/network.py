@@ -133,7 +133,7 @@ def _unroll(
     token, asked = _read(obs)
     sight = sight_of_rollout(first.T, memory.position, parts.config.context)
     kept = memory.by_layer
-    if not memory.keys.shape[2]:
+    if not memory.keys.shape[2]:  # no room for anything: half of attention's work would be for nothing
         kept, sight = None, sight._replace(kept=None)
 
     def compute(net: Decoder) -> Any:

@@ -76,20 +76,22 @@ def products(config: DecoderConfig, params: Any, batch: int, key: Any) -> Timed:
     c, shape = config, jax.random.normal
     queries, keys = c.heads * c.head_size, 2 * c.kv_heads * c.head_size
     sizes = [(c.width, queries + keys), (queries, c.width), (c.width, 2 * c.mlp), (c.mlp, c.width)]
-    drawn = [shape(jax.random.fold_in(key, i), (c.layers, *size)) for i, size in enumerate(sizes)]
+    made = lambda layer: [shape(jax.random.fold_in(key, 4 * layer + i), size) for i, size in enumerate(sizes)]
+    drawn = [made(layer) for layer in range(c.layers)]
     last = shape(key, (c.width, params["params"]["embedding"].shape[0]))
 
-    def block(x: Any, layer: Any) -> tuple[Any, None]:
+    def block(x: Any, layer: Any) -> Any:
         first, out, wide, narrow = layer
         x = (x @ first)[:, :queries] @ out
-        return 1e-3 * ((x @ wide)[:, : c.mlp] @ narrow), None
+        return 1e-3 * ((x @ wide)[:, : c.mlp] @ narrow)
 
     def go(state: Any) -> Any:
         x, layers, last = state
 
         def token(i: Any, x: Any) -> Any:
             del i
-            x = jax.lax.scan(block, x, layers)[0]
+            for layer in layers:
+                x = block(x, layer)
             return x + 1e-6 * (x @ last).max(-1, keepdims=True)  # what is not used would not be computed
 
         return jax.lax.fori_loop(0, LIMIT, token, x), layers, last

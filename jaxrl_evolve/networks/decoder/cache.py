@@ -17,7 +17,7 @@ from jaxrl_evolve.networks.decoder_config import DecoderConfig
 
 @struct.dataclass
 class Cache:
-    """What ``N`` episodes keep.
+    """What ``N`` episodes keep, with the axes of `KeysAndValues` behind ``N`` and ``layers``.
 
     Attributes:
         keys: turned to their positions.
@@ -25,41 +25,48 @@ class Cache:
         position: of the token that comes next, which is the number of those that were read.
     """
 
-    keys: Float[Array, "N layers context kv_heads head_size"]
-    values: Float[Array, "N layers context kv_heads head_size"]
+    keys: Float[Array, "N layers kv_heads head_size context"]
+    values: Float[Array, "N layers kv_heads context head_size"]
     position: Int[Array, " N"]
 
     @classmethod
     def empty(cls, config: DecoderConfig, num_envs: int) -> Cache:
         """Before the first token."""
-        shape = (num_envs, config.layers, config.context, config.kv_heads, config.head_size)
-        zeros = jnp.zeros(shape, jnp.float32)
-        return cls(zeros, zeros, jnp.zeros((num_envs,), jnp.int32))
+        shape, context = (num_envs, config.layers, config.kv_heads), config.context
+        keys = jnp.zeros((*shape, config.head_size, context), jnp.float32)
+        values = jnp.zeros((*shape, context, config.head_size), jnp.float32)
+        return cls(keys, values, jnp.zeros((num_envs,), jnp.int32))
 
     @classmethod
     def none(cls, config: DecoderConfig, num_envs: int) -> Cache:
         """Without room for any token: what a rollout sees before its first."""
-        return jax.tree.map(lambda x: x[:, :, :0] if x.ndim > 1 else x, cls.empty(config, num_envs))
+        room = cls.empty(config, num_envs)
+        return cls(room.keys[..., :0], room.values[..., :0, :], room.position)
 
     def cleared(self, first: Bool[Array, " N"]) -> Cache:
         """Without what episodes that begin would see of those before."""
         return self.replace(position=jnp.where(first, 0, self.position))  # pyright: ignore[reportAttributeAccessIssue]
 
     @property
+    def context(self) -> int:
+        """Tokens that there is room for."""
+        return self.keys.shape[-1]
+
+    @property
     def by_layer(self) -> KeysAndValues:
-        """Leaves ``[layers, N, context, kv_heads, head_size]``."""
+        """With ``layers`` in front."""
         return KeysAndValues(jnp.moveaxis(self.keys, 1, 0), jnp.moveaxis(self.values, 1, 0))
 
     def with_token(self, new: KeysAndValues) -> Cache:
         """With one more token in each episode.
 
         Args:
-            new: leaves ``[layers, N, 1, kv_heads, head_size]``.
+            new: of one token, with ``layers`` in front.
         """
-        num, _, context = self.keys.shape[:3]
-        rows, place = jnp.arange(num), self.position % context
-        put = lambda kept, one: kept.at[rows, :, place].set(jnp.moveaxis(one[:, :, 0], 0, 1))
-        return Cache(put(self.keys, new.keys), put(self.values, new.values), self.position + 1)
+        rows, place = jnp.arange(self.keys.shape[0]), self.position % self.context
+        keys = self.keys.at[rows, ..., place].set(jnp.moveaxis(new.keys[..., 0], 0, 1))
+        values = self.values.at[rows, :, :, place].set(jnp.moveaxis(new.values[..., 0, :], 0, 1))
+        return Cache(keys, values, self.position + 1)
 
 
 def seen_of_cache(position: Int[Array, "B S"], read: Int[Array, " B"], context: int) -> Bool[Array, "B S C"]:

@@ -17,7 +17,6 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxrl_envs.token.vocabulary import PAD
 from jaxrl_evolve.networks.decoder.attention import KeysAndValues, Sight
-from jaxrl_evolve.networks.decoder.cache import seen_of_cache
 from jaxrl_evolve.networks.decoder.module import Decoder
 from jaxrl_evolve.networks.decoder.sampling import Sampling, drawn_from
 from jaxrl_evolve.networks.decoder_config import DecoderConfig, require_context
@@ -82,15 +81,14 @@ class _Loop(NamedTuple):
 
     Attributes:
         step: number of tokens drawn.
-        kept: leaves ``[layers, B, P + L, kv_heads, head_size]``.
-        read: int32 ``[B]``, tokens in there.
+        kept: of each layer, with room for ``P + L`` tokens: prompts, and from place ``P`` on those that were drawn, so that those
+            of one step have the same place whatever their prompts' lengths.
         token: int32 ``[B]``, drawn last, not in there yet.
         made: what comes out.
     """
 
     step: Array
-    kept: KeysAndValues
-    read: Array
+    kept: list[KeysAndValues]
     token: Array
     made: Completions
 
@@ -101,16 +99,16 @@ def _generate(
 ) -> Completions:
     module = Decoder(config, params["params"]["embedding"].shape[0])
     apply = lambda function, *args: cast(Any, module.apply(params, *args, method=function))
-    kept, logits = _prefill(apply, prompts, lengths, sampling.limit)
+    layers, kept, logits = _prefill(apply, prompts, lengths, sampling.limit)
     num = prompts.shape[0]
     zeros = jnp.zeros((num, sampling.limit), jnp.float32)
     tokens = jnp.full(zeros.shape, PAD, jnp.int32)
     none = Completions(tokens, jnp.zeros((num,), jnp.int32), zeros, zeros, jnp.zeros((num,), bool))
-    loop = _Loop(jnp.zeros((), jnp.int32), kept, lengths, tokens[:, 0], none)
+    loop = _Loop(jnp.zeros((), jnp.int32), kept, tokens[:, 0], none)
 
     def step(loop: _Loop) -> _Loop:
-        kept, logits = _read_one(apply, loop)
-        return _drawn(loop._replace(kept=kept, read=loop.read + 1), logits, sampling, key)
+        kept, logits = _read_one(apply, layers, loop, lengths)
+        return _drawn(loop._replace(kept=kept), logits, sampling, key)
 
     def goes_on(loop: _Loop) -> Array:
         return (loop.step < sampling.limit) & ~loop.made.ended.all()
@@ -118,50 +116,61 @@ def _generate(
     return jax.lax.while_loop(goes_on, step, _drawn(loop, logits, sampling, key)).made
 
 
-def _prefill(apply: Any, prompts: Array, lengths: Array, limit: int) -> tuple[KeysAndValues, Array]:
-    """What is kept of prompts, with room for completions, and the logits ``[B, V]`` after the last token of each."""
+def _prefill(
+    apply: Any, prompts: Array, lengths: Array, limit: int
+) -> tuple[list[Any], list[KeysAndValues], Array]:
+    """Parameters of each layer, what it keeps of prompts, with room for completions, and the logits ``[B, V]`` after the last
+    token of each prompt.
+    """
     num, longest = prompts.shape
     time = jnp.arange(longest, dtype=jnp.int32)
     causal = jnp.broadcast_to(time[:, None] >= time, (num, longest, longest))
     position = jnp.broadcast_to(time, prompts.shape)
 
-    def compute(net: Decoder) -> tuple[KeysAndValues, Array]:
+    def compute(net: Decoder) -> tuple[list[Any], KeysAndValues, Array]:
         x, new = net.features(prompts, None, Sight(position, causal))
         last = jnp.take_along_axis(x, (lengths - 1)[:, None, None], 1)[:, 0]
-        return new, net.logits(last)
+        return net.layers(), new, net.logits(last)
 
-    new, logits = apply(compute)
-    # What stands behind a prompt's end is not seen, and what comes next takes its place.
-    room = lambda x: jnp.pad(x, ((0, 0), (0, 0), (0, limit), (0, 0), (0, 0)))
-    return KeysAndValues(*map(room, new)), logits
+    layers, new, logits = apply(compute)
+    room = lambda x, axis: jnp.pad(x, [(0, limit if i == axis else 0) for i in range(x.ndim)])
+    kept = KeysAndValues(room(new.keys, 4), room(new.values, 3))
+    return layers, [jax.tree.map(lambda x, i=i: x[i], kept) for i in range(len(layers))], logits
 
 
-def _read_one(apply: Any, loop: _Loop) -> tuple[KeysAndValues, Array]:
-    """One token read in each sequence: what is kept with it, and the logits ``[B, V]`` after it."""
-    at = loop.read[:, None]
-    sight = Sight(at, jnp.ones((*at.shape, 1), bool), seen_of_cache(at, loop.read, loop.kept.keys.shape[2]))
+def _read_one(
+    apply: Any, layers: list[Any], loop: _Loop, lengths: Array
+) -> tuple[list[KeysAndValues], Array]:
+    """The token drawn last read in each sequence: what is kept with it, and the logits ``[B, V]`` after it."""
+    room, limit = loop.kept[0].keys.shape[-1], loop.made.tokens.shape[1]
+    before, place = loop.step - 1, jnp.arange(room)
+    drawn = place - (room - limit)  # which of the completion's tokens belongs there; below 0 the prompt's
+    seen = jnp.where(drawn < 0, place < lengths[:, None], drawn <= before)
+    sight = Sight((lengths + before)[:, None], None, seen[:, None], room - limit + before)
 
-    def compute(net: Decoder) -> tuple[KeysAndValues, Array]:
-        x, new = net.features(loop.token[:, None], loop.kept, sight)
-        return new, net.logits(x[:, 0])
+    def compute(net: Decoder) -> tuple[list[KeysAndValues], Array]:
+        x, kept = net.features_of_layers(loop.token[:, None], layers, loop.kept, sight)
+        return kept, net.logits(x[:, 0])
 
-    new, logits = apply(compute)
-    rows = jnp.arange(at.shape[0])
-    put = lambda kept, one: kept.at[:, rows, loop.read].set(one[:, :, 0])
-    return KeysAndValues(*map(put, loop.kept, new)), logits
+    return apply(compute)
 
 
 def _drawn(loop: _Loop, logits: Array, sampling: Sampling, key: Array) -> _Loop:
     """One token drawn in each completion that goes on."""
     made, going = loop.made, ~loop.made.ended
-    chosen = Categorical(drawn_from(logits, sampling))
-    token = jnp.where(going, chosen.sample(jax.random.fold_in(key, loop.step)), PAD)
+    if sampling.temperature == 0:  # nothing is drawn, so that nothing is spent on random numbers
+        token, sampled = jnp.argmax(logits, -1), jnp.zeros(going.shape, jnp.float32)
+    else:
+        chosen = Categorical(drawn_from(logits, sampling))
+        token = chosen.sample(jax.random.fold_in(key, loop.step))
+        sampled = chosen.log_prob(token)
+    token = jnp.where(going, token, PAD)
     put = lambda kept, one: kept.at[:, loop.step].set(jnp.where(going, one, 0))
     made = Completions(
         tokens=put(made.tokens, token),
         lengths=made.lengths + going,
         log_prob=put(made.log_prob, Categorical(logits).log_prob(token)),
-        sampled_log_prob=put(made.sampled_log_prob, chosen.log_prob(token)),
+        sampled_log_prob=put(made.sampled_log_prob, sampled),
         ended=made.ended | (token == sampling.eos) & going,
     )
     return loop._replace(step=loop.step + 1, token=token, made=made)

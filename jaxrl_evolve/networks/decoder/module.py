@@ -5,6 +5,7 @@ The parameters of all blocks are stacked on a leading axis, and blocks are a loo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import flax.linen as nn
@@ -12,7 +13,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxrl_evolve.networks.decoder.attention import Attention, KeysAndValues, Sight, kernels
+from jaxrl_evolve.networks.decoder.attention import (
+    Attention,
+    KeysAndValues,
+    Rotation,
+    Sight,
+    kernels,
+    rotation,
+)
 from jaxrl_evolve.networks.decoder_config import DecoderConfig
 
 _EMBEDDED = (
@@ -52,9 +60,11 @@ class Block(nn.Module):
     config: DecoderConfig
 
     @nn.compact
-    def __call__(self, x: Array, kept: KeysAndValues | None, sight: Sight) -> tuple[Array, KeysAndValues]:
+    def __call__(
+        self, x: Array, kept: KeysAndValues | None, sight: Sight, by: Rotation
+    ) -> tuple[Array, KeysAndValues]:
         norm = lambda name: RMSNorm(self.config.epsilon, name=name)
-        attended, new = Attention(self.config, name="attention")(norm("norm_attention")(x), kept, sight)
+        attended, new = Attention(self.config, name="attention")(norm("norm_attention")(x), kept, sight, by)
         x = x + attended
         return x + GatedMLP(self.config, name="mlp")(norm("norm_mlp")(x)), new
 
@@ -80,7 +90,7 @@ class Decoder(nn.Module):
             Block,
             variable_axes={"params": 0},
             split_rngs={"params": True},
-            in_axes=cast(Any, (0, nn.broadcast)),
+            in_axes=cast(Any, (0, nn.broadcast, nn.broadcast)),
             length=c.layers,
         )(c)
         self.norm = RMSNorm(c.epsilon)
@@ -93,14 +103,43 @@ class Decoder(nn.Module):
 
         Args:
             token: the new ones.
-            kept: leaves ``[layers, B, C, kv_heads, head_size]``, or None.
+            kept: with axes ``[layers, B]`` in front, or None.
             sight: what they see.
 
         Returns:
-            Features, and the new tokens' keys and values, leaves ``[layers, B, S, kv_heads, head_size]``.
+            Features, and the new tokens' keys and values, with axes ``[layers, B]`` in front.
         """
-        x, new = self.blocks(self.embedding[token], kept, sight)
+        x, new = self.blocks(self.embedding[token], kept, sight, self._rotation(sight))
         return self.norm(x), new
+
+    def layers(self) -> list[Any]:
+        """The parameters of each block by themselves, for `features_of_layers`."""
+        stacked = self.variables["params"]["blocks"]
+        return [jax.tree.map(lambda x, i=i: x[i], stacked) for i in range(self.config.layers)]
+
+    def features_of_layers(
+        self, token: Int[Array, "B S"], layers: Sequence[Any], kept: Sequence[KeysAndValues], sight: Sight
+    ) -> tuple[Float[Array, "B S D"], list[KeysAndValues]]:
+        """The same as `features`, with each block and its memory by itself: a loop over blocks copies what is stacked,
+        which takes as long as reading one token does. Compiling takes longer the more blocks there are.
+
+        Args:
+            token: the new ones.
+            layers: what `layers` gives.
+            kept: of each block.
+            sight: what they see.
+
+        Returns:
+            Features, and of each block the new tokens' keys and values, with a `Sight.place` all that it keeps.
+        """
+        x, by, made = self.embedding[token], self._rotation(sight), []
+        for params, memory in zip(layers, kept, strict=True):
+            x, new = Block(self.config, parent=None).apply({"params": params}, x, memory, sight, by)
+            made.append(new)
+        return self.norm(x), made
+
+    def _rotation(self, sight: Sight) -> Rotation:
+        return rotation(sight.position, self.config.head_size, self.config.rope_base)
 
     def logits(self, x: Float[Array, "*B D"]) -> Float[Array, "*B V"]:
         """Of the next token, divided by the policy's temperature."""

@@ -103,7 +103,7 @@ def _step(
 ) -> tuple[Categorical, Array | None, Cache]:
     """One token in each episode, whose memories are clear of others."""
     token, asked = _read(obs)
-    sight = sight_of_step(memory.position, memory.keys.shape[2])
+    sight = sight_of_step(memory.position, memory.context)
 
     def compute(net: Decoder) -> Any:
         x, new = net.features(token[:, None], memory.by_layer, sight)
@@ -133,7 +133,7 @@ def _unroll(
     token, asked = _read(obs)
     sight = sight_of_rollout(first.T, memory.position, parts.config.context)
     kept = memory.by_layer
-    if not memory.keys.shape[2]:  # no room for anything: half of attention's work would be for nothing
+    if not memory.context:  # no room for anything: half of attention's work would be for nothing
         kept, sight = None, sight._replace(kept=None)
 
     def compute(net: Decoder) -> Any:

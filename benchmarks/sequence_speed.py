@@ -222,7 +222,8 @@ def markdown(rows: Sequence[Row], config: DecoderConfig, command: str) -> str:
         batch = int(each["case"].split()[-1]) if each["case"].startswith("batch") else 0
         rate = f"{batch * LIMIT / each['seconds']:,.0f}" if batch else ""
         mine = each["what"] in ("ours", "update")
-        spread = f"{each['ratio']:.2f} ({each['ratio_low']:.2f} to {each['ratio_high']:.2f})"
+        low, high = each["ratio_low"], each["ratio_high"]
+        spread = f"{each['ratio']:.2f}" + (f" ({low:.2f} to {high:.2f})" if low < high else "")
         lines.append(
             [each["case"], each["what"], f"{1e3 * each['seconds']:.2f}", rate, "" if mine else spread]
         )
@@ -233,7 +234,7 @@ def markdown(rows: Sequence[Row], config: DecoderConfig, command: str) -> str:
     parts = [
         "# Speed of sequences",
         (__doc__ or "").split("written down before it was run:\n\n")[1].strip(),
-        f"A decoder with {shape}, {VOCABULARY} tokens. The last column, of seeds side by side, is {SEEDS} of them over as many in turn. With repeats in turn it is the median, least and greatest of ratios, turn by turn.",
+        f"A decoder with {shape}, {VOCABULARY} tokens. The last column, of seeds side by side, is {SEEDS} of them over as many in turn. With repeats in turn it is the median, least and greatest of ratios, turn by turn; beside Hugging Face, in a process of its own, of medians.",
         markdown_table(header, lines),
         f"Hardware: `{hardware(provenance()['device'])}`, {len(os.sched_getaffinity(0))} threads. Date: {datetime.date.today()}. `{command}`.",
     ]

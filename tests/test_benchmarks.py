@@ -760,5 +760,5 @@ def test_the_page_on_speed_has_what_was_measured():
     ]
     text = speed.markdown(rows, speed.SIZES["small"], "the command")
     assert "| batch of 8 | ours | 200.00 | 1,920 |  |" in text
-    assert "| batch of 8 | Hugging Face | 400.00 | 960 | 0.50 (0.50 to 0.50) |" in text
+    assert "| batch of 8 | Hugging Face | 400.00 | 960 | 0.50 |" in text
     assert "| training, 64 completions | one gradient | 100.00 |  | 2.00 (1.00 to 3.00) |" in text

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxrl_envs.fusion import computed_once
+
 
 def random_shift(key: Array, images: Array, pad: int) -> Array:
     """Each image of ``[B, H, W, C]`` moved by up to ``pad`` pixels either way, edges repeated; one move for all its channels."""
@@ -13,7 +15,8 @@ def random_shift(key: Array, images: Array, pad: int) -> Array:
         return images
     height, width = images.shape[1:3]
     padded = jnp.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="edge")
-    corner = jax.random.randint(key, (images.shape[0], 2), 0, 2 * pad + 1)  # both ends of the range occur
+    # Both ends of the range occur. Drawn once, not for every pixel.
+    corner = computed_once(jax.random.randint(key, (images.shape[0], 2), 0, 2 * pad + 1))
     cut = lambda image, at: jax.lax.dynamic_slice(image, (at[0], at[1], 0), (height, width, image.shape[-1]))
     return jax.vmap(cut)(padded, corner)
 

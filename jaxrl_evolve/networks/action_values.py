@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxrl_envs.fusion import computed_once
 from jaxrl_envs.spaces import Discrete, Space
 from jaxrl_evolve.networks.action_values_config import ActionValuesConfig
 from jaxrl_evolve.networks.convolution import Convolution, max_pool
@@ -234,7 +235,9 @@ class ActionValues(nn.Module):
         sizes += [width + hidden] if self.two_streams else []
         sizes += [hidden + self.atoms] if self.config.dueling else []
         drawn = jax.random.normal(self.make_rng("noise"), (sum(sizes),))
-        return iter(jnp.split(jnp.sign(drawn) * jnp.sqrt(jnp.abs(drawn)), np.cumsum(sizes)[:-1]))
+        # Else each product that reads it would make it anew, for every row of a batch.
+        noise = computed_once(jnp.sign(drawn) * jnp.sqrt(jnp.abs(drawn)))
+        return iter(jnp.split(noise, np.cumsum(sizes)[:-1]))
 
     def project(self, features: Array) -> Float[Array, "B P"]:
         """What predictions are compared in: the head's first layer, without noise, before its nonlinearity."""

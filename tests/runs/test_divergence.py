@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 import jax
@@ -20,6 +21,7 @@ from jaxrl_evolve.learners.rainbow import rainbow
 from jaxrl_evolve.learners.rainbow_config import RainbowConfig
 from jaxrl_evolve.networks.action_values_config import ActionValuesConfig
 from jaxrl_evolve.networks.network import NetworkConfig
+from jaxrl_evolve.runs.guard import kept, sound
 from jaxrl_evolve.training.experiment import traced
 from jaxrl_evolve.training.restore import evaluate_folder
 from jaxrl_evolve.training.train import Diverged, train
@@ -138,3 +140,18 @@ def test_an_evaluation_names_the_runs_that_diverged_and_counts_them_as_training_
     again = evaluate_folder(tmp_path / "run", 6, max_steps=20)
     assert again["diverged"] == lost
     assert {str(run) for run in np.flatnonzero(np.isnan(again["eval_return"]))} == set(lost)
+
+
+def test_what_is_kept_or_not_is_found_out_once():
+    """Regression: each array of the state added up the sums of all for itself, a third of what was compiled for SPR."""
+    leaves = [jnp.full((i + 2,), 1.0) for i in range(30)]
+    go = jax.jit(lambda loss, new, old: kept(sound(loss, new), new, old))
+    compiled = go.lower(jnp.float32(0.0), leaves, leaves).compile()
+    assert (
+        len(re.findall(r"f32\[\] add\(", compiled.as_text())) < 100
+    )  # 30 sums, and 29 of them; not 30 times 29
+    worse = [*leaves[:-1], leaves[-1].at[3].set(jnp.nan)]
+    zeros = jax.tree.map(jnp.zeros_like, leaves)
+    for loss, new, expected in ((0.0, leaves, leaves), (0.0, worse, zeros), (jnp.inf, leaves, zeros)):
+        for got, want in zip(compiled(jnp.float32(loss), new, zeros), expected, strict=True):
+            np.testing.assert_array_equal(got, want)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 import math
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -62,8 +62,8 @@ _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = np.uint32(0x1BD11BDA)
 
 
-def _threefry(key: UInt32[Array, 2], x0: Array, x1: Array) -> tuple[Array, Array]:
-    """Encrypt the counters ``(x0, x1)``, uint32 arrays of one shape."""
+def _threefry(key: UInt32[Array, "2 ..."], x0: Array, x1: Array) -> tuple[Array, Array]:
+    """Encrypt the counters ``(x0, x1)``, uint32 arrays of one shape, by one key or by a key for each."""
     schedule = (key[0], key[1], key[0] ^ key[1] ^ _PARITY)
     x0, x1 = x0 + schedule[0], x1 + schedule[1]
     for group in range(5):
@@ -106,7 +106,10 @@ def _fold_in_program(key: Array, data: Any) -> Array:
 
 @partial(jax.jit, static_argnums=(1, 2), inline=True)
 def _random_bits_program(key: Array, bit_width: int, shape: tuple[int, ...]) -> Array:
-    high, low = _threefry(key, *_counters(tuple(shape)))
+    return _bits(*_threefry(key, *_counters(tuple(shape))), bit_width)
+
+
+def _bits(high: Array, low: Array, bit_width: int) -> Array:
     if bit_width == 64:
         return computed_once((high.astype(jnp.uint64) << 32) | low.astype(jnp.uint64))
     return computed_once((high ^ low).astype(jnp.dtype(f"uint{bit_width}")))
@@ -152,6 +155,54 @@ def key(seed: int) -> Array:
 def fused(keys: Array) -> Array:
     """The same keys (any shape) under this implementation."""
     return jax.random.wrap_key_data(jax.random.key_data(keys), impl=IMPLEMENTATION)
+
+
+def normal_like(key: Array, tree: Any) -> Any:
+    """Standard normal numbers for each leaf of a tree, float32 in its shape: those of ``jax.random.normal`` by the keys of
+    ``jax.random.split(key, leaves)``, drawn in one row.
+
+    So a program has the generator once, and not once for each leaf.
+
+    Args:
+        key: a Threefry key, jax's or this module's.
+        tree: arrays, of which only the shapes are read.
+    """
+    leaves, structure = jax.tree.flatten(tree)
+    sizes = tuple(math.prod(jnp.shape(x)) for x in leaves)
+    row = jax.random.normal(_one_key(jax.random.split(key, len(leaves)), sizes), (sum(sizes),), jnp.float32)
+    parts = jnp.split(computed_once(row), np.cumsum(sizes)[:-1])
+    return jax.tree.unflatten(
+        structure, [y.reshape(jnp.shape(x)) for x, y in zip(leaves, parts, strict=True)]
+    )
+
+
+def _one_key(keys: Array, sizes: tuple[int, ...]) -> Array:
+    """A key for a row of numbers, of which so many in turn are drawn by each of the ``keys``."""
+    return jax.random.wrap_key_data(jax.random.key_data(keys).reshape(-1), impl=_by_turns(sizes))
+
+
+@lru_cache
+def _by_turns(sizes: tuple[int, ...]) -> Any:
+    whose, size = np.repeat(np.arange(len(sizes)), sizes), sum(sizes)
+    place = np.arange(size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+
+    def random_bits(key: Array, bit_width: int, shape: tuple[int, ...]) -> Array:
+        assert shape == (size,)
+        words = key.reshape((len(sizes), 2))[whose].T
+        low = jnp.asarray(place, jnp.uint32)
+        return _bits(*_threefry(words, jnp.zeros_like(low), low), bit_width)
+
+    def none(*_: Any) -> Array:
+        raise NotImplementedError("a key of many draws one row and nothing else")
+
+    return define_prng_impl(
+        key_shape=(2 * len(sizes),),
+        seed=none,
+        split=none,
+        random_bits=random_bits,
+        fold_in=none,
+        name="by_turns",
+    )
 
 
 def implementation(name: str) -> Any:

@@ -67,3 +67,25 @@ def test_keys_are_threefry_whatever_jax_makes_by_default():
     usual = jax.random.key_data(random.key(7))
     with jax.default_prng_impl("rbg"):
         np.testing.assert_array_equal(jax.random.key_data(random.key(7)), usual)
+
+
+@pytest.mark.parametrize("make", [random.key, jax.random.key])
+def test_numbers_in_the_shape_of_a_tree_are_those_of_a_key_for_each_leaf(make):
+    tree = {
+        "a": np.zeros((3, 4)),
+        "b": [np.zeros(()), np.zeros((0, 2)), np.zeros(7)],
+        "c": np.zeros((2, 1, 2)),
+    }
+
+    def each(key):
+        leaves = jax.tree.leaves(tree)
+        keys = jax.random.split(key, len(leaves))
+        return [jax.random.normal(k, x.shape, jnp.float32) for k, x in zip(keys, leaves, strict=True)]
+
+    keys = jax.random.split(make(3), 5)
+    for over in (lambda f: f(keys[0]), lambda f: jax.jit(f)(keys[1]), lambda f: jax.jit(jax.vmap(f))(keys)):
+        found = over(lambda key: random.normal_like(key, tree))
+        assert jax.tree.structure(found) == jax.tree.structure(tree)
+        for got, want in zip(jax.tree.leaves(found), over(each), strict=True):
+            assert got.dtype == np.float32 and got.shape == want.shape
+            np.testing.assert_array_equal(got, want)

@@ -19,6 +19,7 @@ import optax
 from flax import struct
 from jaxtyping import Array, Float, Int
 
+from jaxrl_evolve import random
 from jaxrl_evolve.meta.evolution_config import EvolutionConfig
 
 
@@ -59,11 +60,7 @@ def noise(key: Array, like: Any, mask: Any = None) -> Any:
         like: the parameters.
         mask: of `meta.movable`; there is no noise where it is zero. None leaves all as it is.
     """
-    leaves, tree = jax.tree.flatten(like)
-    keys = jax.random.split(key, len(leaves))
-    drawn = jax.tree.unflatten(
-        tree, [jax.random.normal(k, x.shape, jnp.float32) for k, x in zip(keys, leaves, strict=True)]
-    )
+    drawn = random.normal_like(key, like)
     return drawn if mask is None else jax.tree.map(jnp.multiply, drawn, mask)
 
 

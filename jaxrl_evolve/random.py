@@ -168,6 +168,8 @@ def normal_like(key: Array, tree: Any) -> Any:
         tree: arrays, of which only the shapes are read.
     """
     leaves, structure = jax.tree.flatten(tree)
+    if not leaves:
+        return tree
     sizes = tuple(math.prod(jnp.shape(x)) for x in leaves)
     row = jax.random.normal(_one_key(jax.random.split(key, len(leaves)), sizes), (sum(sizes),), jnp.float32)
     parts = jnp.split(computed_once(row), np.cumsum(sizes)[:-1])

@@ -89,3 +89,4 @@ def test_numbers_in_the_shape_of_a_tree_are_those_of_a_key_for_each_leaf(make):
         for got, want in zip(jax.tree.leaves(found), over(each), strict=True):
             assert got.dtype == np.float32 and got.shape == want.shape
             np.testing.assert_array_equal(got, want)
+    assert random.normal_like(keys[0], ()) == ()

@@ -115,7 +115,7 @@ def run(config: RainbowConfig, updates: int, hp: Any = HP, env: Env | None = Non
 @pytest.fixture(scope="module")
 def trained() -> Any:
     """SPR on the board."""
-    return run(replace(SPR, gradient_steps=4, capacity=8_192), 500)
+    return run(replace(SPR, gradient_steps=4, capacity=8_192), 650)
 
 
 def test_it_learns_the_value_of_every_cell_and_what_comes_next(trained: Any):

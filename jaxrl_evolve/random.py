@@ -166,7 +166,14 @@ def normal_like(key: Array, tree: Any) -> Any:
     Args:
         key: a Threefry key, jax's or this module's.
         tree: arrays, of which only the shapes are read.
+
+    Raises:
+        ValueError: the key is of another generator.
     """
+    if (kind := str(jax.random.key_impl(key))) not in ("threefry2x32", str(IMPLEMENTATION)):
+        raise ValueError(
+            f"key is one of {kind}; it must be a Threefry key, such as jaxrl_evolve.random.key makes"
+        )
     leaves, structure = jax.tree.flatten(tree)
     if not leaves:
         return tree

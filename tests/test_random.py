@@ -90,3 +90,5 @@ def test_numbers_in_the_shape_of_a_tree_are_those_of_a_key_for_each_leaf(make):
             assert got.dtype == np.float32 and got.shape == want.shape
             np.testing.assert_array_equal(got, want)
     assert random.normal_like(keys[0], ()) == ()
+    with pytest.raises(ValueError, match="key is one of rbg; it must be a Threefry key"):
+        random.normal_like(jax.random.key(0, impl="rbg"), tree)

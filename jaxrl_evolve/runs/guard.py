@@ -20,7 +20,7 @@ def sound(loss: Array, state: Any) -> Bool[Array, ""]:
     # A sum is not finite where one of its numbers is not; to test each number is a twentieth of a small network's update.
     sums = [x.sum() for x in jax.tree.leaves(state) if jnp.issubdtype(x.dtype, jnp.floating)]
     good = fine & jnp.isfinite(sum(sums, jnp.float32(0.0)))
-    # Else each array that is kept or not would add up all these sums for itself: a third of all that is compiled for SPR.
+    # Else each array that is kept or not would add up all these sums for itself, in a kernel that is compiled for it.
     return computed_once(good.astype(jnp.int32)) != 0
 
 

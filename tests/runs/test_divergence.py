@@ -143,7 +143,7 @@ def test_an_evaluation_names_the_runs_that_diverged_and_counts_them_as_training_
 
 
 def test_what_is_kept_or_not_is_found_out_once():
-    """Regression: each array of the state added up the sums of all for itself, a third of what was compiled for SPR."""
+    """Regression: each array of the state added up the sums of all for itself."""
     leaves = [jnp.full((i + 2,), 1.0) for i in range(30)]
     go = jax.jit(lambda loss, new, old: kept(sound(loss, new), new, old))
     compiled = go.lower(jnp.float32(0.0), leaves, leaves).compile()

@@ -121,7 +121,7 @@ class Decoder(nn.Module):
         self, token: Int[Array, "B S"], layers: Sequence[Any], kept: Sequence[KeysAndValues], sight: Sight
     ) -> tuple[Float[Array, "B S D"], list[KeysAndValues]]:
         """The same as `features`, with each block and its memory by itself: a loop over blocks copies what is stacked,
-        which takes as long as reading one token does. Compiling takes longer the more blocks there are.
+        parameters and memory, for every token. Compiling takes longer the more blocks there are.
 
         Args:
             token: the new ones.

@@ -48,9 +48,6 @@ def nucleus(logits: Float[Array, "*B V"], top_p: float) -> Float[Array, "*B V"]:
 
 
 def drawn_from(logits: Float[Array, "*B V"], sampling: Sampling) -> Float[Array, "*B V"]:
-    """Logits of the distribution that tokens are drawn from, of those of the policy."""
-    if sampling.temperature == 0:
-        best = jnp.argmax(logits, -1, keepdims=True)
-        return jnp.where(jnp.arange(logits.shape[-1]) == best, 0.0, -jnp.inf)
+    """Logits of the distribution that tokens are drawn from, of those of the policy. At temperature 0 none is drawn."""
     logits = logits / sampling.temperature
     return logits if sampling.top_p == 1 else nucleus(logits, sampling.top_p)

@@ -1,11 +1,13 @@
-"""Telling XLA what not to compute twice."""
+"""Telling XLA what not to compute: twice, or at all."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool
 
 X = TypeVar("X")
 
@@ -31,3 +33,18 @@ def computed_once(tree: X) -> X:
         return jax.lax.div(x, ((bits | unsigned(1)) != 0).astype(x.dtype))
 
     return jax.tree.map(leaf, tree)
+
+
+def only_where(due: Bool[Array, ""], change: Callable[[X], X], state: X) -> X:
+    """``change(state)`` where that is due, else ``state``, which is then neither read nor written.
+
+    A loop of one turn or none. A selection would read and write all of it each time, a branch would copy it, and where runs are
+    vmapped be computed at every step; this is computed once one of them is due. It has no derivative in reverse mode.
+
+    Args:
+        due: whether it changes.
+        change: of the same structure as ``state``.
+        state: any pytree.
+    """
+    turn = lambda carry: (jnp.zeros_like(carry[0]), change(carry[1]))
+    return jax.lax.while_loop(lambda carry: carry[0], turn, (due, state))[1]

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float, Int
 
+from jaxrl_envs.fusion import only_where
 from jaxrl_evolve.experience.n_step import n_step
 from jaxrl_evolve.experience.priorities import set_places
 from jaxrl_evolve.experience.replay import Drawn, Replay, draw, starts
@@ -83,9 +84,7 @@ def gradient_step(
     step = n_step(drawn.window, length, gamma, config.legacy_bootstrap_offset)
     weight = _importance(parts, drawn, step.known, starts(parts.layout, store), now.importance)
     # Before the step, so that a network which is copied each time stands for what drew the batch.
-    rate = jnp.where(state.steps % config.target_period == 0, hp.target_rate, 0.0)
-    mixed = lambda old, new: jnp.where(rate == 1.0, new, old + rate * (new - old))
-    state = replace(state, target=jax.tree.map(mixed, state.target, state.params))
+    state = replace(state, target=_followed(parts, state, hp.target_rate))
     targets = jax.lax.stop_gradient(
         targets_of(parts, key_targets, state.params, state.target, drawn.window, step)
     )
@@ -105,6 +104,14 @@ def gradient_step(
     if config.reset_every:
         after = _reset(parts, key_reset, after, hp, now.left)
     return after, priorities, metrics
+
+
+def _followed(parts: Parts, state: RainbowState, rate: Array | float) -> Any:
+    """The target network's parameters, moved towards those that are learned in every `target_period`-th step."""
+    mixed = lambda old, new: jnp.where(rate == 1.0, new, old + rate * (new - old))
+    follow = lambda target: jax.tree.map(mixed, target, state.params)
+    period = parts.config.target_period
+    return follow(state.target) if period == 1 else only_where(state.steps % period == 0, follow, state.target)
 
 
 def _group(name: str) -> str:
@@ -161,10 +168,7 @@ def _reset(
         )
 
     due = (state.since >= parts.config.reset_every) & (left >= parts.config.reset_every)
-    # A loop of one turn or none: where runs are vmapped, a branch would be computed at every step.
-    return jax.lax.while_loop(
-        lambda carry: carry[0], lambda carry: (jnp.zeros_like(carry[0]), fresh(carry[1])), (due, state)
-    )[1]
+    return only_where(due, fresh, state)
 
 
 def _between(kept: Array | float, old: Array, new: Array) -> Array:

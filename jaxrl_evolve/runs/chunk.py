@@ -20,7 +20,7 @@ from jaxrl_envs.vector import VectorEnv, VectorState
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.random import KeyTag
-from jaxrl_evolve.runs.guard import kept, sound
+from jaxrl_evolve.runs.guard import kept, put_back, sound
 from jaxrl_evolve.runs.lived import Lived, Terms, lived_by
 from jaxrl_evolve.runs.rollout import EpisodeSums, Played, rollout, rollout_on_tasks
 from jaxrl_evolve.runs.scouting import scouted
@@ -144,7 +144,9 @@ def make_update(
             tasks, facts = _recorded(curriculum, seen, told, metrics, scout)
             metrics = metrics | facts
         good = sound(metrics["loss"], updated) & (state.diverged < 0)
-        learned = kept(good, updated, state.learner)
+        # What learns from a store makes a number of steps that is data, through which there is no derivative.
+        choose = kept if learner.store is None else put_back
+        learned = choose(good, updated, state.learner)
         diverged = jnp.where(good | (state.diverged >= 0), state.diverged, state.updates)
         after = TrainState(learned, seen.envs, seen.memory, key, state.updates + 1, diverged, store, tasks)
         return after, metrics, seen.played.episodes

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
-from jaxrl_envs.fusion import computed_once
+from jaxrl_envs.fusion import computed_once, only_where
 
 
 def sound(loss: Array, state: Any) -> Bool[Array, ""]:
@@ -22,6 +22,11 @@ def sound(loss: Array, state: Any) -> Bool[Array, ""]:
     good = fine & jnp.isfinite(sum(sums, jnp.float32(0.0)))
     # Else each array that is kept or not would add up all these sums for itself, in a kernel that is compiled for it.
     return computed_once(good.astype(jnp.int32)) != 0
+
+
+def put_back(good: Bool[Array, ""], updated: Any, before: Any) -> Any:
+    """As `kept`, of states through which nobody differentiates: where an update was good, it costs nothing to take it."""
+    return only_where(~good, lambda _: before, updated)
 
 
 def kept(good: Bool[Array, ""], updated: Any, before: Any) -> Any:

@@ -1,4 +1,4 @@
-"""`computed_once` changes no value and no gradient, and does what it is for."""
+"""`computed_once` changes no value and no gradient, and does what it is for; so does `only_where` but for gradients."""
 
 import re
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl_envs.fusion import computed_once
+from jaxrl_envs.fusion import computed_once, only_where
 from jaxrl_evolve import random
 
 
@@ -56,3 +56,16 @@ def test_random_bits_are_computed_in_one_kernel():
     text = jax.jit(readers).lower(random.key(0)).compile().as_text()
     kernels = re.findall(r"^%\w*fused_computation[.\d]* \(.*?^\}", text, re.MULTILINE | re.DOTALL)
     assert sum(kernel.count(" xor(") >= 20 for kernel in kernels) == 1
+
+
+def test_what_is_not_due_is_left_alone():
+    due, state = jnp.array([True, False, True]), {"x": jnp.arange(6.0).reshape((3, 2)), "n": jnp.arange(3)}
+    change = lambda state: {"x": state["x"] / 0.0, "n": state["n"] + 1}  # of what is not due, no number would be left
+    many = jax.jit(jax.vmap(lambda due, state: only_where(due, change, state)))(due, state)
+    for i in range(3):
+        one = {name: x[i] for name, x in state.items()}
+        wanted = change(one) if due[i] else one
+        alone = jax.jit(lambda due, state: only_where(due, change, state))(due[i], one)
+        for name, want in wanted.items():
+            np.testing.assert_array_equal(many[name][i], want)
+            np.testing.assert_array_equal(alone[name], want)

@@ -21,7 +21,7 @@ from jaxrl_evolve.learners.rainbow import rainbow
 from jaxrl_evolve.learners.rainbow_config import RainbowConfig
 from jaxrl_evolve.networks.action_values_config import ActionValuesConfig
 from jaxrl_evolve.networks.network import NetworkConfig
-from jaxrl_evolve.runs.guard import kept, sound
+from jaxrl_evolve.runs.guard import kept, put_back, sound
 from jaxrl_evolve.training.experiment import traced
 from jaxrl_evolve.training.restore import evaluate_folder
 from jaxrl_evolve.training.train import Diverged, train
@@ -155,3 +155,20 @@ def test_what_is_kept_or_not_is_found_out_once():
     for loss, new, expected in ((0.0, leaves, leaves), (0.0, worse, zeros), (jnp.inf, leaves, zeros)):
         for got, want in zip(compiled(jnp.float32(loss), new, zeros), expected, strict=True):
             np.testing.assert_array_equal(got, want)
+
+
+def test_a_good_update_of_what_has_a_store_is_taken_without_a_look_at_the_state():
+    """Regression: the guard read and wrote all of DQN's state of before and after."""
+    good, new, old = jnp.array([True, False]), jnp.ones((2, 7)), jnp.zeros((2, 7))
+    for choose in (kept, put_back):
+        both = jax.vmap(choose)(good, new, old)
+        np.testing.assert_array_equal(both, [[1.0] * 7, [0.0] * 7])
+    env = walk.make()
+    network = ActionValuesConfig(encoder="flat", hidden=(13,), layout="orthogonal")
+    learner = rainbow(env, 4, 8, RainbowConfig(capacity=128, warm_up=0, batch=4, network=network))
+    chunk, hp = make_chunk(learner, vectorize(env, 4), 8), traced(learner.default_hp)
+    state = jax.eval_shape(chunk.init, random.key(0), hp, env.params)
+    counts = (jnp.float32(9), jnp.int32(9))
+    program = jax.jit(chunk.run).lower(state, hp, (), env.params, *counts).as_text()
+    # One is where the target network follows, which is in a loop that is entered when that is due.
+    assert len(re.findall(r"call @_where.*-> tensor<13x2xf32>", program)) == 1

@@ -110,8 +110,9 @@ def _followed(parts: Parts, state: RainbowState, rate: Array | float) -> Any:
     """The target network's parameters, moved towards those that are learned in every `target_period`-th step."""
     mixed = lambda old, new: jnp.where(rate == 1.0, new, old + rate * (new - old))
     follow = lambda target: jax.tree.map(mixed, target, state.params)
-    period = parts.config.target_period
-    return follow(state.target) if period == 1 else only_where(state.steps % period == 0, follow, state.target)
+    if (period := parts.config.target_period) == 1:
+        return follow(state.target)
+    return only_where(state.steps % period == 0, follow, state.target)
 
 
 def _group(name: str) -> str:

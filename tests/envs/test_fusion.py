@@ -60,7 +60,8 @@ def test_random_bits_are_computed_in_one_kernel():
 
 def test_what_is_not_due_is_left_alone():
     due, state = jnp.array([True, False, True]), {"x": jnp.arange(6.0).reshape((3, 2)), "n": jnp.arange(3)}
-    change = lambda state: {"x": state["x"] / 0.0, "n": state["n"] + 1}  # of what is not due, no number would be left
+    # Where it is not due, it would spoil every number.
+    change = lambda state: {"x": state["x"] / 0.0, "n": state["n"] + 1}
     many = jax.jit(jax.vmap(lambda due, state: only_where(due, change, state)))(due, state)
     for i in range(3):
         one = {name: x[i] for name, x in state.items()}

@@ -176,7 +176,7 @@ def table(store: Path, results: Path) -> None:
         "More than before",
         "One of 16 right",
         "Tokens, prompt and all",
-        "Less without the judge",
+        "Tokens more than without the judge",
     ]
     said = lambda key: "; ".join(sorted({str(fact[key]) for fact in facts}))
     parts = [

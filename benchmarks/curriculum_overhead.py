@@ -26,7 +26,7 @@ import jaxrl_evolve  # isort: skip  # noqa: F401  (chooses XLA's flags before ja
 import jax
 import jax.numpy as jnp
 from learning import RESULTS, hardware
-from timing import Timed, in_turn
+from timing import Timed, in_turn, ratio_of_neighbours
 
 from jaxrl_envs.contract import Arms, Env
 from jaxrl_evolve import TrainConfig, random
@@ -41,7 +41,7 @@ from jaxrl_evolve.training.arms import arms_of_run
 from jaxrl_evolve.training.curricula_suite import PROTOCOLS
 from jaxrl_evolve.training.experiment import Experiment, build, traced
 
-COLUMNS = ("part", "case", "curriculum", "median_ms", "min_ms", "max_ms", "ratio", "bar", "repeats", "date", "hardware", "commit")  # fmt: skip
+COLUMNS = ("part", "case", "curriculum", "median_ms", "min_ms", "max_ms", "ratio", "low", "high", "bar", "repeats", "date", "hardware", "commit")  # fmt: skip
 UPDATES = 8
 """In a call."""
 BARS = {"arms": 1.03, "levels": 1.10}
@@ -138,28 +138,36 @@ def programs(case: Case) -> dict[str, Timed]:
 
 
 def rows_of(case: Case, times: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
-    """A row for each curriculum; the ratio is the median of those to the baseline's call of the same turn."""
+    """A row for each curriculum; ratios are to the baseline's call of the same turn."""
     rows = []
     for name, seconds in times.items():
         each = [1e3 * x / case.updates for x in seconds]
-        ratio = statistics.median(a / b for a, b in zip(seconds, times[BASELINE], strict=True))
+        ratio = ratio_of_neighbours(seconds, times[BASELINE])
         bar = "" if name == BASELINE or name.endswith(SCOUTS) else BARS[case.part]
-        numbers = [round(x, 4) for x in (statistics.median(each), min(each), max(each), ratio)]
+        numbers = [round(x, 4) for x in (statistics.median(each), min(each), max(each), *ratio)]
         own = [case.part, case.name, name, *numbers, bar]
         rows.append(dict(zip(COLUMNS, own, strict=False)))
     return rows
+
+
+def _verdict(low: float, high: float, bar: float) -> str:
+    return "yes" if high <= bar else "no" if low > bar else "not decided"
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """The page, of stored rows alone."""
     lines = []
     for row in rows:
-        more, bar = float(row["ratio"]) - 1.0, row["bar"]
-        over = "" if not bar else "yes" if more <= float(bar) - 1.0 else "no"
+        more, low, high = (float(row[name]) - 1.0 for name in ("ratio", "low", "high"))
+        over = _verdict(low, high, float(row["bar"]) - 1.0) if row["bar"] else ""
         lines.append(
             [
                 *(f"{row['part']}, {row['case']}", row["curriculum"], f"{float(row['median_ms']):.3g}"),
-                *(f"{float(row['min_ms']):.3g} to {float(row['max_ms']):.3g}", f"{more:+.1%}", over),
+                *(
+                    f"{float(row['min_ms']):.3g} to {float(row['max_ms']):.3g}",
+                    f"{more:+.1%} [{low:+.1%}, {high:+.1%}]",
+                    over,
+                ),
             ]
         )
     asked = "; ".join(f"{part} {bar - 1:.0%}" for part, bar in BARS.items())
@@ -167,7 +175,7 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
         "# What choosing tasks costs",
         markdown_table(["", "Curriculum", "Median, ms an update", "Range", "More than nobody's", "Below the bar"], lines),
         f"Bars: {asked}. A curriculum's row is of its choices alone; “and scouts” plays levels besides, from which nothing is learned. Updates of one run, all of a "
-        f"case in turn, {rows[0]['repeats']} repeats; of ratios the median over neighbours in time.",
+        f"case in turn, {rows[0]['repeats']} repeats; of ratios of neighbours in time the median with its 95 % bootstrap interval.",
         f"Hardware: `{'; '.join(sorted({str(row['hardware']) for row in rows}))}`. Date: {max(str(row['date']) for row in rows)}.",
         "Command: `python benchmarks/curriculum_overhead.py`.",
     ]  # fmt: skip
@@ -180,7 +188,7 @@ def main(words: list[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(BARS)}; all by default")
-    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--repeats", type=int, default=60)
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args(words)
     given.results.mkdir(parents=True, exist_ok=True)
@@ -197,7 +205,7 @@ def main(words: list[str] | None = None) -> None:
         new = [{**row, **about} for row in rows_of(case, in_turn(programs(case), given.repeats))]
         there = [row for row in there if (row["part"], row["case"]) != (case.part, case.name)] + new
         for row in new:
-            print(*(row[name] for name in COLUMNS[:8]), flush=True)
+            print(*(row[name] for name in COLUMNS[:10]), flush=True)
         write_text(path, csv_text(COLUMNS, [[row[name] for name in COLUMNS] for row in there]))
     write_text(path.with_suffix(".md"), markdown(list(csv.DictReader(path.open()))))
 

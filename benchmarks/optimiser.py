@@ -23,7 +23,7 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 from learning import RESULTS, hardware  # noqa: E402
-from timing import Timed, in_turn  # noqa: E402
+from timing import Timed, in_turn, ratio_of_neighbours  # noqa: E402
 
 from jaxrl_evolve import TrainConfig, random  # noqa: E402
 from jaxrl_evolve.learners import optimiser  # noqa: E402
@@ -72,10 +72,9 @@ def row_of(agent: str, env: str, updates: int, repeats: int) -> dict[str, Any]:
     both, size, steps = programs(agent, env, updates)
     seconds = {name: np.asarray(x) for name, x in in_turn(both, repeats).items()}
     row, leaf = (seconds[name] for name in LAYOUTS)
-    drawn = np.random.default_rng(0).integers(0, repeats, (2_000, repeats))
-    low, high = np.quantile(np.median((row / leaf)[drawn], 1), [0.025, 0.975])
+    middle, low, high = ratio_of_neighbours(row, leaf)
     micro = {name: f"{1e6 * np.median(x) / steps:.0f}" for name, x in seconds.items()}
-    ratio = {"ratio": f"{np.median(row / leaf):.2f}", "low": f"{low:.2f}", "high": f"{high:.2f}"}
+    ratio = {"ratio": f"{middle:.2f}", "low": f"{low:.2f}", "high": f"{high:.2f}"}
     return {"agent": agent, "env": env, "parameters": size, **micro, **ratio, "repeats": repeats}
 
 

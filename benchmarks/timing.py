@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import jax
+import numpy as np
 
 K = TypeVar("K")
 
@@ -28,3 +29,11 @@ def in_turn(programs: Mapping[K, Timed], repeats: int) -> dict[K, list[float]]:
             states[name] = jax.block_until_ready(program.run(states[name]))
             found[name].append(time.perf_counter() - began)
     return found
+
+
+def ratio_of_neighbours(these: Sequence[float], others: Sequence[float]) -> tuple[float, float, float]:
+    """The median of the ratios of calls in the same turn, and its 95 % bootstrap interval over turns."""
+    ratios = np.asarray(these) / np.asarray(others)
+    drawn = np.random.default_rng(0).integers(0, ratios.size, (2_000, ratios.size))
+    low, high = np.quantile(np.median(ratios[drawn], 1), [0.025, 0.975])
+    return float(np.median(ratios)), float(low), float(high)

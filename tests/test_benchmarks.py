@@ -406,8 +406,9 @@ def test_what_choosing_tasks_costs_is_told_beside_the_same_updates_without_a_cho
     about = {"repeats": 3, "date": "d", "hardware": "x", "commit": "c"}
     page = overhead.markdown([{**row, **about} for row in overhead.rows_of(case, times)])
     # Ratios are of the same turn: 1.05, 1.05 and 1.5; milliseconds of one of two updates.
-    assert "| levels, mazes | plr | 150 | 105 to 210 | +5.0% | yes |" in page
-    assert "| levels, mazes | plr and scouts | 200 | 200 to 400 | +100.0% |  |" in page
+    assert "| levels, mazes | plr | 150 | 105 to 210 | +5.0% [+5.0%, +50.0%] | not decided |" in page
+    assert "| levels, mazes | plr and scouts | 200 | 200 to 400 | +100.0% [+100.0%, +100.0%] |  |" in page
+    assert [overhead._verdict(*bounds, 0.1) for bounds in ((0.0, 0.1), (0.11, 0.2))] == ["yes", "no"]
     assert "Bars: arms 3%; levels 10%." in page
     dealt = overhead.in_turn_dealt(
         overhead.arms_of_run(overhead.poles("sec"), jaxrl_envs.make("CartPole-v1"))

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-EXTRAS = "dev,atari,craftax,docs,llm,octax,video,wandb"
+EXTRAS = "dev,atari,craftax,docs,llm,octax,text,video,wandb"
 HEADER = """\
 # Exact versions for reproducible installs: pip install -c constraints.txt -e .[dev]
 # Written by .ci/lock.py on Linux x86-64; do not edit by hand.

@@ -163,6 +163,14 @@ def test_what_cannot_be_generated_is_refused():
         made_of(lengths=LENGTHS[:2])
     with pytest.raises(ValueError, match="sampling.eos is 7; tokens go from 0 to 6"):
         made_of(Sampling(L, eos=7))
+    for token in (-1, 7):
+        wrong = prompts.copy()
+        wrong[2, 2] = token
+        with pytest.raises(ValueError, match=rf"prompts\[2\] has the token {token}; tokens go from 0 to 6"):
+            made_of(prompts=wrong)
+    wrong = prompts.copy()
+    wrong[0, 1] = 7  # behind the first prompt's end
+    assert made_of(prompts=wrong).tokens.shape == (B, L)
     with pytest.raises(ValueError, match="sampling.top_p is 1.5; it must be a number between 0 and 1"):
         Sampling(L, top_p=1.5)
     with pytest.raises(ValueError, match="sampling.top_p is 0.0; it must be above 0"):

@@ -56,7 +56,7 @@ def generate(
         key: randomness.
 
     Raises:
-        ValueError: shapes do not agree, a length or the EOS is no such number, or prompts with their completions do not fit into the context.
+        ValueError: shapes do not agree, a length, a token or the EOS is no such number, or prompts with their completions do not fit into the context.
     """
     if jnp.ndim(prompts) != 2 or jnp.shape(lengths) != jnp.shape(prompts)[:1]:
         raise ValueError(
@@ -66,14 +66,28 @@ def generate(
     require_context(
         config, longest + sampling.limit, f"{longest} of a prompt and {sampling.limit} of its completion"
     )
-    if not isinstance(lengths, Tracer):
-        for length in np.asarray(lengths):
-            if not 1 <= length <= longest:
-                raise ValueError(f"lengths has {length}; prompts have from 1 to {longest} tokens here")
     if sampling.eos >= (vocabulary := params["params"]["embedding"].shape[0]):
         raise ValueError(f"sampling.eos is {sampling.eos}; tokens go from 0 to {vocabulary - 1}")
+    _check_prompts(prompts, lengths, vocabulary)
     prompts, lengths = jnp.asarray(prompts, jnp.int32), jnp.asarray(lengths, jnp.int32)
     return _generate(config, sampling, params, prompts, lengths, key)
+
+
+def _check_prompts(prompts: Any, lengths: Any, vocabulary: int) -> None:
+    """Refuse lengths and tokens that there are not, as far as they are known: an array would be read somewhere else instead."""
+    if isinstance(lengths, Tracer):
+        return
+    lengths, longest = np.asarray(lengths), jnp.shape(prompts)[1]
+    for length in lengths:
+        if not 1 <= length <= longest:
+            raise ValueError(f"lengths has {length}; prompts have from 1 to {longest} tokens here")
+    if isinstance(prompts, Tracer):
+        return
+    prompts = np.asarray(prompts)
+    read = np.arange(longest) < lengths[:, None]
+    if (wrong := np.argwhere(read & ((prompts < 0) | (prompts >= vocabulary)))).size:
+        i, j = wrong[0]
+        raise ValueError(f"prompts[{i}] has the token {prompts[i, j]}; tokens go from 0 to {vocabulary - 1}")
 
 
 class _Loop(NamedTuple):

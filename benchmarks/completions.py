@@ -8,7 +8,7 @@ A small decoder imitates solutions of Countdown with three numbers for a while, 
 environment steps, in groups of eight completions of a prompt. What was written down before any run: the step size of each method is the best of
 three by the success of two seeds that are not reported (``tune``); the primary outcome is the share of sampled completions that are right, on 256
 prompts that nobody was trained on and 16 tries each (pass@1), less that of the imitation it started from, over seeds 0 to 4. A method is better or worse
-than another if the 95 % interval of the difference of the two, seed against seed, leaves out zero. Besides, how often one of 16 tries is right (pass@16), and
+than another if the 95 % interval of the difference of the two, seed against seed (Student's), leaves out zero. Besides, how often one of 16 tries is right (pass@16), and
 how long completions are. SPPO, DPO and IPO are there also in three iterations (``sppo-3``), each with the policy of its beginning as the reference.
 
 Whether **a judge who likes length** makes completions longer is asked of the same three, with the step sizes that they have already. The *hacked* judge (``sppo-hacked``) prefers right to wrong as the verifier does, but the longer answer gains 0.3 in
@@ -37,7 +37,7 @@ from jaxrl_evolve._cpu import use_all_cores
 from jaxrl_evolve.compilation import use_compilation_cache
 from jaxrl_evolve.files import write_whole
 from jaxrl_evolve.results.report.text import csv_text, markdown_table, number, with_bounds
-from jaxrl_evolve.results.statistics import estimate, mean
+from jaxrl_evolve.results.statistics import estimate, mean, mean_of_pairs
 from jaxrl_evolve.storage.provenance import origin
 from jaxrl_evolve.training.held_out import evaluate_levels
 from jaxrl_evolve.training.held_out_config import HeldOut
@@ -146,7 +146,26 @@ def differences(cells: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str
     """Of pairs of seeds, with its interval; nothing without a pair."""
     other = {each["seed"]: each[key] for each in others}
     gaps = [each[key] - other[each["seed"]] for each in cells if each["seed"] in other]
-    return with_bounds(estimate(gaps, mean)) if gaps else ""
+    return with_bounds(mean_of_pairs(gaps)) if gaps else ""
+
+
+def each_against_each(store: Path, names: Sequence[str]) -> str:
+    """A table of the primary outcome of each row less that of each column, over the seeds that both have."""
+    cells = {name: read(store, name, chosen(store, name) or 0.0, REPORTED) for name in names}
+    rows = []
+    for name in names:
+        row = [name]
+        for other in names:
+            held = {cell["seed"]: cell["pass@1"] for cell in cells[other]}
+            gaps = [cell["pass@1"] - held[cell["seed"]] for cell in cells[name] if cell["seed"] in held]
+            if name == other or not gaps:
+                row.append("")
+                continue
+            found = mean_of_pairs(gaps)
+            apart = len(gaps) > 2 and (found.low > 0 or found.high < 0)
+            row.append(f"**{found.value:+.3f}**" if apart else f"{found.value:+.3f}")
+        rows.append(row)
+    return markdown_table(["Row less column", *names], rows)
 
 
 def table(store: Path, results: Path) -> None:
@@ -183,6 +202,8 @@ def table(store: Path, results: Path) -> None:
         "# Completions of Countdown",
         "\n\n".join((__doc__ or "").split("\n\n")[2:4]),
         markdown_table(header, lines),
+        "Each method less each other by pass@1, seed against seed; bold where the 95 % interval over at least three seeds leaves out zero.",
+        each_against_each(store, [str(line[0]) for line in lines if line[0] not in (BEFORE, *JUDGED)]),
         f"Hardware: {said('device')}, {said('cores')} cores. Commits: {said('commit')}.",
         "Commands: `python benchmarks/completions.py tune`, `… train`, `… table`.",
     ]

@@ -34,7 +34,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
 from jaxrl_envs.specs.ladder import LadderConfig
 from jaxrl_evolve._cpu import use_all_cores
@@ -45,6 +44,7 @@ from jaxrl_evolve.generation.interest import coverage
 from jaxrl_evolve.generation.open_ended_config import OpenEndedConfig
 from jaxrl_evolve.generation.train import generate
 from jaxrl_evolve.results.report.text import markdown_table
+from jaxrl_evolve.results.statistics import mean_of_pairs
 from jaxrl_evolve.storage.folder import plain, read_json, write_json
 from jaxrl_evolve.storage.provenance import origin
 from jaxrl_evolve.training.interrupts import Diverged
@@ -157,9 +157,9 @@ def difference(ours: Mapping[int, float], theirs: Mapping[int, float]) -> tuple[
     gaps = np.asarray([ours[seed] - theirs[seed] for seed in pairs])
     if not len(gaps):
         return float("nan"), float("nan"), float("nan"), 0
-    enough = len(gaps) >= FEWEST
-    half = float(stdtrit(len(gaps) - 1, 0.975) * gaps.std(ddof=1) / np.sqrt(len(gaps))) if enough else np.nan
-    return float(gaps.mean()), float(gaps.mean() - half), float(gaps.mean() + half), len(gaps)
+    if len(gaps) < FEWEST:
+        return float(gaps.mean()), float("nan"), float("nan"), len(gaps)
+    return *mean_of_pairs(gaps), len(gaps)
 
 
 def table(study: str, store: Path, results: Path) -> str:

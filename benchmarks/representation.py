@@ -24,7 +24,6 @@ from __future__ import annotations
 import argparse
 import csv
 import datetime
-import math
 import statistics as plain_statistics
 import sys
 import time
@@ -61,8 +60,6 @@ COLUMNS = (
     *("stage", "arm", "setting", "env_steps", "root_seed", "seed", "eval_return", "train_return"),
     *("prediction_cosine", "prediction_chance", "date", "commit"),
 )
-T_OF_4 = 2.776
-"""Student's 97.5 % quantile with 4 degrees of freedom, of 5 pairs."""
 
 
 def settings_of(arm: str, changes: Mapping[str, Any], steps: int, root: int, seeds: int) -> TrainConfig:
@@ -156,14 +153,11 @@ def update_times(rows: list[dict[str, Any]], repeats: int = 5) -> dict[str, list
     return found
 
 
-def paired(rows: list[dict[str, Any]], others: list[dict[str, Any]]) -> tuple[float, float]:
-    """Mean difference of others and plain PPO over the pairs, and half of its interval."""
+def paired(rows: list[dict[str, Any]], others: list[dict[str, Any]]) -> statistics.Estimate:
+    """Mean difference of others and plain PPO over the pairs, with its interval."""
     by_seed = lambda own: {int(row["seed"]): float(row["eval_return"]) for row in own}
     plain, other = by_seed(of(rows, "main", "plain")), by_seed(others)
-    differences = [other[seed] - plain[seed] for seed in plain]
-    return float(np.mean(differences)), T_OF_4 * float(np.std(differences, ddof=1)) / math.sqrt(
-        len(differences)
-    )
+    return statistics.mean_of_pairs([other[seed] - plain[seed] for seed in plain])
 
 
 def markdown(rows: list[dict[str, Any]], times: Mapping[str, list[float]], about: Mapping[str, str]) -> str:
@@ -191,8 +185,7 @@ def markdown(rows: list[dict[str, Any]], times: Mapping[str, list[float]], about
             f"| {arm} | {int(own[0]['env_steps']):,} | {own[0]['setting']} | {centre.value:.2f} "
             f"| [{centre.low:.2f}, {centre.high:.2f}] | {' '.join(f'{x:.2f}' for x in found)} | {' | '.join(cosines)} |"
         )
-    difference, half = paired(rows, of(rows, "main", "self-prediction"))
-    low, high = difference - half, difference + half
+    difference, low, high = paired(rows, of(rows, "main", "self-prediction"))
     claim = "without zero: an effect" if low > 0 or high < 0 else "with zero in it: no effect is shown"
     ratio = plain_statistics.median(times["self-prediction"]) / plain_statistics.median(times["plain"])
     lines += [
@@ -227,9 +220,9 @@ def afterwards(rows: list[dict[str, Any]]) -> list[str]:
     lines = ["| self-prediction with | mean | seeds | less plain, mean of pairs |", "|---|--:|---|--:|"]
     for changes in AFTERWARDS:
         own = [r for r in of(rows, "afterwards", "self-prediction") if r["setting"] == told(changes)]
-        found, (difference, half) = [float(r["eval_return"]) for r in own], paired(rows, own)
+        found, (difference, low, high) = [float(r["eval_return"]) for r in own], paired(rows, own)
         seeds = " ".join(f"{x:.2f}" for x in found)
-        interval = f"{difference:+.2f} [{difference - half:+.2f}, {difference + half:+.2f}]"
+        interval = f"{difference:+.2f} [{low:+.2f}, {high:+.2f}]"
         lines.append(f"| {told(changes)} | {np.mean(found):.2f} | {seeds} | {interval} |")
     return lines
 

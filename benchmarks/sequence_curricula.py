@@ -9,7 +9,7 @@ Countdown with 3, 4 and 5 numbers, tested on 6 besides; rows of 10, 20 and 30 ce
 
 What was written down before any run: all curricula get as many samples, that is as many updates of as many completions; those of a probe or a window count. The step size is the best of three for `uniform`, by the mean success on
 the arms of two seeds that are not reported (``tune``); nothing else is tuned, and options are the published ones or the defaults. Primary is the share of right answers, sampled, on prompts of the difficulty that nobody was
-trained on, less that of `uniform` of the same seed, over seeds 0 to 4; a curriculum is better or worse if the 95 % interval leaves out zero. Secondary is the same on the three arms together. Before anything is compared the
+trained on, less that of `uniform` of the same seed, over seeds 0 to 4; a curriculum is better or worse if the 95 % interval (Student's) leaves out zero. Secondary is the same on the three arms together. Before anything is compared the
 imitation alone has to answer between .05 and .80 of the easiest arm's prompts right, in the mean over the two seeds of the choice; else `TASKS` needs another budget. Expected is that no curriculum differs from `filter` by more than its interval.
 
 Each cell is a file of the store, ``benchmarks/results/sequence_curricula``; those that are there are left alone. Runs are in ``runs/sequence_curricula`` and go on where they were interrupted. ``table`` makes
@@ -31,7 +31,7 @@ from jaxrl_evolve._cpu import use_all_cores
 from jaxrl_evolve.compilation import use_compilation_cache
 from jaxrl_evolve.files import write_whole
 from jaxrl_evolve.results.report.text import csv_text, markdown_table, with_bounds
-from jaxrl_evolve.results.statistics import estimate, mean
+from jaxrl_evolve.results.statistics import estimate, mean, mean_of_pairs
 from jaxrl_evolve.storage.provenance import origin
 from jaxrl_evolve.training.held_out import evaluate_levels
 from jaxrl_evolve.training.held_out_config import HeldOut
@@ -227,7 +227,7 @@ def table(store: Path, results: Path) -> None:
             for of in (lambda each: each["harder"], lambda each: float(np.mean(each["arms"]))):
                 gaps = [of(each) - of(uniform[each["seed"]]) for each in cells if each["seed"] in uniform]
                 told.append(with_bounds(estimate([of(each) for each in cells], mean)))
-                told.append("" if name == BASELINE or not gaps else with_bounds(estimate(gaps, mean)))
+                told.append("" if name == BASELINE or not gaps else with_bounds(mean_of_pairs(gaps)))
             lines.append([task, name, len(cells), *told])
             rows += [
                 [task, name, each["rate"], each["seed"], each["harder"], *each["arms"]] for each in cells

@@ -34,7 +34,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from learning import RESULTS, ROOT, hardware
-from scipy import stats
 
 from jaxrl_evolve.results import statistics
 from jaxrl_evolve.results.scores import SCALES
@@ -135,9 +134,7 @@ def difference(rows: Sequence[Mapping[str, Any]], agent: str, other: str) -> Dif
     if not both or len(both[0]) < 2:
         return None
     pairs = np.mean(both, 0)
-    half = float(stats.t.ppf(0.975, len(pairs) - 1) * stats.sem(pairs))
-    middle = float(pairs.mean())
-    return Difference(middle, middle - half, middle + half, len(pairs))
+    return Difference(*statistics.mean_of_pairs(pairs), len(pairs))
 
 
 def learns(found: statistics.Estimate, random: float) -> str:

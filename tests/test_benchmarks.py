@@ -211,7 +211,8 @@ def test_self_prediction_is_compared_in_pairs_of_seeds():
         rows += [last | later | {"seed": i, "eval_return": i + 3} for i in range(5)]
     assert representation.best(rows, "plain") == representation.ARMS["plain"][2]
     # Differences 1, 2, 0, 1, 1: their mean, and 2.776 of its standard errors.
-    assert representation.paired(rows, rows[5:10]) == pytest.approx((1.0, 2.776 * (0.5 / 5) ** 0.5))
+    half = 2.776445 * (0.5 / 5) ** 0.5
+    assert representation.paired(rows, rows[5:10]) == pytest.approx((1.0, 1.0 - half, 1.0 + half))
     table = representation.markdown(
         rows, {"plain": [1.0] * 3, "self-prediction": [2.5] * 3}, {"Hardware": "x"}
     )
@@ -627,6 +628,17 @@ def test_methods_on_completions_are_compared_with_what_they_began_from(tmp_path:
     assert (
         "| sppo | 0.0001 | 5 | 0.540 [0.500, 0.580] | 0.300 [0.300, 0.300] |" in text and "grpo" not in text
     )
+    for rate in completions.RATES:
+        for seed in completions.TUNED:
+            keep("dpo", rate, seed, 0.3 if rate == 1e-4 else 0.2)
+    for seed in completions.REPORTED:
+        keep("dpo", 1e-4, seed, 0.4 + 0.1 * (seed % 2))
+    assert completions.each_against_each(tmp_path, ["sppo", "dpo"]).splitlines()[2:] == [
+        "| sppo |  | **+0.100** |",
+        "| dpo | **-0.100** |  |",
+    ]
+    keep("dpo", 1e-4, 0, 0.8)
+    assert "| sppo |  | +0.020 |" in completions.each_against_each(tmp_path, ["sppo", "dpo"])
     # With the step size of the method itself; an interval over the seeds of how much longer.
     assert "| sppo-hacked | 0.0001 | 5 | 0.400 [0.400, 0.400]" in text and "| 32.0 | 2.00 [" in text
     gated = completions.configuration("ipo-gated", 1e-4, 3).learner

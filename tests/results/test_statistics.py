@@ -188,12 +188,24 @@ def test_non_finite_runs_are_named_or_count_as_the_worst():
         (lambda: s.stratified_bootstrap([1.0, 2.0], resamples=0), "resamples is 0"),
         (lambda: s.clean([1.0], "ignore"), "non_finite is 'ignore'"),
         (lambda: s.probability_of_improvement(np.zeros((3, 2)), np.zeros((3, 1))), "x has 2 tasks, y has 1"),
+        (lambda: s.mean_of_pairs([]), r"differences is \[\]; it must be a row"),
+        (lambda: s.mean_of_pairs([1.0, np.nan, 2.0]), "must be a row of at least one finite number"),
         (lambda: s.bootstrap_curve([1.0, 2.0]), r"\[runs, points\]"),
     ],
 )
 def test_bad_input_is_named(call, sentence):
     with pytest.raises(ValueError, match=sentence):
         call()
+
+
+def test_few_pairs_have_students_interval():
+    found = s.mean_of_pairs([1.0, 2.0, 3.0, 4.0, 5.0])
+    # The table's 97.5 % quantile with four degrees of freedom, times the root of 2.5 over 5.
+    np.testing.assert_allclose(found, (3.0, 3.0 - 2.776445 * 0.5**0.5, 3.0 + 2.776445 * 0.5**0.5), rtol=1e-6)
+    assert s.mean_of_pairs([2.0, 4.0]).value == 3.0 and np.isnan(s.mean_of_pairs([2.0, 4.0]).low)
+    drawn = np.random.default_rng(0).normal(7.0, 2.0, (1_000, 5))
+    held = [low < 7.0 < high for _, low, high in (s.mean_of_pairs(row, 0.9) for row in drawn)]
+    assert abs(np.mean(held) - 0.9) < 0.03  # resampled, five hold it less often
 
 
 def test_bootstrap_curve_uses_the_runs_that_have_values():

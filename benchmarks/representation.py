@@ -192,7 +192,7 @@ def markdown(rows: list[dict[str, Any]], times: Mapping[str, list[float]], about
         "",
         f"**Primary outcome**: self-prediction less plain, mean of {SEEDS} pairs: {difference:+.2f} [{low:+.2f}, {high:+.2f}] (Student), {claim}.",
         "",
-        f"{SEEDS} pairs would show a difference of about {half:.1f} and more, where four times the steps add "
+        f"{SEEDS} pairs would show a difference of about {difference - low:.1f} and more, where four times the steps add "
         f"{values('room', 'plain').mean() - values('main', 'plain').mean():.1f}. Plain PPO chose the largest step size that it was offered; "
         "the other arm was not offered it. Afterwards, and so no evidence:",
         "",

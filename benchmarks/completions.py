@@ -105,7 +105,9 @@ def made(store: Path, runs: Path, name: str, rate: float, seed: int) -> None:
     found, rows = evaluate_levels(out, TEST, mode="sample")
     tries = {f"pass@{entry['k']}": float(entry["runs"][0]) for entry in found["pass_at"]}
     length = float(np.mean([row["length"] for row in rows]))
-    facts = {"name": name, "rate": rate, "seed": seed, **tries, "episode_length": length, **origin()}
+    seconds = json.loads((out / "result.json").read_text(encoding="utf-8"))["run_seconds"]
+    facts = {"name": name, "rate": rate, "seed": seed, **tries, "episode_length": length, "seconds": seconds}
+    facts |= origin()
     kept.parent.mkdir(parents=True, exist_ok=True)
     write_whole(kept, f"{json.dumps(facts, indent=1)}\n".encode())
     print(f"{name} at {rate:g}, seed {seed}: {tries['pass@1']:.3f}", flush=True)

@@ -8,7 +8,8 @@ A small decoder imitates solutions of Countdown with three numbers for a while, 
 environment steps, in groups of eight completions of a prompt. What was written down before any run: the step size of each method is the best of
 three by the success of two seeds that are not reported (``tune``); the primary outcome is the share of sampled completions that are right, on 256
 prompts that nobody was trained on and 16 tries each (pass@1), less that of the imitation it started from, over seeds 0 to 4. A method is better or worse
-than another if the 95 % interval of the difference of the two, seed against seed (Student's), leaves out zero. Besides, how often one of 16 tries is right (pass@16), and
+than another if the 95 % interval of the difference of the two, seed against seed, leaves out zero. Which interval was not written down; it is
+Student's, chosen when four of the five seeds had been seen, and wider than the resampled one. Besides, how often one of 16 tries is right (pass@16), and
 how long completions are. SPPO, DPO and IPO are there also in three iterations (``sppo-3``), each with the policy of its beginning as the reference.
 
 Whether **a judge who likes length** makes completions longer is asked of the same three, with the step sizes that they have already. The *hacked* judge (``sppo-hacked``) prefers right to wrong as the verifier does, but the longer answer gains 0.3 in

@@ -1,6 +1,6 @@
 """Text to tokens and back, as a published model has them: its ``tokenizer.json``, read by the package tokenizers.
 
-Whose file it is is not known: it is no larger than `_MOST`, read from inside the folder, and each fault is one sentence.
+Whose files these are is not known: none that is longer than `_MOST` is read, and each fault is one sentence.
 """
 
 from __future__ import annotations

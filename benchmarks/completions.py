@@ -145,10 +145,15 @@ def train(store: Path, runs: Path, names: Sequence[str], seeds: Sequence[int]) -
             made(store, runs, name, rate, seed)
 
 
+def gaps_of(cells: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]], key: str) -> list[float]:
+    """Differences of pairs of seeds."""
+    other = {each["seed"]: each[key] for each in others}
+    return [each[key] - other[each["seed"]] for each in cells if each["seed"] in other]
+
+
 def differences(cells: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]], key: str) -> str:
     """Of pairs of seeds, with its interval; nothing without a pair."""
-    other = {each["seed"]: each[key] for each in others}
-    gaps = [each[key] - other[each["seed"]] for each in cells if each["seed"] in other]
+    gaps = gaps_of(cells, others, key)
     return with_bounds(mean_of_pairs(gaps)) if gaps else ""
 
 
@@ -159,13 +164,12 @@ def each_against_each(store: Path, names: Sequence[str]) -> str:
     for name in names:
         row = [name]
         for other in names:
-            held = {cell["seed"]: cell["pass@1"] for cell in cells[other]}
-            gaps = [cell["pass@1"] - held[cell["seed"]] for cell in cells[name] if cell["seed"] in held]
+            gaps = gaps_of(cells[name], cells[other], "pass@1")
             if name == other or not gaps:
                 row.append("")
                 continue
             found = mean_of_pairs(gaps)
-            apart = len(gaps) > 2 and (found.low > 0 or found.high < 0)
+            apart = found.low > 0 or found.high < 0  # neither, where too few have no interval
             row.append(f"**{found.value:+.3f}**" if apart else f"{found.value:+.3f}")
         rows.append(row)
     return markdown_table(["Row less column", *names], rows)

@@ -152,7 +152,8 @@ def made(store: Path, runs: Path, task: str, name: str, rate: float, seed: int, 
     pupil = trained(runs, task, TEACHER, PUPIL_RATE, seed, "", scale)
     out = trained(runs, task, name, rate, seed, str(pupil), scale)
     found = answered(out, task, TRIED if scale == 1 else 8)
-    facts = {"task": task, "name": name, "rate": rate, "seed": seed, **found, **origin()}
+    seconds = json.loads((out / "result.json").read_text(encoding="utf-8"))["run_seconds"]
+    facts = {"task": task, "name": name, "rate": rate, "seed": seed, **found, "seconds": seconds, **origin()}
     kept.parent.mkdir(parents=True, exist_ok=True)
     write_whole(kept, f"{json.dumps(facts, indent=1)}\n".encode())
     print(f"{task}, {name} at {rate:g}, seed {seed}: {found}", flush=True)

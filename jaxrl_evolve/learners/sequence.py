@@ -32,6 +32,7 @@ from jaxrl_evolve.learners.sequence_acting import (
     actor_of,
     init_state,
     initial_memory,
+    look_on,
 )
 from jaxrl_evolve.learners.sequence_answers import answers_of, log_probs
 from jaxrl_evolve.learners.sequence_config import (
@@ -221,11 +222,12 @@ def sequence(
         oracle = judge(config, oracle, watch, example_of(env, num_envs))
     _check_axes(config, watch, env)
     parts = Parts(config, num_envs, net, oracle, watch)
+    acts = look_on if config.loss == "imitate" else act if config.mixed == "none" else act_mixed
     return Learner(
         name="sequence",
         init=partial(init_state, parts),
         actor=partial(actor_of, parts),
-        act=partial(act if config.mixed == "none" else act_mixed, parts),
+        act=partial(acts, parts),
         update=partial(_update, parts),
         initial_memory=partial(initial_memory, parts),
         init_objective=lambda key: (),

@@ -130,3 +130,13 @@ def act(
     action = jax.lax.stop_gradient(distribution.mode() if mode == "greedy" else distribution.sample(key))
     # Rollouts begin with episodes, so nobody reads the memory of any step.
     return action, memory, PolicyOutput(distribution.log_prob(action), None, distribution, ())
+
+
+def look_on(
+    parts: Parts, actor: Any, obs: Any, first: Array, memory: Any, key: Array, mode: Mode = "explore"
+) -> tuple[Array, Any, PolicyOutput]:
+    """While a teacher is imitated, the policy is not asked: whatever it said, the teacher answers, and what is learned by reads whole episodes anew."""
+    if mode != "explore":
+        return act(parts, actor, obs, first, memory, key, mode)
+    said = jax.eval_shape(lambda: parts.network.policy(actor, obs, first, memory)[0].mode())
+    return jnp.zeros(said.shape, said.dtype), memory, PolicyOutput(jnp.zeros(first.shape, jnp.float32))

@@ -125,7 +125,9 @@ def loss_of(
     if config.kl != "none":
         total = total + hp.kl_coef * _divergence(config, log_prob, a, most, count)
     bonus = (entropy * asked).sum() / jnp.maximum(asked.sum(), 1.0)
-    metrics |= {"entropy": bonus, "log_ratio": jnp.where(a.whole, ratio, 0.0).sum() / count}
+    metrics["entropy"] = bonus
+    if config.loss != "imitate":  # there the policy was not asked
+        metrics["log_ratio"] = jnp.where(a.whole, ratio, 0.0).sum() / count
     return total - hp.entropy_coef * bonus, metrics
 
 

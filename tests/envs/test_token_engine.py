@@ -105,6 +105,7 @@ def test_vocabularies_read_what_they_write():
     [
         ("sum-mod", {"number": 3}, "token/sum-mod has no option 'number'; did you mean 'numbers'"),
         ("sum-mod", {"numbers": 9}, "numbers of token/sum-mod is 9; it must be from 2 to 8"),
+        ("countdown", {"highest": 101}, "highest of token/countdown is 101; it must be from 1 to 100"),
         ("countdown", {"numbers": 2.5}, "numbers is 2.5; it must be int32"),
         (
             "countdown",

@@ -175,6 +175,19 @@ def test_countdown_draws_all_it_can():
     assert all(used.count(kind) > 20 for kind in "+-*/")
 
 
+def test_countdown_draws_numbers_up_to_the_highest():
+    """Nine digits alike, and what a teacher answers is right."""
+    p = Player("token/countdown", numbers=np.int32(4), highest=np.int32(9))
+    texts = ["".join(prompt) for prompt in p.prompts]
+    drawn = np.asarray([int(x) for t in texts for x in t.removeprefix("<bos>").partition("=")[0].split(",")])
+    counts = np.bincount(drawn, minlength=10)
+    assert len(drawn) == 4 * len(texts) and counts[0] == 0 and len(counts) == 10
+    assert abs(counts[1:] - len(drawn) / 9).max() < 4 * np.sqrt(len(drawn) / 9)
+    assert (p.play(p.right).rewards.sum(1) == 1).all()
+    alone = Player("token/countdown", numbers=np.int32(3), highest=np.int32(1))
+    assert {"".join(prompt).partition("=")[0] for prompt in alone.prompts} == {"<bos>1,1,1"}
+
+
 def test_well_formed_expressions_may_be_rewarded():
     p = Player("token/countdown", well_formed=np.float32(0.1))
     plain = p.task.vocabulary.tokens("1+2*(3-4)")

@@ -368,6 +368,23 @@ def test_what_a_teacher_does_is_imitated_and_taken_over():
         sequence(ENV, 32, LENGTH, config)
 
 
+def test_while_a_teacher_answers_the_policy_is_not_asked():
+    """Rollouts hold nothing of it; whoever evaluates it does ask."""
+    network = NetworkConfig(hidden=(16,))
+    config = dataclasses.replace(sequence_preset("imitation", "answering").config, network=network)
+    learner = sequence(answering(taught=True), 8, LENGTH, config)
+    state = learner.init(random.key(0), traced(learner.default_hp))
+    actor = learner.actor(dataclasses.replace(state, params=jax.tree.map(lambda x: 9 * x, state.params)))
+    obs = jax.vmap(lambda prompt: ENV.reset(random.key(0), prompt)[0])(jnp.arange(WORDS))
+    acts = lambda actor, mode: learner.act(actor, obs, jnp.ones(WORDS, bool), (), random.key(0), mode)
+    action, memory, said = acts(jax.tree.map(lambda x: x * jnp.nan, actor), "explore")
+    assert memory == () and said.distribution is None
+    np.testing.assert_array_equal(said.log_prob, np.zeros(WORDS))
+    asked = {mode: acts(actor, mode)[0] for mode in ("sample", "greedy")}
+    assert all(action.dtype == own.dtype and action.shape == own.shape for own in asked.values())
+    assert len(set(np.asarray(asked["greedy"]).tolist())) > 1
+
+
 def test_who_answers_by_a_mixture():
     """With none of the reference in it, it is the policy; with nothing else, the reference. Nobody does in evaluation."""
     network = NetworkConfig(hidden=(8,))

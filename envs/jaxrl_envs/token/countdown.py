@@ -42,10 +42,12 @@ class Countdown:
 
     Attributes:
         numbers: int32, how many there are.
+        highest: int32, the highest that is drawn.
         well_formed: float32, the reward for an expression that is not right.
     """
 
     numbers: jax.Array
+    highest: jax.Array
     well_formed: jax.Array
 
 
@@ -65,11 +67,11 @@ class Game(NamedTuple):
 
 
 def draw(key: jax.Array, knobs: Countdown) -> tuple[Written, Game]:
-    """Numbers from 1 to 100, and a target that they make."""
+    """Numbers from 1 to the highest, and a target that they make."""
     u = jax.random.uniform(key, (MOST, MOST + 4), jnp.float32)
     places = jnp.arange(MOST, dtype=jnp.int32)
     there = places < knobs.numbers
-    numbers = jnp.where(there, whole(u[-1, :MOST], 1, HIGHEST_NUMBER), 0)
+    numbers = jnp.where(there, whole(u[-1, :MOST], 1, knobs.highest), 0)
 
     def join(carry: tuple[jax.Array, ...], given: tuple[jax.Array, ...]) -> tuple[Any, jax.Array]:
         (values, left), (u_places, u_kinds, happens) = carry, given
@@ -143,8 +145,8 @@ def solution(secret: Game) -> Written:
 TASK = Task(
     WORDS,
     answer_limit=ANSWER + 1,
-    knobs=defaults(Countdown, numbers=3, well_formed=0.0),
-    ranges={"numbers": (3, MOST), "well_formed": (0.0, 1.0)},
+    knobs=defaults(Countdown, numbers=3, highest=HIGHEST_NUMBER, well_formed=0.0),
+    ranges={"numbers": (3, MOST), "highest": (1, HIGHEST_NUMBER), "well_formed": (0.0, 1.0)},
     difficulty=Difficulty("numbers", (3, 4, 5), MOST),
     draw=draw,
     longest=lambda knobs: 4 * knobs.numbers + 6,  # numbers of three digits, a target of four

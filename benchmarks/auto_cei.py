@@ -1,8 +1,8 @@
 """When does "I don't know" pay? Auto-CEI's curriculum over the reward of refusing, on questions that may be refused.
 
-    python benchmarks/auto_cei.py [--seeds N ...] [--prompts N] [--out FILE]
+    python benchmarks/auto_cei.py [--seeds N ...] [--store STORE] [--results RESULTS]
 
-prints a line for each seed and each of its stages, and writes them with ``--out``. After Zhao et al. 2024 (arXiv 2410.07627), with what its released code does where the paper leaves it open:
+prints a line for each seed and each of its stages, keeps each seed in the store, ``benchmarks/results/auto_cei``, which is left alone if it is there, and makes ``benchmarks/results/auto_cei.md`` of the store. After Zhao et al. 2024 (arXiv 2410.07627), with what its released code does where the paper leaves it open:
 
 - A right answer is worth 1, a wrong one -1, and a refusal after ``L`` steps of working ``tanh(c2 (L - c1) / 2)``: less than 0 if it comes early, more if it comes late.
 - *Exploitation* is supervised: sixteen completions of each prompt, as many drawn of them again in proportion to ``exp(reward / temperature)``, those that are not wrong kept and imitated, up to three rounds.
@@ -11,15 +11,16 @@ prints a line for each seed and each of its stages, and writes them with ``--out
 - It begins with imitation of right answers, then of refusals where the policy answers wrong (R-Tuning).
 
 The questions are those of ``token/refusal``, with terms that are hidden now and then. Working is the token ``+``, as many as one likes, before the digits or ``<refuse>``: it says nothing, so length is nothing but length here. This shows the machine and what it optimises, not
-that longer reasoning helps, which the paper is about. The outcome is therefore no comparison with other methods, but whether ``c1`` moves what is refused: shares of refusals and precision before and after, for each seed, on
-prompts that were neither learned from nor chosen by. The resampling temperature is the precision before.
+that longer reasoning helps, which the paper is about. The outcome is therefore no comparison with other methods, but whether ``c1`` moves what is refused: precision (primary), shares of refusals and ``f`` before and after, over seeds 0 to 4,
+on prompts that were neither learned from nor chosen by; a change is one if the 95 % interval (Student's) of after less before leaves out zero. The resampling temperature is the precision before.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +29,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from refusals import STAGES, TRIES, WORKING, Judged, beginning, climb, judge, kept_of, objective
 
 import jaxrl_evolve  # noqa: F401  (chooses XLA's flags before jax starts)
 from jaxrl_envs import Box, Discrete
@@ -35,13 +37,19 @@ from jaxrl_envs.token import EOS, PAD
 from jaxrl_envs.token.refusal import REFUSE, TASK, WORDS
 from jaxrl_evolve import random
 from jaxrl_evolve.compilation import use_compilation_cache
+from jaxrl_evolve.files import write_whole
 from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.networks.decoder.generate import generate
 from jaxrl_evolve.networks.decoder.sampling import Sampling
 from jaxrl_evolve.networks.decoder_config import DecoderConfig
 from jaxrl_evolve.networks.table import make_network
+from jaxrl_evolve.results.report.text import markdown_table, with_bounds
+from jaxrl_evolve.results.statistics import mean_of_pairs
+from jaxrl_evolve.storage.provenance import origin
 
-WORKING, LAMBDA, TRIES, ROUNDS, STAGES = WORDS.token("+"), 0.2, 16, 3, 8
+RESULTS = Path(__file__).resolve().parent / "results"
+
+ROUNDS = 3
 PROMPT, LIMIT, BATCH = 12, 10, 256
 DECODER = DecoderConfig(layers=2, width=32, heads=2, kv_heads=1, mlp=64, context=PROMPT + LIMIT)
 
@@ -55,14 +63,6 @@ class Prompts(NamedTuple):
     hidden: np.ndarray
 
 
-class Judged(NamedTuple):
-    """Completions ``[B]``: whether they are right, refusals, and the tokens of working."""
-
-    right: np.ndarray
-    refused: np.ndarray
-    working: np.ndarray
-
-
 def questions(seed: int, number: int) -> Prompts:
     """Sums of two to four digits."""
     key = jax.random.key(seed, impl="threefry2x32")  # as the environment draws them, whatever other keys are
@@ -72,61 +72,23 @@ def questions(seed: int, number: int) -> Prompts:
     return Prompts(written.tokens[:, :PROMPT], written.length, answers, secret.hides)
 
 
-def judge(tokens: np.ndarray, answers: np.ndarray) -> Judged:
-    """What completions ``[B, L]`` are, against the right answers ``[B, 2]``; what is cut off is neither right nor refused."""
-    working = (np.cumprod(tokens == WORKING, 1)).sum(1)
-    padded = np.pad(tokens, ((0, 0), (0, 3)), constant_values=PAD)
-    said = np.take_along_axis(padded, working[:, None] + np.arange(3), 1)
-    places = (answers != PAD).sum(1)
-    right_says = np.where(np.arange(3) < places[:, None], np.pad(answers, ((0, 0), (0, 1))), PAD)
-    right_says[np.arange(len(answers)), places] = EOS
-    same = np.where(np.arange(3) <= places[:, None], said == right_says, True).all(1)
-    refused = (said[:, 0] == REFUSE) & (said[:, 1] == EOS)
-    return Judged(np.asarray(same), refused, working)
+NAMES = {
+    "precision": "Precision of what is answered",
+    "refused": "Refused",
+    "refused, hidden": "Refused where a term is hidden",
+    "refused, whole": "Refused where none is",
+    "f": "$f$",
+}
+"""What is told of a policy, by what the table calls it."""
 
 
-def reward(seen: Judged, c1: float, c2: float) -> np.ndarray:
-    """Of each completion, from -1 to 1."""
-    late = np.tanh(c2 * (seen.working - c1) / 2)
-    return np.where(seen.right, 1.0, np.where(seen.refused, late, -1.0))
-
-
-def objective(seen: Judged) -> tuple[float, float, float]:
-    """``f``, the precision of what was answered (0 if nothing was), and the share that was refused."""
-    answered = ~seen.refused
-    precision = float(seen.right[answered].mean()) if answered.any() else 0.0
-    refused = float(seen.refused.mean())
-    return (1 - LAMBDA) * precision + LAMBDA * (1 - refused), precision, refused
-
-
-def beginning(working: np.ndarray, refused: np.ndarray) -> tuple[float, float, float]:
-    """The first ``c1``, the step by which it moves, and ``c2``, by the lengths of what the first policy says."""
-    deviation = max(float(working.std()), 1e-3)
-    step = min(0.2 * deviation, 0.5)
-    mean = float(working[refused].mean()) if refused.any() else float(working.mean())
-    return mean + step, step, float(np.log(10) / (4 * deviation))
-
-
-def climb(
-    stage: Callable[[float], float], c1: float, step: float, most: int = STAGES
-) -> tuple[float, list[tuple[float, float]]]:
-    """The best ``c1`` of a hill climb, and what was tried.
-
-    Args:
-        stage: what is reached with a ``c1``.
-        c1: the first.
-        step: between neighbours.
-        most: stages at most; it ends sooner where both neighbours of the best were tried and are no better.
-    """
-    tried = [(c1, stage(c1))]
-    for _ in range(most - 1):
-        best = max(tried, key=lambda one: one[1])[0]
-        seen = lambda there: any(abs(there - one) < 1e-9 for one, _ in tried)
-        near = [there for there in (best + step, best - step) if not seen(there)]
-        if not near:
-            break
-        tried.append((near[0], stage(near[0])))
-    return max(tried, key=lambda one: one[1])[0], tried
+def told_of(seen: Judged, hidden: np.ndarray) -> dict[str, float]:
+    """What the table tells of a policy's completions ``[B]``."""
+    f, precision, refused = objective(seen)
+    of = {"hidden": seen.refused[hidden].mean(), "whole": seen.refused[~hidden].mean()}
+    return {"f": f, "precision": precision, "refused": refused} | {
+        f"refused, {kind}": float(share) for kind, share in of.items()
+    }
 
 
 class Pupil:
@@ -181,16 +143,6 @@ def solutions(prompts: Prompts, refuse: np.ndarray, rng: np.random.Generator) ->
     return said
 
 
-def kept_of(seen: Judged, c1: float, c2: float, temperature: float, rng: np.random.Generator) -> np.ndarray:
-    """Which completions ``[B * TRIES]`` are imitated: of each prompt as many as were made, drawn again, those that are wrong left out."""
-    worth = reward(seen, c1, c2)
-    chances = np.exp(worth.reshape(-1, TRIES) / max(temperature, 0.05))
-    chances /= chances.sum(1, keepdims=True)
-    drawn = [i * TRIES + rng.choice(TRIES, TRIES, p=own) for i, own in enumerate(chances)]
-    rows = np.concatenate(drawn)
-    return rows[worth[rows] > -1]
-
-
 def without(prompts: Prompts, *others: Prompts) -> Prompts:
     """Those that are not among the others."""
     seen = {row.tobytes() for other in others for row in np.asarray(other.tokens)}
@@ -239,23 +191,36 @@ def run(seed: int, prompts: int, steps: int = 100, stages: int = STAGES) -> dict
         return told[0]
 
     best, _ = climb(stage, c1, step, stages)
-    names = ("f", "precision", "refused")
     # What was chosen by the other prompts is judged by new ones, of which none was learned from.
     unseen = without(questions(10_000 + seed, 4 * prompts), learned, other)
     judged = {}
     for when, held in (("before", start), ("after", found[best][1])):
         pupil.params, pupil.state = held
-        judged[f"{when} on new prompts"] = dict(
-            zip(names, objective(judge(pupil.draw(unseen), unseen.answers)), strict=True)
-        )
-    rows = [{"c1": c1, **dict(zip(names, told, strict=True))} for c1, (told, _) in found.items()]
-    return {
-        "seed": seed,
-        "before": dict(zip(names, before, strict=True)),
-        "best": best,
-        "stages": rows,
-        **judged,
-    }
+        judged[when] = told_of(judge(pupil.draw(unseen), unseen.answers), np.asarray(unseen.hidden))
+    climbed = [{"c1": c1, "f": f, "precision": p, "refused": r} for c1, ((f, p, r), _) in found.items()]
+    return {"seed": seed, "first": c1, "best": best, "c2": c2, **judged, "stages": climbed}
+
+
+def page(rows: Sequence[dict[str, Any]]) -> str:
+    """``auto_cei.md`` of seeds."""
+    lines = []
+    for key, name in NAMES.items():
+        before, after = ([row[when][key] for row in rows] for when in ("before", "after"))
+        gap = mean_of_pairs(np.subtract(after, before).tolist())
+        lines.append([name, f"{np.mean(before):.3f}", f"{np.mean(after):.3f}", with_bounds(gap)])
+    climbs = [[row["seed"], f"{row['first']:.2f}", f"{row['best']:.2f}", len(row["stages"])] for row in rows]
+    said = lambda key: "; ".join(sorted({str(row[key]) for row in rows}))
+    seconds = sum(row["seconds"] for row in rows)
+    parts = [
+        "# A curriculum over the reward of refusing",
+        "\n\n".join((__doc__ or "").split("\n\n")[4:]).strip(),
+        markdown_table(["On new prompts", "Before", "After", "After less before"], lines),
+        f"Seeds: {', '.join(str(row['seed']) for row in rows)}.",
+        markdown_table(["Seed", "First $c_1$", "Best $c_1$", "Stages"], climbs),
+        f"Hardware: {said('device')}, {said('cores')} cores; {seconds:,.0f} s together. Commits: {said('commit')}.",
+        "Command: `python benchmarks/auto_cei.py`.",
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -263,14 +228,22 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], metavar="N")
     parser.add_argument("--prompts", type=int, default=512)
-    parser.add_argument("--out", type=Path, default=None, help="where rows are written, as JSON")
+    parser.add_argument("--store", type=Path, default=RESULTS / "auto_cei")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args(words)
     use_compilation_cache()
-    found = [run(seed, given.prompts) for seed in given.seeds]
-    if given.out is not None:
-        given.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    given.store.mkdir(parents=True, exist_ok=True)
+    for seed in given.seeds:
+        kept = given.store / f"{seed}.json"
+        if not kept.exists():
+            began = time.perf_counter()
+            row = run(seed, given.prompts)
+            row |= {"prompts": given.prompts, "seconds": time.perf_counter() - began, **origin()}
+            write_whole(kept, f"{json.dumps(row, indent=1)}\n".encode())
+    rows = [json.loads(kept.read_text(encoding="utf-8")) for kept in sorted(given.store.glob("*.json"))]
+    (given.results / "auto_cei.md").write_text(page(rows), encoding="utf-8")
 
 
 if __name__ == "__main__":

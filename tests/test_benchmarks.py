@@ -745,6 +745,7 @@ def test_curricula_of_completions_are_compared_with_uniform_draws_of_the_same_se
 def test_refusals_pay_once_they_come_late_and_the_climb_ends_on_the_top():
     import auto_cei as cei
     import numpy as np
+    import refusals
 
     plus, no, end, five = cei.WORKING, cei.REFUSE, cei.EOS, 8
     said = np.array(
@@ -754,7 +755,7 @@ def test_refusals_pay_once_they_come_late_and_the_climb_ends_on_the_top():
     assert seen.right.tolist() == [False, True, False, False, False]
     assert seen.refused.tolist() == [True, False, False, False, False]
     assert seen.working.tolist() == [2, 1, 0, 0, 4]
-    late = lambda c1: cei.reward(seen, c1, 1.0)
+    late = lambda c1: refusals.reward(seen, c1, 1.0)
     np.testing.assert_allclose(late(2.0), [0, 1, -1, -1, -1])
     # (1 - exp(-c2 (L - c1))) / (1 + exp(-c2 (L - c1)))
     np.testing.assert_allclose(late(0.5)[0], (1 - np.exp(-1.5)) / (1 + np.exp(-1.5)))
@@ -762,6 +763,38 @@ def test_refusals_pay_once_they_come_late_and_the_climb_ends_on_the_top():
     best, tried = cei.climb(lambda c1: -abs(c1 - 2.0), 1.0, 0.5)
     assert best == 2.0 and [c1 for c1, _ in tried] == [1.0, 1.5, 2.0, 2.5]
     assert cei.climb(lambda c1: -c1, 1.0, 0.5, most=4)[0] == 0.0
+
+
+def test_refusals_before_and_after_are_compared_seed_by_seed():
+    import auto_cei as cei
+    import numpy as np
+
+    seen = cei.Judged(*(np.asarray(x, bool) for x in ([1, 0, 0, 0], [0, 1, 1, 0])), np.zeros(4, int))
+    told = cei.told_of(seen, np.asarray([False, True, False, True]))
+    assert told == {
+        "f": 0.8 * 0.5 + 0.2 * 0.5,
+        "precision": 0.5,
+        "refused": 0.5,
+        "refused, hidden": 0.5,
+        "refused, whole": 0.5,
+    }
+    seed = lambda i: {
+        "seed": i,
+        "before": told,
+        "after": {**told, "precision": 0.6 + 0.1 * i},
+        "first": 3.5,
+        "best": 4.0,
+        "stages": [{}, {}],
+        "seconds": 1.0,
+        "device": "x",
+        "cores": 2,
+        "commit": "abc",
+    }
+    text = cei.page([seed(0), seed(1), seed(2)])
+    # Of .1, .2 and .3 the deviation is .1, and Student's quantile is 4.303.
+    assert "| Precision of what is answered | 0.500 | 0.700 | 0.200 [-0.0484, 0.448] |" in text
+    assert "| Refused where a term is hidden | 0.500 | 0.500 | 0.00 [0.00, 0.00] |" in text
+    assert "| 1 | 3.50 | 4.00 | 2 |" in text and "whether ``c1`` moves" in text
 
 
 def test_the_page_on_speed_has_what_was_measured():

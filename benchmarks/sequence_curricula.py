@@ -7,7 +7,7 @@
 A small decoder imitates solutions of all difficulties alike for a while, once for each seed; GRPO goes on from there, and a curriculum of arms draws the difficulty of each group's prompt. Difficulties are SEC's:
 Countdown with 3, 4 and 5 numbers, tested on 6 besides; rows of 10, 20 and 30 cells, tested on 40 besides. So that a small decoder learns anything of it, the numbers of Countdown are 1 to 4 and rows have one rule.
 
-What was written down before any run that counts: all curricula get as many samples, that is as many updates of as many completions; those of a probe or a window count. The step size is the best of three for `uniform`, by the mean success
+What was written down before any run that counts: all curricula get as many samples, that is as many updates of as many completions; those of a probe or a window count. The step size is the best of four for `uniform`, by the mean success
 on the arms of two seeds that are not reported (``tune``); nothing else is tuned, and options are the published ones or the defaults. Primary is the share of right answers, sampled, on new prompts of the three arms together, less that of
 `uniform` of the same seed, over seeds 0 to 4; a curriculum is better or worse if the 95 % interval (Student's) leaves out zero. Secondary is the same on the difficulty that nobody was trained on. Before anything is compared the imitation
 alone has to answer between .05 and .80 of the easiest arm's prompts right, in the mean over the two seeds of the choice; else `TASKS` needs another budget. Expected is that no curriculum differs from `filter` by more than its interval.
@@ -92,7 +92,7 @@ CURRICULA: dict[str, tuple[str, dict[str, str]]] = {
     "sec, colder": ("sec", {"step": "0.5", "temperature": "0.2"}),
 }
 """By name in the table: the curriculum and its options. SEC's are those of its Countdown; the colder one is at the temperature of its joint tasks."""
-RATES = (3e-5, 1e-4, 3e-4)
+RATES = (3e-5, 1e-4, 3e-4, 1e-3)
 TUNED, REPORTED = (100, 101), (0, 1, 2, 3, 4)
 TRIED = 128
 """Prompts of an arm, with four tries each; of the harder ones twice as many, with two."""

@@ -154,3 +154,21 @@ def test_rows_are_not_all_the_same():
     prompts, _ = drawn()
     for of_rule in prompts.tokens[:, 1]:
         assert len(np.unique(of_rule, axis=0)) == MANY
+
+
+@pytest.mark.parametrize("shown", [0, 2])
+def test_fewer_rows_may_be_shown(shown):
+    """The last row and its answer are the same, and so is what is still shown."""
+    task = find_task("arc-1d")
+    keys = jax.random.split(jax.random.key(1), 64)
+    both = [
+        jax.device_get(jax.jit(jax.vmap(task.draw, (0, None)))(keys, task.knobs.replace(shown=n)))
+        for n in (jnp.int32(3), jnp.int32(shown))
+    ]
+    (whole, right), (some, also) = both
+    np.testing.assert_array_equal(right.tokens, also.tokens)
+    assert (some.length == (2 * shown + 1) * 11 + 1).all() and (whole.length == 78).all()
+    assert task.longest(task.knobs.replace(shown=np.int32(shown))) == some.length[0]
+    for more, less in zip(whole.tokens, some.tokens, strict=True):
+        (three, asked), (few, last) = rows(more, 78), rows(less, some.length[0])
+        assert few == three[:shown] and last == asked

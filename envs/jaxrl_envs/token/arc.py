@@ -1,4 +1,4 @@
-"""Rows of colours as in the one-dimensional ARC: three rows with what became of them, then one more; the answer is its row.
+"""Rows of colours as in the one-dimensional ARC: three rows (or fewer, or none) with what became of them, then one more; the answer is its row.
 
 ``<bos> 0 5 5 0 … > 0 0 5 5 … ; … > … ; … > … ; 0 0 7 0 … >``, and the answer ``0 0 0 7 …``, of the same length. A rule of
 `arc_rules` is drawn for a prompt, and what its rows share. Nothing checks that the three rows leave no other rule.
@@ -26,14 +26,16 @@ class Arc:
     Attributes:
         cells: int32, how long the rows are.
         rule: int32, which of `arc_rules.RULES` it is; -1 for any.
+        shown: int32, how many rows are shown with what became of them.
     """
 
     cells: jax.Array
     rule: jax.Array
+    shown: jax.Array
 
 
 def draw(key: jax.Array, knobs: Arc) -> tuple[Written, Written]:
-    """Four rows and what becomes of them, by one rule."""
+    """Rows and what becomes of them, by one rule."""
     rows = (DEMONSTRATIONS + 1, DRAWS)
     u = jax.random.uniform(key, (2 + 9 + rows[0] * rows[1],), jnp.float32)
     rule = jnp.where(knobs.rule < 0, whole(u[0], 0, len(RULES) - 1), knobs.rule)
@@ -44,12 +46,9 @@ def draw(key: jax.Array, knobs: Arc) -> tuple[Written, Written]:
     spelled = lambda row: jnp.where(there, row + ZERO, PAD)
     written = [tokens_of(BOS)]
     for i in range(DEMONSTRATIONS):
-        written += [
-            spelled(rows[i]),
-            tokens_of(WORDS.token(">")),
-            spelled(became[i]),
-            tokens_of(WORDS.token(";")),
-        ]
+        turned, after = tokens_of(WORDS.token(">")), tokens_of(WORDS.token(";"))
+        whole_row = jnp.concatenate([spelled(rows[i]), turned, spelled(became[i]), after])
+        written.append(jnp.where(i < knobs.shown, whole_row, PAD))
     written += [spelled(rows[-1]), tokens_of(WORDS.token(">"))]
     return packed(jnp.concatenate(written)), Written(spelled(became[-1]), knobs.cells)
 
@@ -57,11 +56,11 @@ def draw(key: jax.Array, knobs: Arc) -> tuple[Written, Written]:
 TASK = Task(
     WORDS,
     answer_limit=LONGEST + 1,
-    knobs=defaults(Arc, cells=10, rule=-1),
-    ranges={"cells": (10, LONGEST), "rule": (-1, len(RULES) - 1)},
+    knobs=defaults(Arc, cells=10, rule=-1, shown=DEMONSTRATIONS),
+    ranges={"cells": (10, LONGEST), "rule": (-1, len(RULES) - 1), "shown": (0, DEMONSTRATIONS)},
     difficulty=Difficulty("cells", (10, 20, 30), LONGEST),
     draw=draw,
-    longest=lambda knobs: (2 * DEMONSTRATIONS + 1) * (knobs.cells + 1) + 1,
+    longest=lambda knobs: (2 * knobs.shown + 1) * (knobs.cells + 1) + 1,
     begin=begin_match,
     read=read_match,
     judge=judge_match,

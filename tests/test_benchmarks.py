@@ -738,7 +738,7 @@ def test_curricula_of_completions_are_compared_with_uniform_draws_of_the_same_se
     assert "countdown failed the condition" in text
     config = study.configuration("arc-1d", "sec, colder", 1e-4, 3, "runs/pupil")
     assert (config.curriculum, config.curriculum_options["temperature"]) == ("sec", "0.2")
-    assert config.learner.network.decoder.context == 336 and config.start == "runs/pupil"
+    assert config.learner.network.decoder.context == 84 and config.start == "runs/pupil"
     assert study.configuration("arc-1d", study.TEACHER, 1e-3, 3).env_options["taught"] == "True"
 
 

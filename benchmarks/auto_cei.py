@@ -125,7 +125,7 @@ class Pupil:
         first = jnp.broadcast_to(jnp.arange(obs.shape[0])[:, None] == 0, obs.shape[:2])
 
         def loss(params: Any) -> Any:
-            said = self.net.unroll(params, obs, first, self.net.initial_memory(len(whole)))[0]
+            said = self.net.unroll(params, obs, first, self.net.before_any(len(whole)))[0]
             mask = asked[:, :-1].T
             return -(said.log_prob(whole[:, 1:].T) * mask).sum() / mask.sum()
 

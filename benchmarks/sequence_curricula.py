@@ -91,6 +91,7 @@ CURRICULA: dict[str, tuple[str, dict[str, str]]] = {
     "adcl": ("adcl", {}),
     "adarft": ("adarft", {}),
     "dump": ("dump", {}),
+    **{name: (name, {}) for name in ("pools", "exp3s", "thompson", "tscl-window", "learnability")},
     "sec": ("sec", {"step": "0.5", "temperature": "1"}),
     "sec, released": ("sec-code", {"step": "0.5", "temperature": "1"}),
     "sec, colder": ("sec", {"step": "0.5", "temperature": "0.2"}),

@@ -80,7 +80,7 @@ TASKS = {
         "token/arc-1d",
         {"rule": "5", "shown": "0"},
         {"rule": "5", "shown": "0", "cells": "40"},
-        *(64, 84, 64, 500_000, 700_000, 1e-3),
+        *(72, 84, 64, 500_000, 700_000, 1e-3),
     ),
 }
 TEACHER, BEFORE, BASELINE = "imitation", "imitation alone", "uniform"

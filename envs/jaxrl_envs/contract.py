@@ -159,6 +159,8 @@ class Env:
         solvable: optional ``params -> bool``, whether the task can be solved at all.
         arms: optional kinds of its tasks, for curricula of arms.
         longest: optional ``params -> int``, the steps that an episode takes at most, of parameters that are known (host side).
+        check_params: optional ``params -> None``, which raises a ``ValueError`` of one sentence where there is no such task (host side): types
+            and time limits are checked without it.
         builder: optional way to build its tasks step by step, for curricula with an adversary.
     """
 
@@ -179,6 +181,7 @@ class Env:
     arms: Arms | None = None
     builder: Builder | None = None
     longest: Callable[[Any], int] | None = None
+    check_params: Callable[[Any], None] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.metrics, tuple) or not all(isinstance(name, str) for name in self.metrics):

@@ -78,10 +78,7 @@ def make(name: str, **kwargs: Any) -> Env:
         params = dataclasses.replace(
             params, **{field: like_default(full, field, getattr(params, field), value)}
         )
-    if not 0 <= float(params.drag) <= 1:
-        raise ValueError(f"drag of {full} is {float(params.drag):g}; it must be between 0 and 1")
-    if not float(params.start) >= 0:
-        raise ValueError(f"start of {full} is {float(params.start):g}; it must be at least 0")
+    _check(full, params)
     return Env(
         full,
         _reset,
@@ -90,7 +87,15 @@ def make(name: str, **kwargs: Any) -> Env:
         Box(-np.inf, np.inf, (4,)),
         Box(-1.0, 1.0, (2,)),
         metrics=("sector",),
+        check_params=lambda params: _check(full, params),
     )
+
+
+def _check(name: str, params: PointParams) -> None:
+    if not 0 <= float(params.drag) <= 1:
+        raise ValueError(f"drag of {name} is {float(params.drag):g}; it must be between 0 and 1")
+    if not float(params.start) >= 0:
+        raise ValueError(f"start of {name} is {float(params.start):g}; it must be at least 0")
 
 
 def _reset(key: jax.Array, params: PointParams) -> tuple[jax.Array, PointState]:

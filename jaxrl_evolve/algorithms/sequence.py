@@ -155,7 +155,7 @@ def _unread(loss: str) -> tuple[str, ...]:
     own = {name for names in READ_BY.values() for name in names} - set(READ_BY[loss])
     who = ("learner.worth", "learner.preference", "learner.soft", "learner.check_oracle")
     others = who if loss in ("nft", "imitate") else who[:1] if loss in PAIRS else ()
-    mixture = ("hp.mixture",) if loss == "srpo" else ()
+    mixture = {"srpo": ("hp.mixture",), "imitate": ("learner.mixed",)}.get(loss, ())
     return ("objective", "learner.loss", *sorted(own), *mixture, *others)
 
 

@@ -125,6 +125,7 @@ class Learner(NamedTuple):
         influence: ``(state, trajectory, hp) -> float32 [N]``, to first order the squared norm of the change of the policy's parameters
             that each slot's rollout causes, up to a factor that is the same for all. None of a learner that does not say.
         group: neighbouring slots that it compares with each other: they play the same task, in episodes that begin with the rollout.
+        whole: whether it learns from whole episodes of a rollout alone, so that those that are longer teach nothing.
         tells: names of metrics of its updates that a curriculum may learn from, such as those of each of its oracles.
     """
 
@@ -141,6 +142,7 @@ class Learner(NamedTuple):
     assess: Callable[[Any, Trajectory, Any], Assessment] | None = None
     influence: Callable[[Any, Trajectory, Any], Array] | None = None
     group: int = 1
+    whole: bool = False
     tells: tuple[str, ...] = ()
 
 

@@ -114,7 +114,7 @@ def _update(
         start = jax.tree.map(lambda now, before: jnp.where(odd, before, now), start, state.past.actor)
     (params, optimiser), history = jax.lax.scan(step, (start, state.optimiser), rows)
     metrics = dict(zip(names, history.mean(0), strict=True))
-    metrics |= _told(found, answers, rate)
+    metrics |= _told(config, found, answers, rate)
     updates, asked = state.updates + 1, state.queries.plus(queries)
     if config.asks:
         metrics["queries"] = asked.total
@@ -139,17 +139,24 @@ def step_of(config: SequenceConfig, hp: Any, clock: Clock) -> Array:
     return hp.eta * jnp.where(below > 0.0, hp.eta_end / jnp.sqrt(jnp.where(below > 0.0, below, 1.0)), 1.0)
 
 
-def _told(found: Completions, answers: Answers, rate: Array) -> dict[str, Array]:
+def _told(config: SequenceConfig, found: Completions, answers: Answers, rate: Array) -> dict[str, Array]:
     """What the completions were like: float32 scalars."""
     count = jnp.maximum(found.whole.sum(), 1).astype(jnp.float32)
     lowest = jnp.where(answers.whole, answers.worth, jnp.inf).min(-1)
     highest = jnp.where(answers.whole, answers.worth, -jnp.inf).max(-1)
-    return {
+    told = {
         "learning_rate": jnp.asarray(rate, jnp.float32),
         "completion_length": found.length.sum() / count,
         "unfinished": 1.0 - found.whole.mean(dtype=jnp.float32),
-        "groups_that_differ": (highest - lowest > NO_SPREAD).mean(dtype=jnp.float32),
     }
+    if _group(config) == 1:
+        return told
+    return told | {"groups_that_differ": (highest - lowest > NO_SPREAD).mean(dtype=jnp.float32)}
+
+
+def _group(config: SequenceConfig) -> int:
+    """Neighbours that answer the same prompt: where a teacher does, all have their own."""
+    return 1 if config.loss == "imitate" else config.group
 
 
 def _assess(parts: Parts, state: SequenceState, t: Trajectory, hp: Any) -> Assessment:
@@ -157,7 +164,7 @@ def _assess(parts: Parts, state: SequenceState, t: Trajectory, hp: Any) -> Asses
     del state, hp
     config, most = parts.config, parts.config.completions
     found = completions_of(t, most)
-    in_groups = (parts.num_envs // config.group, -1)
+    in_groups = (parts.num_envs // _group(config), -1)
     worth, whole = found.total.reshape(in_groups), found.whole.reshape(in_groups)
     kind = config.advantage if config.loss in POLICY_GRADIENTS and config.advantage != "half" else "standard"
     steps = lambda x: over_steps(x.reshape(found.whole.shape), found.number)
@@ -234,15 +241,18 @@ def sequence(
         default_hp=hp,
         adopt=_adopt,
         assess=partial(_assess, parts),
-        group=1 if config.loss == "imitate" else config.group,
+        group=_group(config),
+        whole=True,
     )
 
 
 def _check_teacher(config: SequenceConfig, env: Env) -> None:
     """Refuse imitation where there is no teacher, and all else where one answers whatever the actions."""
     key, params = random.key(0), env.params
+    action = jax.eval_shape(env.action_space.sample, key)
     step = lambda key: env.step(key, env.reset(key, params)[1], env.action_space.sample(key), params).info
-    taught = TAUGHT in jax.eval_shape(step, key)
+    info = jax.eval_shape(step, key)
+    taught = TAUGHT in info
     if taught and config.loss != "imitate":
         raise ValueError(
             f"learner.loss is {config.loss!r}, but in {env.name} a teacher answers, whatever the actions; the option taught must be False, or the loss 'imitate'"
@@ -250,6 +260,11 @@ def _check_teacher(config: SequenceConfig, env: Env) -> None:
     if not taught and config.loss == "imitate":
         raise ValueError(
             f"learner.loss is 'imitate', but nobody is to be imitated in {env.name}: its info must have {TAUGHT!r}, as tasks of tokens have with the option taught True"
+        )
+    if taught and (info[TAUGHT].shape, info[TAUGHT].dtype) != (action.shape, action.dtype):
+        found = f"{info[TAUGHT].dtype} of shape {info[TAUGHT].shape}"
+        raise ValueError(
+            f"info[{TAUGHT!r}] of {env.name} is {found}; it must be {action.dtype} of shape {action.shape}, an action"
         )
 
 

@@ -128,6 +128,12 @@ class SequenceConfig:
             raise ValueError(
                 f"kl is {self.kl!r}, but {what}, so what is learned from was not drawn by the policy, and the divergence would be another; kl must be 'none'"
             )
+        if self.loss == "imitate":
+            for name, given, must in (("mixed", self.mixed, "none"), ("worth", self.worth, "reward")):
+                if given != must:
+                    raise ValueError(
+                        f"{name} is {given!r}, but loss is 'imitate', where a teacher answers and nothing is compared; it must be {must!r}"
+                    )
         if self.mixed in ("half", "all") and self.reference == "rollout":
             raise ValueError(
                 f"mixed is {self.mixed!r}, but reference is 'rollout', of which there is nothing to mix in; the reference must be another"

@@ -5,13 +5,20 @@ Win rates ``w`` and labels are probabilities. The reference of SPPO, and of the 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
 Baseline = Literal["half", "logz", "pairwise"]
+Balance = Literal["none", "wrong", "spread"]
+
+
+def _require(name: str, given: str, kinds: Any) -> None:
+    """Refuse another word: another loss would be taken for it."""
+    if given not in get_args(kinds):
+        raise ValueError(f"{name} is {given!r}; it must be one of {', '.join(get_args(kinds))}")
 
 
 def dpo(log_ratio_a: Array, log_ratio_b: Array, label: Array, beta: Any) -> Array:
@@ -48,7 +55,11 @@ def sppo(
         baseline: what stands for the logarithm of the partition function: ``eta / 2`` (``half``, the paper's), the samples' own
             (``logz``), or nothing, since it cancels in differences of pairs (``pairwise``, as in REBEL, arXiv 2404.16767).
         weight: of the samples, adding up to 1; alike by default.
+
+    Raises:
+        ValueError: there is no such baseline.
     """
+    _require("baseline", baseline, Baseline)
     count = log_ratio.shape[-1]
     weight = jnp.full(count, 1.0 / count, log_ratio.dtype) if weight is None else weight
     target = eta * (win_rate - 0.5)
@@ -67,9 +78,7 @@ def reinforce(log_prob: Array, payoff: Array, weight: Any = None) -> Array:
     return -(weight * jax.lax.stop_gradient(payoff) * log_prob).sum(-1)
 
 
-def nft(
-    log_ratio: Array, correct: Array, rate: Any, balance: Literal["none", "wrong", "spread"] = "none"
-) -> Array:
+def nft(log_ratio: Array, correct: Array, rate: Any, balance: Balance = "none") -> Array:
     """Negative-aware fine-tuning (Chen et al. 2025, arXiv 2505.18116), of any shape: what is correct is made likelier, and the rest as much less likely as
     the policy that produced it would have to be.
 
@@ -79,7 +88,11 @@ def nft(
         rate: share of correct samples of the context; counted from 0.02 to 0.98.
         balance: weight of a context: 1; the share that is wrong, with which the first gradient is that of group advantages; or the root of the odds
             against, that of group advantages divided by their standard deviation.
+
+    Raises:
+        ValueError: there is no such balance.
     """
+    _require("balance", balance, Balance)
     rate = jnp.clip(jnp.asarray(rate, log_ratio.dtype), 0.02, 0.98)
     log_ratio = jnp.clip(log_ratio, -10.0, 10.0)
     implied = (1.0 - rate * jnp.exp(log_ratio)) / (

@@ -17,7 +17,6 @@ from jaxrl_envs.resets import resets_from_name
 from jaxrl_envs.vector import VectorEnv, vectorize
 from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS, find_algorithm, find_preset
 from jaxrl_evolve.compilation import Same, once
-from jaxrl_evolve.curricula.arms.names import ARM_CURRICULA
 from jaxrl_evolve.curricula.table import BUILTIN_CURRICULA, make_curriculum
 from jaxrl_evolve.learners.learner import Learner, Mode, traced
 from jaxrl_evolve.learners.ppo_config import PPOConfig
@@ -33,11 +32,13 @@ from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.names import names_of_a_run
 from jaxrl_evolve.settings.notices import Notice
 from jaxrl_evolve.storage.folder import plain
+from jaxrl_evolve.training.arms import arms_of_run
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.parts import (
     check_context,
     check_network,
     check_objective,
+    check_rollout,
     literal,
     make_env,
     make_learner,
@@ -101,7 +102,8 @@ def _build(config: TrainConfig[Any, Any]) -> Experiment:
     objective = find_objective(config.objective) if config.objective else None
     resets = resets_from_name(config.resets)
     env = with_variants(config, make_env(config.env, config.env_options))
-    check_context(config.learner, env, config.curriculum in ARM_CURRICULA)
+    arms = arms_of_run(config, env)
+    check_context(config.learner, env, arms)
     make = lambda objective, settings: learner_of(
         dataclasses.replace(config, learner=settings), env, objective
     )
@@ -114,6 +116,7 @@ def _build(config: TrainConfig[Any, Any]) -> Experiment:
         raise ValueError(
             f"curriculum_options is {config.curriculum_options}, but there is no curriculum to take them"
         )
+    check_rollout(learner, env, config.rollout_length, arms)
     curriculum = fitted(made, learner, config.rollout_length)
     key = identity(config)
     once(key and ("parts", key), lambda: _check(config, env, learner, objective, curriculum, make))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import fnmatch
 import os
 from collections.abc import Sequence
@@ -215,9 +214,9 @@ def _others(env: Env, held_out: HeldOut) -> list[Env]:
 def _check_contexts(settings: Any, env: Env, others: Sequence[Env], arms: Arms | None) -> None:
     """Refuse tests whose episodes are longer than a decoder's context, as training does."""
     for other in others:
-        check_context(settings, other, arms=False)
+        check_context(settings, other, None)
     if arms is not None:
-        check_context(settings, dataclasses.replace(env, arms=arms), arms=True)
+        check_context(settings, env, arms)
 
 
 def _on_other(test: _Test, env: Env, held_out: HeldOut) -> OnLevels:

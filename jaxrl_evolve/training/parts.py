@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from jaxrl_envs.check import check_types
-from jaxrl_envs.contract import Env
+from jaxrl_envs.contract import Arms, Env
 from jaxrl_envs.parameters import limits
 from jaxrl_envs.registry import UnknownEnv, find_factory, finished, recorded
 from jaxrl_evolve import random
@@ -145,13 +145,13 @@ def check_network(algorithm: str, settings: Any, learner: Learner, make: Callabl
     raise ValueError(f"learner.network.kind is {network.kind!r}, {unread}; it must be 'actor-critic'")
 
 
-def check_context(settings: Any, env: Env, arms: bool) -> None:
+def check_context(settings: Any, env: Env, arms: Arms | None) -> None:
     """Refuse a decoder whose context is shorter than an episode of the task, where the environment knows how long one can be.
 
     Args:
         settings: of the learner.
-        env: whose own parameters are played, or all its arms.
-        arms: which of the two.
+        env: whose own parameters are played, unless there are arms.
+        arms: those that are played.
 
     Raises:
         ValueError: episodes are longer.
@@ -159,15 +159,40 @@ def check_context(settings: Any, env: Env, arms: bool) -> None:
     network = getattr(settings, "network", None)
     if not isinstance(network, NetworkConfig) or network.kind != "decoder":
         return
-    tasks = [env.params]
-    if arms and env.arms is not None:
-        tasks = [
-            env.arms.sample(random.key(0), jax.device_put(np.int32(arm)))
-            for arm in range(len(env.arms.names))
-        ]
-    known = [steps for steps in (_most_steps(env, params) for params in tasks) if steps is not None]
-    what = f"the steps of the longest episode of {env.name}"
-    require_context(network.decoder, max(known, default=0), what, "learner.network.decoder.context")
+    most, of = _longest(env, arms)
+    require_context(
+        network.decoder, most, f"the steps of the longest episode of {of}", "learner.network.decoder.context"
+    )
+
+
+def check_rollout(learner: Learner, env: Env, rollout_length: int, arms: Arms | None) -> None:
+    """Refuse rollouts in which no longest episode of some arm ends, where only whole ones are learned from.
+
+    Args:
+        learner: who learns.
+        env: whose own parameters are played, unless there are arms.
+        rollout_length: steps of a rollout.
+        arms: those that are played.
+
+    Raises:
+        ValueError: episodes are longer.
+    """
+    most, of = _longest(env, arms)
+    if learner.whole and rollout_length < most:
+        raise ValueError(
+            f"rollout_length is {rollout_length}; it must be at least {most}, the steps of the longest episode of {of}, of which only whole ones are learned from"
+        )
+
+
+def _longest(env: Env, arms: Arms | None) -> tuple[int, str]:
+    """Steps of the longest episode that is played, as far as that is known (else 0), and of what task it is."""
+    tasks = {env.name: env.params}
+    if arms is not None:
+        sampled = lambda arm: arms.sample(random.key(0), jax.device_put(np.int32(arm)))
+        tasks = {f"{env.name} in the arm {name!r}": sampled(arm) for arm, name in enumerate(arms.names)}
+    known = {name: steps for name, params in tasks.items() if (steps := _most_steps(env, params)) is not None}
+    most = max(known.values(), default=0)
+    return most, next((name for name, steps in known.items() if steps == most), env.name)
 
 
 def _most_steps(env: Env, params: Any) -> int | None:

@@ -11,11 +11,13 @@ import walk
 from test_sequence import ENV, LENGTH, built, some_answers, trajectory
 
 import jaxrl_envs
-from jaxrl_envs import Box, make
+from jaxrl_envs import Box, make, variants
+from jaxrl_envs.contract import TAUGHT
 from jaxrl_envs.token import find_task, from_task
 from jaxrl_evolve import random
-from jaxrl_evolve.algorithms.sequence import METHODS, sequence_preset
+from jaxrl_evolve.algorithms.sequence import METHODS, SEQUENCES, sequence_preset
 from jaxrl_evolve.clock import Clock
+from jaxrl_evolve.curricula.arms.arms import arms_of
 from jaxrl_evolve.experience.completions import completions_of
 from jaxrl_evolve.learners.learner import traced
 from jaxrl_evolve.learners.sequence import sequence, step_of
@@ -28,6 +30,7 @@ from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.networks.table import make_network
 from jaxrl_evolve.preferences.count import Count
 from jaxrl_evolve.preferences.episodes import Watch
+from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import build
 from jaxrl_evolve.training.held_out import _check_contexts
 from jaxrl_evolve.training.parts import check_context
@@ -118,20 +121,100 @@ def decoder(context: int) -> SequenceConfig:
 def test_a_context_holds_the_longest_episode():
     """Of the environment's own difficulty, or of all arms where a curriculum chooses among these."""
     env = make("token/sum-mod")  # <bos> 3 + 4 + 5 % 1 0 =, two digits, <eos>
-    check_context(decoder(12), env, False)
+    check_context(decoder(12), env, None)
     message = "^learner.network.decoder.context is 11; it must be at least 12, the steps of the longest episode of token/sum-mod$"
     with pytest.raises(ValueError, match=message):
-        check_context(decoder(11), env, False)
-    with pytest.raises(ValueError, match="context is 12; it must be at least 18"):
-        check_context(decoder(12), env, True)
+        check_context(decoder(11), env, None)
+    in_an_arm = "context is 12; it must be at least 18, .* episode of token/sum-mod in the arm 'numbers 6'$"
+    with pytest.raises(ValueError, match=in_an_arm):
+        check_context(decoder(12), env, env.arms)
     limited = dataclasses.replace(env, longest=None, params={"max_steps": np.int32(40)})
     with pytest.raises(ValueError, match="context is 39; it must be at least 40"):
-        check_context(decoder(39), limited, False)
-    check_context(decoder(1), dataclasses.replace(env, longest=None), False)  # nobody knows
+        check_context(decoder(39), limited, None)
+    check_context(decoder(1), dataclasses.replace(env, longest=None), None)  # nobody knows
     for task in ("sum-mod", "sorting", "countdown", "zebra", "summary", "refusal"):
-        check_context(sequence_preset("grpo", f"token/{task}").config, make(f"token/{task}"), True)
+        env = make(f"token/{task}")
+        check_context(sequence_preset("grpo", f"token/{task}").config, env, env.arms)
     with pytest.raises(ValueError, match="it must be at least 12"):
         build(dataclasses.replace(TINY, env="token/sum-mod", learner=decoder(11)))
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "arms", "length", "context", "message"),
+    [
+        ("sum-mod", {}, "numbers=2,3", 12, 12, ""),
+        ("sum-mod", {"numbers": "2"}, "numbers=2,8", 22, 18, "context is 18; it must be at least 22"),
+        ("sum-mod", {"numbers": "2"}, "numbers=2,8", 18, 22, "rollout_length is 18; it must be at least 22"),
+        ("sum-mod", {"numbers": "2"}, "", 12, 24, "length is 12; .* at least 18, .* in the arm 'numbers 6'"),
+        ("arc-1d", {"shown": "0"}, "shown=0,3", 118, 82, "context is 82; it must be at least 118"),
+        ("arc-1d", {}, "shown=0,1,3", 118, 118, ""),
+    ],
+)
+def test_contexts_and_rollouts_hold_the_episodes_of_the_arms_that_are_given(
+    task, options, arms, length, context, message
+):
+    config = dataclasses.replace(
+        TrainConfig.preset("grpo", f"token/{task}", env_options=options, num_envs=8, rollout_length=length),
+        learner=decoder(context),
+        curriculum="sec",
+        curriculum_options={"arms": arms} if arms else {},
+    )
+    if not message:
+        build(config)
+        return
+    with pytest.raises(ValueError, match=message) as caught:
+        build(config)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "arms", "message"),
+    [
+        ("token/countdown", "highest=0,9", "arms: highest of token/countdown is 0; it must be from 1 to 100"),
+        ("token/countdown", "well_formed=5", "arms: well_formed of token/countdown is 5; .* from 0 to 1"),
+        ("token/arc-1d", "shown=0,5", "arms: shown of token/arc-1d is 5; it must be from 0 to 3"),
+        ("token/zebra", "houses=3,9", "arms: houses of token/zebra is 9; it must be from 3 to 6"),
+        (
+            "chain/delayed-short",
+            "length=0,5",
+            "arms: length of chain/delayed-short is 0; it must be from 1 to",
+        ),
+        ("point/sectors", "drag=0.5,2", "arms: drag of .* is 2; it must be between 0 and 1"),
+    ],
+)
+def test_an_arm_is_a_task_that_there_is(name, arms, message):
+    with pytest.raises(ValueError, match=message):
+        arms_of(make(name), arms)
+    wrapped = variants(make(name), ("one", "other"))
+    assert wrapped.check_params is not None
+    wrapped.check_params(wrapped.params)
+
+
+def test_a_teacher_answers_with_actions():
+    """One number where an action is two would be learned as both."""
+    env = make("point/sectors")
+
+    def taught(shape: tuple[int, ...]) -> jaxrl_envs.Env:
+        def step(*given: Any) -> Any:
+            out = env.step(*given)
+            return out._replace(info={**out.info, TAUGHT: jnp.zeros(shape, jnp.float32)})
+
+        return dataclasses.replace(env, step=step)
+
+    config = sequence_preset("imitation", env.name).config
+    assert sequence(taught((2,)), 8, 20, config).whole
+    message = r"info\['taught'\] of point/sectors is float32 of shape \(1,\); it must be float32 of shape \(2,\), an action"
+    with pytest.raises(ValueError, match=message):
+        sequence(taught((1,)), 8, 20, config)
+
+
+def test_while_a_teacher_is_imitated_nothing_is_mixed_or_compared():
+    config = sequence_preset("imitation", "token/sum-mod").config
+    for change in ({"mixed": "all", "reference": "first"}, {"worth": "preference"}):
+        name = next(iter(change))
+        with pytest.raises(ValueError, match=f"^{name} is .*, but loss is 'imitate'"):
+            dataclasses.replace(config, **change)
+    assert "learner.mixed" in SEQUENCES["imitation"].unread
 
 
 def test_weights_of_another_vocabulary_do_not_fit():

@@ -160,3 +160,11 @@ def test_kl_gradients_against_enumeration():
         cosine = lambda x: x @ true / np.linalg.norm(x) / np.linalg.norm(true)
         assert 0.3 < cosine(expected(per_token)) < 0.99 and 0.3 < cosine(expected(k3)) < 0.99
         np.testing.assert_allclose(expected(plain), 0.0, atol=1e-12)
+
+
+def test_another_word_is_no_other_loss():
+    values = jnp.zeros(3)
+    with pytest.raises(ValueError, match="baseline is 'log_z'; it must be one of half, logz, pairwise"):
+        losses.sppo(values, values, 1.0, "log_z")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="balance is 'right'; it must be one of none, wrong, spread"):
+        losses.nft(values, values, 0.5, "right")  # pyright: ignore[reportArgumentType]

@@ -114,19 +114,26 @@ def make(name: str, **kwargs: Any) -> Env:
     reject_unknown(full, kwargs, ["length", "correct", "level_seed"])
     seed = like_default(full, "level_seed", np.int32(0), kwargs.pop("level_seed", 0))
     chain = sample_chain(jax.random.key(seed), name)
-    for field, (low, high) in {"length": (1, family.length[1]), "correct": (0, 1)}.items():
+    for field in ("length", "correct"):
         if field in kwargs:
             value = like_default(full, field, getattr(chain, field), kwargs[field])
-            if not low <= value <= high:
-                raise ValueError(f"{field} of {full} is {value}; it must be from {low} to {high}")
             chain = dataclasses.replace(chain, **{field: value})
+    check_params = functools.partial(_check, full, family.length[1])
+    check_params(chain)
     environment = DelayedChain(family.length[1], family.noisy, family.distractors, chain)
     return dataclasses.replace(
         from_gymnax(environment, name=full),
         render=_render,
         sample_params=functools.partial(sample_chain, family=name),
         optimal_return=optimal_chain_return,
+        check_params=check_params,
     )
+
+
+def _check(name: str, longest: int, chain: Any) -> None:
+    for field, (low, high) in {"length": (1, longest), "correct": (0, 1)}.items():
+        if not low <= (value := int(getattr(chain, field))) <= high:
+            raise ValueError(f"{field} of {name} is {value}; it must be from {low} to {high}")
 
 
 def _render(state: Any, chain: Any) -> np.ndarray:

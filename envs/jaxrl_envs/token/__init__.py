@@ -144,6 +144,7 @@ def from_task(task: Task, name: str = "token/own", **kwargs: Any) -> Env:
         optimal_return=task.optimum,
         metrics=(*TOLD, *(what for what in task.told if what != ENV_REWARD)),
         longest=None if most is None else longest,
+        check_params=lambda params: _check_knobs(task, name, params.knobs),
         arms=Arms(tuple(f"{difficulty.knob} {value}" for value in difficulty.arms), of_arm),
     )
 
@@ -151,10 +152,16 @@ def from_task(task: Task, name: str = "token/own", **kwargs: Any) -> Env:
 def _knobs(task: Task, name: str, given: Mapping[str, Any]) -> Any:
     """The task's knobs as arrays, those that are given in the place of the default ones."""
     values = {}
-    for knob, (low, high) in task.ranges.items():
+    for knob in task.ranges:
         default = getattr(task.knobs, knob)
-        value = like_default(name, knob, default, given.get(knob, default))
-        if not math.isfinite(float(value)) or not low <= float(value) <= high:
-            raise ValueError(f"{knob} of {name} is {given[knob]!r}; it must be from {low:g} to {high:g}")
-        values[knob] = value
-    return dataclasses.replace(task.knobs, **values)
+        values[knob] = like_default(name, knob, default, given.get(knob, default))
+    knobs = dataclasses.replace(task.knobs, **values)
+    _check_knobs(task, name, knobs)
+    return knobs
+
+
+def _check_knobs(task: Task, name: str, knobs: Any) -> None:
+    for knob, (low, high) in task.ranges.items():
+        value = float(getattr(knobs, knob))
+        if not math.isfinite(value) or not low <= value <= high:
+            raise ValueError(f"{knob} of {name} is {value:g}; it must be from {low:g} to {high:g}")

@@ -66,6 +66,8 @@ def around(
             made["arms"] = arms._replace(sample=lambda key, arm: params(arms.sample(key, arm)))
         if (most := env.longest) is not None:
             made["longest"] = lambda p: most(p.env)
+        if (allowed := env.check_params) is not None:
+            made["check_params"] = lambda p: allowed(p.env)
         if build is not None:
             made["builder"] = build._replace(level=lambda state: params(build.level(state)))
     return dataclasses.replace(env, **made | changes)

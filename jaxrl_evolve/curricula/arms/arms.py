@@ -114,6 +114,11 @@ def _replaced(env: Env, point: dict[str, str]) -> Any:
             leaves[place[name]] = like_default(env.name, name, known[name], _number(env, name, value))
     params = jax.tree.unflatten(structure, leaves)
     check_limits(env.name, params)
+    if env.check_params is not None:
+        try:
+            env.check_params(params)
+        except ValueError as error:
+            raise ValueError(f"arms: {error}") from None
     return params
 
 

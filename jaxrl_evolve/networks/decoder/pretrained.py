@@ -84,6 +84,9 @@ def load_pretrained(
     folder = Path(folder)
     config, tokens = read_config(folder, PretrainedError)
     longest = config.context
+    for name, given in {"context": context, "vocabulary": 1 if vocabulary is None else vocabulary}.items():
+        if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 1:
+            raise ValueError(f"{name} is {given!r}; it must be a whole number of at least 1")
     if context > longest:
         raise ValueError(f"context is {context}; the model in {str(folder)!r} was made for {longest} tokens")
     config = dataclasses.replace(config, context=context)

@@ -19,6 +19,7 @@ _MUST_BE: Mapping[str, tuple[Any, ...]] = {
     "mlp_bias": (False,),
     "rope_scaling": (None,),
     "use_sliding_window": (False,),
+    "partial_rotary_factor": (1.0, None),
 }
 """Settings that change what is computed, and the values at which it is what a decoder computes."""
 
@@ -48,7 +49,7 @@ def read_config(folder: Path, error: type[ValueError]) -> tuple[DecoderConfig, i
 
 
 def _shape(told: Mapping[str, Any]) -> tuple[DecoderConfig, int]:
-    if (kind := told.get("model_type")) not in _KINDS:
+    if not isinstance(kind := told.get("model_type"), str) or kind not in _KINDS:
         raise ValueError(f"model_type is {_shown(kind)}, which is not known: {suggestion(str(kind), _KINDS)}")
     for name, allowed in _MUST_BE.items():
         if name in told and told[name] not in allowed:

@@ -49,5 +49,6 @@ def nucleus(logits: Float[Array, "*B V"], top_p: float) -> Float[Array, "*B V"]:
 
 def drawn_from(logits: Float[Array, "*B V"], sampling: Sampling) -> Float[Array, "*B V"]:
     """Logits of the distribution that tokens are drawn from, of those of the policy. At temperature 0 none is drawn."""
-    logits = logits / sampling.temperature
+    # Less the greatest first: of numbers that a small temperature made large, a difference is rounding and nothing else.
+    logits = (logits - logits.max(-1, keepdims=True)) / sampling.temperature
     return logits if sampling.top_p == 1 else nucleus(logits, sampling.top_p)

@@ -36,6 +36,11 @@ class Shards:
                     f"{folder / INDEX}: it says that {_shown(name)} lies in {file}, where it does not"
                 )
             self.names[name] = files[file]
+        for file, names in there.items():
+            if others := sorted(name for name in names if where.get(name) != file):
+                raise error(
+                    f"{folder / INDEX}: it does not say that {_shown(others[0])} lies in {file}, where it does"
+                )
 
     def expect(self, name: str, shape: tuple[int, ...]) -> None:
         """Refuse a tensor that is not there, has another shape, or holds no floats."""

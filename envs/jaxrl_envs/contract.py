@@ -161,6 +161,7 @@ class Env:
         longest: optional ``params -> int``, the steps that an episode takes at most, of parameters that are known (host side).
         check_params: optional ``params -> None``, which raises a ``ValueError`` of one sentence where there is no such task (host side): types
             and time limits are checked without it.
+        alone: where a teacher answers whatever the actions, the same environment without one, of the same parameters: agents are evaluated there.
         builder: optional way to build its tasks step by step, for curricula with an adversary.
     """
 
@@ -182,6 +183,7 @@ class Env:
     builder: Builder | None = None
     longest: Callable[[Any], int] | None = None
     check_params: Callable[[Any], None] | None = None
+    alone: Env | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.metrics, tuple) or not all(isinstance(name, str) for name in self.metrics):

@@ -141,7 +141,7 @@ def play(player: Player, key: Array, episodes: int, horizon: int, mode: Mode = "
         raise ValueError(f"episodes is {episodes}; at least 2 can be compared")
     each = -(-episodes // player.count)
     known = identity(player.trained.config)
-    env, learner = player.trained.experiment.env, player.trained.experiment.learner
+    env, learner = player.trained.experiment.tested, player.trained.experiment.learner
     go = kept(
         "playing",
         known and (known, each, horizon, mode),

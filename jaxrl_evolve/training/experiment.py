@@ -50,7 +50,7 @@ class Experiment(NamedTuple):
     """What a configuration means.
 
     Attributes:
-        env: the environment, for training and evaluation alike.
+        env: the environment that is trained in.
         learner: the algorithm, built for it.
         chunk: functions of one training run.
         curriculum: what chooses tasks, if something does.
@@ -69,7 +69,12 @@ class Experiment(NamedTuple):
         """How its agents are evaluated, see `make_evaluation`: on tasks drawn anew if a curriculum chose theirs
         and the environment draws tasks.
         """
-        return make_evaluation(self.env, self.learner, episodes, max_steps, mode, self.drawn)
+        return make_evaluation(self.tested, self.learner, episodes, max_steps, mode, self.drawn)
+
+    @property
+    def tested(self) -> Env:
+        """The environment that agents are evaluated in: without the teacher, where one answers in training."""
+        return self.env if self.env.alone is None else self.env.alone
 
     @property
     def drawn(self) -> bool:

@@ -68,7 +68,7 @@ def evaluate_levels(
     root_seed("seed", seed)
     trained = load(path, step)
     test = _Test(trained, mode, seed, max_steps)
-    env, config = trained.experiment.env, trained.config
+    env, config = trained.experiment.tested, trained.config
     if held_out.pass_at and "success" not in env.metrics:
         raise ValueError(
             f"pass_at is {tuple(held_out.pass_at)}, but {env.name} does not tell of success (its metrics are {env.metrics})"
@@ -235,7 +235,7 @@ def _arms(trained: Trained, held_out: HeldOut) -> Arms | None:
     """
     if not held_out.arm_levels:
         return None
-    env = trained.experiment.env
+    env = trained.experiment.tested
     if held_out.arms:
         return arms_of(env, held_out.arms)
     return arms_of_run(trained.config, env) or arms_of(env)

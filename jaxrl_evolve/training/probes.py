@@ -55,7 +55,7 @@ def check_probe(config: TrainConfig[Any, Any], experiment: Experiment) -> None:
     Raises:
         ValueError: saying what could vary.
     """
-    count, env = config.evaluation.probe, experiment.env
+    count, env = config.evaluation.probe, experiment.tested
     if count and env.sample_params is None and arms_of_run(config, env) is None:
         solvable_levels(env, count, field="evaluation.probe")  # which says so
 
@@ -68,7 +68,7 @@ def probe_of(config: TrainConfig[Any, Any], experiment: Experiment, mesh: Mesh |
         experiment: what it means.
         mesh: devices that the runs are split over, see `compile_programs`.
     """
-    settings, env = config.evaluation, experiment.env
+    settings, env = config.evaluation, experiment.tested
     if not settings.probe:
         return None
     arms, parts = arms_of_run(config, env), settings.probe

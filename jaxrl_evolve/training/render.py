@@ -58,7 +58,7 @@ def render(
     target = Path(folder) / "episode.gif" if out is None else Path(out)
     check_format(target, fps)
     trained = load(folder)
-    env = trained.experiment.env
+    env = trained.experiment.tested
     policies = [trained.policy(number, mode) for number in _numbers(trained, run)]
     if env.render is None:
         raise ValueError(f"the suite of {env.name} offers no drawing of it, so an episode cannot be shown")

@@ -208,6 +208,28 @@ def test_a_teacher_answers_with_actions():
         sequence(taught((1,)), 8, 20, config)
 
 
+def test_agents_are_tested_without_their_teacher():
+    """Of the same prompts; before anything is learned next to nothing is right, though every episode of training is."""
+    preset = sequence_preset("imitation", "token/sum-mod")
+    config = TrainConfig.preset("imitation", "token/sum-mod", env_options={"taught": "True", "numbers": "2"})
+    config = dataclasses.replace(
+        config, num_envs=8, learner=dataclasses.replace(preset.config, network=decoder(16).network)
+    )
+    experiment = build(config)
+    alone = experiment.tested
+    assert alone is not experiment.env and jax.tree.structure(alone.params) == jax.tree.structure(
+        experiment.env.params
+    )
+    jax.tree.map(np.testing.assert_array_equal, alone.params, experiment.env.params)
+    state = experiment.learner.init(random.key(0), traced(experiment.learner.default_hp))
+    found = experiment.evaluation(64, 12, "sample")(random.key(1), state, alone.params)
+    assert np.mean(found.returns) < 0.3
+    wrapped = variants(experiment.env, ("one", "other"))
+    assert wrapped.alone is None  # who wraps a teacher has one in tests as well
+    untaught = dataclasses.replace(TINY, env="token/sum-mod", learner=decoder(18), num_envs=8)
+    assert build(untaught).tested is build(untaught).env or build(untaught).tested.alone is None
+
+
 def test_while_a_teacher_is_imitated_nothing_is_mixed_or_compared():
     config = sequence_preset("imitation", "token/sum-mod").config
     for change in ({"mixed": "all", "reference": "first"}, {"worth": "preference"}):

@@ -145,6 +145,7 @@ def from_task(task: Task, name: str = "token/own", **kwargs: Any) -> Env:
         metrics=(*TOLD, *(what for what in task.told if what != ENV_REWARD)),
         longest=None if most is None else longest,
         check_params=lambda params: _check_knobs(task, name, params.knobs),
+        alone=from_task(task, name, **{**kwargs, "taught": False}) if taught else None,
         arms=Arms(tuple(f"{difficulty.knob} {value}" for value in difficulty.arms), of_arm),
     )
 

@@ -43,7 +43,7 @@ def around(
         )
     inner_state = (lambda state: state.env) if stateful else (lambda state: state)
     inner = (lambda p: p) if params is None else (lambda p: p.env)
-    made: dict[str, Any] = {"reset": reset, "step": step}
+    made: dict[str, Any] = {"reset": reset, "step": step, "alone": None}
     if "observation_space" in changes:
         made["stack"] = NO_STACK  # whatever stacks there were are not the last axis any more
     render, draw, best, arms = env.render, env.sample_params, env.optimal_return, env.arms

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,7 +83,7 @@ TASKS = {
         *(72, 84, 64, 500_000, 700_000, 1e-3),
     ),
 }
-TEACHER, BEFORE, BASELINE = "imitation", "imitation alone", "uniform"
+TEACHER, BEFORE, BASELINE, FILTER = "imitation", "imitation alone", "uniform", "filter"
 CURRICULA: dict[str, tuple[str, dict[str, str]]] = {
     "uniform": ("uniform", {}),
     "ordered": ("ordered", {}),
@@ -228,6 +228,13 @@ def train(store: Path, runs: Path, task: str, names: Sequence[str], seeds: Seque
             made(store, runs, task, name, rate, seed)
 
 
+def _more(cells: Sequence[Any], others: Sequence[Any], of: Callable[[Any], float]) -> str:
+    """What is more in cells than in others of the same seed; nothing beside themselves."""
+    theirs = {each["seed"]: of(each) for each in others}
+    gaps = [of(each) - theirs[each["seed"]] for each in cells if each["seed"] in theirs]
+    return "" if cells is others or not gaps else with_bounds(mean_of_pairs(gaps))
+
+
 def table(store: Path, results: Path) -> None:
     """``sequence_curricula.md`` and ``.csv``."""
     lines, rows, facts = [], [], []
@@ -235,30 +242,28 @@ def table(store: Path, results: Path) -> None:
         rate = chosen(store, task)
         runs = {name: read(store, task, name, rate, REPORTED) for name in CURRICULA} if rate else {}
         runs = {BEFORE: read(store, task, BEFORE, 0.0, REPORTED), **runs}
-        uniform = {each["seed"]: each for each in runs.get(BASELINE, [])}
         for name, cells in runs.items():
             if not cells:
                 continue
-            told, facts = list[str](), [*facts, *cells]
-            for of in (lambda each: float(np.mean(each["arms"])), lambda each: each["harder"]):
-                gaps = [of(each) - of(uniform[each["seed"]]) for each in cells if each["seed"] in uniform]
-                told.append(with_bounds(estimate([of(each) for each in cells], mean)))
-                told.append("" if name == BASELINE or not gaps else with_bounds(mean_of_pairs(gaps)))
-            lines.append([task, name, len(cells), *told])
-            rows += [
-                [task, name, each["rate"], each["seed"], each["harder"], *each["arms"]] for each in cells
+            facts += cells
+            on_arms, harder = (lambda each: float(np.mean(each["arms"]))), (lambda each: each["harder"])
+            told = [
+                with_bounds(estimate([on_arms(each) for each in cells], mean)),
+                *(_more(cells, runs.get(than, []), on_arms) for than in (BASELINE, FILTER)),
+                with_bounds(estimate([harder(each) for each in cells], mean)),
+                _more(cells, runs.get(BASELINE, []), harder),
             ]
+            lines.append([task, name, len(cells), *told])
+            for each in cells:
+                rows.append([task, name, each["rate"], each["seed"], each["harder"], *each["arms"]])
     more = "More than uniform"
-    header = ["Task", "Curriculum", "Seeds", "On the arms", more, "Harder", more]
+    header = ["Task", "Curriculum", "Seeds", "On the arms", more, "More than filter", "Harder", more]
     unfit = [task for task in TASKS if read(store, task, BEFORE, 0.0, TUNED) and not fits(store, task)]
     said = lambda key: "; ".join(sorted({str(fact[key]) for fact in facts}))
     parts = [
         "# Curricula of difficulties for completions",
         "\n\n".join((__doc__ or "").split("\n\n")[2:5]),
-        *(
-            f"**{task} failed the condition on its imitation: nothing follows from its rows.**"
-            for task in unfit
-        ),
+        *(f"**{task} failed the condition on its imitation: nothing follows from it.**" for task in unfit),
         markdown_table(header, lines),
         f"Hardware: {said('device')}, {said('cores')} cores. Commits: {said('commit')}.",
         "Commands: `python benchmarks/sequence_curricula.py tune`, `… train`, `… table`.",
@@ -271,9 +276,8 @@ def table(store: Path, results: Path) -> None:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Tune, train, or write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout)
     parser.add_argument("action", choices=["tune", "train", "table"])
     parser.add_argument("--task", nargs="+", default=list(TASKS), choices=list(TASKS), metavar="TASK")
     parser.add_argument("--only", nargs="+", default=list(CURRICULA), choices=list(CURRICULA), metavar="CURRICULUM")  # fmt: skip

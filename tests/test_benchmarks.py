@@ -731,10 +731,12 @@ def test_curricula_of_completions_are_compared_with_uniform_draws_of_the_same_se
     for seed in study.REPORTED:
         keep("uniform", 1e-4, seed, 0.4, 0.1 * (seed % 2))
         keep("sec, released", 1e-4, seed, 0.7, 0.1 * (seed % 2) + 0.2)
+        keep("filter", 1e-4, seed, 0.1, 0.0)
     study.table(tmp_path, tmp_path)
     text = (tmp_path / "sequence_curricula.md").read_text()
     row = next(line for line in text.splitlines() if "sec, released" in line)
-    assert row.endswith("| 0.100 [0.100, 0.100] | 0.240 [0.200, 0.280] | 0.200 [0.200, 0.200] |")
+    more = "| 0.100 [0.100, 0.100] | 0.200 [0.200, 0.200] "
+    assert row.endswith(f"{more}| 0.240 [0.200, 0.280] | 0.200 [0.200, 0.200] |")
     assert "countdown failed the condition" in text
     config = study.configuration("arc-1d", "sec, colder", 1e-4, 3, "runs/pupil")
     assert (config.curriculum, config.curriculum_options["temperature"]) == ("sec", "0.2")

@@ -99,7 +99,10 @@ def evaluate_levels(
         rows += _rows(config.env, seen)
     tables = [(other, _on_other(test, other, held_out)) for other in others]
     if tables:
-        outcome["held_out"] = [{"env": other.name, **_summary(test, other, seen)} for other, seen in tables]
+        options = dict(held_out.env_options)
+        outcome["held_out"] = [
+            {"env": other.name, "env_options": options, **_summary(test, other, seen)} for other, seen in tables
+        ]
         rows += [row for other, seen in tables for row in _rows(other.name, seen)]
     if arms is not None:
         outcome["arms"], more = _on_arms(test, env, arms, held_out)

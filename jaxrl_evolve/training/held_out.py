@@ -101,7 +101,8 @@ def evaluate_levels(
     if tables:
         options = dict(held_out.env_options)
         outcome["held_out"] = [
-            {"env": other.name, "env_options": options, **_summary(test, other, seen)} for other, seen in tables
+            {"env": other.name, "env_options": options, **_summary(test, other, seen)}
+            for other, seen in tables
         ]
         rows += [row for other, seen in tables for row in _rows(other.name, seen)]
     if arms is not None:

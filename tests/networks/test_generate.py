@@ -16,6 +16,7 @@ from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.networks.decoder.generate import generate
 from jaxrl_evolve.networks.decoder.sampling import Sampling, drawn_from, nucleus
 from jaxrl_evolve.networks.decoder_config import DecoderConfig
+from jaxrl_evolve.networks.distributions import Categorical
 from jaxrl_evolve.networks.table import make_network
 
 V, B, P, L = 7, 6, 4, 5
@@ -171,9 +172,38 @@ def test_what_cannot_be_generated_is_refused():
     wrong = prompts.copy()
     wrong[0, 1] = 7  # behind the first prompt's end
     assert made_of(prompts=wrong).tokens.shape == (B, L)
+    with pytest.raises(ValueError, match=r"prompts have shape \(0, 4\); there must be one of one token"):
+        made_of(prompts=prompts[:0], lengths=LENGTHS[:0])
+    with pytest.raises(ValueError, match="prompts are float32; they must be whole numbers"):
+        made_of(prompts=prompts.astype(np.float32))
+    with pytest.raises(ValueError, match="lengths are bool; they must be whole numbers"):
+        made_of(lengths=LENGTHS > 0)
+    for other, message in (
+        (
+            jax.tree.map(lambda x: x[None], params),
+            r"embedding of shape \(1, 7, .*\); it must be \[tokens, width\]",
+        ),
+        ({"params": {}}, "params are no decoder's"),
+        (None, "params are no decoder's"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            generate(CONFIG, other, prompts, LENGTHS, Sampling(L), jax.random.key(0))
     with pytest.raises(ValueError, match="sampling.top_p is 1.5; it must be a number between 0 and 1"):
         Sampling(L, top_p=1.5)
     with pytest.raises(ValueError, match="sampling.top_p is 0.0; it must be above 0"):
         Sampling(L, top_p=0.0)
     with pytest.raises(ValueError, match="sampling.limit is 0"):
         Sampling(0)
+
+
+def test_however_small_a_temperature_the_most_probable_token_is_drawn():
+    """Of logits that it made large, differences would be rounding and nothing else."""
+    logits = 300.0 * jax.random.normal(jax.random.key(3), (64, 7), jnp.float32)
+    for temperature in (1e-3, 1e-9, 1e-12, 1e-30):
+        left = jax.jit(drawn_from, static_argnums=1)(logits, Sampling(L, temperature=temperature))
+        assert np.isfinite(left.max(-1)).all() and (left.max(-1) == 0).all()
+        np.testing.assert_array_equal(left.argmax(-1), logits.argmax(-1))
+        chosen = Categorical(left)
+        drawn = chosen.sample(jax.random.key(4))
+        np.testing.assert_array_equal(drawn, logits.argmax(-1))
+        assert np.isfinite(chosen.log_prob(drawn)).all()

@@ -124,6 +124,8 @@ def test_a_model_says_what_an_independent_forward_pass_says(
 CONFIGS = {
     "another kind": ({"model_type": "qwen3"}, "model_type is 'qwen3', which is not known: did you mean qwen2"),
     "no kind": ({"model_type": None}, "model_type is None, which is not known"),
+    "kinds": ({"model_type": ["llama"]}, r"model_type is \['llama'\], which is not known"),
+    "turned in part": ({"partial_rotary_factor": 0.5}, "partial_rotary_factor is 0.5; a decoder can only have 1.0"),
     "scaled positions": ({"rope_scaling": {"factor": 8}}, "rope_scaling is .*; a decoder can only have None"),
     "activation": ({"hidden_act": "gelu"}, "hidden_act is 'gelu'; a decoder can only have 'silu'"),
     "heads": ({"num_attention_heads": 3}, r"has the shape \(12, 8\); config.json asks for \(18, 8\)"),
@@ -221,6 +223,9 @@ def test_shards_that_are_missing_or_misplaced_are_refused(tmp_path: Path):
     swapped = where | {"lm_head.weight": f"model-{1 - int(where['lm_head.weight'][6])}.safetensors"}
     index.write_text(json.dumps({"weight_map": swapped}))
     assert_refused(tmp_path, "it says that 'lm_head.weight' lies in model-.*, where it does not")
+    fewer = {name: file for name, file in where.items() if name != "model.norm.weight"}
+    index.write_text(json.dumps({"weight_map": fewer}))
+    assert_refused(tmp_path, "it does not say that 'model.norm.weight' lies in model-.*, where it does")
     index.write_text(json.dumps(told))
     (tmp_path / "model-1.safetensors").unlink()
     assert_refused(tmp_path, "there is no 'model-1.safetensors'")
@@ -234,5 +239,10 @@ def test_a_context_is_no_longer_than_the_model_s(tmp_path: Path):
         load_pretrained(tmp_path, context=33)
     with pytest.raises(ValueError, match="context is 0; it must be a whole number"):
         load_pretrained(tmp_path, context=0)
+    for context in ("a", None, True, 6.0):
+        with pytest.raises(ValueError, match=f"context is {context!r}; it must be a whole number"):
+            load_pretrained(tmp_path, context=context)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="vocabulary is '9'; it must be a whole number"):
+        load_pretrained(tmp_path, context=S, vocabulary="9")  # pyright: ignore[reportArgumentType]
     with pytest.raises(OSError, match="config.json"):
         load_pretrained(tmp_path / "nowhere", context=S)

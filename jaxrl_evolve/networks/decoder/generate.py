@@ -56,21 +56,42 @@ def generate(
         key: randomness.
 
     Raises:
-        ValueError: shapes do not agree, a length, a token or the EOS is no such number, or prompts with their completions do not fit into the context.
+        ValueError: shapes do not agree, parameters are not those of one decoder, a length, a token or the EOS is no such number, or prompts with their completions do not fit into the context.
     """
     if jnp.ndim(prompts) != 2 or jnp.shape(lengths) != jnp.shape(prompts)[:1]:
         raise ValueError(
             f"prompts have shape {jnp.shape(prompts)} and lengths {jnp.shape(lengths)}; these must be [B, P] and [B]"
         )
+    if not all(jnp.shape(prompts)):
+        raise ValueError(f"prompts have shape {jnp.shape(prompts)}; there must be one of one token at least")
+    for name, given in {"prompts": prompts, "lengths": lengths}.items():
+        if not jnp.issubdtype(kind := jnp.asarray(given).dtype, jnp.integer):
+            raise ValueError(f"{name} are {kind}; they must be whole numbers")
+    vocabulary = _vocabulary(params)
     longest = jnp.shape(prompts)[1]
     require_context(
         config, longest + sampling.limit, f"{longest} of a prompt and {sampling.limit} of its completion"
     )
-    if sampling.eos >= (vocabulary := params["params"]["embedding"].shape[0]):
+    if sampling.eos >= vocabulary:
         raise ValueError(f"sampling.eos is {sampling.eos}; tokens go from 0 to {vocabulary - 1}")
     _check_prompts(prompts, lengths, vocabulary)
     prompts, lengths = jnp.asarray(prompts, jnp.int32), jnp.asarray(lengths, jnp.int32)
     return _generate(config, sampling, params, prompts, lengths, key)
+
+
+def _vocabulary(params: Any) -> int:
+    """Tokens of a decoder with these parameters."""
+    try:
+        shape = jnp.shape(params["params"]["embedding"])
+    except (KeyError, TypeError):
+        raise ValueError(
+            "params are no decoder's: there is no embedding of tokens; it must be what its network's init gives"
+        ) from None
+    if len(shape) != 2:
+        raise ValueError(
+            f"params have an embedding of shape {shape}; it must be [tokens, width], of one run: load(folder).state_of(0).params"
+        )
+    return shape[0]
 
 
 def _check_prompts(prompts: Any, lengths: Any, vocabulary: int) -> None:

@@ -207,6 +207,14 @@ def test_runs_of_one_name_are_told_apart(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_a_seed_each_says_nothing_of_how_often_one_is_better(tmp_path):
+    for name, returns in {"ppo": [400.0], "a2c": [300.0], "lpo": [200.0, 210.0]}.items():
+        _run(tmp_path / "runs" / name, name, returns=returns)
+    found = report([tmp_path / "runs"], tmp_path / "out", **FAST)
+    assert list(found.comparison.improvement) == [("a2c", "lpo"), ("lpo", "ppo")]
+    assert "a2c and ppo have a seed each, which says nothing of how often one is better." in found.notes
+
+
 def test_many_algorithms_are_compared_with_the_first_only(tmp_path):
     for i in range(8):
         _run(tmp_path / f"runs/{i}", f"algorithm{i}", returns=[float(i), i + 1.0])

@@ -208,6 +208,9 @@ def _improvement(
     for x, y in pairs:
         tasks = _shared_tasks(rows, (x, y))
         sides = [_matrix(rows, label, tasks, normalised=False) for label in (x, y)]
+        if max(len(scores) for scores, _ in sides) < 2:  # it would be 0 or 1
+            notes.append(f"{x} and {y} have a seed each, which says nothing of how often one is better.")
+            continue
         found[x, y] = statistics.probability_of_improvement(sides[0][0], sides[1][0], **options)
         notes += [note for _, side in sides for note in side if note not in notes]
     return found, notes

@@ -445,6 +445,22 @@ def test_curricula_are_told_of_the_group_as_a_critic():
     np.testing.assert_allclose(found.td_error, [*np.zeros((2, 32)), apart.ravel()], atol=1e-6)
 
 
+def test_where_a_teacher_answers_neighbours_are_not_compared():
+    """They answer different prompts: what is told of each is its own."""
+    config = sequence_preset("imitation", "answering").config
+    config = dataclasses.replace(config, completions=1, network=NetworkConfig(hidden=(8,)))
+    learner = sequence(answering(taught=True), 8, LENGTH, config)
+    reward = np.zeros((LENGTH, 8), np.float32)
+    reward[-1] = np.arange(8) % 2
+    first, ended = np.zeros(reward.shape, bool), np.zeros(reward.shape, bool)
+    first[0], ended[-1] = True, True
+    hp = traced(learner.default_hp)
+    t = trajectory(first, ended, reward, np.ones(reward.shape, bool))
+    found = learner.assess(jax.jit(learner.init)(random.key(0), hp), t, hp)
+    np.testing.assert_array_equal(found.value[0], reward[-1])
+    assert (np.asarray(found.advantage) == 0).all() and (np.asarray(found.td_error) == 0).all()
+
+
 def test_what_is_refused():
     with pytest.raises(ValueError, match="learner.group is 5; it must divide num_envs, 32"):
         sequence(ENV, 32, LENGTH, SequenceConfig(group=5))

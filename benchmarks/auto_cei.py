@@ -13,6 +13,8 @@ prints a line for each seed and each of its stages, keeps each seed in the store
 The questions are those of ``token/refusal``, with terms that are hidden now and then. Working is the token ``+``, as many as one likes, before the digits or ``<refuse>``: it says nothing, so length is nothing but length here. This shows the machine and what it optimises, not
 that longer reasoning helps, which the paper is about. The outcome is therefore no comparison with other methods, but whether ``c1`` moves what is refused: precision (primary), shares of refusals and ``f`` before and after, over seeds 0 to 4,
 on prompts that were neither learned from nor chosen by; a change is one if the 95 % interval (Student's) of after less before leaves out zero. The resampling temperature is the precision before.
+
+It has not been run whole, and with these settings it would show nothing: in a pilot (seed 100) the first policy answers no better than by guessing. First it has to learn some of the sums.
 """
 
 from __future__ import annotations

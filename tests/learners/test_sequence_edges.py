@@ -226,8 +226,8 @@ def test_agents_are_tested_without_their_teacher():
     assert np.mean(found.returns) < 0.3
     wrapped = variants(experiment.env, ("one", "other"))
     assert wrapped.alone is None  # who wraps a teacher has one in tests as well
-    untaught = dataclasses.replace(TINY, env="token/sum-mod", learner=decoder(18), num_envs=8)
-    assert build(untaught).tested is build(untaught).env or build(untaught).tested.alone is None
+    untaught = build(dataclasses.replace(TINY, env="token/sum-mod", learner=decoder(18), num_envs=8))
+    assert untaught.tested is untaught.env
 
 
 def test_while_a_teacher_is_imitated_nothing_is_mixed_or_compared():

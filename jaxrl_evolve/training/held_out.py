@@ -54,7 +54,8 @@ def evaluate_levels(
 
         ``score`` says whether scores are shares of episodes that succeeded or returns. ``all`` is over all levels, and ``cvar``
         has for each share the mean over the worst ``levels`` of each run, chosen by one sample of episodes and judged by
-        another; ``biased`` is judged by the same. ``pass_at`` has the probability that one of so many tries on a level succeeds. ``held_out`` has a summary of each named environment, ``arms`` one of each arm,
+        another; ``biased`` is judged by the same. ``length`` is of the episodes, in steps, ``metrics`` what else the environment tells of them. ``pass_at`` has the probability that one of so many tries on a level succeeds. ``held_out`` has a summary of each named environment,
+        ``arms`` one of each arm,
         with the share of its tasks that are ``solvable`` and, if the run's curriculum drew these arms, what its metrics say of
         them (`arms.allocation`). ``runs`` are scores of single runs, ``iqm`` and ``ci95`` over them; of a run with points these are
         NaN.
@@ -91,7 +92,7 @@ def evaluate_levels(
         seen = test.scores(env, levels, held_out.episodes)
         outcome |= {
             "levels": held_out.levels,
-            "episodes": held_out.episodes,
+            "episodes": 2 * held_out.episodes,  # on each level, of both samples
             **_summary(test, env, seen),
             "cvar": [_worst(test, seen, share) for share in held_out.shares],
             **_tries(test, seen, held_out),
@@ -151,7 +152,14 @@ def _summary(test: _Test, env: Env, seen: OnLevels) -> dict[str, Any]:
         **({"max_steps": min(limit)} if limit else {}),
         **({} if env.solvable is None else {"solvable": True}),
         "all": test.told((seen.first + seen.second).mean(1) / 2),
+        **_episodes(test, seen),
     }
+
+
+def _episodes(test: _Test, seen: OnLevels) -> dict[str, Any]:
+    """How long they were, and what the environment tells of them."""
+    metrics = {name: test.told(each.mean(1)) for name, each in seen.metrics.items()}
+    return {"length": test.told(seen.lengths.mean(1)), **({"metrics": metrics} if metrics else {})}
 
 
 def _worst(test: _Test, seen: OnLevels, share: float) -> dict[str, Any]:
@@ -261,13 +269,14 @@ def _on_arms(
     facts = allocation(_metrics(trained), arms.names) if drawn else []
     summaries, rows = [], []
     for i, name in enumerate(arms.names):
-        part = OnLevels(*(x[..., i * count : (i + 1) * count] for x in seen))
+        part = jax.tree.map(lambda x, i=i: x[..., i * count : (i + 1) * count], seen)
         summaries.append(
             {
                 "arm": name,
                 "score": "return" if threshold is None and "success" not in env.metrics else "success",
                 **({} if env.solvable is None else {"solvable": float(solvable[i].mean())}),
                 **test.told((part.first + part.second).mean(1) / 2),
+                **_episodes(test, part),
                 **_tries(test, part, held_out),
                 **(facts[i] if facts else {}),
             }

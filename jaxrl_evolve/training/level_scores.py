@@ -28,12 +28,14 @@ class OnLevels(NamedTuple):
         first, second: means over the episodes of each sample, float64 ``[R, L]``; NaN where a run diverged.
         lengths: means over all episodes, float64 ``[R, L]``.
         best: the highest return that a level allows, float64 ``[L]``; NaN where that is not known.
+        metrics: means over all episodes of the other numbers that `Env.metrics` names, float64 ``[R, L]`` each.
     """
 
     first: np.ndarray
     second: np.ndarray
     lengths: np.ndarray
     best: np.ndarray
+    metrics: dict[str, np.ndarray]
 
 
 def solvable_levels(
@@ -109,11 +111,13 @@ def scores_on_levels(
     lost = np.zeros(runs, bool) if diverged is None else diverged
     told = lambda x: np.where(along(lost, np.asarray(x)[:, :, 0]), np.nan, np.asarray(x, np.float64).mean(2))
     first, second = (told(_score(env, sample, threshold)) for sample in samples)
-    lengths = (told(samples[0].lengths) + told(samples[1].lengths)) / 2
+    both = lambda of: (told(of(samples[0])) + told(of(samples[1]))) / 2
+    one = {name for name, x in samples[0].info.items() if x.ndim == 3 and name != "success"}
+    metrics = {name: both(lambda sample, name=name: sample.info[name]) for name in env.metrics if name in one}
     best = np.full(levels_in, np.nan)
     if env.optimal_return is not None:
         best = np.asarray(jax.jit(jax.vmap(env.optimal_return))(levels), np.float64)
-    return OnLevels(first, second, lengths, best)
+    return OnLevels(first, second, both(lambda sample: sample.lengths), best, metrics)
 
 
 def _score(env: Env, played: LevelEpisodes, threshold: np.ndarray | None) -> Any:

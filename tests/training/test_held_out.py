@@ -14,6 +14,7 @@ import pytest
 
 import jaxrl_envs
 from jaxrl_evolve.command.commands import find_command
+from jaxrl_evolve.runs.levels import LevelEpisodes
 from jaxrl_evolve.storage.folder import RunFolder
 from jaxrl_evolve.training import held_out, level_scores
 from jaxrl_evolve.training.config import TrainConfig
@@ -77,16 +78,40 @@ def test_summaries_are_those_of_the_rows(seen: Any):
     assert (one["k"], four["k"]) == (1, 4)
     np.testing.assert_allclose(one["runs"], outcome["all"]["runs"])
     np.testing.assert_allclose(four["runs"], (first + second > 0).mean(1))  # of four tries, all are counted
+    lengths = np.array([row["length"] for row in own]).reshape(20, 2)
+    np.testing.assert_allclose(outcome["length"]["runs"], lengths.mean(0))
+    assert outcome["episodes"] == 4  # on each level, of two samples
     assert (outcome["score"], outcome["max_steps"], outcome["solvable"]) == ("success", 20, True)
     assert all(0.1 <= row["best_return"] < 1.0 for row in own)
 
 
 def test_the_limit_that_is_told_is_the_one_that_comes_first(trained: Trained):
     env, many = trained.experiment.env, np.zeros((2, 3))
-    seen = level_scores.OnLevels(many, many, many, many[0])
+    seen = level_scores.OnLevels(many, many, many, many[0], {})
     for asked, told in ((None, 20), (7, 7), (99, 20)):
         test = held_out._Test(trained, "sample", 0, asked)
         assert held_out._summary(test, env, seen)["max_steps"] == told
+
+
+def test_numbers_that_the_environment_tells_are_means_over_both_samples(
+    trained: Trained, folder: Any, monkeypatch: Any
+):
+    """But for the success, which is the score, and whatever is not one number."""
+    env = dataclasses.replace(trained.experiment.env, metrics=("success", "answer_length", "where"))
+    samples = iter((1.0, 4.0))
+
+    def play(keys: Any, states: Any, levels: Any) -> LevelEpisodes:
+        ended = np.full((2, 20, 2), next(samples)) * np.array([1.0, 2.0])[:, None, None]
+        info = {"success": ended > 3, "answer_length": ended, "where": np.zeros((2, 20, 2, 3))}
+        return LevelEpisodes(ended, ended, ended > 0, info)
+
+    monkeypatch.setattr(level_scores, "_program", lambda *_: play)
+    experiment = trained.experiment._replace(env=env)
+    monkeypatch.setattr(held_out, "load", lambda *_: trained._replace(experiment=experiment))
+    outcome, _ = evaluate_levels(folder, HeldOut(levels=20, episodes=2))
+    assert list(outcome["metrics"]) == ["answer_length"]
+    assert outcome["metrics"]["answer_length"]["runs"].tolist() == [2.5, 5.0]
+    assert outcome["length"]["runs"].tolist() == [2.5, 5.0] and outcome["all"]["runs"].tolist() == [0.5, 0.5]
 
 
 def test_other_environments_have_a_summary_each(seen: Any):
@@ -138,7 +163,7 @@ def _by_walls(levels: Any) -> Any:
     """Scores of two runs that are numbers of walls."""
     walls = np.asarray(levels.walls).sum((1, 2)).astype(float)
     both = np.stack([walls, walls])
-    return both, both, both, walls
+    return both, both, both, walls, {}
 
 
 def test_a_run_that_diverged_has_no_scores_and_counts_as_the_worst(

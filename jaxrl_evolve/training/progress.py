@@ -65,7 +65,7 @@ class TrainingProgress:
             )
             self._bar.start()
             self._task = self._bar.add_task(
-                escape(self._title), total=self._total, completed=self._step, facts=""
+                escape(self._title), total=self._total, completed=self._step, facts="compiling"
             )
             self._bar.refresh()
         else:

@@ -53,6 +53,11 @@ class Trained(NamedTuple):
     diverged: np.ndarray
     folder: folders.RunFolder
 
+    def __repr__(self) -> str:
+        """What it is, without its arrays."""
+        config, runs = self.config, self.diverged.size
+        return f"<{config.algorithm} on {config.env}, {runs} run{'s' if runs > 1 else ''} after {self.updates:,} updates, of {self.folder.path}>"
+
     def policy(self, run: int | Literal["best"] = 0, mode: Mode = "greedy") -> Policy:
         """What one run has learned, as a function ``(observation, carry, key) -> (action, carry)``.
 

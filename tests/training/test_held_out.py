@@ -50,6 +50,10 @@ def trained(tmp_path_factory: Any) -> Trained:
     return Trained(config, experiment, states, 0, np.array([-1, -1]), folder)
 
 
+def test_it_is_shown_without_its_arrays(trained: Trained):
+    assert repr(trained) == f"<ppo on maze/random, 2 runs after 0 updates, of {trained.folder.path}>"
+
+
 @pytest.fixture
 def folder(trained: Trained, monkeypatch: Any) -> Any:
     """Its folder, which holds nothing: reading one is tested elsewhere."""

@@ -59,6 +59,7 @@ def test_on_a_terminal_a_bar(clock, monkeypatch):
         bar.say("seed [1] stopped")
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue())
     assert "ppo on [x]-v1" in text and "seed [1] stopped" in text
+    assert re.search(r"0% compiling", text)
     assert re.search(r"25% 4.00k steps/s  return 125  2s left", text)
     assert re.search(r"50% 4.00k steps/s  return 250  1s left", text)
 

@@ -767,6 +767,31 @@ def test_refusals_pay_once_they_come_late_and_the_climb_ends_on_the_top():
     assert cei.climb(lambda c1: -c1, 1.0, 0.5, most=4)[0] == 0.0
 
 
+def test_a_stage_of_refusals_goes_on_from_the_best_before():
+    import auto_cei as cei
+    import numpy as np
+
+    class Pupil:
+        """Its parameter is how many of four prompts it answers right; it refuses none. Imitation adds what it is told to."""
+
+        params, state, moves = 1, None, iter([1, 1, -2, -1, 0, 0, 1, 0, 0])
+
+        def draw(self, prompts):
+            digits = np.where(np.arange(len(prompts.hidden)) % 4 < self.params, 8, 9)
+            return np.stack([digits, np.full(len(digits), cei.EOS)], 1)
+
+        def imitate(self, prompts, said, steps, rng):
+            self.params += next(self.moves)
+
+    asked = cei.Prompts(np.zeros((4, 1)), np.ones(4, int), np.array([[8, 0]] * 4), np.zeros(4, bool))
+    pupil = Pupil()
+    stages = cei.Stages(pupil, asked, asked, 1.0, 1, np.random.default_rng(0))
+    assert stages.best().c1 != stages.best().c1 and stages.temperature == 0.25
+    of = lambda right: 0.8 * right / 4 + 0.2
+    np.testing.assert_allclose([stages(2.0), stages(2.5), stages(3.0)], [of(3), of(2), of(4)])
+    assert [one.held[0] for one in stages.reached] == [3, 2, 4] and stages.best().c1 == 3.0
+
+
 def test_refusals_before_and_after_are_compared_seed_by_seed():
     import auto_cei as cei
     import numpy as np
@@ -784,6 +809,7 @@ def test_refusals_before_and_after_are_compared_seed_by_seed():
         "seed": i,
         "before": told,
         "after": {**told, "precision": 0.6 + 0.1 * i},
+        "held": {**told, "precision": 0.5 + 0.1 * i},
         "first": 3.5,
         "best": 4.0,
         "stages": [{}, {}],
@@ -794,8 +820,9 @@ def test_refusals_before_and_after_are_compared_seed_by_seed():
     }
     text = cei.page([seed(0), seed(1), seed(2)])
     # Of .1, .2 and .3 the deviation is .1, and Student's quantile is 4.303.
-    assert "| Precision of what is answered | 0.500 | 0.700 | 0.200 [-0.0484, 0.448] |" in text
-    assert "| Refused where a term is hidden | 0.500 | 0.500 | 0.00 [0.00, 0.00] |" in text
+    said = "| Precision of what is answered | 0.500 | 0.700 | 0.200 [-0.0484, 0.448] | 0.600 | 0.100 [0.100, 0.100] |"
+    assert said in text
+    assert "| Refused where a term is hidden | 0.500 | 0.500 | 0.00 [0.00, 0.00] | 0.500 |" in text
     assert "| 1 | 3.50 | 4.00 | 2 |" in text and "whether ``c1`` moves" in text
 
 

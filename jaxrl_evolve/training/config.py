@@ -88,7 +88,8 @@ class TrainConfig(Generic[C, H]):
     """Checksum of the stored objective's file, found when a run starts; a resumed run refuses another."""
     start: str = dataclasses.field(default="", metadata=UNWRITTEN_BY_DEFAULT)
     """Run folder whose trained weights to start from, FOLDER:RUN for one of its runs (counted from 0); without it
-    every seed starts from the run of its number, or all from the only one. The optimiser starts anew."""
+    every seed starts from the run of its number, or all from the only one. Or the folder of a published model whose
+    shape the run's decoder has. The optimiser starts anew."""
     start_sha256: Annotated[str, tyro.conf.Suppress] = dataclasses.field(
         default="", metadata=UNWRITTEN_BY_DEFAULT
     )

@@ -1,4 +1,4 @@
-"""Runs that start from weights which another run has trained."""
+"""Runs that start from weights which another run has trained, or from those of a published model."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from jaxrl_evolve.storage.manifest import named_leaves
 from jaxrl_evolve.storage.steps import entries
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import Experiment, traced
+from jaxrl_evolve.training.published import is_published, published_state
 
 
 class Start(NamedTuple):
@@ -96,9 +97,12 @@ def _trained(config: TrainConfig[Any, Any], experiment: Experiment) -> Start:
             f"{named}, but {config.algorithm} cannot take over weights: its learner has no `adopt`"
         )
     path, run = place(config.start)
-    there = load(path)
-    state = jax.tree.map(np.asarray, there.learner_state)
-    runs = there.diverged.size
+    if is_published(path):
+        algorithm, state, runs = config.algorithm, published_state(path, config, experiment), 1
+    else:
+        there = load(path)
+        algorithm, state = there.config.algorithm, jax.tree.map(np.asarray, there.learner_state)
+        runs = there.diverged.size
     if run is not None and run >= runs:
         raise ValueError(f"{named}, but {path} has {runs} runs, counted from 0")
     if run is None and runs not in (1, config.seeds):
@@ -110,9 +114,7 @@ def _trained(config: TrainConfig[Any, Any], experiment: Experiment) -> Start:
     fresh = jax.eval_shape(experiment.learner.init, random.key(0), traced(config.hp))
     one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), state)
     if type(one) is not type(fresh):
-        raise ValueError(
-            f"{named}, whose agents are {there.config.algorithm}'s: {config.algorithm} has others"
-        )
+        raise ValueError(f"{named}, whose agents are {algorithm}'s: {config.algorithm} has others")
     _check_fit(named, adopt(fresh, one), fresh)
     none = jax.tree.map(lambda x: np.zeros((1, *x.shape), x.dtype), fresh)
     digest = hashlib.sha256()

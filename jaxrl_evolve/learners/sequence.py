@@ -153,6 +153,7 @@ def _told(config: SequenceConfig, found: Completions, answers: Answers, rate: Ar
         "learning_rate": jnp.asarray(rate, jnp.float32),
         "completion_length": found.length.sum() / count,
         "unfinished": 1.0 - found.whole.mean(dtype=jnp.float32),
+        "steps_used": (found.number < found.whole.shape[1]).mean(dtype=jnp.float32),
     }
     if _group(config) == 1:
         return told

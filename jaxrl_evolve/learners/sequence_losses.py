@@ -16,6 +16,8 @@ from jaxrl_evolve.preferences.kl import kl_loss
 
 NO_SPREAD = 1e-6
 """A group whose members' worths differ by less says nothing, and its advantages are exactly 0."""
+ROUNDING = 1e-5
+"""Log-probabilities of a token that differ by less are the same: a rollout that is read says what acting said no more exactly."""
 
 
 @struct.dataclass
@@ -71,6 +73,18 @@ def advantages(kind: str, worth: Float[Array, "G M"], whole: Bool[Array, "G M"])
     return jnp.where(deviation > NO_SPREAD, apart, 0.0)
 
 
+def settled(apart: Array, of: Any = 1.0) -> Array:
+    """Log-ratios, those that are nothing but rounding exactly 0, all with their gradients.
+
+    Optimisers that divide by what gradients are like would make whole steps of it where nobody differs.
+
+    Args:
+        apart: log-ratios.
+        of: tokens that each is the sum of.
+    """
+    return jnp.where(jnp.abs(apart) < ROUNDING * of, apart - jax.lax.stop_gradient(apart), apart)
+
+
 def _in_groups(values: Float[Array, "N E"], groups: int) -> Float[Array, "G M"]:
     return values.reshape((groups, -1))
 
@@ -97,7 +111,7 @@ def loss_of(
     slots = log_prob.shape[1]
     most = groups * members // slots
     asked = a.asked.astype(jnp.float32)
-    apart = jnp.where(a.asked, log_prob - _towards(config, hp, a), 0.0)
+    apart = settled(jnp.where(a.asked, log_prob - _towards(config, hp, a), 0.0))
     ratio = _in_groups(summed(apart, a.number, most), groups)
     if config.logp_reduction == "mean":
         ratio = ratio / jnp.maximum(a.length, 1.0)
@@ -190,8 +204,8 @@ def _of_revisions(config: SequenceConfig, hp: Any, ratio: Array, after: Array, a
     """The mean over the pairs that were compared; both of a pair are drafts, and revisions of themselves and of each other."""
     groups, members = ratio.shape
     pairs = (groups, members // 2, 2)
-    apart, length = after - a.revisions.reference, a.length.reshape(pairs)
-    apart = apart.reshape((*pairs, 2))
+    length = a.length.reshape(pairs)
+    apart = settled((after - a.revisions.reference).reshape((*pairs, 2)), jnp.maximum(length, 1.0)[..., None])
     if config.logp_reduction == "mean":
         itself_and_other = jnp.stack([length, length[..., ::-1]], -1)
         apart = apart / jnp.maximum(itself_and_other, 1.0)
@@ -221,5 +235,6 @@ def _divergence(config: SequenceConfig, log_prob: Array, a: Answers, most: int, 
     for e in range(most):
         own = a.asked & (a.number == e)
         mine, others = (jnp.where(own, x, 0.0).T for x in (log_prob, a.reference))
+        others = jnp.where(jnp.abs(mine - others) < ROUNDING, jax.lax.stop_gradient(mine), others)
         total = total + kl_loss(mine, others, kind).sum()
     return total / count

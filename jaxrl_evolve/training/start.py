@@ -100,14 +100,21 @@ def _trained(config: TrainConfig[Any, Any], experiment: Experiment) -> Start:
     if is_published(path):
         algorithm, state, runs = config.algorithm, published_state(path, config, experiment), 1
     else:
-        there = load(path)
+        try:
+            there = load(path)
+        except ValueError as fault:
+            if (
+                type(fault) is not ValueError
+            ):  # a damaged checkpoint, which has a sentence and an exit code of its own
+                raise
+            raise ValueError(f"{named}: {fault}") from None
         algorithm, state = there.config.algorithm, jax.tree.map(np.asarray, there.learner_state)
         runs = there.diverged.size
     if run is not None and run >= runs:
         raise ValueError(f"{named}, but {path} has {runs} runs, counted from 0")
     if run is None and runs not in (1, config.seeds):
         raise ValueError(
-            f"{named}, which has {runs} runs for {config.seeds} seeds: choose one, such as {path}:0, or train {runs}"
+            f"{named}, which has {runs} runs for {config.seeds} seed{'s' if config.seeds > 1 else ''}: choose one, such as {path}:0, or train {runs}"
         )
     if run is not None:
         state = jax.tree.map(lambda x: x[run : run + 1], state)

@@ -304,6 +304,7 @@ def test_every_method_learns_to_answer(method: str):
     before, after, metrics = learned(method)
     assert before < 0.5 and after > 0.9, (before, after)
     assert metrics["unfinished"] == 0 and metrics["completion_length"] == LENGTH
+    assert metrics["steps_used"] == 1
     if method in ("sppo", "dpo"):
         assert metrics["queries"] > 0
 

@@ -58,6 +58,23 @@ def test_where_no_completion_ended_nothing_is_learned(method: str):
     assert value == 0 and (np.asarray(slope) == 0).all()
 
 
+@pytest.mark.parametrize("method", [m for m in METHODS if m != "srpo"])
+def test_where_nobody_differs_rounding_teaches_nothing(method: str):
+    """A rollout that is read says what acting said to rounding, of which Adam would make whole steps."""
+    settings, hp = METHODS[method][1:]
+    config = SequenceConfig(group=4, **settings)
+    if config.loss == "imitate" or config.advantage == "half":
+        return  # who imitates compares nobody, and Nash-MD compares with others
+    log_prob, answers = some_answers(config)
+    answers = dataclasses.replace(
+        answers, worth=jnp.full_like(answers.worth, 0.5), labels=jnp.full_like(answers.labels, 0.5)
+    )
+    rounded = log_prob + 4e-6 * np.random.default_rng(3).normal(size=log_prob.shape).clip(-2, 2)
+    numbers = SequenceHyperparameters(**hp)
+    loss = lambda x: loss_of(config, numbers, x, jnp.zeros_like(x), answers)[0]
+    assert (np.asarray(jax.grad(loss)(rounded)) == 0).all()
+
+
 def rollout() -> Any:
     """Of 32 slots that do whatever there is first, at different places; some are rewarded."""
     rng = np.random.default_rng(4)

@@ -14,7 +14,7 @@ from compiled import program
 from jaxrl_envs import Box, Discrete
 from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.networks.decoder.generate import generate
-from jaxrl_evolve.networks.decoder.sampling import Sampling, drawn_from, nucleus
+from jaxrl_evolve.networks.decoder.sampling import Sampling, drawn_from, known, nucleus
 from jaxrl_evolve.networks.decoder_config import DecoderConfig
 from jaxrl_evolve.networks.distributions import Categorical
 from jaxrl_evolve.networks.table import make_network
@@ -136,6 +136,24 @@ def test_the_nucleus_is_that_of_an_oracle(top_p: float):
     np.testing.assert_array_equal(np.isfinite(nucleus(logits, 0.45))[:2].sum(-1), [2, 2])
 
 
+def test_tokens_that_nobody_knows_are_not_drawn():
+    """Drawn from what is left, most probable first where nothing is drawn; the policy's own log-probabilities stay."""
+    logits = jnp.log(jnp.asarray([0.1, 0.2, 0.3, 0.4]))
+    left = jax.nn.softmax(drawn_from(logits, Sampling(1, tokens=3)))
+    np.testing.assert_allclose(left, [1 / 6, 2 / 6, 3 / 6, 0], atol=1e-6)
+    np.testing.assert_array_equal(known(logits, Sampling(1)), logits)
+    _, params, prompts = made()
+    for temperature in (0.0, 1.0):
+        sampling = Sampling(L, temperature=temperature, tokens=3)
+        found = generate(CONFIG, params, prompts, LENGTHS, sampling, jax.random.key(0))
+        assert int(found.tokens.max()) < 3 and bool(jnp.isfinite(found.sampled_log_prob).all())
+        first = log_probs(prompts)[np.arange(B), LENGTHS - 1]
+        tokens = np.asarray(found.tokens)[:, 0]
+        np.testing.assert_allclose(found.log_prob[:, 0], first[np.arange(B), tokens], atol=1e-5)
+        if not temperature:
+            np.testing.assert_array_equal(tokens, first[:, :3].argmax(-1))
+
+
 def test_what_stands_behind_a_prompt_is_not_read():
     _, params, prompts = made()
     other = np.where(np.arange(P) < LENGTHS[:, None], prompts, (prompts + 3) % V)
@@ -190,6 +208,10 @@ def test_what_cannot_be_generated_is_refused():
             generate(CONFIG, other, prompts, LENGTHS, Sampling(L), jax.random.key(0))
     with pytest.raises(ValueError, match="sampling.top_p is 1.5; it must be a number between 0 and 1"):
         Sampling(L, top_p=1.5)
+    with pytest.raises(ValueError, match="sampling.eos is 1; it must be one of the 1 tokens that are drawn"):
+        Sampling(L, tokens=1)
+    with pytest.raises(ValueError, match="sampling.tokens is 8; the model has 7"):
+        made_of(Sampling(L, tokens=8))
     with pytest.raises(ValueError, match="sampling.top_p is 0.0; it must be above 0"):
         Sampling(L, top_p=0.0)
     with pytest.raises(ValueError, match="sampling.limit is 0"):

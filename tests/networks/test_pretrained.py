@@ -180,5 +180,5 @@ def test_a_context_is_no_longer_than_the_model_s(tmp_path: Path):
         load_pretrained(tmp_path, context=33)
     with pytest.raises(ValueError, match="context is 0; it must be a whole number"):
         load_pretrained(tmp_path, context=0)
-    with pytest.raises(OSError, match="config.json"):
+    with pytest.raises(PretrainedError, match="config.json: it is not there"):
         load_pretrained(tmp_path / "nowhere", context=S)

@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxrl_envs.token.vocabulary import PAD
 from jaxrl_evolve.networks.decoder.attention import KeysAndValues, Sight
 from jaxrl_evolve.networks.decoder.module import Decoder
-from jaxrl_evolve.networks.decoder.sampling import Sampling, drawn_from
+from jaxrl_evolve.networks.decoder.sampling import Sampling, drawn_from, known
 from jaxrl_evolve.networks.decoder_config import DecoderConfig, require_context
 from jaxrl_evolve.networks.distributions import Categorical
 
@@ -74,6 +74,8 @@ def generate(
     )
     if sampling.eos >= vocabulary:
         raise ValueError(f"sampling.eos is {sampling.eos}; tokens go from 0 to {vocabulary - 1}")
+    if sampling.tokens > vocabulary:
+        raise ValueError(f"sampling.tokens is {sampling.tokens}; the model has {vocabulary}")
     _check_prompts(prompts, lengths, vocabulary)
     prompts, lengths = jnp.asarray(prompts, jnp.int32), jnp.asarray(lengths, jnp.int32)
     return _generate(config, sampling, params, prompts, lengths, key)
@@ -194,7 +196,7 @@ def _drawn(loop: _Loop, logits: Array, sampling: Sampling, key: Array) -> _Loop:
     """One token drawn in each completion that goes on."""
     made, going = loop.made, ~loop.made.ended
     if sampling.temperature == 0:  # nothing is drawn, so that nothing is spent on random numbers
-        token, sampled = jnp.argmax(logits, -1), jnp.zeros(going.shape, jnp.float32)
+        token, sampled = jnp.argmax(known(logits, sampling), -1), jnp.zeros(going.shape, jnp.float32)
     else:
         chosen = Categorical(drawn_from(logits, sampling))
         token = chosen.sample(jax.random.fold_in(key, loop.step))

@@ -36,6 +36,8 @@ def read_config(folder: Path, error: type[ValueError]) -> tuple[DecoderConfig, i
         OSError: it cannot be read.
     """
     path = folder / "config.json"
+    if not path.exists():
+        raise error(f"{path}: it is not there; the folder of a model has one")
     try:
         told = parse_json(read_regular(path, _MOST))
     except Unreadable as fault:

@@ -25,13 +25,26 @@ class Sampling:
     """Mass of the most probable tokens that are drawn from, see `nucleus`; 1 draws from all."""
     eos: Annotated[int, AtLeast(0)] = EOS
     """The token that ends a completion."""
+    tokens: Annotated[int, AtLeast(0)] = 0
+    """How many of the model's tokens are drawn, from 0 on; 0 for all. Published models have more than their tokenizers know."""
 
     def __post_init__(self) -> None:
         check(self, "sampling")
+        if self.tokens and self.eos >= self.tokens:
+            raise ValueError(
+                f"sampling.eos is {self.eos}; it must be one of the {self.tokens} tokens that are drawn"
+            )
         if not self.top_p:
             raise ValueError(
                 "sampling.top_p is 0.0; it must be above 0, and with temperature 0 one token is left"
             )
+
+
+def known(logits: Float[Array, "*B V"], sampling: Sampling) -> Float[Array, "*B V"]:
+    """Logits of the tokens that are drawn at all, minus infinity for the others."""
+    if not sampling.tokens:
+        return logits
+    return jnp.where(jnp.arange(logits.shape[-1]) < sampling.tokens, logits, -jnp.inf)
 
 
 def nucleus(logits: Float[Array, "*B V"], top_p: float) -> Float[Array, "*B V"]:
@@ -49,6 +62,7 @@ def nucleus(logits: Float[Array, "*B V"], top_p: float) -> Float[Array, "*B V"]:
 
 def drawn_from(logits: Float[Array, "*B V"], sampling: Sampling) -> Float[Array, "*B V"]:
     """Logits of the distribution that tokens are drawn from, of those of the policy. At temperature 0 none is drawn."""
+    logits = known(logits, sampling)
     # Less the greatest first: of numbers that a small temperature made large, a difference is rounding and nothing else.
     logits = (logits - logits.max(-1, keepdims=True)) / sampling.temperature
     return logits if sampling.top_p == 1 else nucleus(logits, sampling.top_p)

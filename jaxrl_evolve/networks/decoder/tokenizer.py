@@ -39,7 +39,7 @@ class Tokenizer(NamedTuple):
     """The tokens of a published model.
 
     Attributes:
-        vocabulary: how many it has; the model may have more, which no text becomes.
+        vocabulary: how many it has; the model may have more, which no text becomes and `Sampling.tokens` keeps from being drawn.
         eos: the token that ends a completion, for `Sampling.eos`.
         model: of the package tokenizers.
     """
@@ -92,7 +92,7 @@ class Tokenizer(NamedTuple):
         for i, row in enumerate(rows):
             if row and not 0 <= min(row) <= max(row) < self.vocabulary:
                 raise ValueError(
-                    f"tokens[{i}] goes from {min(row)} to {max(row)}; the tokenizer has {self.vocabulary}"
+                    f"tokens[{i}] goes from {min(row)} to {max(row)}; the tokenizer has {self.vocabulary} (no others are drawn with Sampling.tokens)"
                 )
         return self.model.decode_batch(rows)
 

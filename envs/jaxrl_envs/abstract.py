@@ -117,6 +117,10 @@ class Abstract:
                     f"metrics names {name!r}, {why}; it must be a number or a flag of info ({there})"
                 )
 
+        success = info.get("success")
+        if "success" in self.env.metrics and getattr(success, "shape", ()) != ():
+            raise self.fail(f"info['success'] is {_describe(success)}; it must be one number or flag")
+
     def fits(self, where: str, obs: Any) -> None:
         space = self.env.observation_space
         if not isinstance(obs, jax.ShapeDtypeStruct):

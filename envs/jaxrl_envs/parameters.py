@@ -61,8 +61,14 @@ def like_default(name: str, field: str, default: Any, value: Any) -> jax.Array:
         ValueError: if it does not fit there.
     """
     like, array = np.asarray(strong(default)), np.asarray(value)
-    if like.dtype.kind in "iu" and array.dtype.kind == "f" and np.all(array == np.trunc(array)):
-        array = array.astype(np.int64)  # 1e3, as people write it
+    if like.dtype.kind in "iu" and array.dtype.kind in "iuf":
+        held = np.iinfo(like.dtype)
+        if not np.all((array >= held.min) & (array <= held.max)):
+            raise ValueError(
+                f"{name}: {field} is {value!r}; it must be a whole number from {held.min} to {held.max}"
+            )
+        if array.dtype.kind == "f" and np.all(array == np.trunc(array)):
+            array = array.astype(np.int64)  # 1e3, as people write it
     allowed = {"f": "iuf", "i": "iu", "u": "iu", "b": "b"}[like.dtype.kind]
     if array.dtype.kind not in allowed or array.shape != like.shape:
         raise ValueError(f"{name}: {field} is {value!r}; it must be {like.dtype} of shape {like.shape}")

@@ -45,7 +45,7 @@ from jaxrl_evolve.learners.sequence_config import (
     SequenceConfig,
     SequenceHyperparameters,
 )
-from jaxrl_evolve.learners.sequence_losses import NO_SPREAD, Answers, advantages, loss_of
+from jaxrl_evolve.learners.sequence_losses import NO_SPREAD, Answers, advantages, loss_of, spread
 from jaxrl_evolve.learners.sequence_revisions import check_revisions, log_probs_after
 from jaxrl_evolve.learners.spo_environment import example_of, judge
 from jaxrl_evolve.networks.network import MakeNetwork
@@ -147,8 +147,6 @@ def step_of(config: SequenceConfig, hp: Any, clock: Clock) -> Array:
 def _told(config: SequenceConfig, found: Completions, answers: Answers, rate: Array) -> dict[str, Array]:
     """What the completions were like: float32 scalars."""
     count = jnp.maximum(found.whole.sum(), 1).astype(jnp.float32)
-    lowest = jnp.where(answers.whole, answers.worth, jnp.inf).min(-1)
-    highest = jnp.where(answers.whole, answers.worth, -jnp.inf).max(-1)
     told = {
         "learning_rate": jnp.asarray(rate, jnp.float32),
         "completion_length": found.length.sum() / count,
@@ -157,7 +155,9 @@ def _told(config: SequenceConfig, found: Completions, answers: Answers, rate: Ar
     }
     if _group(config) == 1:
         return told
-    return told | {"groups_that_differ": (highest - lowest > NO_SPREAD).mean(dtype=jnp.float32)}
+    return told | {
+        "groups_that_differ": (spread(answers.worth, answers.whole) > NO_SPREAD).mean(dtype=jnp.float32)
+    }
 
 
 def _group(config: SequenceConfig) -> int:

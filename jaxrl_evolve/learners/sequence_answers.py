@@ -102,7 +102,8 @@ def answers_of(
             whole = whole & ~other
         if config.mixed == "past":
             labels = optimistic(labels, other)
-    whole = whole & jnp.isfinite(worth)
+    # A reward that is no number is no tie: the loss is none then, and the run says that it ended.
+    worth = jnp.where(jnp.isfinite(in_groups(found.total)), worth, jnp.nan)
     # Of who is only compared with nothing is learned: no divergence, no entropy, no share of a mean over tokens.
     learned = over_steps(whole.reshape(found.whole.shape).astype(jnp.float32), found.number) > 0
     earlier = lambda policy: log_probs(parts, policy.actor, t.obs, t.first, t.action)[0]

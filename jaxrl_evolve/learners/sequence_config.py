@@ -6,7 +6,7 @@ import dataclasses
 from typing import Annotated, Literal
 
 from jaxrl_evolve.networks.config import NetworkConfig
-from jaxrl_evolve.settings.checks import AtLeast, Between, check
+from jaxrl_evolve.settings.checks import Above, AtLeast, Between, check
 from jaxrl_evolve.settings.scalar import Scalar, hyperparameters
 
 Loss = Literal["clip", "reinforce", "nft", "sppo", "dpo", "ipo", "srpo", "imitate"]
@@ -30,7 +30,7 @@ class SequenceHyperparameters:
     """Step of the multiplicative weights that SPPO regresses on."""
     eta_end: Annotated[Scalar, Between(0.0, 1.0)] = 1.0
     """Fraction of it left at the horizon; `eta_schedule` says how it gets there."""
-    beta: Annotated[Scalar, AtLeast(0.0)] = 0.1
+    beta: Annotated[Scalar, Above(0.0)] = 0.1
     """Weight of the divergence from the reference that DPO and IPO stand for, and both of SRPO's policies."""
     draft_weight: Annotated[Scalar, Between(0.0, 1.0)] = 0.5
     """Share of the loss of drafts in SRPO's; the rest is that of revisions."""

@@ -31,7 +31,7 @@ class Answers:
         asked: see `Completions`.
         whole: bool ``[G, M]``, whether there is such a completion.
         length: float32 ``[G, M]``, its tokens.
-        worth: float32 ``[G, M]``: return, or win rate.
+        worth: float32 ``[G, M]``: return, or win rate; NaN where the return is no finite number, which makes the loss NaN.
         labels: float32 ``[G, M, M]``, of each against each, NaN where they were not compared; or ``()``. Optimistic ones are below 0 and above 1.
         past: log-probabilities of the past policy, or ``()``.
         base: those of the policy that steps are made from, or ``()`` where that is the one that answered.
@@ -70,7 +70,13 @@ def advantages(kind: str, worth: Float[Array, "G M"], whole: Bool[Array, "G M"])
         apart = apart / jnp.maximum(deviation, NO_SPREAD)
     elif kind == "leave_one_out":
         apart = apart * count / jnp.maximum(count - 1.0, 1.0)
-    return jnp.where(deviation > NO_SPREAD, apart, 0.0)
+    # Of worths that are all the same the mean is one of them to rounding only, so the deviation cannot tell.
+    return jnp.where(spread(worth, whole)[..., None] > NO_SPREAD, apart, 0.0)
+
+
+def spread(worth: Float[Array, "G M"], whole: Bool[Array, "G M"]) -> Float[Array, " G"]:
+    """The highest worth of a group less the lowest, of those that there are; minus infinity where there is none."""
+    return jnp.where(whole, worth, -jnp.inf).max(-1) - jnp.where(whole, worth, jnp.inf).min(-1)
 
 
 def settled(apart: Array, of: Any = 1.0) -> Array:
@@ -142,7 +148,8 @@ def loss_of(
     metrics["entropy"] = bonus
     if config.loss != "imitate":  # there the policy was not asked
         metrics["log_ratio"] = jnp.where(a.whole, ratio, 0.0).sum() / count
-    return total - hp.entropy_coef * bonus, metrics
+    sound = (jnp.isfinite(a.worth) | ~a.whole).all()
+    return jnp.where(sound, total - hp.entropy_coef * bonus, jnp.nan), metrics
 
 
 def _towards(config: SequenceConfig, hp: Any, a: Answers) -> Array:

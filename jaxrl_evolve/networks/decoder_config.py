@@ -34,7 +34,7 @@ class DecoderConfig:
     """Whether the logits are read off by the embedding of the tokens, or by a matrix of their own."""
     qkv_bias: bool = False
     """Whether queries, keys and values have biases, as in Qwen2; Llama has none."""
-    temperature: Annotated[float, Above(0.0)] = 1.0
+    temperature: Annotated[float, AtLeast(1e-6)] = 1.0
     """By which the logits are divided, in acting and in learning alike."""
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jaxrl_evolve.files import one_line
 from jaxrl_evolve.preferences.oracle import Oracle
 from jaxrl_evolve.settings.checks import whole
 
@@ -55,9 +56,15 @@ def check_oracle(
         seed: of the sampling.
 
     Raises:
-        ValueError: with the pair for which ``P`` is no single number, leaves [0, 1], is not antisymmetric, or changes from
+        ValueError: it is no oracle, its band of ties is no share, or it raises; else with the pair for which ``P`` is no single number, leaves [0, 1], is not antisymmetric, or changes from
             one call to the next.
     """
+    if not isinstance(oracle, Oracle):
+        raise ValueError(f"oracle is {oracle!r}; it must be an Oracle (oracle_from_name makes one of a text)")
+    if not 0.0 <= oracle.tie_band <= 1.0:
+        raise ValueError(
+            f"tie_band of oracle {oracle.name!r} is {oracle.tie_band}; it must be between 0 and 1"
+        )
     pairs = whole("pairs", pairs, FEWEST_PAIRS)
     number = jax.tree.leaves(items)[0].shape[0]
     if number < 2:
@@ -70,7 +77,12 @@ def check_oracle(
         jax.tree.map(lambda x, i=i: jax.device_put(np.asarray(x)[i]), items) for i in (first, second)
     )
     first_of = lambda x: jax.tree.map(lambda x: x[0], x)
-    single = jax.eval_shape(lambda a, b: oracle.prob(first_of(a), first_of(b), context), one, other)
+    try:
+        single = jax.eval_shape(lambda a, b: oracle.prob(first_of(a), first_of(b), context), one, other)
+    except Exception as error:
+        raise ValueError(
+            f"oracle {oracle.name!r} failed with {type(error).__name__}: {one_line(error)[:200]}"
+        ) from error
     if getattr(single, "shape", None) != ():
         raise ValueError(f"oracle {oracle.name!r} gives {single} for one pair; it must give one number")
     prob = jax.vmap(lambda a, b: oracle.prob(a, b, context))

@@ -109,6 +109,10 @@ BROKEN = {
         {"metrics": ("won",), **changed(info=lambda o, k, p: {})},
         r"it must be a number or a flag of info \(which is empty\)",
     ),
+    "two successes": (
+        {"metrics": ("success",), **changed(info=lambda o, k, p: {"success": jnp.zeros(2)})},
+        r"info\['success'\] is float32\[2\]; it must be one number or flag",
+    ),
     "metrics taken": ({"metrics": ("return",)}, "metrics names 'return', a name that is taken"),
     "weak state": ({"reset": lambda k, p: (jnp.zeros(2, jnp.float32), FRESH)}, r"\['time'\] is weakly typed"),
     "drift": (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxrl_envs import make
-from jaxrl_envs.token import BOS, EOS, PAD, Vocabulary, find_task, score
+from jaxrl_envs.token import BOS, EOS, PAD, Vocabulary, find_task, from_task, score
 from jaxrl_envs.token.sum_mod import WORDS
 
 
@@ -121,11 +121,30 @@ def test_vocabularies_read_what_they_write():
         ("summary", {"hackable": 1}, "hackable is 1; it must be bool"),
         ("arc-1d", {"rule": 13}, "rule of token/arc-1d is 13; it must be from -1 to 12"),
         ("refusal", {"level_seed": 0.5}, "level_seed is 0.5; it must be int32"),
+        ("refusal", {"hidden": 1.0000001}, "hidden of token/refusal is 1.00000012; it must be from 0 to 1"),
+        (
+            "sum-mod",
+            {"level_seed": 2**31},
+            "level_seed is 2147483648; it must be a whole number from -2147483648",
+        ),
+        ("sum-mod", {"modulus": 2**32 + 10}, "modulus is 4294967306; it must be a whole number from"),
+        ("sum-mod", {"numbers": 1e30}, r"numbers is 1e\+30; it must be a whole number from"),
     ],
 )
 def test_what_is_refused(name, options, message):
     with pytest.raises(ValueError, match=message):
         make(f"token/{name}", **options)
+
+
+def test_what_a_task_tells_has_names_of_its_own_and_a_length_is_a_number():
+    task = find_task("sum-mod")
+    with pytest.raises(
+        ValueError, match="told of token/mine has 'cut', which every task of tokens tells itself"
+    ):
+        from_task(task._replace(told=("cut",)), "token/mine")
+    env = from_task(task._replace(longest=lambda knobs: float("nan")), "token/mine")
+    with pytest.raises(ValueError, match="longest of token/mine is nan; it must be a number of tokens"):
+        env.longest(env.params)
 
 
 def test_unknown_tasks_are_named():

@@ -24,7 +24,7 @@ from jaxrl_evolve.learners.sequence import sequence, step_of
 from jaxrl_evolve.learners.sequence_acting import Parts, SequenceState, init_state
 from jaxrl_evolve.learners.sequence_answers import answers_of
 from jaxrl_evolve.learners.sequence_config import SequenceConfig, SequenceHyperparameters
-from jaxrl_evolve.learners.sequence_losses import loss_of
+from jaxrl_evolve.learners.sequence_losses import advantages, loss_of
 from jaxrl_evolve.learners.spo_environment import example_of, judge
 from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.networks.table import make_network
@@ -73,6 +73,36 @@ def test_where_nobody_differs_rounding_teaches_nothing(method: str):
     numbers = SequenceHyperparameters(**hp)
     loss = lambda x: loss_of(config, numbers, x, jnp.zeros_like(x), answers)[0]
     assert (np.asarray(jax.grad(loss)(rounded)) == 0).all()
+
+
+@pytest.mark.parametrize("kind", ["standard", "mean", "leave_one_out"])
+def test_worths_that_are_all_the_same_have_no_advantage(kind: str):
+    """Whatever they are: their mean in float32 may be another number."""
+    ask = jax.jit(advantages, static_argnums=0)
+    for members in (3, 6, 7, 9):
+        worth = np.repeat(np.linspace(-100, 100, 2_001, dtype=np.float32)[:, None], members, 1)
+        there = np.ones(worth.shape, bool)
+        assert (np.asarray(ask(kind, worth, there)) == 0).all()
+    apart = np.asarray(ask(kind, np.float32([[1, 1, 0]]), np.ones((1, 3), bool)))
+    assert (apart[0, :2] > 0).all() and apart[0, 2] < 0
+
+
+def test_a_reward_that_is_no_number_is_no_tie():
+    """The loss is none, so that the run ends and says so; of a completion that there is not nothing is read."""
+    config = SequenceConfig(group=4, **METHODS["grpo"][1])
+    log_prob, answers = some_answers(config)
+    spoiled = dataclasses.replace(answers, worth=answers.worth.at[1, 2].set(jnp.nan))
+    absent = dataclasses.replace(spoiled, whole=answers.whole.at[1, 2].set(False))
+    loss = lambda given: loss_of(
+        config, SequenceHyperparameters(), log_prob, jnp.zeros_like(log_prob), given
+    )[0]
+    assert jnp.isnan(loss(spoiled)) and jnp.isfinite(loss(absent)) and jnp.isfinite(loss(answers))
+    learner, _ = built("dpo", minibatches=1)
+    hp, t = traced(learner.default_hp), rollout()
+    state = learner.init(random.key(1), hp)
+    update = jax.jit(lambda t: learner.update(random.key(0), state, t, hp, (), Clock.at(0, 9))[1]["loss"])
+    assert jnp.isfinite(update(t))
+    assert jnp.isnan(update(dataclasses.replace(t, reward=t.reward.at[0, 3].set(jnp.nan))))
 
 
 def rollout() -> Any:

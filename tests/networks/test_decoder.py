@@ -266,7 +266,7 @@ BAD = {
     "odd by itself": ({"heads": 16, "kv_heads": 16}, "width / heads is 1; positions"),
     "layers": ({"layers": 0}, "layers is 0; it must be a whole number of at least 1"),
     "context": ({"context": 2.5}, "context is 2.5; it must be a whole number of at least 1"),
-    "temperature": ({"temperature": 0.0}, "temperature is 0.0; it must be a number above 0"),
+    "temperature": ({"temperature": 0.0}, "temperature is 0.0; it must be a number of at least 1e-06"),
     "rope_base": ({"rope_base": -1.0}, "rope_base is -1.0; it must be a number above 1"),
     "tied": ({"tied": 1}, "tied is 1; it must be True or False"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cache
 from typing import Any
 
@@ -152,6 +153,38 @@ def test_tokens_that_nobody_knows_are_not_drawn():
         np.testing.assert_allclose(found.log_prob[:, 0], first[np.arange(B), tokens], atol=1e-5)
         if not temperature:
             np.testing.assert_array_equal(tokens, first[:, :3].argmax(-1))
+
+
+def test_however_small_a_temperature_or_a_share_the_most_probable_token_is_left():
+    greedy = completed(Sampling(L, temperature=0.0))
+    for sampling in (Sampling(L, temperature=1e-46), Sampling(L, top_p=1e-50)):
+        found = completed(sampling)
+        np.testing.assert_array_equal(found.tokens, greedy.tokens)
+        assert (found.sampled_log_prob == 0).all()
+
+
+def test_parameters_of_another_shape_are_refused():
+    net, params, prompts = made()
+    ask = lambda **changes: generate(
+        dataclasses.replace(CONFIG, **changes),
+        net.actor(params),
+        prompts,
+        LENGTHS,
+        Sampling(L),
+        jax.random.key(0),
+    )
+    tied = not CONFIG.tied
+    for changes, message in (
+        ({"tied": tied}, f"params have {'a' if tied else 'no'} unembedding, which config says that there is"),
+        (
+            {"qkv_bias": not CONFIG.qkv_bias},
+            "params have no blocks.attention.key.bias, which config says that there is",
+        ),
+        ({"mlp": CONFIG.mlp + 1}, r"params have blocks\.mlp\.\w+\.kernel of shape .*; by config it is"),
+        ({"layers": CONFIG.layers + 1}, r"params have blocks\.\S+ of shape .*; by config it is"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ask(**changes)
 
 
 def test_what_stands_behind_a_prompt_is_not_read():

@@ -57,6 +57,14 @@ CONFIGS = {
     "no kind": ({"model_type": None}, "model_type is None, which is not known"),
     "kinds": ({"model_type": ["llama"]}, r"model_type is \['llama'\], which is not known"),
     "turned in part": ({"partial_rotary_factor": 0.5}, "partial_rotary_factor is 0.5; a decoder can only have 1.0"),
+    "scaled positions, the older key": (
+        {"rope_parameters": {"type": "linear", "factor": 4.0, "rope_theta": 1e4}},
+        "rope_parameters is .*; a decoder can only have a rope_theta and the rope_type 'default'",
+    ),
+    "positions of a part": (
+        {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}},
+        "rope_parameters is .*; a decoder can only have a rope_theta",
+    ),
     "scaled positions": ({"rope_scaling": {"factor": 8}}, "rope_scaling is .*; a decoder can only have None"),
     "activation": ({"hidden_act": "gelu"}, "hidden_act is 'gelu'; a decoder can only have 'silu'"),
     "heads": ({"num_attention_heads": 3}, r"has the shape \(12, 8\); config.json asks for \(18, 8\)"),
@@ -146,6 +154,24 @@ def test_files_that_are_damaged_or_missing_are_refused(tmp_path: Path):
     assert_refused(tmp_path, "there is no 'model.safetensors'")
 
 
+def test_a_base_stands_inside_or_outside(tmp_path: Path):
+    for own in ({"rope_theta": 50.0}, {"rope_theta": 9.0, "rope_parameters": {"rope_theta": 50.0}}):
+        written(tmp_path, {name: x for name, x in LLAMA.items() if name != "rope_theta"} | own)
+        assert load_pretrained(tmp_path, context=S).config.rope_base == 50.0
+    written(tmp_path, LLAMA | {"rope_theta": 50.0, "rope_parameters": {"rope_type": "default"}})
+    assert load_pretrained(tmp_path, context=S).config.rope_base == 50.0
+
+
+def test_an_output_of_another_name_is_no_copy_of_the_embedding(tmp_path: Path):
+    tensors = written(tmp_path, QWEN2)
+    head = tensors["model.embed_tokens.weight"]
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(packed(tensors | {"lm_head.weight": head}))
+    assert load_pretrained(tmp_path, context=S).config.tied
+    path.write_bytes(packed(tensors | {"evil.lm_head.weight": head}))
+    assert_refused(tmp_path, "it has the tensor 'evil.lm_head.weight'")
+
+
 def test_shards_that_are_missing_or_misplaced_are_refused(tmp_path: Path):
     written(tmp_path, LLAMA, shards=2)
     index = tmp_path / "model.safetensors.index.json"
@@ -157,6 +183,9 @@ def test_shards_that_are_missing_or_misplaced_are_refused(tmp_path: Path):
     fewer = {name: file for name, file in where.items() if name != "model.norm.weight"}
     index.write_text(json.dumps({"weight_map": fewer}))
     assert_refused(tmp_path, "it does not say that 'model.norm.weight' lies in model-.*, where it does")
+    index.write_text(json.dumps(told))
+    index.write_text(json.dumps({"weight_map": where | {"model.norm.weight": "a" * 5_000 + ".safetensors"}}))
+    assert_refused(tmp_path, "there is no 'aaa")
     index.write_text(json.dumps(told))
     (tmp_path / "model-1.safetensors").unlink()
     assert_refused(tmp_path, "there is no 'model-1.safetensors'")

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from test_pretrained import LLAMA, written
+from small_models import LLAMA, written
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from jaxrl_evolve.networks.decoder.generate import generate
@@ -92,6 +92,27 @@ def test_what_cannot_be_encoded_or_decoded_is_refused(folder: Path):
     ):
         with pytest.raises(ValueError, match=message):
             tokenizer.encode(texts, longest=2 if "abc" in texts else None)
+    for texts, message in (
+        ([None], r"texts\[0\] is None"),
+        (["a", "\ud800"], r"texts\[1\] is .*; it must be a text"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            tokenizer.encode(texts)
+    np.testing.assert_array_equal(tokenizer.encode(np.array(["a", "b"])).lengths, [2, 2])
+    for longest in ("3", 3.0, True, 2**40, 0):
+        with pytest.raises(ValueError, match="longest is .*; it must be a whole number of at least 1"):
+            tokenizer.encode(["a"], longest=longest)  # pyright: ignore[reportArgumentType]
+    for tokens, lengths, message in (
+        ([[3, 1]], [2, 2], r"are int64\[1, 2\] and int64\[2\]; they must be whole numbers"),
+        ([3, 1], [2], r"int64\[2\] and"),
+        ([[3, 1]], [2.0], "and float64"),
+        ([[3, 1]], [-1], "lengths go from -1 to -1; there are 2 tokens"),
+        ([[3, 1]], [3], "lengths go from 3 to 3"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            tokenizer.decode(tokens, lengths)
+    with pytest.raises(ValueError, match="vocabulary is nan; it must be a whole number"):
+        load_tokenizer(folder, vocabulary=float("nan"))  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match=r"tokens\[1\] goes from 3 to 8; the tokenizer has 8"):
         tokenizer.decode([[3, 1], [3, 8]], [2, 2])
     bare = load_tokenizer(folder)
@@ -100,7 +121,17 @@ def test_what_cannot_be_encoded_or_decoded_is_refused(folder: Path):
         bare.encode([""])
 
 
+def test_the_end_is_no_part_of_the_text_also_where_it_is_a_word(folder: Path):
+    told(folder, {"eos_token": "c"})
+    tokenizer = load_tokenizer(folder)
+    assert tokenizer.decode([[3, 4, 5], [5, 5, 3]], [3, 3]) == ["ab", "cca"]
+
+
 def test_what_is_wrong_with_a_folder_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    told(folder, {"eos_token": "\ud800"})
+    with pytest.raises(PretrainedError, match="the end of a completion is .*ud800.*, which is no token"):
+        load_tokenizer(folder)
+    told(folder, {"eos_token": "</s>"})
     with pytest.raises(PretrainedError, match="its tokens go up to 7; the model has 7, from 0 on"):
         load_tokenizer(folder, vocabulary=7)
     for end, message in (

@@ -3,6 +3,7 @@
 import itertools
 import os
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ from jaxrl_evolve.preferences.kl import KLGradient, kl_loss
 RATIO, WIN = np.float32([0.8, -1.4]), np.float32([0.8, 0.3])
 sppo = program(losses.sppo, "baseline")
 dpo, ipo = program(losses.dpo), program(losses.ipo)
-nft_slope = program(jax.grad(losses.nft), "balance")
+nft_slope: Any = program(jax.grad(losses.nft), "balance")
 
 
 def test_worked_numbers():
@@ -39,6 +40,14 @@ def test_negative_aware_tuning_begins_as_group_advantages(balance, gradients):
     np.testing.assert_allclose(found, gradients, atol=5e-5)
     assert float(program(losses.nft)(0.5, 0.0, 0.3)) == 0.0  # the value is bounded, and the gradient goes on
     assert float(nft_slope(0.5, 0.0, 0.3)) > 0
+
+
+@pytest.mark.parametrize(("rate", "counted"), [(0.0, 0.02), (0.1, 0.1), (0.9, 0.9), (1.0, 0.98)])
+def test_negative_aware_tuning_counts_shares_from_a_fiftieth(rate, counted):
+    found = [float(nft_slope(0.0, y, rate)) for y in (1.0, 0.0)]
+    np.testing.assert_allclose(found, (-1.0, counted / (1 - counted)), rtol=1e-4)
+    spread = float(nft_slope(0.0, 1.0, rate, balance="spread"))
+    np.testing.assert_allclose(spread, -np.sqrt((1 - counted) / counted), rtol=1e-4)
 
 
 def _tied(baseline: losses.Baseline, ratio: jax.Array) -> jax.Array:

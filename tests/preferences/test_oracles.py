@@ -1,5 +1,7 @@
 """Oracles: antisymmetric in whatever they say, ties and noise as told, and what is no oracle is refused by the pair."""
 
+import os
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -168,6 +170,25 @@ def test_tables_are_checked_exactly():
 def test_what_is_no_oracle_is_refused_by_the_pair(prob, told):
     with pytest.raises(ValueError, match=told):
         check_oracle(Oracle("mine", prob), ITEMS)
+
+
+def test_what_raises_or_is_no_oracle_is_named():
+    def failing(a, b, context):
+        raise KeyError("x")
+
+    with pytest.raises(ValueError, match="oracle 'mine' failed with KeyError: 'x'"):
+        check_oracle(Oracle("mine", failing), ITEMS)
+    with pytest.raises(ValueError, match="oracle 'mine' failed with TypeError"):
+        check_oracle(Oracle("mine", lambda a, b: 0.5), ITEMS)
+    for band in (float("nan"), -1.0):
+        with pytest.raises(ValueError, match="tie_band of oracle 'mine' is .*; it must be between 0 and 1"):
+            check_oracle(Oracle("mine", SHIPPED["bt"].prob, band), ITEMS)
+
+
+@pytest.mark.skipif(os.environ.get("TYPE_CHECKS", "on") != "off", reason="annotations refuse it before")
+def test_a_text_is_no_oracle():
+    with pytest.raises(ValueError, match="oracle is 'max_reward'; it must be an Oracle"):
+        check_oracle("max_reward", ITEMS)
 
 
 def test_a_check_of_few_pairs_is_no_check():

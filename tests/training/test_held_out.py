@@ -170,6 +170,21 @@ def _by_walls(levels: Any) -> Any:
     return both, both, both, walls, {}
 
 
+def test_each_arm_is_judged_by_its_own_threshold(trained: Trained, folder: Any, monkeypatch: Any):
+    options = {"threshold": "(1, 2, 3, 4, 5)"}
+    config = dataclasses.replace(trained.config, curriculum="sec", curriculum_options=options)
+    env = dataclasses.replace(trained.experiment.env, optimal_return=None)
+    run = trained._replace(config=config, experiment=trained.experiment._replace(env=env))
+    tasks, returns = (np.zeros(15), np.ones((5, 3), bool)), jnp.full((2, 15, 1), 3.0)
+    play = lambda *_: LevelEpisodes(returns, returns, returns > 0, {})
+    monkeypatch.setattr(held_out, "load", lambda *_: run)
+    monkeypatch.setattr(held_out, "tasks_of_arms", lambda *_: tasks)
+    monkeypatch.setattr(level_scores, "_program", lambda *_: play)
+    outcome, _ = evaluate_levels(folder, HeldOut(levels=0, arm_levels=3, episodes=1))
+    runs = [entry["runs"].tolist() for entry in outcome["arms"]]
+    assert runs == [[1, 1], [1, 1], [1, 1], [0, 0], [0, 0]]
+
+
 def test_a_run_that_diverged_has_no_scores_and_counts_as_the_worst(
     trained: Trained, folder: Any, monkeypatch: Any
 ):

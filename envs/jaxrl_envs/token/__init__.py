@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl_envs.contract import ENV_REWARD, Arms, Env
+from jaxrl_envs.contract import ASKED, ENV_REWARD, TAUGHT, Arms, Env
 from jaxrl_envs.keywords import near, reject_unknown
 from jaxrl_envs.parameters import like_default
 from jaxrl_envs.spaces import Box, Discrete
@@ -108,6 +108,9 @@ def from_task(task: Task, name: str = "token/own", **kwargs: Any) -> Env:
         raise ValueError(
             f"answer_limit of {name} is {limit!r}; it must be a whole number from {task.answer_limit} to {LONGEST}"
         )
+    own = {*TOLD, ASKED, TAUGHT}
+    if taken := own.intersection(task.told):
+        raise ValueError(f"told of {name} has {min(taken)!r}, which every task of tokens tells itself")
     taught = kwargs.get("taught", False)
     if not isinstance(taught, bool | np.bool_):
         raise ValueError(f"taught of {name} is {taught!r}; it must be True or False")
@@ -128,9 +131,10 @@ def from_task(task: Task, name: str = "token/own", **kwargs: Any) -> Env:
 
     def longest(params: TokenParams) -> int:
         assert most is not None
-        return (
-            int(most(params.knobs)) + int(limit) - 1
-        )  # with the prompt's last token the first one is asked for
+        prompt = float(most(params.knobs))
+        if not math.isfinite(prompt):
+            raise ValueError(f"longest of {name} is {prompt}; it must be a number of tokens")
+        return int(prompt) + int(limit) - 1  # with the prompt's last token the first one is asked for
 
     highest = task.vocabulary.size - 1
     return Env(
@@ -165,4 +169,4 @@ def _check_knobs(task: Task, name: str, knobs: Any) -> None:
     for knob, (low, high) in task.ranges.items():
         value = float(getattr(knobs, knob))
         if not math.isfinite(value) or not low <= value <= high:
-            raise ValueError(f"{knob} of {name} is {value:g}; it must be from {low:g} to {high:g}")
+            raise ValueError(f"{knob} of {name} is {value:.9g}; it must be from {low:g} to {high:g}")

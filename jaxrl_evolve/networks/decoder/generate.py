@@ -6,7 +6,7 @@ with the last completion.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -15,9 +15,12 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxrl_envs.spaces import Box, Discrete
 from jaxrl_envs.token.vocabulary import PAD
+from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.networks.decoder.attention import KeysAndValues, Sight
 from jaxrl_evolve.networks.decoder.module import Decoder
+from jaxrl_evolve.networks.decoder.network import make_decoder
 from jaxrl_evolve.networks.decoder.sampling import Sampling, drawn_from, known
 from jaxrl_evolve.networks.decoder_config import DecoderConfig, require_context
 from jaxrl_evolve.networks.distributions import Categorical
@@ -68,6 +71,7 @@ def generate(
         if not jnp.issubdtype(kind := jnp.asarray(given).dtype, jnp.integer):
             raise ValueError(f"{name} are {kind}; they must be whole numbers")
     vocabulary = _vocabulary(params)
+    _check_params(config, vocabulary, params)
     longest = jnp.shape(prompts)[1]
     require_context(
         config, longest + sampling.limit, f"{longest} of a prompt and {sampling.limit} of its completion"
@@ -94,6 +98,33 @@ def _vocabulary(params: Any) -> int:
             f"params have an embedding of shape {shape}; it must be [tokens, width], of one run: load(folder).state_of(0).params"
         )
     return shape[0]
+
+
+@lru_cache(maxsize=64)
+def _named_shapes(config: DecoderConfig, vocabulary: int) -> dict[str, tuple[int, ...]]:
+    """Of the parameters that completions read: those of all but the critic."""
+    tokens = Box((0.0, 0.0), (vocabulary - 1.0, 1.0), (2,), "int32")
+    network = make_decoder(NetworkConfig(kind="decoder", decoder=config), tokens, Discrete(vocabulary))
+    named = _by_name(jax.eval_shape(network.init, jax.random.key(0)))
+    return {name: shape for name, shape in named.items() if not name.startswith("critic.")}
+
+
+def _by_name(params: Any) -> dict[str, tuple[int, ...]]:
+    leaves = jax.tree_util.tree_leaves_with_path(params["params"])
+    return {jax.tree_util.keystr(path, simple=True, separator="."): jnp.shape(leaf) for path, leaf in leaves}
+
+
+def _check_params(config: DecoderConfig, vocabulary: int, params: Any) -> None:
+    """Refuse parameters of another shape: some would be computed with as if they were of this one."""
+    there, here = _by_name(params), _named_shapes(config, vocabulary)
+    for name in (*here, *there):
+        if name.startswith("critic."):
+            continue
+        if name not in there or name not in here:
+            own = "config says that there is" if name in here else "config says that there is not"
+            raise ValueError(f"params have {'no' if name in here else 'a'} {name}, which {own}")
+        if there[name] != here[name]:
+            raise ValueError(f"params have {name} of shape {there[name]}; by config it is {here[name]}")
 
 
 def _check_prompts(prompts: Any, lengths: Any, vocabulary: int) -> None:

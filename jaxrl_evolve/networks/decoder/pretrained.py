@@ -41,7 +41,7 @@ _WHOLE = {
     ("unembedding",): "lm_head.weight",
     ("norm", "scale"): "model.norm.weight",
 }
-_UNREAD = ("rotary_emb.inv_freq",)
+_UNREAD = (".rotary_emb.inv_freq",)
 """Ends of names of what is computed here."""
 
 
@@ -147,8 +147,8 @@ def _params(shards: Shards, config: DecoderConfig, vocabulary: int) -> Any:
 
 def _refuse_others(shards: Shards, wanted: Mapping[str, Any], tied: bool) -> None:
     """A tensor that nothing reads is a part of a model of another kind."""
-    unread = (*_UNREAD, "lm_head.weight") if tied else _UNREAD
-    others = sorted(name for name in shards.names if name not in wanted and not name.endswith(unread))
+    known = {*wanted, "lm_head.weight"} if tied else {*wanted}  # beside an embedding it is the same once more
+    others = sorted(name for name in shards.names if name not in known and not name.endswith(_UNREAD))
     if others:
         raise PretrainedError(
             f"{shards.folder}: it has the tensor {one_line(others[0])[:80]!r}, which a decoder has no place for"

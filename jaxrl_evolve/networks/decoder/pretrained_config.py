@@ -78,11 +78,15 @@ def _rope_base(told: Mapping[str, Any]) -> float:
     """Of a field of its own, or, as later versions write it, of an object of settings of the positions."""
     if (inside := told.get("rope_parameters")) is None:
         return _number(told, "rope_theta", 10_000.0)
-    if not isinstance(inside, dict) or inside.get("rope_type", "default") != "default":
+    known = {"rope_type", "type", "rope_theta"}
+    kinds = (
+        {inside.get(name, "default") for name in ("rope_type", "type")} if isinstance(inside, dict) else ()
+    )
+    if not isinstance(inside, dict) or kinds != {"default"} or not known >= set(inside):
         raise ValueError(
-            f"rope_parameters is {_shown(inside)}; a decoder can only have the rope_type 'default'"
+            f"rope_parameters is {_shown(inside)}; a decoder can only have a rope_theta and the rope_type 'default'"
         )
-    return _number(inside, "rope_theta", 10_000.0)
+    return _number(inside if "rope_theta" in inside else told, "rope_theta", 10_000.0)
 
 
 def _whole(told: Mapping[str, Any], name: str, usual: int | None = None) -> int:

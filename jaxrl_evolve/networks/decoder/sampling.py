@@ -7,10 +7,14 @@ from typing import Annotated
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from jaxrl_envs.token.vocabulary import EOS
 from jaxrl_evolve.settings.checks import AtLeast, Between, check
+
+_LEAST = float(np.finfo(np.float32).tiny)
+"""Below it a number above 0 would be 0 where it is computed with."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +55,7 @@ def nucleus(logits: Float[Array, "*B V"], top_p: float) -> Float[Array, "*B V"]:
     """Logits of the fewest most probable tokens that together have the probability ``top_p``, minus infinity for the others
     (Holtzman et al. 2020, arXiv 1904.09751). Of equal ones the first count as more probable.
     """
+    top_p = max(top_p, _LEAST)
     order = jnp.argsort(-logits, axis=-1, stable=True)
     falling = jnp.take_along_axis(jax.nn.softmax(logits), order, -1)
     kept = (
@@ -64,5 +69,5 @@ def drawn_from(logits: Float[Array, "*B V"], sampling: Sampling) -> Float[Array,
     """Logits of the distribution that tokens are drawn from, of those of the policy. At temperature 0 none is drawn."""
     logits = known(logits, sampling)
     # Less the greatest first: of numbers that a small temperature made large, a difference is rounding and nothing else.
-    logits = (logits - logits.max(-1, keepdims=True)) / sampling.temperature
+    logits = (logits - logits.max(-1, keepdims=True)) / max(sampling.temperature, _LEAST)
     return logits if sampling.top_p == 1 else nucleus(logits, sampling.top_p)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ class Shards:
         import safetensors  # pyright: ignore[reportMissingImports]
 
         path = self.folder / file
-        if not path.exists():
+        if not os.path.exists(path):  # also where a name is too long to be one
             raise self.error(f"{self.folder}: there is no {_shown(file)}")
         if not path.is_file():
             raise self.error(f"{path}: it is no regular file")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,12 +56,15 @@ class Tokenizer(NamedTuple):
             longest: columns ``P`` of the batch, so that other batches run in the same program; None takes the longest of these.
 
         Raises:
-            ValueError: a text has no token, more than ``longest``, or the end of a completion within it.
+            ValueError: there is no text, something is none, or a text has no token, more than ``longest``, or the end of a completion within it.
         """
-        if isinstance(texts, str) or not texts:
-            raise ValueError(f"texts is {texts!r}; it must be a list of at least one text")
-        rows = [each.ids for each in self.model.encode_batch(list(texts))]
-        width = max(map(len, rows)) if longest is None else longest
+        if isinstance(texts, str) or not isinstance(texts, Iterable) or not (texts := list(texts)):
+            raise ValueError(f"texts is {one_line(repr(texts))[:80]}; it must be a list of at least one text")
+        for i, text in enumerate(texts):
+            if not isinstance(text, str) or not _is_text(text):
+                raise ValueError(f"texts[{i}] is {one_line(repr(text))[:80]}; it must be a text")
+        rows = [each.ids for each in self.model.encode_batch(texts)]
+        width = max(map(len, rows)) if longest is None else _columns(longest)
         for i, row in enumerate(rows):
             if not row:
                 raise ValueError(f"texts[{i}] has no token; a completion needs something to come after")
@@ -84,11 +87,19 @@ class Tokenizer(NamedTuple):
             lengths: ``[B]``.
 
         Raises:
-            ValueError: a token is none of the tokenizer's.
+            ValueError: shapes do not agree, or a token is none of the tokenizer's.
         """
-        rows = [
-            row[:length].tolist() for row, length in zip(np.asarray(tokens), np.asarray(lengths), strict=True)
-        ]
+        tokens, lengths = np.asarray(tokens), np.asarray(lengths)
+        whole = all(x.dtype.kind in "iu" for x in (tokens, lengths))
+        if not whole or tokens.ndim != 2 or lengths.shape != tokens.shape[:1]:
+            shapes = f"{tokens.dtype}{list(tokens.shape)} and {lengths.dtype}{list(lengths.shape)}"
+            raise ValueError(f"tokens and lengths are {shapes}; they must be whole numbers [B, L] and [B]")
+        if ((lengths < 0) | (lengths > tokens.shape[1])).any():
+            raise ValueError(
+                f"lengths go from {lengths.min()} to {lengths.max()}; there are {tokens.shape[1]} tokens"
+            )
+        rows = [row[:length].tolist() for row, length in zip(tokens, lengths, strict=True)]
+        rows = [row[:-1] if row and row[-1] == self.eos else row for row in rows]
         for i, row in enumerate(rows):
             if row and not 0 <= min(row) <= max(row) < self.vocabulary:
                 raise ValueError(
@@ -119,10 +130,23 @@ def load_tokenizer(folder: str | os.PathLike[str], *, vocabulary: int | None = N
         model = _read(read_regular(path, _MOST))
     except Unreadable as fault:
         raise PretrainedError(f"{path}: {fault}") from None
+    if vocabulary is not None and (type(vocabulary) is bool or not isinstance(vocabulary, int | np.integer)):
+        raise ValueError(f"vocabulary is {vocabulary!r}; it must be a whole number")
     highest = max(model.get_vocab(with_added_tokens=True).values(), default=-1)
     if vocabulary is not None and highest >= vocabulary:
         raise PretrainedError(f"{path}: its tokens go up to {highest}; the model has {vocabulary}, from 0 on")
     return Tokenizer(highest + 1, _end(Path(folder), model), model)
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be written in bytes: half of a surrogate pair cannot."""
+    return not any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def _columns(longest: Any) -> int:
+    if isinstance(longest, bool) or not isinstance(longest, int | np.integer) or not 1 <= longest < 2**24:
+        raise ValueError(f"longest is {longest!r}; it must be a whole number of at least 1")
+    return int(longest)
 
 
 def _read(content: bytes) -> Any:
@@ -161,7 +185,10 @@ def _end(folder: Path, model: Any) -> int:
             found = found[0]
         if found is None:
             continue
-        number = model.token_to_id(found) if isinstance(found, str) else found
+        if isinstance(found, str):
+            number = model.token_to_id(found) if _is_text(found) else None
+        else:
+            number = found
         if type(number) is not int or not 0 <= number < 2**32 or model.id_to_token(number) is None:
             raise PretrainedError(
                 f"{path}: the end of a completion is {one_line(repr(found))[:80]}, which is no token of tokenizer.json"

@@ -15,9 +15,10 @@ Written down before any run:
 
 **Study `closed-loop`** (specs/tech-tree). Every arm has the same total of environment steps, in which what validation (at its most) and
 scoring of levels take is counted: arms that take any train for fewer. Evaluations are the same in all arms and count nowhere. Seeds are
-paired. *Primary outcome*: share of episodes in the original that succeed after the last step, closed loop less original-only, mean over
-pairs. *Effect asked for*: 0.10 at least, with a 95 % interval (Student's, over pairs) above 0. Secondary, without a claim: the closed loop
-less each other arm. The specs are a quality-diversity proposer's.
+paired. *Primary outcome*: mean return in the original after the last step, which is how many of its seven skills an episode shows, closed loop less
+original-only, mean over pairs. *Effect asked for*: 0.35 at least, a twentieth of the tree, with a 95 % interval (Student's, over pairs) above 0. Secondary, without a claim: the closed loop
+less each other arm. The specs are a quality-diversity proposer's. At first the outcome was to be the share of episodes that open the chest, and the effect 0.10. ``room`` left too
+little for that (seeds 0 to 2): .005 of the control with these steps, .060 with four times as many. So the outcome was changed, and reported seeds are others, 10 to 14.
 
 **Study `open-ended`** (specs/tech-tree). Every arm has 30 cycles of the same length, which ``total`` is shared out to. *Primary outcome*: ANNECS among the specs
 that are novel by the gate's measure, the loop less each ablation, mean over pairs. *Effect asked for*: 3 at least, with an interval above 0,
@@ -51,9 +52,10 @@ from jaxrl_evolve.training.interrupts import Diverged
 
 RESULTS = Path(__file__).resolve().parent / "results"
 CYCLES, SPECS, LIVES = 10, 4, 30
+REPORTED = (10, 11, 12, 13, 14)
 TOTAL = {"closed-loop": 2_000_000, "open-ended": LIVES * 163_840}
 FEWEST = 5  # pairs of which an interval is told
-EFFECT = {"closed-loop": 0.10, "open-ended": 3.0}
+EFFECT = {"closed-loop": 0.35, "open-ended": 3.0}
 BASE = GenerateConfig(cycles=CYCLES, specs=SPECS, rollout_length=160, num_envs=64, episodes=512)
 # The fixed specs of the control are as many as the closed loop has in all, so that both are as varied.
 ARMS: dict[str, dict[str, dict[str, Any]]] = {
@@ -147,7 +149,7 @@ def stored(study: str, store: Path) -> dict[str, dict[int, dict[str, Any]]]:
 
 def outcomes(study: str, cells: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> dict[str, dict[int, float]]:
     """The primary outcome of each cell."""
-    name = "annecs_novel" if study == "open-ended" else "success"
+    name = "annecs_novel" if study == "open-ended" else "return"
     return {arm: {seed: float(c["result"][name]) for seed, c in of.items()} for arm, of in cells.items()}
 
 
@@ -230,7 +232,7 @@ def room(seeds: Sequence[int], runs: Path, store: Path, total: int) -> str:
     high = max(value for (name, _), value in found.items() if name.endswith("4"))
     enough = "enough" if high - low >= EFFECT["closed-loop"] else "not enough"
     return (
-        f"success in the original with {total:,} steps: {low:.3f}; the best with four times as many: {high:.3f}; "
+        f"skills in the original with {total:,} steps: {low:.3f}; the best with four times as many: {high:.3f}; "
         f"room for an effect: {high - low:.3f}, {enough} for {EFFECT['closed-loop']:g}"
     )
 
@@ -243,7 +245,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("action", choices=["room", "run", "table"])
     parser.add_argument("study", nargs="?", choices=list(ARMS), default="closed-loop")
     parser.add_argument("--arms", nargs="+", default=[])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(REPORTED))
     parser.add_argument("--total", type=int, default=0, help="of environment steps; 0 for that of the study")
     parser.add_argument("--runs", type=Path, default=Path("runs") / "generation")
     parser.add_argument("--store", type=Path, default=RESULTS / "generation")

@@ -33,14 +33,20 @@ def program(monkeypatch):
 
 
 def _result(module, config):
-    """Success is a tenth in the control, 0.3 more in the closed loop, and a little more with each seed."""
+    """One skill in the control, 0.4 more in the closed loop, and a little more with each seed."""
     module.asked.append((config.loop, config.seed))
-    success = {"original-only": 0.1, "dicode": 0.4}.get(config.loop, 0.2) + 0.01 * config.seed
+    skills = {"original-only": 1.0, "dicode": 1.4}.get(config.loop, 1.2) + 0.01 * config.seed
     annecs = 9 if config.open_ended == module.BASE.open_ended else 5
     steps = {"original": 100, "generated": 200, "validation": 30, "evaluation": 7, "scoring": 10}
     archive = new_archive(hall.DOMAIN)
     archive = judged(archive, archive.original.identity, 4, 4, learned=True)
-    summary = {"success": success, "annecs_novel": annecs + config.seed % 2, "steps": steps, "skills": {}}
+    summary = {
+        "success": 0.0,
+        "return": skills,
+        "annecs_novel": annecs + config.seed % 2,
+        "steps": steps,
+        "skills": {},
+    }
     return SimpleNamespace(
         summary=summary, rows=[{"cycle": 1}], standing=SimpleNamespace(archive=archive), config=config
     )
@@ -77,7 +83,7 @@ def test_cells_are_kept_and_the_table_is_of_the_store_alone(program, tmp_path, c
     assert len(program.asked) == 10  # what is in the store is left alone
     program.main(["table", "closed-loop", *places])
     page = (tmp_path / "generation_closed-loop.md").read_text()
-    assert "| 0.300 | 0.300 to 0.300 |" in page and "by 0.1 at least holds: 0.300 over 5 pairs" in page
+    assert "| 0.400 | 0.400 to 0.400 |" in page and "by 0.35 at least holds: 0.400 over 5 pairs" in page
     with pytest.raises(SystemExit, match="total is 90000, but .* was made with 2000000"):
         program.main([*words, "--total", "90000"])
     assert len(program.asked) == 10
@@ -86,14 +92,14 @@ def test_cells_are_kept_and_the_table_is_of_the_store_alone(program, tmp_path, c
     page = (tmp_path / "generation_open-ended.md").read_text()
     assert "above no archive by 3 at least holds: 4.000" in page and "Coverage" in page and "0.2 %" in page
     program.main(["room", "--seeds", "0", *places])
-    assert "room for an effect: 0.300, enough for 0.1" in capsys.readouterr().out
+    assert "room for an effect: 0.400, enough for 0.35" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         program.main(["run", "closed-loop", "--arms", "nobody", *places])
 
 
 def test_who_diverges_holds_up_nobody_and_is_told(program, tmp_path, monkeypatch, capsys):
     def generate(config, out, resume):
-        if config.loop == "dicode" and config.seed == 0:
+        if config.loop == "dicode" and config.seed == 10:
             raise Diverged("the agent diverged in cycle 3")
         return _result(program, config)
 
@@ -106,11 +112,11 @@ def test_who_diverges_holds_up_nobody_and_is_told(program, tmp_path, monkeypatch
         "--results",
         str(tmp_path),
     ]
-    with pytest.raises(SystemExit, match="^closed-loop seed 0: the agent diverged in cycle 3$"):
+    with pytest.raises(SystemExit, match="^closed-loop seed 10: the agent diverged in cycle 3$"):
         program.main(["run", "--arms", "closed-loop", "original-only", *places])
-    assert program.asked.count(("dicode", 4)) == 1 and len(program.asked) == 9
+    assert program.asked.count(("dicode", 14)) == 1 and len(program.asked) == 9
     program.main(["table", *places])
-    assert "by 0.1 at least cannot be told: of 5 pairs there are 4." in capsys.readouterr().out
+    assert "by 0.35 at least cannot be told: of 5 pairs there are 4." in capsys.readouterr().out
 
 
 def test_the_interval_is_students_over_pairs(program):

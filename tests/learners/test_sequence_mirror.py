@@ -53,7 +53,9 @@ def expected(config: SequenceConfig, hp: Any, logits: Any, who: Any, labelled: A
     def one(group: Any) -> Any:
         of = lambda table: tokens(table)[group].T
         labels = labelled(probs[group[:, None], group[None]][None])
-        share = (labels.sum(-1) - 0.5) / (members - 1)
+        share = jnp.nan_to_num(
+            (labels.sum(-1) - 0.5) / (members - 1), nan=0.5
+        )  # who was compared with nobody
         zeros, flags = jnp.zeros((2, members), jnp.int32), jnp.ones((2, members), bool)
         length = jnp.full((1, members), 2.0)
         more = {name: of(table) for name, table in policies.items()}

@@ -61,6 +61,7 @@ CONFIGS = {
         {"rope_parameters": {"type": "linear", "factor": 4.0, "rope_theta": 1e4}},
         "rope_parameters is .*; a decoder can only have a rope_theta and the rope_type 'default'",
     ),
+    "positions of no kind": ({"rope_parameters": {"rope_type": ["linear"]}}, "rope_parameters is .*; a decoder can"),
     "positions of a part": (
         {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}},
         "rope_parameters is .*; a decoder can only have a rope_theta",

@@ -78,11 +78,10 @@ def _rope_base(told: Mapping[str, Any]) -> float:
     """Of a field of its own, or, as later versions write it, of an object of settings of the positions."""
     if (inside := told.get("rope_parameters")) is None:
         return _number(told, "rope_theta", 10_000.0)
-    known = {"rope_type", "type", "rope_theta"}
-    kinds = (
-        {inside.get(name, "default") for name in ("rope_type", "type")} if isinstance(inside, dict) else ()
-    )
-    if not isinstance(inside, dict) or kinds != {"default"} or not known >= set(inside):
+    known = {"rope_type": "default", "type": "default", "rope_theta": None}
+    if not isinstance(inside, dict) or any(
+        name not in known or known[name] not in (None, given) for name, given in inside.items()
+    ):
         raise ValueError(
             f"rope_parameters is {_shown(inside)}; a decoder can only have a rope_theta and the rope_type 'default'"
         )

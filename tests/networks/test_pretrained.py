@@ -212,3 +212,5 @@ def test_a_context_is_no_longer_than_the_model_s(tmp_path: Path):
         load_pretrained(tmp_path, context=0)
     with pytest.raises(PretrainedError, match="config.json: it is not there"):
         load_pretrained(tmp_path / "nowhere", context=S)
+    with pytest.raises(PretrainedError, match="config.json: it is not there"):
+        load_pretrained(tmp_path / ("a" * 5_000), context=S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def read_config(folder: Path, error: type[ValueError]) -> tuple[DecoderConfig, i
         OSError: it cannot be read.
     """
     path = folder / "config.json"
-    if not path.exists():
+    if not os.path.exists(path):  # also where a name is too long to be one
         raise error(f"{path}: it is not there; the folder of a model has one")
     try:
         told = parse_json(read_regular(path, _MOST))

@@ -38,7 +38,14 @@ class Ahead:
     def wait(self, feedback: Feedback, archive: Archive, k: int, key: Array) -> dict[str, Any]:
         """What came, as JSON data; as much as is missing from the offline proposer once patience is at an end."""
         found = self._background.adopt(feedback, archive, k, key, self._patience)
-        return plain({"proposals": found.proposals, "rejections": found.rejections, "notes": found.notes})
+        return plain(
+            {
+                "proposals": found.proposals,
+                "rejections": found.rejections,
+                "notes": found.notes,
+                "steps": found.steps,
+            }
+        )
 
     def state(self, before: Mapping[str, Any]) -> Mapping[str, Any]:
         """The proposer's state; that of before while it is still thinking."""
@@ -66,6 +73,7 @@ def proposed_from(data: Mapping[str, Any]) -> Proposed:
         tuple(_proposal(each) for each in data["proposals"]),
         tuple(Rejection(r[0], tuple(r[1]), r[2]) for r in data["rejections"]),
         tuple(data["notes"]),
+        steps=int(data.get("steps", 0)),  # a loop of an earlier version wrote none down
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from jaxrl_evolve.generation.journal import Journal
@@ -17,6 +17,8 @@ from jaxrl_evolve.generation.journal import Journal
 ANSWER, REPORT = "answer", "report"
 """Kinds of lines: what a model said; what became of it."""
 FILE = "model_answers.jsonl"
+TURN = "turn"
+"""Field of an answer: 0 of the first to a request for specs, then one more for each that was to mend the one before."""
 
 
 class NoAnswer(ValueError):
@@ -26,6 +28,19 @@ class NoAnswer(ValueError):
 def digest(thing: Any) -> str:
     """SHA-256 of JSON data, whatever the order of its fields."""
     return hashlib.sha256(json.dumps(thing, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def in_order(lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Answers as they were used. One with the number of an earlier one stands in place of that and of all after it: a loop that was killed within
+    a cycle asks again.
+    """
+    found: list[dict[str, Any]] = []
+    for line in lines:
+        number = line.get("sequence")
+        if isinstance(number, int) and 0 <= number < len(found):
+            del found[number:]
+        found.append(line)
+    return found
 
 
 class Answers:
@@ -50,6 +65,7 @@ class Answers:
         for number, line in enumerate(self._all):
             if not isinstance(line.get("answer"), str):
                 raise ValueError(f"{path} is damaged: answer {number} has no text")
+        self._used = in_order(self._all)
         self._by_key = {line.get("key"): line for line in reversed(self._all)}
         if mode == "replay" and not self._all:
             raise ValueError(f"mode is replay, but {path or 'answers'} has no answers")
@@ -63,7 +79,7 @@ class Answers:
         if self.mode in ("live", "record"):
             return None
         if self.by == "sequence":
-            found = self._all[sequence] if sequence < len(self._all) else None
+            found = self._used[sequence] if sequence < len(self._used) else None
         else:
             found = self._by_key.get(key)
         if found is None and self.mode == "replay":

@@ -63,16 +63,17 @@ def look_at(domain: Domain, archive: Archive, candidate: Candidate, *, repair: b
     if identity in archive.entries:
         same = "the original" if identity == archive.original.identity else f"spec {identity[:8]}"
         return refused("duplicate", f"it is the same as {same}")
-    skills = {skill.name for skill in domain.skills}
+    written = language.write(spec)
+    target = called("goal of the domain", domain.goal, written) or candidate.target
     return Looked(
         Proposal(
             identity,
-            language.write(spec),
+            written,
             tuple(float(x) for x in np.asarray(language.features(spec), np.float64)),
             author,
             cleaned(candidate.operator, 40),
             tuple(parent for parent in candidate.parents if parent in archive.entries),
-            candidate.target if candidate.target in skills else "",
+            target if target in {skill.name for skill in domain.skills} else "",
             cleaned(candidate.purpose),
             tuple(cleaned(change) for change in changes),
         )

@@ -8,6 +8,7 @@ import os
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+from jaxrl_evolve.generation.post import LOOPBACK
 from jaxrl_evolve.settings.checks import Above, AtLeast, Between, check
 
 Format = Literal["json_schema", "json_object", "fenced"]
@@ -15,7 +16,6 @@ FORMATS: tuple[Format, ...] = ("json_schema", "json_object", "fenced")
 """How an answer is made to be JSON, from what holds the model most strictly to what every server knows: its schema is enforced; it is
 some JSON object; it is text with a fenced block.
 """
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +114,7 @@ def address(config: ChatConfig) -> str:
         raise ValueError(
             f"{source} has more than an address in it: a key belongs in the variable that key_variable names"
         )
-    if config.key_variable and parts.scheme == "http" and host not in _LOOPBACK and not config.plain_http:
+    if config.key_variable and parts.scheme == "http" and host not in LOOPBACK and not config.plain_http:
         raise ValueError(
             f"{source} is http://{host}…, by which the key would be readable on its way: it must be https, key_variable empty, or "
             "plain_http True"

@@ -16,7 +16,7 @@ from jaxrl_envs.specs.craftax.model import SKILLS, CraftaxSpec
 from jaxrl_envs.specs.craftax.reading import infeasible
 from jaxrl_envs.specs.craftax.skills import GIVEN_BY, NEEDS
 from jaxrl_envs.specs.environments import make
-from jaxrl_evolve.generation.craftax_operators import OPERATORS, dangers, gifts
+from jaxrl_evolve.generation.craftax_operators import dangers, gifts, operators
 from jaxrl_evolve.generation.domain import Descriptor, Domain, Skill
 from jaxrl_evolve.generation.proposal import Proposal
 from jaxrl_evolve.generation.setting import Setting, Validated, Verdict
@@ -33,22 +33,25 @@ RULES = (
 )
 
 
-def craftax(size: str = "large", max_steps: int = 10_000) -> Setting:
+def craftax(size: str = "large", max_steps: int = 10_000, rarities: str = "clean") -> Setting:
     """The setting of `specs/craftax`.
 
     Args:
         size: of the map, ``"small"``, ``"medium"`` or ``"large"``.
         max_steps: of an episode in the original.
+        rarities: ``"clean"``, or ``"faithful"``: coal is never very common, as in the simulator that EnvGen's results are of.
 
     Raises:
         ValueError: a value that is not allowed.
         ModuleNotFoundError: craftax is not installed.
     """
-    env = make("craftax", size=size, max_steps=max_steps)
-    return Setting(domain(size, max_steps), env, _encode, lambda data: SKILLS, partial(validate, size))
+    env = make("craftax", size=size, max_steps=max_steps, rarities=rarities)
+    return Setting(
+        domain(size, max_steps, rarities), env, _encode, lambda data: SKILLS, partial(validate, size)
+    )
 
 
-def domain(size: str = "large", max_steps: int = 10_000) -> Domain:
+def domain(size: str = "large", max_steps: int = 10_000, rarities: str = "clean") -> Domain:
     """Language, skills and operators; needs no craftax."""
     original = CRAFTAX.write(CRAFTAX.read({"size": size, "time_limit": max_steps, "name": "Craftax-Classic"}))
     given = set(GIVEN_BY.values())
@@ -65,7 +68,12 @@ def domain(size: str = "large", max_steps: int = 10_000) -> Domain:
         Descriptor("danger", 3, dangers),
         Descriptor("land", len(BIOMES), lambda data: [*BIOMES].index(biome(data["terrain"]))),
     )
-    return Domain(CRAFTAX, original, skills, OPERATORS, descriptors, RULES)
+    return Domain(CRAFTAX, original, skills, operators(rarities), descriptors, RULES, goal)
+
+
+def goal(data: Mapping[str, Any]) -> str:
+    """The skill that a world asks for; of several, and of none, the data do not tell."""
+    return data["goals"][0] if len(data["goals"]) == 1 else ""
 
 
 def _encode(data: Mapping[str, Any]) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl_envs.specs.craftax.biomes import BIOMES, RARITIES, SHAPED_BY, biome
+from jaxrl_envs.specs.craftax.biomes import BIOMES, RARE, SHAPED_BY, biome, rarities
 from jaxrl_envs.specs.craftax.model import MOST_PLACED, SKILLS, Inventory, Terrain, World
 from jaxrl_envs.specs.craftax.skills import GIVEN_BY, NEEDS
 from jaxrl_evolve.generation.domain import Change, Operator
@@ -96,7 +96,7 @@ def _fade(rng: np.random.Generator, parents: tuple[Data, ...], target: str) -> D
             row["count"] -= 1
             start["placed"] = [row for row in start["placed"] if row["count"]]
         return data
-    rich = [name for name in RARITIES if data["terrain"][name] > getattr(_USUAL, name)]
+    rich = [name for name in RARE if data["terrain"][name] > getattr(_USUAL, name)]
     if not rich:
         return None
     name = _one(rng, rich)
@@ -139,19 +139,24 @@ def _threaten(rng: np.random.Generator, parents: tuple[Data, ...], target: str) 
     return data if kind else None
 
 
-def _relocate(rng: np.random.Generator, parents: tuple[Data, ...], target: str) -> Data | None:
+def _relocating(shares: Mapping[str, tuple[float, ...]]) -> Change:
     """Another kind of land, or one thing rarer or less rare."""
-    (data,) = parents
-    terrain, choice = data["terrain"], int(rng.integers(1 + len(RARITIES)))
-    if choice:
-        name = [*RARITIES][choice - 1]
-        terrain[name] = _one(rng, [share for share in RARITIES[name] if share != terrain[name]])
+
+    def relocated(rng: np.random.Generator, parents: tuple[Data, ...], target: str) -> Data | None:
+        (data,) = parents
+        terrain, choice = data["terrain"], int(rng.integers(1 + len(shares)))
+        if choice:
+            name = [*shares][choice - 1]
+            others = dict.fromkeys(share for share in shares[name] if share != terrain[name])
+            terrain[name] = _one(rng, [*others])
+            return data
+        land = _one(rng, [name for name in BIOMES if name != biome(terrain)])
+        for name in SHAPED_BY:
+            terrain[name] = BIOMES[land].get(name, getattr(_USUAL, name))
+        data["start"]["block"] = "path" if land == "mountain" else "grass"
         return data
-    land = _one(rng, [name for name in BIOMES if name != biome(terrain)])
-    for name in SHAPED_BY:
-        terrain[name] = BIOMES[land].get(name, getattr(_USUAL, name))
-    data["start"]["block"] = "path" if land == "mountain" else "grass"
-    return data
+
+    return relocated
 
 
 def _cross(rng: np.random.Generator, parents: tuple[Data, ...], target: str) -> Data | None:
@@ -180,12 +185,15 @@ def _generated(change: Change) -> Change:
     return changed
 
 
-OPERATORS = (
-    Operator("hand out", "grant", _generated(_grant)),
-    Operator("take away", "fade", _generated(_fade)),
-    Operator("ask for another", "expand", _generated(_expand)),
-    Operator("add danger", "threaten", _generated(_threaten)),
-    Operator("change the land", "relocate", _generated(_relocate)),
-    Operator("land of another", "cross", _generated(_cross), parents=2),
-    Operator("begin anew", "reset", _generated(_relocate)),
-)
+def operators(rare: str) -> tuple[Operator, ...]:
+    """All of them, with these of `biomes.RARITIES`."""
+    relocate = _generated(_relocating(rarities("specs/craftax", rare)))
+    return (
+        Operator("hand out", "grant", _generated(_grant)),
+        Operator("take away", "fade", _generated(_fade)),
+        Operator("ask for another", "expand", _generated(_expand)),
+        Operator("add danger", "threaten", _generated(_threaten)),
+        Operator("change the land", "relocate", relocate),
+        Operator("land of another", "cross", _generated(_cross), parents=2),
+        Operator("begin anew", "reset", relocate),
+    )

@@ -81,6 +81,8 @@ class Domain:
         operators: how specs are changed.
         descriptors: the cells of the archive, beside the skill.
         rules: the world in plain words, for those who read words.
+        goal: ``data -> skill``: what a spec asks for, where its data tell, so that it is filed under that whatever its author says; empty
+            where they do not.
     """
 
     language: Language
@@ -89,6 +91,7 @@ class Domain:
     operators: tuple[Operator, ...]
     descriptors: tuple[Descriptor, ...] = ()
     rules: str = ""
+    goal: Callable[[Mapping[str, Any]], str] = lambda data: ""
 
     def __post_init__(self) -> None:
         names = [skill.name for skill in self.skills]

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 from jaxtyping import Array
 
-from jaxrl_evolve.files import Unreadable
-from jaxrl_evolve.generation.answers import Answers, digest
+from jaxrl_evolve.generation.answers import TURN, Answers, digest
 from jaxrl_evolve.generation.archive import Archive, Entry
-from jaxrl_evolve.generation.candidates import filled_up, look_at, look_at_all
+from jaxrl_evolve.generation.candidates import filled_up
 from jaxrl_evolve.generation.chat import Chat, ChatFailure, UnknownFormat
 from jaxrl_evolve.generation.chat_config import FORMATS, ChatConfig
 from jaxrl_evolve.generation.domain import Domain
-from jaxrl_evolve.generation.extraction import candidates_in
 from jaxrl_evolve.generation.feedback import Feedback
 from jaxrl_evolve.generation.judgement import JUDGEMENT, judgement_in, judging_messages
 from jaxrl_evolve.generation.ledger import Exhausted, Ledger
@@ -28,25 +26,12 @@ from jaxrl_evolve.generation.prompts import (
     first_messages,
     repair_messages,
 )
-from jaxrl_evolve.generation.proposal import Candidate, Proposal, Proposed, Proposer, Rejection
+from jaxrl_evolve.generation.proposal import Proposal, Proposed, Proposer, Rejection
 from jaxrl_evolve.generation.texts import cleaned
+from jaxrl_evolve.generation.turns import Said, in_turns
 
 NAME = "llm"
 _FAULTS = 40  # that a model is told of at once
-
-
-class _Said(NamedTuple):
-    """An answer.
-
-    Attributes:
-        text: the words.
-        whole: whether they came to their end.
-        author: whose they are.
-    """
-
-    text: str
-    whole: bool
-    author: str
 
 
 class _Model:
@@ -63,19 +48,19 @@ class _Model:
         """How answers are made to be JSON now."""
         return FORMATS[self.rung]
 
-    def say(self, messages: Messages, *, judging: bool = False) -> _Said:
-        """The answer, from the file or from the server."""
+    def say(self, messages: Messages, *, turn: int = 0, judging: bool = False) -> Said:
+        """The answer, from the file or from the server; later turns of one request are about what the answer before did not get right."""
         asked = self._asked(messages, judging)
         content = digest([SCHEMA_VERSION, TEMPLATE, asked])
         sample = self.samples.get(content, 0)
         key = digest([content, sample])
         line = self.answers.find(key, self.sequence)
         if line is None:
-            line = self._ask(asked, key, {"asks": JUDGEMENT} if judging else {})
+            line = self._ask(asked, key, {"asks": JUDGEMENT} if judging else {TURN: turn})
         self.samples[content] = sample + 1
         self.sequence += 1
         author = cleaned(line.get("author") or "somebody who is not named", 100)
-        return _Said(line["answer"], line.get("whole", True) is True, author)
+        return Said(line["answer"], line.get("whole", True) is True, author)
 
     def _asked(self, messages: Messages, judging: bool) -> dict[str, Any]:
         config = self.config
@@ -112,7 +97,7 @@ class _Model:
         self.answers.keep(line)
         return line
 
-    def begin(self, feedback: Feedback, archive: Archive, count: int) -> tuple[Messages, _Said]:
+    def begin(self, feedback: Feedback, archive: Archive, count: int) -> tuple[Messages, Said]:
         """Ask for specs, less strictly where the server does not know the stricter way."""
         while True:
             messages = first_messages(self.domain, feedback, archive, count, self.form)
@@ -177,57 +162,29 @@ def llm_proposer(
 
 def _propose(model: _Model, feedback: Feedback, archive: Archive, k: int) -> Proposed:
     notes: list[str] = []
-    good: list[Candidate] = []
-    broken: list[Candidate] = []
+    left_out = lambda error: notes.append(f"the language model {model.config.model} is left out: {error}")
     try:
         messages, said = model.begin(feedback, archive, k * model.config.oversample)
-        for turn in range(model.config.repairs + 1):
-            held, broken, faults = _sorted(model.domain, archive, said)
-            good += held
-            if not faults or turn == model.config.repairs:
-                break
-            messages = repair_messages(messages, said.text, faults[:_FAULTS])
-            said = model.say(messages)
     except (Exhausted, ChatFailure) as error:
-        notes.append(f"the language model {model.config.model} is left out: {error}")
-    held = look_at_all(model.domain, archive, good, k)
-    # What the model did not mend, the language may; what neither did is refused with its faults.
-    mended = look_at_all(model.domain, archive, broken, k - len(held.proposals), repair=True)
-    found = _without_twice(held, mended)
+        left_out(error)
+        return Proposed(notes=tuple(notes))
+    turn = 0
+
+    def again(said: Said, faults: Sequence[str]) -> Said | None:
+        nonlocal messages, turn
+        turn += 1
+        if turn > model.config.repairs:
+            return None
+        messages = repair_messages(messages, said.text, faults[:_FAULTS])
+        try:
+            return model.say(messages, turn=turn)
+        except (Exhausted, ChatFailure) as error:
+            left_out(error)
+            return None
+
+    found = in_turns(model.domain, archive, said, again, k, NAME)
     model.answers.report(_report(model.sequence, found))
     return found.and_then(Proposed(notes=tuple(notes)))
-
-
-def _sorted(
-    domain: Domain, archive: Archive, said: _Said
-) -> tuple[list[Candidate], list[Candidate], list[str]]:
-    """Candidates that hold, those that don't, and what is wrong with these, field by field."""
-    if not said.whole:
-        return [], [], ["the answer was cut off at its greatest length; give fewer specs, or shorter ones"]
-    try:
-        candidates = candidates_in(said.text, archive, said.author, NAME)
-    except Unreadable as error:
-        return [], [], [f"the answer is not of the form: {cleaned(error)}"]
-    held, broken, faults = [], [], []
-    for number, candidate in enumerate(candidates, 1):
-        rejection = look_at(domain, archive, candidate).rejection
-        if rejection is None or rejection.reason != "invalid":
-            held.append(candidate)  # a duplicate is refused later, and is no matter of mending
-            continue
-        broken.append(candidate)
-        faults += [f"environment {number}: {fault}" for fault in rejection.faults]
-    return held, broken, faults
-
-
-def _without_twice(first: Proposed, second: Proposed) -> Proposed:
-    there = {p.identity for p in first.proposals}
-    new = tuple(p for p in second.proposals if p.identity not in there)
-    again = [
-        Rejection("duplicate", ("it was proposed twice",), p.author)
-        for p in second.proposals
-        if p.identity in there
-    ]
-    return first.and_then(Proposed(new, (*second.rejections, *again)))
 
 
 def _report(sequence: int, found: Proposed) -> dict[str, Any]:

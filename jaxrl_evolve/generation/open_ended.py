@@ -54,7 +54,8 @@ class OpenEndedRun(Run):
         """What is proposed from what was looked up, and is interesting."""
         key_anchor, key_proposed = jax.random.split(key)
         shown, used = self._shown(archive, generator(key_anchor))
-        found = self.proposer.propose(self.standing.feedback, shown, k, key_proposed)
+        wanted = 1 if self.proposer.scarce else k
+        found = self.proposer.propose(self.standing.feedback, shown, wanted, key_proposed)
         new = [p for p in found.proposals if p.identity not in archive.entries]
         there = [p for p in found.proposals if p.identity in archive.entries]
         interesting, refused = self._gate(new)
@@ -107,8 +108,11 @@ class OpenEndedRun(Run):
         return interest.novel(features, learned, self.config.archive.neighbours, share).tolist()
 
     def _chosen(self, good: list[Proposal]) -> list[Proposal]:
-        """One in a cycle: the first, which of several is the most novel."""
-        return good[:1]
+        """One in a cycle: the farthest from all that there is."""
+        if not good:
+            return []
+        far = self.standing.archive.distance(np.asarray([p.features for p in good], np.float64))
+        return [good[int(np.argmax(far))]]
 
     def _phases(self, proposed: Proposed) -> list[Phase]:
         """The new spec alone; nothing where there is none."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from jaxtyping import Array
 
 from jaxrl_evolve.files import Unreadable, read_regular
 from jaxrl_evolve.generation.archive import Archive
-from jaxrl_evolve.generation.candidates import filled_up, look_at_all
+from jaxrl_evolve.generation.candidates import filled_up, look_at_all, most_novel
 from jaxrl_evolve.generation.domain import Domain
 from jaxrl_evolve.generation.feedback import Feedback
 from jaxrl_evolve.generation.proposal import Candidate, Proposed, Proposer
@@ -27,7 +28,7 @@ def person_proposer(domain: Domain, path: str | os.PathLike[str], offline: Propo
     """Specs from a file that a person may change while a loop runs; what is missing comes from the offline proposer.
 
     The file holds a list of specs, or an object with ``specs`` and, if wanted, ``author``. It is read again once its content is
-    another. One that is missing, or wrong, stops nothing: the note says what is wrong with it.
+    another, and each spec in it is proposed once. One that is missing, or wrong, stops nothing: the note says what is wrong with it.
 
     Args:
         domain: whose specs.
@@ -36,21 +37,28 @@ def person_proposer(domain: Domain, path: str | os.PathLike[str], offline: Propo
     """
     path = Path(path)
     seen = ""
+    given: set[str] = set()
 
     def propose(feedback: Feedback, archive: Archive, k: int, key: Array) -> Proposed:
         nonlocal seen
-        found, seen = _found(domain, archive, path, k, seen)
+        found, seen = _found(domain, archive, path, k, seen, given)
+        given.update(p.identity for p in found.proposals)
         return filled_up(found, offline, feedback, archive, k, key)
 
     def restore(state: Mapping[str, Any]) -> None:
         nonlocal seen
         seen = str(state.get("seen", ""))
+        given.clear()
+        given.update(map(str, state.get("given", ())))
 
-    return Proposer(NAME, propose, lambda: {"seen": seen}, restore)
+    state = lambda: {"seen": seen, "given": sorted(given)}
+    return Proposer(NAME, propose, state, restore, scarce=True)
 
 
-def _found(domain: Domain, archive: Archive, path: Path, k: int, seen: str) -> tuple[Proposed, str]:
-    """What is new in the file, and the digest of its content."""
+def _found(
+    domain: Domain, archive: Archive, path: Path, k: int, seen: str, given: Set[str]
+) -> tuple[Proposed, str]:
+    """What is new in the file, and the digest of its content once all of it was proposed."""
     try:
         content = read_regular(path, _MOST_BYTES)
     except FileNotFoundError:
@@ -67,10 +75,16 @@ def _found(domain: Domain, archive: Archive, path: Path, k: int, seen: str) -> t
     except Unreadable as error:
         return Proposed(notes=(f"{path} is no list of specs: {error}",)), digest
     name = f"person: {author or path.name}"
-    found = look_at_all(domain, archive, [Candidate(data, name, NAME) for data in specs], k)
-    faults = [f"{path}: {fault}" for r in found.rejections if r.reason == "invalid" for fault in r.faults]
-    more = any(r.reason == "surplus" for r in found.rejections)  # those are for the next cycle
-    return found.and_then(Proposed(notes=tuple(faults))), seen if more else digest
+    candidates = [Candidate(data, name, NAME) for data in specs]
+    found = look_at_all(domain, archive, candidates, max(len(specs), 1))
+    faults = tuple(
+        f"{path}: {fault}" for r in found.rejections if r.reason == "invalid" for fault in r.faults
+    )
+    # One that was proposed and is not in the archive was refused for what the loop knows, and stands in nobody's way.
+    new = [p for p in found.proposals if p.identity not in given]
+    chosen = tuple(most_novel(archive, new, k))
+    more = len(new) > len(chosen)  # those are for the next cycle
+    return dataclasses.replace(found, proposals=chosen, notes=faults), seen if more else digest
 
 
 def read_specs(data: Any) -> tuple[str, list[Any]]:

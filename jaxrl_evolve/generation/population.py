@@ -115,7 +115,8 @@ class PopulationRun(Run):
         return [identity for identity in offered if low <= share[identity] <= high]
 
     def _fitness(self) -> float:
-        played = self._evaluate(self.state.learner, self.setting.env.params)
+        # Other episodes than those that are told of: the best of several is flattered by those that it was chosen by.
+        played = self._evaluate(self.state.learner, self.setting.env.params, contest=1)
         self.standing = self.standing.with_steps(evaluation=int(played.lengths.sum()))
         return float((played.info[SUCCESS] > 0).mean())
 

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""This machine."""
+
 
 class Reply(NamedTuple):
     """What a server answered.
@@ -93,8 +96,10 @@ def _posted(httpx: Any, url: str, headers: Mapping[str, str], body: bytes, ends:
     verify = _certificates() if urlsplit(url).scheme == "https" else False
     # What is packed could be far more than it seems.
     headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **headers}
+    # What is for this machine stays on it, whatever proxies there are for others: by one of them the key would go over the network.
+    proxies = (urlsplit(url).hostname or "") not in LOOPBACK
     with (
-        httpx.Client(timeout=left, follow_redirects=False, verify=verify) as client,
+        httpx.Client(timeout=left, follow_redirects=False, verify=verify, trust_env=proxies) as client,
         client.stream("POST", url, headers=headers, content=body) as response,
     ):
         status, wait = response.status_code, _seconds(response.headers.get("retry-after", ""))

@@ -126,11 +126,7 @@ def spec_table(domain: Domain, feedback: Feedback, archive: Archive) -> str:
     shown = worth_knowing(archive)
     lines = []
     for i, entry in enumerate(shown):
-        success = (
-            rate_text(feedback.specs[entry.identity])
-            if entry.identity in feedback.specs
-            else "not played yet"
-        )
+        success = _success(feedback, entry)
         parents = ", ".join(parent[:8] for parent in entry.parents) or "-"
         name = (
             "original"
@@ -142,6 +138,15 @@ def spec_table(domain: Domain, feedback: Feedback, archive: Archive) -> str:
         if i < _WHOLE:
             lines.append(json.dumps(entry.data, separators=(",", ":")))
     return "\n".join(lines)
+
+
+def _success(feedback: Feedback, entry: Entry) -> str:
+    """In the last cycle, or in earlier ones, of which less is remembered."""
+    if entry.identity in feedback.specs:
+        return rate_text(feedback.specs[entry.identity])
+    if not entry.episodes:
+        return "not played yet"
+    return f"{percent(entry.belief.mean)} expected by earlier cycles"
 
 
 def worth_knowing(archive: Archive) -> list[Entry]:

@@ -132,6 +132,7 @@ class Proposer(NamedTuple):
         close: to be called once, at the end.
         judge: ``(proposal, nearest learned entries) -> why it is not interesting``, or nothing where it is; None of who cannot judge.
         cost: what all its asking took so far, numbers by name.
+        scarce: whether what it proposes and nobody takes up is lost: a loop that takes one at a time asks for one.
     """
 
     name: str
@@ -141,6 +142,7 @@ class Proposer(NamedTuple):
     close: Callable[[], None] = lambda: None
     judge: Callable[[Proposal, Sequence[Entry]], str] | None = None
     cost: Callable[[], Mapping[str, float]] = dict
+    scarce: bool = False
 
 
 def generator(key: Array) -> np.random.Generator:

@@ -1,27 +1,29 @@
 """Answers that were written down before: by a person, by a model, by whoever the file says.
 
-They are taken in their order, one for each time that specs are asked for, whatever is asked. So a loop on them needs no network, and
+They are taken in their order, one for each time that specs are asked for, whatever is asked; where a model was told of faults, its answers to that
+belong to the first. So a loop on them needs no network, and
 its results say who wrote its specs.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxtyping import Array
 
-from jaxrl_evolve.files import Unreadable
+from jaxrl_evolve.generation.answers import ANSWER, TURN, in_order
 from jaxrl_evolve.generation.archive import Archive, Entry
-from jaxrl_evolve.generation.candidates import filled_up, look_at_all
+from jaxrl_evolve.generation.candidates import filled_up
 from jaxrl_evolve.generation.domain import Domain
-from jaxrl_evolve.generation.extraction import candidates_in
 from jaxrl_evolve.generation.feedback import Feedback
 from jaxrl_evolve.generation.journal import Journal
 from jaxrl_evolve.generation.judgement import JUDGEMENT, judgement_in
 from jaxrl_evolve.generation.proposal import Proposal, Proposed, Proposer
 from jaxrl_evolve.generation.texts import cleaned
+from jaxrl_evolve.generation.turns import Said, in_turns
 
 NAME = "recorded"
 
@@ -40,7 +42,9 @@ def recorded_proposer(domain: Domain, path: str | os.PathLike[str], offline: Pro
     Raises:
         ValueError: there is no such file, it is damaged, or an answer does not say who wrote it.
     """
-    every = [line for line in Journal(path, writing=False).lines if line.get("kind", "answer") == "answer"]
+    every = in_order(
+        line for line in Journal(path, writing=False).lines if line.get("kind", ANSWER) == ANSWER
+    )
     lines = [line for line in every if line.get("asks") != JUDGEMENT]
     judged = [line for line in every if line.get("asks") == JUDGEMENT]
     if not lines:
@@ -53,11 +57,12 @@ def recorded_proposer(domain: Domain, path: str | os.PathLike[str], offline: Pro
                 raise ValueError(
                     f"{os.fspath(path)}: answer {number} has no {field}; it must be text that is not empty"
                 )
+    requests = _requests(lines)
     at = at_judged = 0
 
     def propose(feedback: Feedback, archive: Archive, k: int, key: Array) -> Proposed:
         nonlocal at
-        found = _read(domain, archive, lines, at, k)
+        found = _read(domain, archive, requests, at, k)
         at += 1
         return filled_up(found, offline, feedback, archive, k, key)
 
@@ -74,12 +79,27 @@ def recorded_proposer(domain: Domain, path: str | os.PathLike[str], offline: Pro
     return Proposer(NAME, propose, state, restore, judge=judge if judged else None)
 
 
-def _read(domain: Domain, archive: Archive, lines: list[dict[str, Any]], at: int, k: int) -> Proposed:
-    if at >= len(lines):
-        return Proposed(notes=(f"all {len(lines)} recorded answers are used up",))
-    author = f"{NAME}: {cleaned(lines[at]['author'], 80)}"
-    try:
-        candidates = candidates_in(lines[at]["answer"], archive, author, NAME)
-    except Unreadable as error:
-        return Proposed(notes=(f"recorded answer {at + 1}: {cleaned(error)}",))
-    return look_at_all(domain, archive, candidates, k, repair=True)
+def _requests(lines: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """The answers to each request for specs: the first, and those that were to mend it."""
+    found: list[list[dict[str, Any]]] = []
+    for line in lines:
+        if found and line.get(TURN):
+            found[-1].append(line)
+        else:
+            found.append([line])
+    return found
+
+
+def _read(
+    domain: Domain, archive: Archive, requests: list[list[dict[str, Any]]], at: int, k: int
+) -> Proposed:
+    if at >= len(requests):
+        return Proposed(notes=(f"all {len(requests)} recorded answers are used up",))
+    turns = (
+        Said(line["answer"], line.get("whole", True) is True, f"{NAME}: {cleaned(line['author'], 80)}")
+        for line in requests[at]
+    )
+    found = in_turns(domain, archive, next(turns), lambda *_: next(turns, None), k, NAME)
+    return dataclasses.replace(
+        found, notes=tuple(f"recorded answer {at + 1}: {note}" for note in found.notes)
+    )

@@ -33,6 +33,7 @@ from jaxrl_evolve.generation.skill_file import EPISODES, WON, spec_counts, write
 from jaxrl_evolve.generation.standing import NOTES, Standing, read_standing, write_standing
 from jaxrl_evolve.runs.evaluation import Episodes
 from jaxrl_evolve.storage import folder as folders
+from jaxrl_evolve.storage.sinks import drop_after
 from jaxrl_evolve.training.host import Host
 from jaxrl_evolve.training.interrupts import Diverged
 from jaxrl_evolve.training.marks import marked
@@ -67,6 +68,9 @@ class Run:
         if record is not None and self.host.folder is not None:
             self.standing = read_standing(self.host.folder.path, record["done"])
             self.proposer.restore(self.standing.proposer)
+            if self.host.writable is not None:
+                # A cycle in which nothing was trained has the steps of the one before.
+                drop_after(self.host.writable.metrics, "cycle", self.standing.done)
         self.host.open_sinks(self.config.sinks, self.standing.env_steps if record is not None else None)
 
     def saved(self) -> Any:
@@ -228,11 +232,12 @@ class Run:
             raise Diverged(f"the agent diverged in cycle {self.standing.done}; what was before it is saved")
         return metrics
 
-    def _evaluate(self, learner: Any, params: Any) -> Episodes:
-        """Episodes of an agent in one spec; the same starts for all agents of a cycle."""
+    def _evaluate(self, learner: Any, params: Any, contest: int = 0) -> Episodes:
+        """Episodes of an agent in one spec; the same starts for all agents of a cycle, others in another contest."""
         tag = jax.random.fold_in(self.root, random.KeyTag.EVALUATION)
         with self.host.timed("run_seconds"):
             key = jax.random.fold_in(tag, self.standing.done)
+            key = jax.random.fold_in(key, contest) if contest else key
             return to_host(marked(self.programs.evaluate)(key, learner, params))
 
     def _learn_of(self, results: Mapping[str, np.ndarray], proposed: Proposed) -> dict[str, Any]:

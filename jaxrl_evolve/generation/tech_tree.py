@@ -72,7 +72,7 @@ def domain(max_steps: int = 160) -> Domain:
         Descriptor("danger", 3, lambda data: sum(strewn(data, kind) for kind in _DANGERS)),
         Descriptor("riches", 3, lambda data: sum(strewn(data, kind) for kind in _RICHES) // 9),
     )
-    return Domain(GRID, GRID.write(tree.original(max_steps)), skills, operators, descriptors, RULES)
+    return Domain(GRID, GRID.write(tree.original(max_steps)), skills, operators, descriptors, RULES, goal)
 
 
 def _low(number: Any) -> float:
@@ -239,8 +239,8 @@ def _validate(proposals: Sequence[Proposal], seed: int) -> Validated:
         Verdict((v.rung, *v.reasons) if v.rung else ()) if (v := said.get(p.identity)) else other(p)
         for p in proposals
     ]
-    played = sum(bool(v.plays) for v in said.values())
-    return Validated(verdicts, 2 * played * config.episodes * config.steps)
+    steps = [config.steps + ladder.waits(v.spec, config) for v in said.values() if v.plays and v.spec]
+    return Validated(verdicts, config.episodes * sum(steps))
 
 
 def _witness(proposals: Sequence[Proposal], seed: int, tries: int) -> Validated:

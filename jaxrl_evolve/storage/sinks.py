@@ -122,6 +122,24 @@ def read_jsonl(path: str | os.PathLike[str], resume_at: int = sys.maxsize) -> li
         return [json.loads(line) for line in file.read(end).splitlines()]
 
 
+def drop_after(path: str | os.PathLike[str], name: str, number: int) -> None:
+    """Cut off the first row whose ``name`` is above ``number``, and all that follow: where steps alone do not tell rows apart.
+
+    Args:
+        path: a file of `jsonl`; nothing is done where there is none.
+        name: of a column that grows from row to row.
+        number: the last that is kept.
+
+    Raises:
+        SinkError: an earlier row is damaged (its line is named), or the file cannot be written.
+    """
+    path = Path(path)
+    if not path.exists():
+        return
+    with _open(path, "r+b") as file:
+        file.truncate(_end_of_lines(file, path, number, name))
+
+
 def has_rows(path: str | os.PathLike[str]) -> bool:
     """Whether there is a file with something in it."""
     return os.path.exists(path) and os.path.getsize(path) > 0
@@ -218,18 +236,18 @@ def _open(path: Path, mode: str, what: str = "write") -> Any:
         raise SinkUnwritable(f"cannot {what} {path}: {error.strerror}") from None
 
 
-def _end_of_lines(file: Any, path: Path, resume_at: int) -> int:
-    """The offset behind the last whole row of a step up to ``resume_at``."""
+def _end_of_lines(file: Any, path: Path, resume_at: int, name: str = STEP) -> int:
+    """The offset behind the last whole row whose ``name`` is at most ``resume_at``."""
     end, lines = 0, file.readlines()
     for number, line in enumerate(lines, start=1):
         if not line.endswith(b"\n"):
             break
         try:
-            step = int(parse_json(line)[STEP])
+            step = int(parse_json(line)[name])
         except (ValueError, KeyError, TypeError, OverflowError):
             if number == len(lines):
                 break
-            raise SinkError(f"{path} is damaged: line {number} is not a row with {STEP}") from None
+            raise SinkError(f"{path} is damaged: line {number} is not a row with {name}") from None
         if step > resume_at:
             break
         end += len(line)

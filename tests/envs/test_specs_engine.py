@@ -348,6 +348,30 @@ def test_the_ladder_says_on_which_rung_a_spec_fails_and_why():
     assert verdicts[0].starts["won"] == 0 and verdicts[7].plays["finite"] == 1
 
 
+def test_what_comes_by_waiting_is_waited_for():
+    config = ladder.LadderConfig(resets=8, episodes=2, steps=30, batch=8, sound=0.75)
+    grown = {"name": "grown", "kind": "count", "of": "tree", "number": 9}
+    slow = {"when": "timer", "every": 40, "spawns": "tree", "where": "anywhere", "most": 20}
+    tree = tech_tree.spec_data()
+    waiting = lambda limit: {
+        **tree,
+        "rules": [*tree["rules"], slow],
+        "success": [{"all": ["grown"]}],
+        "predicates": [*tree["predicates"], {**grown, "number": 6}],  # there are 5 at first
+        "time_limit": limit,
+    }
+    read = lambda data: ladder.waits(tech_tree.GRID.read(data), config)
+    assert [read(waiting(limit)) for limit in (20, 39, 160)] == [20, 39, 80] and read(tree) == 30
+    lives = {
+        **waiting(160),
+        "predicates": [*tree["predicates"], {"name": "grown", "kind": "survived", "number": 120}],
+    }
+    lives["success"] = [{"all": ["grown", "collect_wood"]}]
+    assert read(lives) == 120
+    said = ladder.validate([waiting(160), waiting(39)], config=config)
+    assert [v.rung for v in said] == ["policies", ""] and said[0].reasons[0].startswith("doing nothing wins")
+
+
 def test_the_contract_is_kept_and_options_are_checked(tmp_path):
     env = make("specs/tech-tree")
     check.check_types(env)

@@ -102,3 +102,15 @@ def test_who_asks_nobody_ahead_is_refused():
         GenerateConfig(loop="fixed", background=True)
     with pytest.raises(ValueError, match="patience is -1"):
         GenerateConfig(patience=-1)
+
+
+def test_steps_of_a_proposer_that_is_asked_ahead_are_counted():
+    domain = hall.DOMAIN
+    archive, offline = new_archive(domain), offline_proposer(domain)
+    plays = lambda *asked: dataclasses.replace(offline.propose(*asked), steps=12_345)
+    ahead = Ahead(offline._replace(propose=plays), offline, 10.0)
+    ahead.begin(Feedback(), archive, 2, random.key(0))
+    came = json.loads(json.dumps(ahead.wait(Feedback(), archive, 2, random.key(1))))
+    assert ahead.taken(came, Feedback(), archive, 2, random.key(2)).steps == 12_345
+    del came["steps"]  # as an earlier version wrote it
+    assert proposed_from(came).steps == 0

@@ -92,6 +92,20 @@ def test_each_operator_changes_what_it_is_for():
     assert "wake_up" not in DOMAIN.needed("collect_diamond")
 
 
+@pytest.mark.parametrize(("rarities", "most"), [("clean", 0.0667), ("faithful", 0.04)])
+def test_coal_is_as_common_as_was_meant_or_as_it_was(rarities, most):
+    made = domain("small", 100, rarities)
+    relocate = next(o for o in made.operators if o.kind == "relocate")
+    rng = np.random.default_rng(0)
+    worlds = [relocate.change(rng, (copy.deepcopy(dict(made.original)),), "collect_coal") for _ in range(60)]
+    coal = {world["terrain"]["coal"] for world in worlds if world}
+    assert max(coal) == most and min(coal) == 0.0133
+    with pytest.raises(
+        ValueError, match="rarities of specs/craftax is 'true'; it must be one of clean, faithful"
+    ):
+        domain("small", 100, "true")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_loop_over_worlds(tmp_path):

@@ -26,6 +26,7 @@ from jaxrl_evolve.generation.proposal import Proposal
 from jaxrl_evolve.generation.setting import Validated, Verdict
 from jaxrl_evolve.generation.train import generate
 from jaxrl_evolve.results.report import report
+from jaxrl_evolve.results.report.loops import STEPS
 from jaxrl_evolve.runs.evaluation import Episodes
 from jaxrl_evolve.training.host import Host
 from jaxrl_evolve.training.interrupts import Interrupted
@@ -84,6 +85,7 @@ def check_report(tmp_path, whole):
     """The report tells of steps, skills and specs what the loop counted."""
     made = report([tmp_path / "parts"], tmp_path / "report")
     (loop,) = made.loops
+    assert set(STEPS) == set(whole.standing.steps)
     assert loop.all_steps == sum(whole.standing.steps.values()) and len(loop.tables) == 4
     names = {path.name for path in made.files}
     assert names >= {"loops.csv", "specs.csv", "skills.csv", "loop_1_tree.png", "loop_1_skills.png"}

@@ -18,7 +18,9 @@ from jaxrl_evolve.generation.lifecycle import new_archive
 from jaxrl_evolve.generation.loops import LOOPS
 from jaxrl_evolve.generation.open_ended import OpenEndedRun
 from jaxrl_evolve.generation.open_ended_config import OpenEndedConfig
+from jaxrl_evolve.generation.proposal import Proposed
 from jaxrl_evolve.generation.train import generate
+from jaxrl_evolve.results.report import report
 from jaxrl_evolve.training.host import Host
 from jaxrl_evolve.training.interrupts import Interrupted
 
@@ -126,6 +128,37 @@ def test_a_killed_open_ended_loop_comes_to_the_same_end(tmp_path, run, monkeypat
     assert all(near == (count > 0) for count, near in began)
     page = (tmp_path / "whole" / "report.md").read_text()
     assert "annecs" in page and "coverage" in page
+
+
+def test_a_cycle_in_which_nothing_is_interesting_is_a_row_like_any(tmp_path, run, monkeypatch):
+    propose = OpenEndedRun._found
+    bored = lambda self, archive, cycle, *rest: (
+        Proposed() if cycle == 1 else propose(self, archive, cycle, *rest)
+    )
+    monkeypatch.setattr(OpenEndedRun, "_found", bored)
+    config = dataclasses.replace(CONFIG, cycles=3, keep=3)
+    whole = run(tmp_path / "run", config)
+    assert [row["success"] is None for row in whole.rows] == [False, True, False]
+    assert [row["env_steps"] for row in whole.rows] == [512, 512, 1024]
+    made = report([tmp_path / "run"], tmp_path / "report")
+    assert made.loops[0].last_success == whole.rows[-1]["success"]
+    # The row of that cycle has the steps of the one before, and goes with it all the same.
+    again = run(tmp_path / "run", config, resume=True, step=1)
+    assert again.standing == whole.standing
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["cycle"] for row in rows] == [1, 2, 3] == [row["cycle"] for row in again.rows]
+    assert made.loops[0].last_success is not None
+
+
+def test_of_specs_that_hold_the_farthest_is_tried_and_of_a_persons_none_is_lost(tmp_path, run):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps([hall.spec(length=n) for n in (2, 3, 4)]))
+    config = dataclasses.replace(
+        CONFIG, cycles=3, proposer="person", file=str(path), open_ended=OpenEndedConfig(novelty=0.0)
+    )
+    found = run(None, config)
+    played = [e for e in found.standing.archive.entries.values() if e.episodes]
+    assert sorted(e.data["length"] for e in played) == [2, 3, 4]
 
 
 def test_ablations_show_less_and_take_more(run, monkeypatch):

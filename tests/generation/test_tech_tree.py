@@ -44,6 +44,8 @@ def test_operators_of_the_tech_tree_make_specs_that_hold():
             assert structure(setting.encode(child.data)) == structure(setting.env.params)
             assert set(tree.SKILLS) <= set(setting.columns(child.data))
             seen.add(child.operator)
+            # It is filed under what it asks for, whatever was to be taught.
+            assert child.target == goal(child.data)
         archive = added(archive, domain, found.proposals)
     assert seen >= {"hand out", "ask for another"}
     for operator in domain.operators:

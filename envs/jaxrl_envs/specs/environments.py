@@ -31,7 +31,7 @@ def make(name: str, **kwargs: Any) -> Env:
     Args:
         name: ``tech-tree``, ``craftax``, ``puzzles``, or ``file`` for the spec in a file.
         **kwargs: of grid specs ``view``, cells that the agent sees a side; of ``tech-tree`` and ``craftax`` ``max_steps``; of ``craftax``
-            the ``size`` of the map; of ``puzzles`` ``game``, the name of the one that it begins
+            the ``size`` of the map and ``rarities`` (`craftax.biomes.RARITIES`); of ``puzzles`` ``game``, the name of the one that it begins
             with; of ``file`` ``size`` as in `from_spec`, and ``path`` and ``level`` as in `read_file`, or what a run recorded in its place
             (`record.with_spec`): ``spec``, ``identity``, ``source``.
 
@@ -45,7 +45,7 @@ def make(name: str, **kwargs: Any) -> Env:
     own = {
         "tech-tree": ["view", "max_steps"],
         "file": ["view", "path", "level", "size", "spec", "identity", "source"],
-        "craftax": ["size", "max_steps"],
+        "craftax": ["size", "max_steps", "rarities"],
         "puzzles": ["view", "game"],
     }
     reject_unknown(full, kwargs, own.get(name, []))
@@ -59,7 +59,7 @@ def make(name: str, **kwargs: Any) -> Env:
     usual = {"tech-tree": 160, "craftax": MOST_STEPS}[name]
     limit = _whole(full, "max_steps", kwargs.get("max_steps", usual), 1, MOST_STEPS)
     if name == "craftax":
-        return _craftax(full, kwargs.get("size", "large"), limit)
+        return _craftax(full, kwargs.get("size", "large"), limit, kwargs.get("rarities", "clean"))
     made = family(limit)
     env = from_params(made.params, full, "small", view)
     return dataclasses.replace(env, sample_params=made.sample, edit_params=made.edited, arms=made.arms)
@@ -81,12 +81,12 @@ def _of_options(full: str, options: Mapping[str, Any]) -> Spec:
     return spec
 
 
-def _craftax(name: str, size: Any, limit: int) -> Env:
+def _craftax(name: str, size: Any, limit: int, rare: Any) -> Env:
     from jaxrl_envs.specs.craftax.family import family as of_worlds
 
     if size not in SIZES:
         raise ValueError(f"size of {name} is {size!r}; it must be one of {', '.join(SIZES)}")
-    return of_worlds(CraftaxSpec(size=size, time_limit=limit), name)
+    return of_worlds(CraftaxSpec(size=size, time_limit=limit), name, rare)
 
 
 def _puzzles(full: str, game: str | None, view: int | None) -> Env:

@@ -28,6 +28,7 @@ from jaxrl_envs.specs.caps import BUILT_IN, PRESETS
 from jaxrl_envs.specs.encoding import encode
 from jaxrl_envs.specs.feasibility import infeasible, needed, passable
 from jaxrl_envs.specs.grid import GRID
+from jaxrl_envs.specs.instructions import ends
 from jaxrl_envs.specs.language import Data, SpecError
 from jaxrl_envs.specs.model import BODIES, GridSpec
 from jaxrl_envs.specs.ranges import has_ranges
@@ -45,7 +46,7 @@ class LadderConfig:
         resets: starts that are looked at.
         sound: the least share of them in which what success needs is there and within reach.
         episodes: of each of the two policies.
-        steps: after which they are cut off.
+        steps: after which they are cut off; what could still come by waiting is waited for (`waits`).
         idle: the largest share of episodes that doing nothing may win.
         random: the largest share that random actions may win.
         batch: specs that are played side by side; fewer are filled up, so that the program is the same.
@@ -233,9 +234,21 @@ def _about_starts(starts: Starts, spec: GridSpec, config: LadderConfig) -> list[
     return reasons
 
 
+def waits(spec: GridSpec, config: LadderConfig) -> int:
+    """Steps for which an episode of doing nothing lasts: no fewer than others, and as long as survival that is asked for, and two rounds of the
+    slowest timer, would take.
+    """
+    asked = [ends(p.number)[1] for p in spec.predicates if p.kind == "survived"]
+    rounds = [2 * ends(rule.every)[1] for rule in spec.rules if rule.when == "timer"]
+    return int(min(spec.time_limit, max(config.steps, *asked, *rounds, 0)))
+
+
 def _play(key: jax.Array, verdicts: Sequence[Verdict], size: str, config: LadderConfig) -> list[Verdict]:
-    params = _stacked([encode(spec) for spec in _specs(verdicts)], config.batch)
-    plays: Plays = jax.device_get(plays_of(PRESETS[size], config.episodes, config.steps)(key, params))
+    specs = _specs(verdicts)
+    params = _stacked([encode(spec) for spec in specs], config.batch)
+    waiting = _stacked([np.int32(waits(spec, config)) for spec in specs], config.batch)
+    program = plays_of(PRESETS[size], config.episodes, config.steps)
+    plays: Plays = jax.device_get(program(key, params, waiting))
     found = []
     for i, verdict in enumerate(verdicts):
         mine = {name: float(leaf[i]) for name, leaf in plays._asdict().items()}

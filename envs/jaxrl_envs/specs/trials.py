@@ -98,15 +98,24 @@ def reached(state: GridState, params: GridParams, passable: jax.Array) -> jax.Ar
 
 @functools.cache
 def plays_of(caps: Caps, episodes: int, steps: int) -> Any:
-    """The compiled ``(key, GridParams [specs]) -> Plays``; episodes are cut off after so many steps."""
+    """The compiled ``(key, GridParams [specs], waits int32 [specs]) -> Plays``.
+
+    Args:
+        caps: of the specs.
+        episodes: of each policy.
+        steps: after which random actions are cut off; who does nothing waits for as long as ``waits`` says.
+    """
     made = engine(caps, caps.view)
 
-    def episode(key: jax.Array, idle: jax.Array, params: GridParams) -> tuple[jax.Array, jax.Array]:
+    def episode(
+        key: jax.Array, idle: jax.Array, params: GridParams, waits: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
         key_reset, key_steps = jax.random.split(key)
         _, state = made.reset(key_reset, params)
+        most = jnp.where(idle, waits, steps)
 
         def more(carry: Any) -> jax.Array:
-            return ~carry[2] & (carry[1].time < steps)
+            return ~carry[2] & (carry[1].time < most)
 
         def once(carry: Any) -> Any:
             key, state, _, finite = carry
@@ -120,13 +129,13 @@ def plays_of(caps: Caps, episodes: int, steps: int) -> Any:
         _, state, _, finite = jax.lax.while_loop(more, once, begin)
         return state.succeeded.astype(jnp.float32), finite.astype(jnp.float32)
 
-    def many(key: jax.Array, params: GridParams) -> Plays:
+    def many(key: jax.Array, params: GridParams, waits: jax.Array) -> Plays:
         keys = jax.random.split(key, 2 * episodes)
         idle = jnp.arange(2 * episodes) < episodes
-        won, finite = jax.vmap(episode, (0, 0, None))(keys, idle, params)
+        won, finite = jax.vmap(episode, (0, 0, None, None))(keys, idle, params, waits)
         return Plays(won[:episodes].mean(), won[episodes:].mean(), finite.mean())
 
-    return jax.jit(jax.vmap(many, (None, 0)))
+    return jax.jit(jax.vmap(many, (None, 0, 0)))
 
 
 @functools.cache

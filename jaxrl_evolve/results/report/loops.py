@@ -12,7 +12,7 @@ from jaxrl_evolve.results.report.runs import ReportError, read_object
 from jaxrl_evolve.results.scores import task_name
 from jaxrl_evolve.storage import kinds
 
-STEPS = ("original", "generated", "validation", "evaluation", "proposing")
+STEPS = ("original", "generated", "validation", "evaluation", "scoring", "proposing")
 """What environment steps were made for; the first two were learned from."""
 COSTS = ("calls", "prompt_tokens", "answer_tokens", "money")
 """What a proposer may have cost beside time."""
@@ -50,6 +50,12 @@ class LoopRow:
     def steps(self, what: str) -> int:
         """Environment steps that were made for something, one of `STEPS`."""
         return int(self.result["steps"].get(what, 0))
+
+    @property
+    def last_success(self) -> float | None:
+        """Of the last cycle; None where nothing was played in it."""
+        value = self.rows[-1]["success"] if self.rows else None
+        return None if value is None else float(value)
 
     @property
     def all_steps(self) -> int:
@@ -101,7 +107,9 @@ def _look(row: LoopRow) -> None:
             _numbers([mean, low, high, episodes])
         if lost := [spec["spec"] for spec in table["trained"] if spec["spec"] not in row.entries]:
             raise ValueError(f"a spec {lost[0]!r} is not in the archive")
-    _numbers([value for metrics in row.rows for value in (metrics["env_steps"], metrics["success"])])
+    told = [metrics["success"] for metrics in row.rows]
+    # Of a cycle in which nothing was played there is no success.
+    _numbers([metrics["env_steps"] for metrics in row.rows] + [value for value in told if value is not None])
     _numbers([row.all_steps, row.result["seconds"]["propose_seconds"], *row.result["rejections"].values()])
     _ = dict(row.result["authors"]), row.result["specs"], row.result["proposer"]
 

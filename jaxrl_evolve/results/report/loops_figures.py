@@ -47,8 +47,9 @@ def _curves(rows: Sequence[LoopRow]) -> list[figures.Curve]:
     """Success over steps; loops of one name that were evaluated at the same steps are runs of one curve."""
     found: dict[tuple[str, str, tuple[int, ...]], list[list[float]]] = {}
     for row in rows:
-        at = tuple(int(metrics["env_steps"]) for metrics in row.rows)
-        success = [float(metrics["success"]) for metrics in row.rows]
+        known = [metrics for metrics in row.rows if metrics["success"] is not None]
+        at = tuple(int(metrics["env_steps"]) for metrics in known)
+        success = [float(metrics["success"]) for metrics in known]
         found.setdefault((row.label, row.task, at), []).append(success)
     return [
         figures.Curve(label, np.asarray(at), np.asarray(success), task)

@@ -51,10 +51,10 @@ def section(rows: Sequence[LoopRow], drawn: Sequence[str]) -> str:
 
 def _line(row: LoopRow) -> list[Any]:
     by = ", ".join(f"{n} by {name}" for name, n in row.result["authors"].items()) or "none"
-    last = row.rows[-1] if row.rows else {}
     learned = row.steps("original") + row.steps("generated")
     others = (f"{row.steps(what):,}" for what in STEPS[2:])
-    success = f"{100 * last['success']:.1f} %" if last else "–"
+    last = row.last_success
+    success = "–" if last is None else f"{100 * last:.1f} %"
     return [row.task, row.label, by, row.seed, len(row.tables), success, f"{learned:,}", *others, f"{row.all_steps:,}"]  # fmt: skip
 
 
@@ -107,8 +107,7 @@ def loops_csv(rows: Sequence[LoopRow]) -> str:
     lines = []
     for row in rows:
         cost: Mapping[str, Any] = row.result.get("proposer_cost") or {}
-        success = row.rows[-1]["success"] if row.rows else None
-        facts = [row.task, row.label, row.result["proposer"], row.seed, row.result["specs"], success]
+        facts = [row.task, row.label, row.result["proposer"], row.seed, row.result["specs"], row.last_success]
         steps = [row.steps(what) for what in STEPS]
         spent = [row.result["seconds"]["propose_seconds"], *(cost.get(name) for name in COSTS)]
         lines.append([*facts, *steps, row.all_steps, *spent, row.folder])

@@ -17,13 +17,33 @@ BIOMES: dict[str, dict[str, Any]] = {
     "mountain": {"mountain_scale": 2.0, "mountain_ridged": True, "water_scale": 0.1},
 }
 """What differs from Craftax-Classic's terrain. On mountains an episode starts on a path (`of_biome`)."""
-RARITIES: dict[str, tuple[float, float, float]] = {
+_CLEAN: dict[str, tuple[float, float, float]] = {
     "coal": (0.0133, 0.04, 0.0667),
     "iron": (0.018, 0.03, 0.042),
     "diamond": (0.005, 0.083, 0.125),
     "tree_share": (0.1, 0.2, 0.3),
 }
-"""Rare, common and very common, by field of the terrain."""
+RARITIES: dict[str, dict[str, tuple[float, float, float]]] = {
+    "clean": _CLEAN,
+    # The setting has no effect in the simulator that was released.
+    "faithful": {**_CLEAN, "coal": (0.0133, 0.04, 0.04)},
+}
+"""Rare, common and very common, by field of the terrain: as they were meant, and as EnvGen's results were made."""
+RARE = tuple(_CLEAN)
+"""Fields of the terrain that say how rare something is."""
+
+
+def rarities(title: str, name: str) -> dict[str, tuple[float, float, float]]:
+    """One of `RARITIES`.
+
+    Raises:
+        ValueError: there is none of that name; ``title`` says of what.
+    """
+    if name not in tuple(RARITIES):  # whatever it is, hashable or not
+        raise ValueError(f"rarities of {title} is {name!r}; it must be one of {', '.join(RARITIES)}")
+    return RARITIES[name]
+
+
 _USUAL = Terrain()
 SHAPED_BY = ("mountain_scale", "mountain_ridged", "water_scale")
 """Fields of the terrain that tell kinds of land apart."""

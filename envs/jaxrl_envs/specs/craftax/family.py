@@ -10,17 +10,16 @@ import numpy as np
 
 from jaxrl_envs.contract import Arms, Env
 from jaxrl_envs.specs.craftax.arrays import CraftaxParams
-from jaxrl_envs.specs.craftax.biomes import BIOMES, RARITIES, SHAPED_BY, of_biome
+from jaxrl_envs.specs.craftax.biomes import BIOMES, RARE, SHAPED_BY, of_biome, rarities
 from jaxrl_envs.specs.craftax.encoding import encode
 from jaxrl_envs.specs.craftax.engine import from_spec
 from jaxrl_envs.specs.craftax.model import CraftaxSpec, Inventory
 
 _ITEMS = tuple(Inventory.model_fields)
 _MOST = np.asarray([5 if not item.endswith(("pickaxe", "sword")) else 1 for item in _ITEMS], np.int32)
-_SHARES = np.asarray([*RARITIES.values()], np.float32)
 
 
-def family(spec: CraftaxSpec, name: str) -> Env:
+def family(spec: CraftaxSpec, name: str, rare: str = "clean") -> Env:
     """The environment of a spec, with others like it.
 
     ``sample_params`` draws one of the four kinds of land, how rare ores and trees are, and in half of the cases what the agent has.
@@ -29,7 +28,12 @@ def family(spec: CraftaxSpec, name: str) -> Env:
     Args:
         spec: what all others are made from.
         name: of the environment.
+        rare: which of `biomes.RARITIES`.
+
+    Raises:
+        ValueError: there are no such rarities.
     """
+    all_shares = jnp.asarray([*rarities(name, rare).values()], jnp.float32)
     usual = jax.tree.map(jnp.asarray, encode(spec))
     lands = [encode(of_biome(spec, land)) for land in BIOMES]
     shapes = {name: np.stack([getattr(land.terrain, name) for land in lands]) for name in SHAPED_BY}
@@ -41,9 +45,9 @@ def family(spec: CraftaxSpec, name: str) -> Env:
         return replace(params, terrain=replace(params.terrain, **shape), start=start)
 
     def in_land(key: jax.Array, land: jax.Array) -> CraftaxParams:
-        drawn = jax.random.uniform(key, (len(RARITIES) + 1 + _MOST.size,))
-        levels, any_held, amounts = drawn[: len(RARITIES)], drawn[len(RARITIES)], drawn[len(RARITIES) + 1 :]
-        shares = jnp.asarray(_SHARES)[jnp.arange(len(RARITIES)), _below(3, levels)]
+        drawn = jax.random.uniform(key, (len(RARE) + 1 + _MOST.size,))
+        levels, any_held, amounts = drawn[: len(RARE)], drawn[len(RARE)], drawn[len(RARE) + 1 :]
+        shares = all_shares[jnp.arange(len(RARE)), _below(3, levels)]
         held = jnp.where(any_held < 0.5, _below(_MOST + 1, amounts), usual.start.inventory)
         return _with(moved(usual, land), shares, held)
 
@@ -53,11 +57,11 @@ def family(spec: CraftaxSpec, name: str) -> Env:
 
     def edited(key: jax.Array, params: CraftaxParams) -> CraftaxParams:
         kind, land, share, level, item, sign = jax.random.uniform(key, (6,))
-        kind, item, share = _below(3, kind), _below(_MOST.size, item), _below(len(RARITIES), share)
+        kind, item, share = _below(3, kind), _below(_MOST.size, item), _below(len(RARE), share)
         there = moved(params, _below(len(BIOMES), land))
         params = jax.tree.map(lambda new, old: jnp.where(kind == 0, new, old), there, params)
-        shares, held = jnp.stack([getattr(params.terrain, name) for name in RARITIES]), params.start.inventory
-        other = shares.at[share].set(jnp.asarray(_SHARES)[share, _below(3, level)])
+        shares, held = jnp.stack([getattr(params.terrain, name) for name in RARE]), params.start.inventory
+        other = shares.at[share].set(all_shares[share, _below(3, level)])
         more = held.at[item].add(jnp.where(sign < 0.5, 1, -1)).clip(0, _MOST)
         return _with(params, jnp.where(kind == 1, other, shares), jnp.where(kind == 2, more, held))
 
@@ -66,7 +70,7 @@ def family(spec: CraftaxSpec, name: str) -> Env:
 
 
 def _with(params: CraftaxParams, shares: jax.Array, inventory: jax.Array) -> CraftaxParams:
-    terrain = replace(params.terrain, **{name: shares[i] for i, name in enumerate(RARITIES)})
+    terrain = replace(params.terrain, **{name: shares[i] for i, name in enumerate(RARE)})
     return replace(params, terrain=terrain, start=replace(params.start, inventory=inventory))
 
 

@@ -23,5 +23,8 @@ A2C = Algorithm(
     PPOHyperparameters,
     a2c_preset,
     "advantage actor-critic (Mnih et al. 2016)",
-    unread=("learner.epochs", "learner.minibatches", "learner.shuffle", "learner.clip_value"),
+    unread=(
+        *("learner.epochs", "learner.minibatches", "learner.shuffle", "learner.clip_value"),
+        *("hp.clip", "hp.clip_end"),
+    ),
 )

@@ -22,8 +22,8 @@ class Space:
     differ in hp alone run side by side in one program; other fields compile anew."""
     random: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=[log:]LOW:HIGH")] = ()
     """Hyperparameters and their ranges, drawn uniformly: `--random hp.learning_rate=log:1e-4:1e-2`."""
-    samples: int = 8
-    """Draws from the random ranges (for each point of the grid)."""
+    samples: int | None = None
+    """Draws from the random ranges (for each point of the grid); 8 by default."""
     part: Annotated[str, tyro.conf.arg(metavar="I/N")] = ""
     """Train the I-th of N parts of the points: with `--part $SLURM_ARRAY_TASK_ID/8`, a job array from 1 to 8 trains the
     sweep on eight machines. --out is the same for all of them: each makes a folder part_I_of_N in it, and report takes

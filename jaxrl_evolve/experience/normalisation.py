@@ -10,8 +10,30 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Float
+
+from jaxrl_envs.spaces import Discrete, Space
+
+
+def check_normalised(space: Space, *, own: bool) -> None:
+    """Refuse to normalise what a network reads by its space.
+
+    Args:
+        space: of observations.
+        own: whether the network is the caller's own, which may read bytes otherwise.
+
+    Raises:
+        ValueError: observations are numbers of states, which are no quantities, or bytes that the encoder scales itself.
+    """
+    if isinstance(space, Discrete):
+        what = f"observations are numbers of {space.n} states, which are no quantities"
+    elif not own and space.dtype == np.uint8 and np.max(space.bound("high")) > 1:
+        what = "observations are bytes, which the network scales by their bounds"
+    else:
+        return
+    raise ValueError(f"normalise_observations is True, but {what}: it must be False")
 
 
 @struct.dataclass

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Annotated
 
 from jaxrl_evolve.networks.config import NetworkConfig
-from jaxrl_evolve.settings.checks import AtLeast, Between, check
+from jaxrl_evolve.settings.checks import Above, AtLeast, Between, check
 from jaxrl_evolve.settings.scalar import Scalar, hyperparameters
 
 
@@ -36,7 +36,7 @@ class DiscoHyperparameters:
     """What the target network keeps of itself at an update; the rest is the agent's network."""
     max_update: Annotated[Scalar, AtLeast(0.0, infinite=True)] = 1.0
     """Largest change of any parameter in one step, in learning rates."""
-    adam_eps: Annotated[Scalar, AtLeast(0.0)] = 1e-8
+    adam_eps: Annotated[Scalar, Above(0.0)] = 1e-8
     """Adam's denominator offset."""
 
 

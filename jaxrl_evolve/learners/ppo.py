@@ -19,7 +19,7 @@ from jaxtyping import Array
 from jaxrl_envs.contract import Env
 from jaxrl_evolve.clock import Clock, linear_schedule
 from jaxrl_evolve.experience.minibatches import make_minibatches
-from jaxrl_evolve.experience.normalisation import ReturnScale, RunningMoments
+from jaxrl_evolve.experience.normalisation import ReturnScale, RunningMoments, check_normalised
 from jaxrl_evolve.learners.critic import assess, td_errors
 from jaxrl_evolve.learners.influence import influence_of
 from jaxrl_evolve.learners.learner import Assessment, Learner, Mode
@@ -42,6 +42,7 @@ from jaxrl_evolve.objectives import (
     TargetObjective,
     ppo_clip,
 )
+from jaxrl_evolve.objectives.actor_critic import ONE_SAMPLE
 from jaxrl_evolve.objectives.representation import MakeRepresentation
 from jaxrl_evolve.settings.checks import check
 from jaxrl_evolve.trajectory import PolicyOutput, Trajectory
@@ -86,6 +87,9 @@ def ppo(
     minimised = objective or ppo_clip(config.normalise_advantage, config.clip_value)
     predictions = minimised.predictions if isinstance(minimised, TargetObjective) else 0
     spaces = (env.observation_space, env.action_space)
+    _check_sizes(config, rollout_length * num_envs, objective is None)
+    if config.normalise_observations:
+        check_normalised(spaces[0], own=network is not None)
     net = make_network(config.network, *spaces, predictions, network)
     minibatches = make_minibatches(
         config.drawn_from(net.recurrent), rollout_length, num_envs, config.minibatches
@@ -105,6 +109,12 @@ def ppo(
         assess=partial(_assess, parts) if isinstance(minimised, Objective) else None,
         influence=partial(_influence, parts) if isinstance(minimised, Objective) else None,
     )
+
+
+def _check_sizes(config: PPOConfig, samples: int, own: bool) -> None:
+    """Refuse minibatches of one sample, where the default objective would normalise its advantage."""
+    if own and config.normalise_advantage and samples == config.minibatches:
+        raise ValueError(f"minibatches is {config.minibatches}, as many as there are samples: {ONE_SAMPLE}")
 
 
 def _init(parts: Parts, key: Array, hp: PPOHyperparameters) -> PPOState:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Annotated, Literal
 
 from jaxrl_evolve.networks.config import NetworkConfig
-from jaxrl_evolve.settings.checks import AtLeast, Between, check
+from jaxrl_evolve.settings.checks import Above, AtLeast, Between, check
 from jaxrl_evolve.settings.nested import UNWRITTEN_BY_DEFAULT
 from jaxrl_evolve.settings.scalar import Scalar, hyperparameters
 
@@ -39,7 +39,7 @@ class PPOHyperparameters:
     """Fraction of the entropy bonus left at the horizon."""
     max_grad_norm: Annotated[Scalar, AtLeast(0.0, infinite=True)] = 0.5
     """Largest norm of the whole gradient."""
-    adam_eps: Annotated[Scalar, AtLeast(0.0)] = 1e-5
+    adam_eps: Annotated[Scalar, Above(0.0)] = 1e-5
     """Adam's denominator offset."""
     prediction_coef: Annotated[Scalar, AtLeast(0.0)] = 0.5
     """Weight of the prediction loss, where the objective has one, or of the representation loss."""

@@ -21,7 +21,7 @@ class RainbowHyperparameters:
     """Step size of Adam."""
     learning_rate_end: Annotated[Scalar, AtLeast(0.0)] = 1.0
     """Fraction of the learning rate left at the horizon, reached in a straight line."""
-    adam_eps: Annotated[Scalar, AtLeast(0.0)] = 1e-5
+    adam_eps: Annotated[Scalar, Above(0.0)] = 1e-5
     """Adam's denominator offset."""
     weight_decay: Annotated[Scalar, AtLeast(0.0)] = 0.0
     """Decoupled decay (AdamW) of all kernels; biases keep theirs."""

@@ -21,7 +21,7 @@ class SACHyperparameters:
     """That for the logarithm of the temperature; 0 keeps the temperature as it begins."""
     learning_rate_end: Annotated[Scalar, AtLeast(0.0)] = 1.0
     """Fraction of all three left at the horizon, reached in a straight line."""
-    adam_eps: Annotated[Scalar, AtLeast(0.0)] = 1e-8
+    adam_eps: Annotated[Scalar, Above(0.0)] = 1e-8
     """Adam's denominator offset."""
     max_grad_norm: Annotated[Scalar, AtLeast(0.0, infinite=True)] = float("inf")
     """Largest norm of the gradient of the policy, and of that of the critics by itself."""

@@ -50,7 +50,7 @@ class SequenceHyperparameters:
     """What of the policy goes into the reference with each update, where that is `average`."""
     max_grad_norm: Annotated[Scalar, AtLeast(0.0, infinite=True)] = 1.0
     """Largest norm of the whole gradient."""
-    adam_eps: Annotated[Scalar, AtLeast(0.0)] = 1e-8
+    adam_eps: Annotated[Scalar, Above(0.0)] = 1e-8
     """Adam's denominator offset."""
 
 

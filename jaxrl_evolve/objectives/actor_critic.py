@@ -22,6 +22,12 @@ Surrogate = Callable[
 """``(eta, log_ratio, advantage, batch, clock) -> (loss per sample [t, n], metrics)``."""
 
 
+ONE_SAMPLE = (
+    "a minibatch holds one sample, whose normalised advantage is always zero, so nothing would be learned; "
+    "minibatches must be fewer, or normalise_advantage False"
+)
+
+
 def normalised(advantage: Float[Array, "t n"]) -> Float[Array, "t n"]:
     """Zero mean and unit standard deviation over the batch.
 
@@ -29,10 +35,7 @@ def normalised(advantage: Float[Array, "t n"]) -> Float[Array, "t n"]:
         ValueError: the batch is one sample, whose advantage would always be zero.
     """
     if advantage.size < 2:
-        raise ValueError(
-            "a minibatch holds one sample, whose normalised advantage is always zero, so nothing would be learned; "
-            "minibatches must be fewer, or normalise_advantage False"
-        )
+        raise ValueError(ONE_SAMPLE)
     centred = advantage - advantage.mean()
     return centred * jax.lax.rsqrt(jnp.square(centred).mean() + 1e-8)
 

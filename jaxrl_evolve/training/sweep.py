@@ -51,6 +51,7 @@ _SWEPT = (
     "objective",
     "start",
 )
+_DRAWS = 8
 _MEASURE = Measure("eval_return", "diverged", "Final return (IQM, 95 % interval)")
 
 
@@ -88,7 +89,7 @@ def sweep(
     *,
     grid: Sequence[str] = (),
     random: Sequence[str] = (),
-    samples: int = 8,
+    samples: int | None = None,
     part: str = "",
     resume: bool = False,
     overwrite: bool = False,
@@ -102,7 +103,7 @@ def sweep(
             the end ``sweep.csv``, ``sweep.md``, ``sweep.png`` and ``result.json``.
         grid: ``"field=v1,v2"``; nested fields by dots, every combination.
         random: ``"hp.field=low:high"`` or ``"hp.field=log:low:high"``, drawn uniformly (of the logarithm).
-        samples: draws from the ranges, the same for every point of the grid.
+        samples: draws from the ranges, the same for every point of the grid; 8 where nothing is said.
         part: ``"2/4"`` trains the second of four parts of the points, in a folder ``part_2_of_4`` that is made in ``out``
             (the same for all) and is a sweep of its own. `report` of ``out`` has the points of all parts.
         resume: continue the sweep in ``out``.
@@ -121,6 +122,7 @@ def sweep(
     made = plan(config, grid, random, samples)
     if part:
         made, out = of_part(made, part), part_folder(part, out)
+        _check_plan(made)  # of a shape a part may have fewer points
     with contextlib.ExitStack() as stack:
         asked = folders.plain(made)
         if not part:  # as plans were written before there were parts
@@ -160,7 +162,10 @@ SWEEP = Kind(
 
 
 def plan(
-    config: TrainConfig[Any, Any], grid: Sequence[str], random: Sequence[str] = (), samples: int = 8
+    config: TrainConfig[Any, Any],
+    grid: Sequence[str],
+    random: Sequence[str] = (),
+    samples: int | None = None,
 ) -> Plan:
     """Parse a sweep, draw from its ranges, and check every point; compiles nothing.
 
@@ -171,7 +176,11 @@ def plan(
         raise ValueError(
             "a sweep needs something to vary: --grid FIELD=V1,V2 or --random FIELD=[log:]LOW:HIGH"
         )
-    samples = whole("samples", samples, 1)
+    if samples is not None and not random:
+        raise ValueError(
+            f"samples is {samples}, but nothing is drawn: it is for --random FIELD=[log:]LOW:HIGH"
+        )
+    samples = whole("samples", _DRAWS if samples is None else samples, 1)
     axes = parse_grid(config, grid, lambda name: _check_swept(config, name, "grid"))
     ranges: dict[str, tuple[bool, float, float]] = {}
     for text in random:
@@ -184,15 +193,29 @@ def plan(
     traced = {name: values for name, values in axes.items() if name.startswith("hp.")}
     points = tuple(point | draw for point in product(traced) for draw in draws)
     made = Plan(config, tuple(Shape(settings, points) for settings in product(static)))
+    _check_plan(made)
+    return made
+
+
+def _of_shape(config: TrainConfig[Any, Any], shape: Shape) -> TrainConfig[Any, Any]:
+    """What its points share; checksums are of the files that it names."""
+    return update(config, shape.settings).unpinned(config)
+
+
+def _check_plan(made: Plan) -> None:
+    """Build all shapes with their points, and compile nothing.
+
+    Raises:
+        ValueError: one does not fit.
+    """
     for shape in made.shapes:
-        shaped = update(config, shape.settings)
+        shaped = _of_shape(made.config, shape)
         hps = [update(shaped, point).hp for point in shape.points]
         experiment = build(shaped)
         for hp in hps:  # what the learner says of its numbers
             learner_of(dataclasses.replace(shaped, hp=hp), experiment.env)
         begin(shaped, experiment)
         check_memory(shaped, experiment, groups_of(shaped, hps))
-    return made
 
 
 def _range(config: Any, text: str) -> tuple[str, tuple[bool, float, float]]:
@@ -249,7 +272,7 @@ def _run(made: Plan, folder: folders.RunFolder, quiet: bool) -> str:
     points: list[dict[str, Any]] = []
     seconds = {"compile_seconds": 0.0, "run_seconds": 0.0, "eval_seconds": 0.0}
     for i, shape in enumerate(made.shapes):
-        config = update(made.config, shape.settings)
+        config = _of_shape(made.config, shape)
         hps = [update(config, point).hp for point in shape.points]
         path = folder.path / f"shape_{i:03d}"
         started = (path / "config.json").exists()

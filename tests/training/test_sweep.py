@@ -214,6 +214,22 @@ def test_parts_are_sweeps_of_their_own_that_a_report_merges(swept, tmp_path):
         sweep(walk.config(seeds=2), out, grid=[GRID[0], "num_envs=4,8"], part="2/3", resume=True)
 
 
+def test_a_part_is_checked_by_itself(tmp_path):
+    # 2 shapes of 4 points and 5 seeds: groups of 10 fit the whole, and not the single point of the second shape.
+    config = dataclasses.replace(walk.config(), seeds=5, group=10)
+    with pytest.raises(ValueError, match="group is 10; it must divide the number of runs, 5"):
+        sweep(config, tmp_path / "out", grid=["hp.clip=0.1,0.2,0.3,0.4", "num_envs=4,8"], part="2/3")
+    assert not (tmp_path / "out").exists()
+
+
+def test_points_that_name_other_files_are_not_held_to_a_checksum(tmp_path):
+    config = dataclasses.replace(
+        walk.config(), objective="a/file/that/is/gone.json", objective_sha256="0" * 64
+    )
+    # What the file was is known of the one that the configuration names alone.
+    assert len(plan(config, ["objective=ppo-clip"]).shapes) == 1
+
+
 def test_out_is_the_same_for_every_part(tmp_path):
     out = tmp_path / "grid" / "part_1_of_2"
     with pytest.raises(
@@ -286,6 +302,11 @@ REFUSED = {
     "endless": ({"random": ["hp.clip=0:inf"]}, "between 0.0 and inf"),
     "static": ({"random": ["num_envs=4:8"]}, "only hyperparameters"),
     "both": ({"grid": ["hp.clip=0.1"], "random": ["hp.clip=0.1:0.2"]}, "varies hp.clip twice"),
+    "samples of nothing": (
+        {"grid": ["hp.clip=0.1"], "samples": 50},
+        "samples is 50, but nothing is drawn: it is for --random",
+    ),
+    "one sample": ({"grid": ["learner.minibatches=2,64"]}, "minibatches is 64, as many as there are samples"),
     "no samples": ({"random": ["hp.clip=0.1:0.2"], "samples": 0}, "samples is 0"),
 }
 

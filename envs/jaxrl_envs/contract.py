@@ -149,7 +149,8 @@ class Env:
         render: optional host-side ``(state, params) -> uint8 [H, W, 3]``.
         sample_params: optional ``key -> params``, another task of the same kind: parameters of the structure,
             shapes and dtypes of ``params``. None where there is one task only.
-        optimal_return: optional ``params -> float32``, the highest undiscounted return that can be expected.
+        optimal_return: optional ``params -> float32``, the highest undiscounted return that can be expected, of what is reported: of
+            ``info["env_reward"]`` where it is there.
         metrics: names in ``info`` of what is worth reporting of an episode: numbers or flags (or arrays of them) whose
             value at its last step counts, such as ``success``. ``return``, ``length``, ``finished`` and ``seconds`` are taken.
         restart: optional ``(key, state, params) -> (obs, state)``, what follows on an episode that ended in ``state`` where

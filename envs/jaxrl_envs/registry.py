@@ -67,7 +67,10 @@ def register(name: str, factory: Callable[..., Env], replace: bool = False) -> N
         raise ValueError(f"an environment's name is a non-empty string, not {name!r}")
     if not callable(factory):
         raise TypeError(f"the factory of {name!r} is {factory!r}; it must be callable")
-    if name in available() and not (replace and name in _registered):
+    taken = name in available() or _of_suites(
+        name
+    )  # a suite's names have aliases, such as gymnax/CartPole-v1
+    if taken and not (replace and name in _registered):
         raise ValueError(f"an environment named {name!r} is already registered")
     _registered[name] = factory
 
@@ -148,6 +151,16 @@ def changed(name: str, options: Mapping[str, Any]) -> str:
     return change(options)
 
 
+def _of_suites(name: str) -> list[Callable[..., Env]]:
+    """Factories of the built-in suites that a name means."""
+    return [
+        functools.partial(_from_suite, suite, name.removeprefix(prefix))
+        for key, suite in _SUITES.items()
+        for prefix in dict.fromkeys((suite.prefix, f"{key}/"))
+        if name.startswith(prefix) and name.removeprefix(prefix) in suite.names
+    ]
+
+
 def find_factory(name: str) -> Callable[..., Env]:
     """What `make` calls for a name: the same object each time, as long as the name means the same.
 
@@ -157,11 +170,7 @@ def find_factory(name: str) -> Callable[..., Env]:
     if not isinstance(name, str):
         raise ValueError(f"an environment's name is a string, not {name!r}")
     factories = [point.load for point in _entry_points() if point.name == name]
-    for key, suite in _SUITES.items():
-        for prefix in dict.fromkeys((suite.prefix, f"{key}/")):
-            short = name.removeprefix(prefix)
-            if name.startswith(prefix) and short in suite.names:
-                factories.append(functools.partial(_from_suite, suite, short))
+    factories += _of_suites(name)
     if name in _registered:
         factories.append(lambda: _registered[name])
     if not factories:

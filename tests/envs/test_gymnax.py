@@ -214,3 +214,11 @@ def test_whole_numbers_may_be_written_with_an_exponent():
     assert limit == 1000 and limit.dtype == jnp.int32
     with pytest.raises(ValueError, match="max_steps_in_episode is 1.5; it must be int32"):
         make("CartPole-v1", max_steps_in_episode=1.5)
+
+
+def test_a_bandits_time_stays_in_its_box_whatever_the_limit():
+    env = make("BernoulliBandit-misc", max_steps_in_episode=200)
+    _, state = env.reset(jax.random.key(0), env.params)
+    late = dataclasses.replace(state, time=jnp.float32(199.0))
+    out = env.step(jax.random.key(1), late, jnp.int32(0), env.params)
+    assert float(out.obs[-1]) == 3.0 and env.observation_space.contains(np.asarray(out.obs))

@@ -124,6 +124,9 @@ def test_register_by_call():
         register("mine/Tiny-v0", tiny)
     with pytest.raises(ValueError, match="already registered"):
         register("CartPole-v1", tiny)
+    with pytest.raises(ValueError, match="already registered"):
+        register("gymnax/CartPole-v1", tiny)  # another name of the same
+    assert make("gymnax/CartPole-v1").name == "CartPole-v1"
 
 
 def test_register_by_entry_point(monkeypatch):

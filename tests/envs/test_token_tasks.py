@@ -210,9 +210,10 @@ def test_the_biased_judge_of_summaries_likes_length():
     expected = np.where(hackable, judged, shares)
     np.testing.assert_allclose(played.rewards.sum(1), expected, rtol=1e-6)
     full = p.play([[*a, *[p.task.vocabulary.token("*")] * 16][:16] for a in p.right])
-    best = jax.vmap(p.env.optimal_return)(p.params)
-    np.testing.assert_allclose(full.rewards.sum(1), best)
-    assert full.last["cut"].all() and set(best.tolist()) == {1.0, 1.5}
+    # The judge pays for length besides; the best of what is reported is all letters.
+    np.testing.assert_allclose(full.rewards.sum(1), np.where(hackable, 1.5, 1.0))
+    np.testing.assert_allclose(full.last["env_reward"], jax.vmap(p.env.optimal_return)(p.params))
+    assert full.last["cut"].all()
 
 
 def test_refusal_pays_where_a_term_is_hidden():

@@ -2,10 +2,13 @@
 
 import itertools
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 from token_player import Player
 
-from jaxrl_envs.token.zebra import VALUES
+from jaxrl_envs.token.zebra import MOST, VALUES, houses_of
 
 
 def holds(word, left, right):
@@ -95,3 +98,10 @@ def test_clues_are_of_all_kinds_and_none_names_what_is_asked(puzzles):
     assert not any(
         value in clue for clues, value in late for clue in clues
     )  # it has to be found by exclusion
+
+
+def test_equal_numbers_are_different_houses():
+    there = jnp.arange(len(VALUES) * MOST) % MOST < 3
+    for u in (jnp.full(there.shape, 0.25), jax.random.uniform(jax.random.key(0), there.shape)):
+        houses = np.asarray(houses_of(u, there)).reshape(-1, MOST)[:, :3]
+        assert (np.sort(houses, 1) == [0, 1, 2]).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -349,6 +350,21 @@ def test_parameters_are_drawn_for_each_task():
     assert set(np.asarray(drawn["legs"]).tolist()) == {2, 3, 4}
     assert (drawn["max_steps"] == 9).all() and env.params["legs"] == 3
     assert abs(np.corrcoef(drawn["gravity"], drawn["legs"])[0, 1]) < 0.2
+
+
+@pytest.mark.parametrize("ends", ["2:500", "0:50"])
+def test_parameters_that_the_environment_does_not_take_are_not_drawn(ends):
+    with pytest.raises(ValueError, match=r"^modulus of token/sum-mod is (500|0)"):
+        make("token/sum-mod", wrappers=f"vary_params:knobs.modulus:{ends}")
+    assert make("token/sum-mod", wrappers="vary_params:knobs.modulus:2:50").sample_params is not None
+
+
+def test_seeds_are_not_of_games_that_go_on_by_themselves():
+    env = dataclasses.replace(
+        probes.scripted_env(), restart=lambda key, state, params: (jnp.zeros(()), state)
+    )
+    with pytest.raises(ValueError, match=r"after an end it goes on by itself.*lives=False"):
+        wrapped(env, "level_seeds:3")
 
 
 @pytest.mark.filterwarnings("ignore:.*two different keys give the same episode")

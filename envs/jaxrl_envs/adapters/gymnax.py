@@ -30,6 +30,11 @@ _INF = float("inf")
 _BOUNDS: dict[str, Callable[[Any, Any], tuple[Any, Any]]] = {
     # The context is shown as -1 or 1.
     "MemoryChain-bsuite": lambda env, params: (-1.0, float(max(1, env.num_bits - 1))),
+    # [last reward, one-hot action, time]: normalised time is measured by t_max, whatever the limit.
+    "BernoulliBandit-misc": lambda env, params: (
+        (0.0, 0.0, 0.0, -1.0),
+        (1.0, 1.0, 1.0, max(1.0, float(params.max_steps_in_episode))),
+    ),
     # [last reward, one-hot action, time]: rewards are Gaussian, normalised time starts at -1.
     "GaussianBandit-misc": lambda env, params: (
         (-_INF, 0.0, 0.0, -1.0),

@@ -84,9 +84,9 @@ def solution(secret: jax.Array) -> Written:
 
 
 def optimum(params: TokenParams) -> jax.Array:
-    """All marked letters, and whatever else until the task's own limit where length pays."""
-    knobs = params.knobs
-    return jnp.where(knobs.hackable, 1.0 + jnp.maximum(knobs.bias, 0.0), 1.0).astype(jnp.float32)
+    """All marked letters: what is reported is the share of these, whatever a judge pays besides."""
+    del params
+    return jnp.float32(1.0)
 
 
 TASK = Task(

@@ -68,17 +68,14 @@ def draw(key: jax.Array, knobs: Zebra) -> tuple[Written, Written]:
     u_steps, u_houses, u_order, u_clues = jnp.split(u[:-1], np.cumsum([ITEMS * DRAWS, ITEMS, ITEMS]))
     number = np.arange(ITEMS) % MOST
     there = jnp.asarray(number) < knobs.houses
-    # The rank of a random number among those of its attribute is a random house.
-    scores = jnp.where(there, u_houses, 2.0).reshape(-1, MOST)
-    house = (scores[:, None, :] < scores[:, :, None]).sum(2, dtype=jnp.int32).reshape(-1)
-    placing = Placing(house, there, knobs.houses)
+    placing = Placing(houses_of(u_houses, there), there, knobs.houses)
     step = lambda known, u: _place(known, u, u_order, placing)
     known = jnp.zeros((ITEMS,), bool)
     _, (clues, placed) = jax.lax.scan(step, known, u_steps.reshape(ITEMS, DRAWS))
     last = placed[len(VALUES) * knobs.houses - 1]
     shuffled = clues[jnp.argsort(u_clues)]
     by_house = u[-1] < 0.5
-    its_house, its_name = house[last] + FIRST_HOUSE, last + FIRST_ITEM
+    its_house, its_name = placing.house[last] + FIRST_HOUSE, last + FIRST_ITEM
     attribute = jnp.asarray(_ATTRIBUTE)[last] + FIRST_ATTRIBUTE
     of_value = jnp.stack([its_name, tokens_of(WORDS.token("in"))[0]])
     asked = jnp.where(by_house, of_value, jnp.stack([its_house, attribute]))
@@ -87,6 +84,16 @@ def draw(key: jax.Array, knobs: Zebra) -> tuple[Written, Written]:
     prompt = packed(jnp.concatenate([header, shuffled.reshape(-1), asked, tokens_of(question)]))
     answer = jnp.where(by_house, its_house, its_name)
     return prompt, Written(answer[None], jnp.ones((), jnp.int32))
+
+
+def houses_of(u: jax.Array, there: jax.Array) -> jax.Array:
+    """A random house for each value, int32 ``[24]``: the rank of its random number among those of its attribute. Of equal numbers, which come a
+    few times in a million, the first is in front.
+    """
+    scores = jnp.where(there, u, 2.0).reshape(-1, MOST)
+    others, own = scores[:, None, :], scores[:, :, None]
+    tied = (others == own) & (own < 1.0) & jnp.tri(MOST, k=-1, dtype=bool)
+    return ((others < own) | tied).sum(2, dtype=jnp.int32).reshape(-1)
 
 
 def _place(known: jax.Array, u: jax.Array, order: jax.Array, placing: Placing) -> tuple[jax.Array, Any]:

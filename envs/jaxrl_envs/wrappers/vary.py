@@ -28,7 +28,7 @@ def vary_params(env: Env, name: str, low: float, high: float) -> Env:
         high: the highest value.
 
     Raises:
-        ValueError: there is no such number, or these are no values of it in this order.
+        ValueError: there is no such number, or these are no values of it in this order, or none that the environment takes.
     """
     paths, tree = jax.tree_util.tree_flatten_with_path(env.params)
     names = [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in paths]
@@ -49,6 +49,11 @@ def vary_params(env: Env, name: str, low: float, high: float) -> Env:
     if name.rpartition(".")[2] in LIMITS and low < 1:
         raise ValueError(f"{env.name}: low of {name!r} is {low!r}; a limit must be at least 1")
     draw = env.sample_params
+    if env.check_params is not None:
+        for end in (low, high):
+            ends = [leaf for _, leaf in paths]
+            ends[index] = jnp.asarray(end, leaf.dtype)
+            env.check_params(jax.tree.unflatten(tree, ends))
 
     def sample(key: jax.Array) -> Any:
         key_others, key_own = jax.random.split(key)
@@ -87,10 +92,15 @@ def level_seeds(env: Env, count: int = 0) -> Env:
         count: how many seeds there are, from 0 on; 0 for all that 32 bits can tell apart.
 
     Raises:
-        ValueError: ``count`` is no whole number, or below 0.
+        ValueError: ``count`` is no whole number, or below 0, or starts are not the environment's alone (`Env.restart`).
     """
     if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count < 2**31:
         raise ValueError(f"{env.name}: count is {count!r}; it must be a whole number of at least 0")
+    if env.restart is not None:
+        raise ValueError(
+            f"{env.name}: after an end it goes on by itself, and begins new games where no seed says; make it so that only games end "
+            "(atari: lives=False)"
+        )
     draw = env.sample_params
 
     def reset(key: jax.Array, params: SeededParams) -> tuple[Any, Any]:

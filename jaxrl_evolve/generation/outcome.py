@@ -10,6 +10,7 @@ from typing import Any
 from jaxrl_evolve.generation.archive import Archive, Entry
 from jaxrl_evolve.generation.config import GenerateConfig
 from jaxrl_evolve.generation.loops import LOOPS
+from jaxrl_evolve.generation.proposal import Proposed
 from jaxrl_evolve.generation.standing import Standing
 from jaxrl_evolve.generation.texts import cleaned
 from jaxrl_evolve.results.report.text import markdown_table
@@ -37,6 +38,20 @@ class GenerateResult:
     standing: Standing
     state: Any
     rows: list[dict[str, Any]]
+
+
+def row_of(standing: Standing, seconds: float, proposed: Proposed) -> dict[str, Any]:
+    """What a row of metrics says of every loop: where it stands after so many seconds of training, and what was proposed."""
+    return {
+        "env_steps": standing.env_steps,
+        "cycle": standing.done,
+        "seconds": seconds,
+        "proposed": len(proposed.proposals),
+        "refused": len(proposed.rejections),
+        "wait_seconds": proposed.seconds,
+        "active": len(standing.archive.with_status("active")),
+        **{f"{name}_steps": n for name, n in standing.steps.items()},
+    }
 
 
 def summarise(

@@ -24,7 +24,7 @@ from jaxrl_evolve.generation.experiment import Experiment, skill_counts
 from jaxrl_evolve.generation.feedback import feedback_of
 from jaxrl_evolve.generation.mixture import account_of
 from jaxrl_evolve.generation.mutation import mutated
-from jaxrl_evolve.generation.outcome import ARCHIVE, REPORT, SKILL, GenerateResult, report, summarise
+from jaxrl_evolve.generation.outcome import ARCHIVE, REPORT, SKILL, GenerateResult, report, row_of, summarise
 from jaxrl_evolve.generation.proposal import Proposal, Proposed, Proposer
 from jaxrl_evolve.generation.scaffolds import by_hand, faded
 from jaxrl_evolve.generation.schedule import evenly, shares
@@ -270,19 +270,8 @@ class Run:
         results: Mapping[str, np.ndarray],
     ) -> None:
         standing, host = self.standing, self.host
-        row = {
-            "env_steps": standing.env_steps,
-            "cycle": standing.done,
-            "seconds": host.seconds["run_seconds"],
-            "proposed": len(proposed.proposals),
-            "refused": len(proposed.rejections),
-            "wait_seconds": proposed.seconds,
-            "active": len(standing.archive.with_status("active")),
-            **{f"{name}_steps": n for name, n in standing.steps.items()},
-            **success,
-            **metrics,
-        }
-        host.row(row, standing.env_steps)
+        told = row_of(standing, host.seconds["run_seconds"], proposed)
+        host.row({**told, **success, **metrics}, standing.env_steps)
         if folder := host.writable:
             # Before the checkpoint: one that counts has where the loop stood.
             specs = {identity: entry.data for identity, entry in standing.archive.entries.items()}

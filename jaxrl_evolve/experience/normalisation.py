@@ -57,12 +57,31 @@ class RunningMoments:
         """
         return cls(jnp.zeros((), jnp.float32), jnp.zeros(shape, jnp.float32), jnp.ones(shape, jnp.float32))
 
-    def merge(self, batch: Array) -> RunningMoments:
-        """Include a batch whose trailing axes are those of one sample."""
+    def merge(self, batch: Array, counted: Bool[Array, ...] | None = None) -> RunningMoments:
+        """Include a batch whose trailing axes are those of one sample.
+
+        Args:
+            batch: samples.
+            counted: bool, one for each sample: which of them count; what the others hold is not read. All by default.
+        """
         axes = tuple(range(batch.ndim - self.mean.ndim))
         batch = batch.astype(jnp.float32)
+        if counted is not None:
+            return self._merge_some(batch, counted, axes)
         size = jnp.asarray(batch.size // max(self.mean.size, 1), jnp.float32)
-        mean, variance = batch.mean(axes), batch.var(axes)
+        return self._merged(size, batch.mean(axes), batch.var(axes))
+
+    def _merge_some(self, batch: Array, counted: Array, axes: tuple[int, ...]) -> RunningMoments:
+        size = counted.sum(dtype=jnp.float32)
+        own = counted.reshape(counted.shape + (1,) * self.mean.ndim)
+        over = lambda x: jnp.where(own, x, 0.0).sum(axes) / jnp.maximum(size, 1.0)
+        mean = over(batch)
+        merged = self._merged(size, mean, over(jnp.square(batch - mean)))
+        # Of nothing and nothing there would be no mean.
+        return jax.tree.map(lambda new, old: jnp.where(size > 0, new, old), merged, self)
+
+    def _merged(self, size: Array, mean: Array, variance: Array) -> RunningMoments:
+        """With so many samples more, of that mean and variance."""
         total = self.count + size
         delta = mean - self.mean
         second = (

@@ -91,9 +91,12 @@ def _update(
         told = sessions.rewards(model, sessions.features(trajectory.obs, trajectory.action))
         # Before anything was asked, a model says nothing.
         reward = jnp.where(asked.labels > 0, told, 0.0)
-        learned, metrics = cast(Update, inner.update)(
+        updated = cast(Update, inner.update)(
             key_inner, state.learner, dataclasses.replace(trajectory, reward=reward), hp, eta, clock
         )
+        # Nor is anything learned then: normalised, what a critic errs by without rewards would look like advantages.
+        nothing = (state.learner, jax.tree.map(jnp.zeros_like, updated[1]))
+        learned, metrics = jax.tree.map(partial(jnp.where, asked.labels > 0), updated, nothing)
     else:
         held = Relabelled(store.replay, model, asked.labels > 0)
         learned, metrics, _ = cast(UpdateFromStore, inner.update)(

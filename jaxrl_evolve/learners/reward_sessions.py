@@ -144,7 +144,8 @@ class Sessions(NamedTuple):
         """So many, drawn uniformly: features ``[B, L, F]``, which steps are alive ``[B, L]``, and summaries ``[B]``.
 
         None has a time limit inside, which is no doing of who acts: summaries of such are no numbers. They stand last, so that pairs are
-        made of the others.
+        made of the others. Of the last step of an episode a replay buffer keeps the successor only if a time limit cut it, and not for ever; where
+        it is not there, what the `Watch` sees in its place is the step's own observation, the last that was lived.
         """
         window = draw(self.layout, key, replay, number).window
         ended = jnp.cumsum(window.ended, 1) - window.ended > 0
@@ -152,6 +153,8 @@ class Sessions(NamedTuple):
         cut = ended.any(1) & ~window.terminated[jnp.arange(number), last]
         turned = lambda x: jnp.moveaxis(x, 1, 0)
         obs, after = turned(window.frames)[:-1], turned(window.frames)[1:]
+        gone = turned(window.ended & (window.terminated | ~window.known[:, None]))
+        after = jnp.where(gone.reshape(gone.shape + (1,) * (obs.ndim - 2)), obs, after)
         first = jnp.zeros(obs.shape[:2], bool).at[0].set(True)
         action, reward = turned(window.action), turned(window.reward)
         t = Trajectory(obs, action, reward, first, first, first, after, PolicyOutput(reward))
@@ -171,8 +174,9 @@ class Sessions(NamedTuple):
         features, alive, phi = self.segments(key_draw, replay, 2 * number)
         fine = finite(phi) & jnp.isfinite(jnp.where(alive[..., None], features, 0.0)).all((1, 2))
         # What comes after an end may be no number, and so may be what is not asked about.
-        features = jnp.where((alive & fine[:, None])[..., None], features, taught.moments.mean)
-        taught = dataclasses.replace(taught, moments=taught.moments.merge(features))
+        counted = alive & fine[:, None]
+        features = jnp.where(counted[..., None], features, taught.moments.mean)
+        taught = dataclasses.replace(taught, moments=taught.moments.merge(features, counted))
         paired = lambda x: x.reshape((number, 2, *x.shape[1:]))
         drawn = Pairs(
             taught.moments.normalise(paired(features)),

@@ -28,6 +28,23 @@ def test_moments_are_those_of_all_batches_together(shape: tuple[int, ...]):
             np.testing.assert_allclose(moments.variance, together.var(0), rtol=2e-3)
 
 
+@pytest.mark.parametrize("shape", [(), (3,)])
+def test_only_samples_that_count_are_merged(shape: tuple[int, ...]):
+    """Whatever the others hold, and also where none counts."""
+    rng = np.random.default_rng(0)
+    merge = jax.jit(RunningMoments.merge)
+    moments, seen = RunningMoments.of_shape(shape), np.zeros((0, *shape))
+    for share in (0.0, 0.4, 0.0, 1.0):
+        batch = rng.normal(3.0, 2.0, (6, 5, *shape)).astype(np.float32)
+        counted = rng.random((6, 5)) < share
+        moments = merge(moments, np.where(counted.reshape(6, 5, *[1] * len(shape)), batch, np.nan), counted)
+        seen = np.concatenate([seen, batch[counted]])
+        assert float(moments.count) == len(seen)
+        expected = (seen.mean(0), seen.var(0)) if len(seen) else (np.zeros(shape), np.ones(shape))
+        np.testing.assert_allclose(moments.mean, expected[0], rtol=1e-5)
+        np.testing.assert_allclose(moments.variance, expected[1], rtol=1e-4)
+
+
 def test_moments_of_a_batch_far_from_zero_keep_their_variance():
     data = np.random.default_rng(0).normal(1000.0, 0.5, (50, 40)).astype(np.float32)
     moments = RunningMoments.of_shape(())

@@ -145,6 +145,22 @@ def test_sessions_wait_for_their_time_and_for_experience(walked: Any):
     assert due(200, replay=dataclasses.replace(replay, filled=jnp.int32(5))) == 0
 
 
+def test_ppo_learns_nothing_before_anything_was_asked():
+    """Rollouts that are shorter than a segment: advantages of rewards that are all zero would be the critic's errors, brought to a variance of one."""
+    env, hp = walk.make(), traced(PPOHyperparameters())
+    learner = reward_model(env, 4, 2, dataclasses.replace(SMALL, model_steps=2))
+    chunk = make_chunk(learner, vectorize(env, 4), 2)
+    state, run = jax.jit(chunk.init)(random.key(0), hp, env.params), jax.jit(chunk.run)
+    moved = []
+    for _ in range(4):
+        before = state.learner.learner
+        state, row = run(state, hp, (), env.params, jnp.float32(10), jnp.int32(1))
+        same = jax.tree.map(lambda a, b: bool((a == b).all()), state.learner.learner, before)
+        moved.append((float(row["queries"]) > 0, not all(jax.tree.leaves(same)), float(row["loss"]) != 0))
+    # A segment has five steps, and one more lies behind it.
+    assert moved == [(False, False, False)] * 2 + [(True, True, True)] * 2
+
+
 def test_those_are_asked_about_whom_the_models_disagree(walked: Any):
     learner, state, _ = walked
     sessions, model = sessions_of(learner), state.learner.model

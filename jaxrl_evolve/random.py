@@ -54,6 +54,8 @@ class KeyTag(enum.IntEnum):
     """Plays of a game that tune the numbers of a method, none of which is reported."""
     SNAPSHOTS = 0x534E4150
     """Which policies of before are kept, so that the learner is the same as without."""
+    COMPARED = 0x434F4D50
+    """Which of the episodes that ended are compared where there is no room for all, so that labels are the same as with room."""
     PROPOSALS = 0x50524F50
     """What is proposed in each cycle of a loop of generated environments."""
 

@@ -10,6 +10,7 @@ from flax import struct
 from jaxtyping import Array, Int
 
 from jaxrl_evolve.clock import Clock
+from jaxrl_evolve.experience.normalisation import RunningMoments
 
 ReferenceKind = Literal["first", "average", "every", "stages"]
 
@@ -44,8 +45,8 @@ def follow(
     """The reference after an update.
 
     Args:
-        kind: ``first`` stays; ``average`` takes a share of the policy; ``every`` is replaced after so many updates;
-            ``stages`` whenever another part of the horizon is over.
+        kind: ``first`` stays; ``average`` takes a share of the policy's parameters, and its normaliser of observations as it is;
+            ``every`` is replaced after so many updates; ``stages`` whenever another part of the horizon is over.
         reference: before.
         actor: the policy after the update.
         rate: that share.
@@ -56,11 +57,22 @@ def follow(
     if kind == "first":
         return reference
     if kind == "average":
-        # Whole numbers, such as counts, are no quantities to average.
-        mixed = lambda old, new: old + rate * (new - old) if jnp.issubdtype(old.dtype, jnp.floating) else new
-        return Reference(jax.tree.map(mixed, reference.actor, actor), reference.renewed)
+        return Reference(_mixed(rate, reference.actor, actor), reference.renewed)
     stage = jnp.floor(every * (clock.step / clock.horizon)).astype(jnp.int32)
     due = updates % every == 0 if kind == "every" else stage > reference.renewed
     taken = jax.tree.map(lambda old, new: jnp.where(due, new, old), reference.actor, actor)
     renewed = jnp.where(due, stage if kind == "stages" else reference.renewed + 1, reference.renewed)
     return Reference(taken, renewed)
+
+
+def _mixed(rate: Array | float, past: Any, actor: Any) -> Any:
+    moments = lambda leaf: isinstance(leaf, RunningMoments)
+
+    def one(old: Any, new: Any) -> Any:
+        # Moments are a mean over all steps already: of an average with those of nothing, nobody has played. Whole numbers, such as counts, are no
+        # quantities to average.
+        if moments(old) or not jnp.issubdtype(old.dtype, jnp.floating):
+            return new
+        return old + rate * (new - old)
+
+    return jax.tree.map(one, past, actor, is_leaf=moments)

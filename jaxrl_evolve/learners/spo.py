@@ -141,18 +141,23 @@ def _update(
     group = _alike(config.group, state.updates, phi.length) if config.group else None
     judges = t.info[ORACLE] if parts.oracles else None
     found = compared(parts.oracle, key_labels, phi, ends, parts.most, comparators, config.soft, group, judges)
-    reward = hp.payoff_scale * spread(found.payoff, begins, ends, config.pay)
+    reward, reference = hp.payoff_scale * spread(found.payoff, begins, ends, config.pay), state.reference
     seen = parts.time.shown_to_inner(t)
     metrics = {} if judges is None else by_oracle(found, judges, parts.oracles)
     if parts.config.magnetic:
-        apart = _drawn_to(parts, key_reference, state.reference.actor, seen)
+        # The first policy is the one that played the first rollout, which may have started from trained weights.
+        begun = jax.tree.map(
+            partial(jnp.where, state.updates == 0), parts.inner.actor(state.learner), state.reference.actor
+        )
+        reference = dataclasses.replace(state.reference, actor=begun)
+        apart = _drawn_to(parts, key_reference, begun, seen)
         reward = reward - hp.payoff_scale * hp.magnet * apart
         metrics["reference_kl"] = apart.mean()
     inner, told = cast(Update, parts.inner.update)(
         key_inner, state.learner, dataclasses.replace(seen, reward=reward), hp, eta, clock
     )
     updates, queries = state.updates + 1, state.queries.plus(found.queries)
-    queue, reference = state.queue, state.reference
+    queue = state.queue
     if isinstance(queue, Queue):
         metrics["comparator_age"] = mean_age(queue, state.updates).astype(jnp.float32)
         queue = push(queue, found.phi, state.updates, finite(found.phi))

@@ -31,13 +31,14 @@ class SPOConfig(SelfPlayConfig, PPOConfig):
     comparators: Literal["batch", "subsample", "queue"] = "batch"
     """With whom an episode is compared: all that ended in the same rollout, some of them, or the newest before them."""
     number: Annotated[int, AtLeast(1)] = 64
-    """How many comparators a subsample or a queue has."""
+    """How many comparators a subsample or a queue has. Of fewer episodes, each is compared with all others; where both numbers are odd, a subsample has one
+    comparator less, and with one comparator, one episode has none."""
     group: Annotated[int, AtLeast(0)] = 0
     """Neighbouring environments that are compared among themselves only, and only where their episodes began in the same step; with resets `full:K` so many
     begin alike. 0 compares all."""
     episodes: Annotated[int, AtLeast(0)] = 0
-    """The most episodes of a rollout that are compared; those beyond it are paid nothing. 0 is as many as may end if all run their whole length, and no
-    fewer than 256."""
+    """The most episodes of a rollout that are compared: of more a uniform choice, and the others are paid nothing. 0 is as many as may end if all run their
+    whole length, and no fewer than 256."""
     magnetic: bool = False
     """Whether a reference policy is kept, and `magnet` read."""
     reference: Literal["first", "average", "every", "stages"] = "average"

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxrl_evolve import random
 from jaxrl_evolve.preferences.comparison import (
     Queue,
     against_queue,
@@ -60,8 +61,8 @@ def compared(
         key: of the labels.
         phi: summaries after every step, leaves ``[T, N, ...]``.
         ended: at which steps they are whole.
-        most: how many there may be; the rest is paid nothing.
-        comparators: those of a queue, so many of the same rollout, or all (None).
+        most: how many there may be, see `chosen`; the rest is paid nothing.
+        comparators: those of a queue, so many of the same rollout (all others where there are fewer), or all (None).
         soft: probabilities instead of labels.
         group: a number that those share who are compared among themselves only; None compares all.
         judges: which of several oracles judges the episode, if ``oracle`` is one made by `by_mark`.
@@ -71,7 +72,7 @@ def compared(
         phi = Marked(phi, judges)
     if group is not None:
         oracle, phi = restricted(oracle, alike=True), Marked(phi, group)
-    (place,) = jnp.nonzero(ended.ravel(), size=most, fill_value=steps)
+    place = chosen(key, ended, most)
     there = place < steps
     taken = jax.tree.map(lambda x: x.reshape((steps, *x.shape[2:]))[jnp.minimum(place, steps - 1)], phi)
     # What is not finite is compared with nobody.
@@ -96,6 +97,30 @@ def compared(
         taken,
         at,
     )
+
+
+def chosen(key: Array, ended: Bool[Array, "T N"], most: int) -> Int[Array, " most"]:
+    """Places, in a rollout laid flat, of episodes that ended: all, or a uniform choice of ``most`` where there are more.
+
+    Those that ended first would be the short ones, and nobody would be compared with those of the rollout's end.
+
+    Args:
+        key: of the labels; what is drawn here is drawn apart from them.
+        ended: at which steps episodes are whole.
+        most: how many are chosen.
+
+    Returns:
+        Places in the order of time, and ``T N`` where there are fewer.
+    """
+    flat = ended.ravel()
+
+    def some() -> Array:
+        drawn = jax.random.bits(jax.random.fold_in(key, random.KeyTag.COMPARED), flat.shape, jnp.uint32)
+        return flat & (drawn <= jnp.sort(jnp.where(flat, drawn, jnp.uint32(2**32 - 1)))[most - 1])
+
+    if most < flat.size:  # sorting is skipped in updates that have room for all
+        flat = jax.lax.cond(flat.sum() > most, some, lambda: flat)
+    return jnp.nonzero(flat, size=most, fill_value=ended.size)[0]
 
 
 def others(path: str, criteria: int) -> Queue:
@@ -123,7 +148,8 @@ def room_for(num_envs: int, rollout_length: int, length: int, asked: int = 0) ->
         num_envs: parallel environments.
         rollout_length: steps of each.
         length: steps of a whole episode, or of a piece.
-        asked: by a setting; 0 is as many as may end if all run their whole length, and no fewer than 256.
+        asked: by a setting; 0 is as many as may end if all run their whole length, and no fewer than 256. Short episodes can be more: then `chosen`
+            are so many of them.
     """
     return min(asked or max(num_envs * -(-rollout_length // length), 256), num_envs * rollout_length)
 

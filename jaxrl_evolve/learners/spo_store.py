@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxrl_evolve.experience.relabelling import Relabelled, Rewards
 from jaxrl_evolve.experience.replay import Drawn, Replay
 from jaxrl_evolve.learners.learner import Store
+from jaxrl_evolve.learners.spo_payoff import chosen
 from jaxrl_evolve.learners.spo_time import Timekeeper
 from jaxrl_evolve.preferences.comparison import (
     Queue,
@@ -146,8 +147,7 @@ class Judge(NamedTuple):
         now, size, envs = store.updates, store.born.size, ends.shape[1]
         number = store.ended - ends.sum(0) + jnp.cumsum(ends, 0) - ends
         place = jnp.where(ends, number % self.kept * envs + jnp.arange(envs), size)
-        (some,) = jnp.nonzero(ends.ravel(), size=self.most, fill_value=ends.size)
-        fresh = jnp.append(place.ravel(), size)[some]
+        fresh = jnp.append(place.ravel(), size)[chosen(key, ends, self.most)]
         turn = (now * self.again + jnp.arange(self.again)) % size
         new = store.born.ravel() == now
         # What has just ended is in the first part, or waits for its turn.

@@ -87,7 +87,8 @@ class MetaTrainConfig(Generic[S, C, H]):
     """Options of the environment as names and values."""
     start: str = ""
     """Stored objective to start from: a name, a file, or a run folder. One that is blind to time starts a
-    temporally-aware one exactly."""
+    temporally-aware one exactly; else settings that give its parameters their meaning must be the same: those of the
+    objective, what it reads of the time, and the range of horizons where that scales it. Other horizons are told."""
     step_size_spread: Annotated[float, AtLeast(1.0)] = dataclasses.field(
         default=1.0, metadata=UNWRITTEN_BY_DEFAULT
     )

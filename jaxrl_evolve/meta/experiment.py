@@ -17,9 +17,9 @@ from jaxrl_evolve.algorithms.table import find_algorithm
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.meta.lifetimes import EVALUATED, live_pairs, make_lifetime
 from jaxrl_evolve.meta.movable import movable
+from jaxrl_evolve.meta.start import started_from
 from jaxrl_evolve.objectives import AnyObjective
 from jaxrl_evolve.objectives.families import BUILTIN_FAMILIES, made, time_of
-from jaxrl_evolve.objectives.kinds import find_objective
 from jaxrl_evolve.runs.chunk import make_chunk
 from jaxrl_evolve.training.config import SinkConfig
 from jaxrl_evolve.training.experiment import identity_of, traced
@@ -85,7 +85,7 @@ def build_meta(config: MetaTrainConfig[Any, Any, Any]) -> MetaExperiment:
     chunk = make_chunk(learner, venv, length)
     check_agent(config, chunk, env)
     lifetime = make_lifetime(env, learner, chunk, config.fitness, config.step_size_spread)
-    start = _started_from(config, objective) if config.start else objective.init
+    start = started_from(config, objective) if config.start else objective.init
     return MetaExperiment(env, objective, learner, venv, lifetime, start)
 
 
@@ -93,26 +93,6 @@ def identity(config: MetaTrainConfig[Any, Any, Any]) -> Hashable | None:
     """What the compiled programs of a meta-training close over, see `identity_of`: all but its seed and its keeping."""
     counts = dataclasses.replace(config, seed=0, keep=1, test_every=1, sinks=SinkConfig())
     return identity_of(counts, config.env, config.family.algorithm, config.start)
-
-
-def _started_from(config: MetaTrainConfig[Any, Any, Any], objective: AnyObjective) -> Callable[[Array], Any]:
-    """The parameters of a stored objective, with the family's for the time inputs that it does not have."""
-    name, other = config.start, find_objective(config.start)
-    key = jax.random.key(0)
-    there, wanted = other.init(key), jax.eval_shape(objective.init, key)
-    missing = set(wanted) - set(there) if isinstance(there, dict) else set()
-    fits = isinstance(there, dict) and all("time" in leaf for leaf in missing) and set(there) <= set(wanted)
-    if not fits or any(there[leaf].shape != wanted[leaf].shape for leaf in there):
-        raise ValueError(
-            f"start is {name!r}, an objective {other.name!r} whose parameters are not those of this "
-            f"{objective.name!r}; only time inputs may be missing"
-        )
-    with_time = config.family.with_time
-    if missing and with_time is not None:
-        time = time_of(config.complete_settings())
-        return lambda key: with_time(there, time, key)
-    eta = {**there, **{leaf: jnp.zeros(wanted[leaf].shape, jnp.float32) for leaf in missing}}
-    return lambda key: eta
 
 
 def tasks(env: Env, keys: Array) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -45,6 +44,7 @@ def stored_objective(
     env_steps: int,
     evaluation_steps: int,
     rows: Sequence[Mapping[str, Any]],
+    command: str = "",
 ) -> StoredObjective:
     """An objective with where it comes from.
 
@@ -55,6 +55,7 @@ def stored_objective(
         env_steps: that its agents have made, all together.
         evaluation_steps: of evaluations and held-out lives besides.
         rows: the metrics so far.
+        command: that began it.
     """
     tests = [row for row in rows if "test_fitness" in row]
     return StoredObjective(
@@ -65,7 +66,7 @@ def stored_objective(
         environments=(config.env,),
         budget={
             "generations": generations,
-            "population": config.evolution.population,
+            "population": config.agents * config.method.members,
             "env_steps": env_steps,
             "evaluation_steps": evaluation_steps,
             "num_envs": config.num_envs,
@@ -74,7 +75,7 @@ def stored_objective(
         },
         seeds=(config.seed,),
         scores={"test_fitness": tests[-1]["test_fitness"]} if tests else {},
-        command=" ".join(["jaxrl-evolve", *sys.argv[1:]]),
+        command=command,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
     )
 
@@ -109,7 +110,7 @@ def summarise(
         "objective": config.objective,
         "env": config.env,
         "generations": generations,
-        "population": config.evolution.population,
+        "population": config.agents * config.method.members,
         "env_steps": env_steps,
         "evaluation_steps": evaluation_steps,
         "fitness": last.get("fitness"),

@@ -27,6 +27,7 @@ from jaxrl_evolve.runs.evaluation import warn_of_cut
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.kinds import Kind
+from jaxrl_evolve.storage.provenance import command
 from jaxrl_evolve.training.experiment import traced
 from jaxrl_evolve.training.host import Host, open_host
 from jaxrl_evolve.training.interrupts import Diverged
@@ -151,6 +152,7 @@ class _Run:
         self.env_steps = 0
         self.evaluation_steps = 0
         self.lost = False
+        self.command = command()
         self.state: Any = None
 
     def prepare(self, root: Any, step: int | None) -> None:
@@ -189,6 +191,7 @@ class _Run:
             self.generations, self.env_steps = record["generations"], record["env_steps"]
             # Which earlier versions did not record.
             self.lost, self.evaluation_steps = record.get("lost", False), record.get(EVALUATED, 0)
+            self.command = record.get("command", "")
         due = Due("generation", range(1, self.generations + 1))
         self.host.open_sinks(self.config.sinks, self.env_steps if self.generations else None, due)
 
@@ -238,7 +241,7 @@ class _Run:
         host.advanced(self.generations, metrics["fitness"])
         self.lost = bool(metrics["failed"] >= c.agents * c.method.members)
         record = {"generations": self.generations, "env_steps": self.env_steps, "lost": self.lost}
-        record[EVALUATED] = self.evaluation_steps
+        record |= {EVALUATED: self.evaluation_steps, "command": self.command}
         host.save(self.generations, self.state, record)
 
     def draw(self) -> None:
@@ -250,7 +253,7 @@ class _Run:
         """The result file, the objective and the figure."""
         host, done = self.host, (self.generations, self.env_steps, self.evaluation_steps)
         host.wait()
-        objective = stored_objective(self.config, to_host(self.state.eta), *done, host.rows)
+        objective = stored_objective(self.config, to_host(self.state.eta), *done, host.rows, self.command)
         summary = summarise(self.config, *done, host.rows, host.seconds)
         if folder := host.writable:
             save(folder.path / FILE_NAME, objective)

@@ -6,8 +6,9 @@ What is compared differs between arms; what they are compared on never does.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl_evolve.meta_test.config import MetaTestConfig
+from jaxrl_evolve.meta_test.outcome import result_path
 from jaxrl_evolve.objectives import AnyObjective, RuleObjective, TargetObjective
 from jaxrl_evolve.objectives.families import ObjectiveFamily, made, time_of
 from jaxrl_evolve.objectives.kinds import find_objective, objective_checksum
@@ -84,7 +86,7 @@ def find_arms(config: MetaTestConfig) -> tuple[Arm, ...]:
 
     Raises:
         ValueError: an objective is not known or cannot be used, those of one label do not belong together, or an
-            ablation is asked for where there is no clock to take away.
+            ablation is asked for where there is no clock to take away, or two have the same file of results.
     """
     arms: list[Arm] = []
     for text in config.objectives:
@@ -105,7 +107,21 @@ def find_arms(config: MetaTestConfig) -> tuple[Arm, ...]:
             raise ValueError(
                 f"objectives and baselines have two arms called {label!r}; name them apart: LABEL=FILE,…"
             )
+    _check_files(config.envs, labels)
     return tuple(arms)
+
+
+def _check_files(envs: Sequence[str], labels: Sequence[str]) -> None:
+    """Refuse arms of which one would be taken for the other, since their results are one file."""
+    files: dict[str, tuple[str, str]] = {}
+    for pair in itertools.product(envs, labels):
+        name = result_path(Path(), *pair).name
+        (env, label), (other_env, other) = pair, files.setdefault(name, pair)
+        if (env, label) != (other_env, other):
+            raise ValueError(
+                f"objectives and baselines have {other!r} (in {other_env}) and {label!r} (in {env}), whose results would both be {name}; name them "
+                "apart: LABEL=FILE,…"
+            )
 
 
 def _parse(text: str) -> tuple[str, list[str]]:

@@ -6,10 +6,11 @@ import os
 import warnings
 from collections.abc import Callable
 from importlib.resources.abc import Traversable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxrl_evolve.objectives.families import BUILTIN_FAMILIES, family_of, members
 from jaxrl_evolve.objectives.library import FILE_NAME, shipped
+from jaxrl_evolve.objectives.time_config import HorizonRange
 from jaxrl_evolve.objectives.written import WRITTEN
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.foreign import Refused, called, told
@@ -78,6 +79,33 @@ def is_builtin(name: str) -> bool:
     """Whether a name is that of one of the library's own objectives, which need no check."""
     own = {member for family in BUILTIN_FAMILIES.values() for member in family.members}
     return name in {*own, *WRITTEN, *RENAMED, *shipped()}
+
+
+class Learned(NamedTuple):
+    """What a learned objective is.
+
+    Attributes:
+        kind: of its family.
+        settings: of the family's dataclass.
+        horizons: at which it was trained, where it was and its file says so.
+    """
+
+    kind: str
+    settings: Any
+    horizons: HorizonRange | None
+
+
+def learned(name: str) -> Learned | None:
+    """What the learned objective called ``name`` is; None of a written one, and of one that a package offers without a family.
+
+    Raises:
+        ValueError: its file can't be used.
+    """
+    if file := _stored_file(name):
+        stored = _load(file)
+        return Learned(stored.kind, stored.settings, stored.horizons)
+    family = family_of(name)
+    return None if family is None else Learned(family.kind, family.members[name], None)
 
 
 def objective_checksum(name: str) -> str:

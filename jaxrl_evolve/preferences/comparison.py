@@ -105,6 +105,9 @@ def subsample(
 ) -> WinRates:
     """Each of ``N`` against the same number of others, who are drawn: ``N comparators / 2`` queries.
 
+    Summaries that are not finite are none of the ``N``. Of those that are left each is compared with all others where there are fewer than
+    ``comparators``; where both numbers turn out odd, each has one comparison less, or with one comparator one of them has none. So the mean is 1/2.
+
     Raises:
         ValueError: there are not so many others, or both numbers are odd: then somebody would have one comparison less.
     """
@@ -119,6 +122,7 @@ def subsample(
         )
     shuffling, asking = jax.random.split(key)
     order = jax.random.permutation(shuffling, number)
+    order = order[jnp.argsort(~finite(phi)[order], stable=True)]  # those that are not finite stand last
     shuffled = jax.tree.map(lambda x: x[order], phi)
     found = _circle(oracle, asking, shuffled, context, comparators, soft)
     back = jnp.argsort(order)
@@ -235,29 +239,31 @@ def only(there: Bool[Array, " N"], phi: Any, value: float = float("nan")) -> Any
 
 
 def _circle(oracle: Oracle, key: Array, phi: Any, context: Any, degree: int, soft: bool) -> WinRates:
-    """All stand in a circle, and each is compared with the ``degree / 2`` to its right; so all have ``degree`` comparisons and
-    no pair is asked twice. Of an odd degree in an even circle the last are those who stand opposite.
+    """Those that are finite, who come first, stand in a circle, and each is compared with the ``degree / 2`` to its right; so all have ``degree``
+    comparisons and no pair is asked twice. Of an odd degree in an even circle the last are those who stand opposite.
 
     That is half of the matrix, and needs no index of pairs.
     """
-    number = _number(phi)
-    distance = jnp.arange(1, degree // 2 + 1 + degree % 2)
-    if degree % 2:  # the farthest stand opposite, at half of the circle, which half of them need to ask
-        distance = distance.at[-1].set(number // 2)
-    place = (jnp.arange(number)[None, :] + distance[:, None]) % number  # [distances, N]
+    here, fine = jnp.arange(_number(phi)), finite(phi)
+    number = jnp.maximum(fine.sum(), 1)
+    distance = jnp.arange(1, degree // 2 + 1)[:, None]  # [distances, 1]
+    # Beyond half of the circle are those who ask themselves, and at half of it half of all need to ask.
+    asks = (2 * distance < number) | ((2 * distance == number) & (here < distance))
+    if degree % 2:
+        farthest = jnp.full((1, 1), number // 2, distance.dtype)
+        paired = (number > degree) & ((number % 2 == 0) | (degree == 1)) & (here[None] < farthest)
+        distance, asks = jnp.concatenate([distance, farthest]), jnp.concatenate([asks, paired])
+    place = (here + distance) % number  # [distances, N]
     right = jax.tree.map(lambda x: x[place], phi)
     ask = jax.vmap(jax.vmap(lambda a, b: oracle.prob(a, b, context)), in_axes=(None, 0))
     prob = ask(phi, right)
     told = prob if soft else label_from(oracle, jax.random.uniform(key, prob.shape, prob.dtype), prob)
-    fine = finite(phi)
-    there = fine[None, :] & fine[place] & ~jnp.isnan(told)
-    if degree % 2:
-        there = there.at[-1].set(there[-1] & (jnp.arange(number) < number // 2))
-    back = (jnp.arange(number)[None, :] - distance[:, None]) % number  # who has me on their right
+    there = fine & asks & ~jnp.isnan(told)
+    back = (here - distance) % number  # who has me on their right
     mirror = lambda x: jnp.take_along_axis(x, back, 1)
-    won = jnp.where(there, told, 0.0)
-    lost = jnp.where(mirror(there), 1.0 - mirror(told), 0.0)
-    return _rates((won + lost).sum(0), (there + mirror(there).astype(jnp.int32)).sum(0), there.sum())
+    asked = fine & mirror(there)
+    won, lost = jnp.where(there, told, 0.0), jnp.where(asked, 1.0 - mirror(told), 0.0)
+    return _rates((won + lost).sum(0), (there + asked.astype(jnp.int32)).sum(0), there.sum())
 
 
 def _rates(won: Array, compared: Array, queries: Array) -> WinRates:

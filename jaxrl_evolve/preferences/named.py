@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 
 from jaxrl_evolve.preferences import oracles
@@ -28,6 +29,8 @@ def _cyclic(base: Oracle, share: float) -> Oracle:
 
 
 def _frozen(base: Oracle, seed: float = 0) -> Oracle:
+    if not (float(seed).is_integer() and 0 <= seed < 2**32):
+        raise ValueError(f"seed is {seed!r}; it must be a whole number of at least 0 and below 2^32")
     return frozen(base, int(seed))
 
 
@@ -97,6 +100,8 @@ def _made(
 ) -> Oracle:
     try:
         given = [float(word) for word in words]
+        if any(map(math.isnan, given)):
+            raise ValueError
         inspect.signature(make).bind(*base, *given)
     except (TypeError, ValueError):
         takes = [p for p in inspect.signature(make).parameters if p != "base"]

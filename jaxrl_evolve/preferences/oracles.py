@@ -16,6 +16,10 @@ from jaxrl_evolve.preferences.check import check_table
 from jaxrl_evolve.preferences.oracle import Oracle, advantage, from_advantage
 from jaxrl_evolve.preferences.summary import Summary
 
+_FAINT = 2.0**-16
+"""The advantage of an answer that is a coin's: far below what anybody could count, but no probability of exactly 1/2, which would be a tie, even where
+other noise makes a hundredth of it."""
+
 
 def max_reward(tie: float = 0.0) -> Oracle:
     """The larger return wins; returns no further apart than ``tie`` tie."""
@@ -27,19 +31,23 @@ def bt(temperature: float = 1.0, scale: float = 1.0) -> Oracle:
     """Bradley-Terry (1952): ``P = sigmoid((J_a - J_b) / (temperature * scale))``.
 
     Args:
-        temperature: in units of ``scale``; 0 is not allowed, `max_reward` is its limit.
+        temperature: in units of ``scale``; 0 and infinity are not allowed, `max_reward` and a coin are its limits.
         scale: what a unit is, such as the standard deviation of returns.
     """
     _above("temperature", temperature, 0.0)
     _above("scale", scale, 0.0)
     unit = 2.0 * temperature * scale
+    if math.isinf(unit):
+        raise ValueError(
+            f"temperature is {temperature!r} and scale {scale!r}; they must be finite, and so must their product"
+        )
     return from_advantage("bt", lambda a, b, _: jnp.tanh((a.total - b.total) / unit))
 
 
 def flip(base: Oracle, rate: float) -> Oracle:
-    """Every answer is turned round with probability ``rate``; ties stay ties. `oracle.frozen` keeps each pair's answer."""
+    """Every answer is turned round with probability ``rate``, so that one of 1/2 leaves a coin; ties stay ties. `oracle.frozen` keeps each pair's answer."""
     _between("rate", rate, 0.0, 1.0)
-    told = lambda a, b, context: (1.0 - 2.0 * rate) * advantage(base, a, b, context)
+    told = lambda a, b, context: _blurred(1.0 - 2.0 * rate, advantage(base, a, b, context), base.tie_band)
     return from_advantage(f"flip({rate:g}) of {base.name}", told, base.tie_band * abs(1.0 - 2.0 * rate))
 
 
@@ -62,7 +70,7 @@ def teacher(
         difference = a.myopic - b.myopic
         sure = _sign(difference, 0.0) if math.isinf(beta) else jnp.tanh(0.5 * beta * difference)
         nothing = (jnp.abs(a.total - b.total) <= equal) | (jnp.maximum(a.total, b.total) < skip)
-        return jnp.where(nothing, 0.0, (1.0 - 2.0 * mistake) * sure)
+        return jnp.where(nothing, 0.0, _blurred(1.0 - 2.0 * mistake, sure))
 
     return from_advantage("teacher", told)
 
@@ -149,7 +157,7 @@ def near_duplicate(base: Oracle, radius: float, answer: float = 0.99) -> Oracle:
 
     def told(a: Summary, b: Summary, context: Any) -> Array:
         difference = a.total - b.total
-        sure = (2.0 * answer - 1.0) * jnp.sign(difference)
+        sure = _blurred(2.0 * answer - 1.0, jnp.sign(difference))
         return jnp.where(jnp.abs(difference) <= radius, sure, advantage(base, a, b, context))
 
     return from_advantage(f"near_duplicate of {base.name}", told)
@@ -178,6 +186,13 @@ def table(probs: ArrayLike, name: str = "table") -> Oracle:
 
 def _sign(difference: Array, tie: float) -> Array:
     return jnp.where(jnp.abs(difference) <= tie, 0.0, jnp.sign(difference))
+
+
+def _blurred(share: float, sure: Array, tied: float = 0.0) -> Array:
+    """A share of an advantage; of nothing a coin, but where advantages of at most ``tied`` are ties."""
+    if abs(share) > _FAINT:
+        return share * sure
+    return jnp.where(jnp.abs(sure) <= tied, 0.0, _FAINT * jnp.sign(sure))
 
 
 def _above(name: str, value: float, low: float) -> None:

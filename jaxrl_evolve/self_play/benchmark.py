@@ -71,7 +71,7 @@ def play_games(
         The content of the cells that were asked for.
 
     Raises:
-        ValueError: a name is not known or there twice, numbers do not fit each other, or a cell is there with other settings.
+        ValueError: a name is not known or there twice, numbers do not fit each other, or a cell in the folder, asked for or not, has other settings.
         OSError: the folder cannot be written.
     """
     plan = cells(Path(out), methods, games)
@@ -82,6 +82,7 @@ def play_games(
         )  # refuses sizes before anything is played
     settings = dataclasses.asdict(config)
     there = {cell: stored(cell, settings) for cell in plan}
+    all_stored(Path(out), settings)
     made = []
     for i, cell in enumerate(plan):
         content = there[cell]
@@ -132,6 +133,19 @@ def stored(cell: Cell, settings: dict[str, Any]) -> dict[str, Any] | None:
                 f"{name} is {value!r}, but {cell.path} was played with {before.get(name)!r}; give another --out"
             )
     return content
+
+
+def all_stored(out: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """The contents of all cells of a folder, which one report tells of: by method and game, as they lie there.
+
+    Raises:
+        ValueError: one was played with other settings, or is no such file.
+    """
+    found = [
+        stored(Cell(path.parent.name, path.stem, path), settings)
+        for path in sorted(out.glob("cells/*/*.json"))
+    ]
+    return [content for content in found if content is not None]
 
 
 def played(config: GamesConfig, method: Method, name: str, game: Game) -> dict[str, Any]:

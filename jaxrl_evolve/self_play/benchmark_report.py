@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,9 +12,9 @@ from jaxrl_evolve.preferences.solvers.solver import Hyperparameters
 from jaxrl_evolve.preferences.solvers.table import METHODS
 from jaxrl_evolve.results.report.text import csv_text, markdown_table
 from jaxrl_evolve.results.statistics import caution, estimate, mean
-from jaxrl_evolve.self_play.benchmark import TARGETS
+from jaxrl_evolve.self_play.benchmark import TARGETS, all_stored
 from jaxrl_evolve.self_play.benchmark_config import GamesConfig
-from jaxrl_evolve.storage.folder import read_json, write_text
+from jaxrl_evolve.storage.folder import write_text
 
 _TITLES = {
     "late": "Last iterates",
@@ -31,10 +32,11 @@ def write_report(config: GamesConfig, out: str | os.PathLike[str]) -> str:
     """Write ``games.md`` and ``games.csv`` of all cells that are in a folder; returns the Markdown.
 
     Raises:
+        ValueError: a cell was played with other settings than ``config``.
         OSError: a file cannot be read or written.
     """
     out = Path(out)
-    found = [read_json(path) for path in sorted(out.glob("cells/*/*.json"))]
+    found = all_stored(out, dataclasses.asdict(config))
     order = {name: i for i, name in enumerate(METHODS)}
     found.sort(key=lambda cell: order.get(cell["method"], len(order)))
     text = markdown(config, found)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -92,8 +94,7 @@ def tournament(
         host.show(stack, title, len(entries), "policies", quiet=quiet)
         played = []
         for i, player in enumerate(entries):
-            key = jax.random.fold_in(root, i)
-            played.append(_episodes(config, player, Path(out) / EPISODES / f"{i}", key, horizon))
+            played.append(_episodes(config, player, Path(out) / EPISODES, root, horizon))
             host.advanced(i + 1)
             if (signal := host.signal()) and i + 1 < len(entries):
                 raise host.interrupted(signal)
@@ -102,6 +103,7 @@ def tournament(
         )
         winner = minimax_winner(2 * found.rate - 1)
         summary = _summary(config, found, winner, oracle.name)
+        summary["updates"] = [player.trained.updates for player in entries]
         _write(Path(out), found, summary)
         host.result(summary)
     return folders.plain(summary)
@@ -109,7 +111,8 @@ def tournament(
 
 def _entries(config: TournamentConfig) -> list[Player]:
     """Everybody who takes part, in the order of the runs."""
-    found = []
+    found: list[Player] = []
+    names = _told_apart([place(named)[0] for named in config.runs])
     for named in config.runs:
         folder, one = place(named)
         steps: list[int | None] = [*steps_of(folder)] if config.checkpoints else [None]
@@ -118,9 +121,13 @@ def _entries(config: TournamentConfig) -> list[Player]:
             runs = range(trained.diverged.size) if one is None else [trained.number(one)]
             for run in runs:
                 at = f"@{trained.updates}" if config.checkpoints else ""
-                label = f"{Path(folder).name}:{run}{at}"
+                label = f"{names[folder]}:{run}{at}"
                 if one is None and trained.diverged[run] >= 0:
                     continue  # what is asked for by its number is refused
+                if any(player.label == label for player in found):
+                    raise ValueError(
+                        f"runs is {' '.join(config.runs)}, which has run {run} of {folder} twice"
+                    )
                 found.append(find_player(trained, run, config.policy, label))
     same_task([player.trained for player in found])
     if len(found) < 2:
@@ -130,8 +137,25 @@ def _entries(config: TournamentConfig) -> list[Player]:
     return found
 
 
-def _episodes(config: TournamentConfig, player: Player, folder: Path, key: Any, horizon: int) -> Summary:
-    """What an entry played before, or plays now."""
+def _told_apart(folders_named: Sequence[str]) -> dict[str, str]:
+    """Each folder's name, with as many of the folders above it as tell it apart from the others."""
+    paths = {named: Path(named).resolve() for named in folders_named}
+    names = {}
+    for named, path in paths.items():
+        others = {other for other in paths.values() if other != path}
+        for many in range(1, len(path.parts) + 1):
+            tail = path.parts[-many:]
+            if all(other.parts[-many:] != tail for other in others):
+                break
+        names[named] = "/".join(tail)
+    return names
+
+
+def _episodes(config: TournamentConfig, player: Player, folder: Path, root: Any, horizon: int) -> Summary:
+    """What an entry played before, or plays now: found again by who it is, since others may stand at its place when the tournament is resumed."""
+    who = _fingerprint(player, config.policy, horizon)
+    folder = folder / f"{player.label.replace('/', '-').replace(':', '-')}-{who[:16]}"
+    key = jax.random.fold_in(root, int(who[:8], 16))
     there = sorted(folder.glob("summaries-*.npz"))
     if there:
         return read_summaries(there[0])
@@ -139,6 +163,16 @@ def _episodes(config: TournamentConfig, player: Player, folder: Path, key: Any, 
     folder.mkdir(parents=True, exist_ok=True)
     write_summaries(folder, phi)
     return phi
+
+
+def _fingerprint(player: Player, policy: str, horizon: int) -> str:
+    """SHA-256 of a run's name, its policy's numbers, and how long it may play."""
+    said = [player.label, policy, player.trained.updates, horizon]
+    digest = hashlib.sha256(json.dumps(said).encode())
+    for leaf in jax.tree.leaves(player.actors):
+        array = np.asarray(leaf)
+        digest.update(f"{array.shape} {array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _all_pairs(

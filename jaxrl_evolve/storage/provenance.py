@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,21 @@ def origin() -> dict[str, Any]:
         "device": device["processor"] if device["platform"] == "cpu" else device["kind"],
         "cores": device["cpu_cores"],
     }
+
+
+def command() -> str:
+    """The command of this process as a shell reads it: ``jaxrl-evolve`` with its words, or the Python program that calls the library.
+
+    Empty where there is none, as in a notebook, and where it says nothing of what is made: ``jaxrl-evolve resume``.
+    """
+    program, *words = sys.argv or [""]
+    place = Path(program)
+    if place.stem == "jaxrl-evolve" or place.parts[-2:] == ("jaxrl_evolve", "__main__.py"):
+        return "" if words[:1] == ["resume"] else shlex.join(["jaxrl-evolve", *words])
+    if place.suffix != ".py" or place.name == "ipykernel_launcher.py":
+        return ""
+    # Where it lies on this machine is nobody's business.
+    return shlex.join(["python", place.name if place.is_absolute() else program, *words])
 
 
 def numerics(devices: int) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import sys
 from typing import Any
 
 import jax
@@ -19,10 +20,12 @@ from jaxrl_evolve.compilation import forget_programs
 from jaxrl_evolve.meta import train as module
 from jaxrl_evolve.meta.config import MetaTrainConfig
 from jaxrl_evolve.meta.experiment import build_meta, identity
+from jaxrl_evolve.meta.outcome import sentence, stored_objective, summarise
+from jaxrl_evolve.meta.start import started_from
 from jaxrl_evolve.meta.train import META_TRAIN, meta_train
-from jaxrl_evolve.objectives import load_objective
-from jaxrl_evolve.objectives.families import members
-from jaxrl_evolve.objectives.time_config import HorizonRange
+from jaxrl_evolve.objectives import StoredObjective, load_objective, save_objective
+from jaxrl_evolve.objectives.families import families, made, members
+from jaxrl_evolve.objectives.time_config import HorizonRange, HorizonWarning, TimeFeatures
 from jaxrl_evolve.storage.folder import configuration, plain
 
 
@@ -83,13 +86,18 @@ def test_resumed_is_uninterrupted(run: Any, tmp_path: Any, monkeypatch: Any):
         advance(self)
 
     monkeypatch.setattr(module._Run, "advance", killed)
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/jaxrl-evolve", "meta-train", "lpg"])
     with pytest.raises(KeyboardInterrupt):
         meta_train(result.config, tmp_path / "run")
     assert not (tmp_path / "run" / "objective.npz").exists()
     monkeypatch.undo()
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/jaxrl-evolve", "resume", "run"])
     resumed = meta_train(result.config, tmp_path / "run", resume=True)
     jax.tree.map(np.testing.assert_array_equal, resumed.state.eta, result.state.eta)
     assert [row["generation"] for row in resumed.rows] == [0, 1, 2, 3, 4]
+    assert (
+        resumed.objective.command == load_objective(tmp_path / "run").command == "jaxrl-evolve meta-train lpg"
+    )
     monkeypatch.setattr(module._Run, "advance", None)  # nothing is left to be done
     monkeypatch.setattr(module, "make_test", None)  # or to be compiled
     again = meta_train(result.config, tmp_path / "run", resume=True)
@@ -220,9 +228,91 @@ def test_bad_input_is_one_sentence(words: str, message: str, tmp_path: Any, caps
     assert message in capsys.readouterr().err
 
 
+def stored(path: Any, kind: str, horizons: HorizonRange | None = None, **settings: Any) -> str:
+    """A file of an objective with these settings."""
+    family = families()[kind]
+    chosen = family.settings(**settings)
+    eta = jax.device_get(made(family, chosen).init(jax.random.key(0)))
+    save_objective(path, StoredObjective(kind, chosen, eta, horizons))
+    return str(path)
+
+
+FRACTION, LENGTH = (
+    TimeFeatures((kind, "log_horizon"), HorizonRange(60.0, 600.0)) for kind in ("fraction", "remaining")
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"margin": 0.01},
+            r"whose margin is 0.01; settings.margin is 0.0001, which gives its parameters another",
+        ),
+        ({"ppo_start": False}, "whose ppo_start is False; settings.ppo_start is True"),
+        ({"feature_clip": 3.0}, "whose feature_clip is 3.0; settings.feature_clip is 2.0"),
+        (
+            {"time": LENGTH},
+            "which reads of the time remaining, log_horizon; settings.time has fraction, log_horizon",
+        ),
+        (
+            {"time": dataclasses.replace(FRACTION, kinds=FRACTION.kinds[::-1])},
+            "reads of the time log_horizon, fraction; ",
+        ),
+        (
+            {"time": dataclasses.replace(FRACTION, horizons=HorizonRange(60.0, 900.0))},
+            "scales log_horizon for horizons of 60 to 900 env steps; here horizons are 60 to 600 env steps",
+        ),
+    ],
+)
+def test_a_start_whose_parameters_mean_something_else_is_refused(settings: Any, message: str, tmp_path: Any):
+    file = stored(tmp_path / "start.npz", "lpo", **{"width": 4, "time": FRACTION, **settings})
+    with pytest.raises(ValueError, match=message):
+        started(file, "ta-lpo")
+
+
+def started(file: str, name: str, **settings: Any) -> Any:
+    sizes = {"num_envs": 4, "rollout_length": 5, "horizons": {"low": 3, "high": 30}}
+    config = MetaTrainConfig.preset(
+        name, "CartPole-v1", start=file, settings={"width": 4, **settings}, **sizes
+    )
+    return started_from(config, made(config.family, config.complete_settings()))(jax.random.key(0))
+
+
+def test_a_start_of_the_same_meaning_keeps_its_parameters(tmp_path: Any):
+    """Drawn in another way, and blind ones at other horizons, which is told."""
+    file = stored(
+        tmp_path / "aware.npz", "lpo", HorizonRange(60.0, 600.0), width=4, time=FRACTION, start="hidden"
+    )
+    there = load_objective(file).eta
+    jax.tree.map(np.testing.assert_array_equal, started(file, "ta-lpo"), there)
+    blind = stored(tmp_path / "blind.npz", "lpo", HorizonRange(60.0, 900.0), width=4, start="hidden")
+    with pytest.warns(
+        HorizonWarning, match="trained at horizons of 60 to 900 env steps; here they are 60 to 600"
+    ):
+        eta = started(blind, "ta-lpo")
+    np.testing.assert_array_equal(eta["input"], load_objective(blind).eta["input"])
+    limit = stored(tmp_path / "disco.npz", "disco", limit=30.0)
+    with pytest.raises(ValueError, match=r"whose limit is 30.0; settings.limit is 25.0"):
+        started(limit, "disco", width=32)
+
+
+def test_how_many_agents_a_generation_has_is_told_of_the_estimator():
+    for estimator, agents in (("es", 4), ("pes", 4), ("meta-gradient", 2)):
+        config = tiny(estimator=estimator)
+        told = summarise(config, 1, 2, 3, [], {"compile_seconds": 1.0, "run_seconds": 1.0})
+        eta = jax.device_get(build_meta(config).start(jax.random.key(0)))
+        kept = stored_objective(config, eta, 1, 2, 3, [])
+        assert told["population"] == kept.budget["population"] == agents
+        assert f"1 generations of {agents}, " in sentence(told, "run")
+
+
 def test_a_time_blind_objective_starts_an_aware_one(command_run: Any):
     config = tiny(start=str(command_run), settings={"width": 3}, evolution={"population": 2})
-    eta = build_meta(config).start(jax.random.key(0))
+    with pytest.warns(
+        HorizonWarning, match="trained at horizons of 40 to 60 env steps; here they are 40 to 80"
+    ):
+        eta = build_meta(config).start(jax.random.key(0))
     blind = load_objective(command_run).eta
     for name, leaf in blind.items():
         np.testing.assert_array_equal(eta[name], leaf)

@@ -397,6 +397,10 @@ def test_sizes_come_from_the_files_and_must_agree(files: Path, tmp_path: Path):
         ("--objectives lpg --seeds 0", "seeds is 0; it must be a whole number of at least 1"),
         ("--objectives lpg lpg", "have two arms called 'lpg'"),
         (
+            "--objectives ta-lpo ta-lpo-frozen=lpo --ablations frozen",
+            "have 'ta-lpo frozen' (in grid/random-small) and 'ta-lpo-frozen' (in grid/random-small), whose results would both be",
+        ),
+        (
             "--objectives lpg --agents lpg.hp.learning=3",
             "hp has no field 'learning': did you mean learning_rate",
         ),

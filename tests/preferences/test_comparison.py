@@ -73,6 +73,29 @@ def test_the_circle_asks_what_the_matrix_asks(number):
     np.testing.assert_allclose(all_others(NOISY, KEY, phi).rate, rates_of(soft).rate, atol=1e-6)
 
 
+@pytest.mark.parametrize("comparators", [1, 3, 4])
+def test_a_subsample_is_of_those_that_are_finite(comparators):
+    """Of ``n`` in a room of 12, each has as many comparators as were asked for, all different. Powers of two tell who they were."""
+    tells = from_advantage("tells", lambda a, b, _: b - a)  # sums of the partners' powers, less one's own
+    for n in (0, 1, 2, 3, 4, 5, 8, 9, 12):
+        room = [*(2.0 ** np.arange(n)), *[np.nan] * (12 - n)]
+        phi = np.random.default_rng(n).permutation(room).astype(np.float32)
+        there = np.isfinite(phi)
+        found = subsample(tells, KEY, phi, comparators=comparators, soft=True)
+        many, own = found.compared[there], phi[there]
+        odd = comparators % 2 and n % 2 and n > comparators
+        expected = [min(comparators - bool(odd and comparators > 1), n - 1)] * n
+        assert sorted(many) == ([0, *expected[1:]] if odd and comparators == 1 else expected), n
+        assert not found.compared[~there].any() and int(found.queries) == many.sum() // 2
+        met = many > 0
+        partners = np.round(many * (2 * found.rate[there] - 1 + own))[met].astype(int)
+        assert [int(p).bit_count() for p in partners] == many[met].tolist()
+        assert not (partners & own[met].astype(int)).any()
+        if met.any():
+            fair = subsample(NOISY, KEY, phi, comparators=comparators).rate
+            assert np.nanmean(fair) == pytest.approx(0.5, abs=1e-6)
+
+
 def test_random_pairs_ask_half_as_many_and_noise_is_that_of_one_label():
     phi = jax.device_put(np.arange(8, dtype=np.float32))
     found = random_pairs(NOISY, KEY, phi)

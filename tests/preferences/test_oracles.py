@@ -22,6 +22,7 @@ SHIPPED = {
     "max_reward": oracles.max_reward(0.3),
     "bt": oracles.bt(0.7),
     "flip": oracles.flip(oracles.max_reward(), 0.3),
+    "coin": oracles.flip(oracles.max_reward(0.3), 0.5),
     "frozen": frozen(oracles.flip(oracles.max_reward(), 0.3), seed=4),
     "teacher": oracles.teacher(beta=2.0, mistake=0.1, skip=-3.0, equal=0.2),
     "populations": oracles.populations((0.4, 0.35, 0.25)),
@@ -104,6 +105,29 @@ def test_labels_are_drawn_with_their_probability_and_ties_are_halves():
     assert float(of(SHIPPED["flip"], key, a, a)) == 0.5
     band = oracles.bt()._replace(tie_band=0.5)  # |2 P - 1| of a difference of 1 is 0.46
     assert float(of(band, key, a, b)) == 0.5
+
+
+@pytest.mark.parametrize(
+    "oracle",
+    [
+        SHIPPED["coin"],
+        oracles.teacher(mistake=0.5),
+        oracles.near_duplicate(oracles.bt(), 9.0, 0.5),
+        oracles.flip(SHIPPED["coin"], 0.49),
+    ],
+    ids=lambda oracle: oracle.name,
+)
+def test_noise_that_says_nothing_is_a_coin_and_no_tie(oracle):
+    a, b = summary(total=1.0, myopic=1.0), summary(total=0.0)
+
+    def draws(key):
+        keys = jax.random.split(key, 4_000)
+        of = lambda x: jax.vmap(lambda k: label(oracle, k, a, x))(keys)
+        return of(b), of(a)
+
+    apart, alike = program(draws)(jax.random.key(1))
+    assert set(np.unique(apart)) == {0.0, 1.0} and float(apart.mean()) == pytest.approx(0.5, abs=0.04)
+    np.testing.assert_array_equal(alike, 0.5)
 
 
 def test_a_frozen_pair_keeps_its_answer_in_both_orders_and_other_pairs_have_theirs():

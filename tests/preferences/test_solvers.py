@@ -149,6 +149,14 @@ def test_fictitious_play_plays_single_options_and_averages_to_the_winner():
     assert found.last.max() == 1 and found.average_curve[-1] < 0.02 < found.last_curve[-1]
 
 
+def test_of_two_that_are_equal_every_label_is_a_half():
+    """Whichever way a method asks."""
+    feedback, p = sampled(jnp.full((4, 4), 0.5), 32), jnp.full(4, 0.25)
+    ask = lambda: (feedback.against(KEY, p), feedback.sample(KEY, p).win, feedback.pairs(KEY, p, p).label)
+    for told in program(ask)():
+        np.testing.assert_array_equal(told, 0.5)
+
+
 def test_samples_are_expectations_on_average():
     game = games.biased_rps()
     probs, p, q = (np.float32(x) for x in (probs_of(game), [0.2, 0.5, 0.3], [0.6, 0.0, 0.4]))

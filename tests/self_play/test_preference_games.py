@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_what_is_played_is_not_played_again_and_more_joins_it(played, monkeypatc
     assert [(name, game.name) for name, game in asked] == [("omwu", "condorcet")]
     assert (played / "cells" / "hedge" / "condorcet.json").read_bytes() == before
     assert "| fictitious_play | " in capsys.readouterr().out  # the report is of all that is there
-    (played / "cells" / "omwu" / "condorcet.json").unlink()
+    shutil.rmtree(played / "cells" / "omwu")
 
 
 def test_who_is_interrupted_is_told_how_to_go_on(tmp_path, monkeypatch, capsys):
@@ -109,6 +110,11 @@ def test_cells_of_other_settings_are_refused(played, capsys):
     words = ["--methods", "hedge", "--games", "condorcet", "--seed", "1"]
     assert run(played, *words) == 2
     assert "seed is 1, but" in capsys.readouterr().err
+    # A report tells of all that is there, whatever was asked for.
+    assert run(played, "--methods", "omwu", "--games", "condorcet", "--queries", "180") == 2
+    said = capsys.readouterr().err
+    assert "queries is 180, but" in said and "was played with 90; give another --out" in said
+    assert not (played / "cells" / "omwu").exists()
     damaged = played / "cells" / "hedge" / "mixed.json"
     damaged.write_text("{}")
     with pytest.raises(ValueError, match="no cell of a comparison"):

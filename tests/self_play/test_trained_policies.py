@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -105,6 +107,33 @@ def test_a_tournament_is_antisymmetric_and_its_winner_is_beaten_by_none(run: str
     before = [path.stat().st_mtime_ns for path in kept]
     assert main(["resume", str(tmp_path / "out")]) == 0
     assert [path.stat().st_mtime_ns for path in kept] == before and len(kept) == 6
+
+
+def test_a_resumed_tournament_gives_episodes_to_who_played_them(run: str, tmp_path: Any):
+    """Also where the run has lost a checkpoint meanwhile, so that all that follow stand one place before."""
+    there, out = Path(shutil.copytree(run, tmp_path / "run")), tmp_path / "out"
+    config = TournamentConfig((str(there),), checkpoints=True, episodes=16, soft=True)
+    before = tournament(config, out)
+    shutil.rmtree(there / "checkpoints" / "step_000000001")
+    kept = {path: path.stat().st_mtime_ns for path in (out / "episodes").glob("*/*.npz")}
+    after = tournament(config, out, resume=True)
+    left = [i for i, label in enumerate(before["entries"]) if not label.endswith("@1")]
+    assert after["entries"] == [before["entries"][i] for i in left]
+    rates = np.array(before["win_rate"])
+    np.testing.assert_allclose(after["win_rate"], rates[np.ix_(left, left)], atol=1e-6)
+    assert len({*rates.ravel().tolist()}) > 15
+    assert {path: path.stat().st_mtime_ns for path in (out / "episodes").glob("*/*.npz")} == kept
+    assert after["updates"] == [2, 2, 3, 3]
+
+
+def test_runs_of_one_name_are_told_apart_and_none_takes_part_twice(run: str, tmp_path: Any):
+    for name in ("a", "b"):
+        shutil.copytree(run, tmp_path / name / "run")
+    one, other = (str(tmp_path / name / "run") for name in ("a", "b"))
+    found = tournament(TournamentConfig((f"{one}:0", f"{other}:0", f"{one}:1"), episodes=2), tmp_path / "out")
+    assert found["entries"] == ["a/run:0", "b/run:0", "a/run:1"] and found["updates"] == [3, 3, 3]
+    with pytest.raises(ValueError, match="which has run 0 of .* twice"):
+        tournament(TournamentConfig((one, f"{one}:0")), tmp_path / "none")
 
 
 def test_rows_of_a_tournament():

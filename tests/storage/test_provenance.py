@@ -42,3 +42,24 @@ def test_git_counts_only_for_a_tracked_source(tmp_path):
     assert provenance._git_state(source) == {"commit": git("rev-parse", "HEAD"), "dirty": True}
     (tmp_path / "installed.py").touch()
     assert provenance._git_state(tmp_path / "installed.py") is None
+
+
+def test_the_command_is_what_began_the_process(monkeypatch):
+    for argv, told in {
+        (
+            "/home/me/bin/jaxrl-evolve",
+            "meta-train",
+            "lpg",
+            "--out",
+            "a b",
+        ): "jaxrl-evolve meta-train lpg --out 'a b'",
+        ("/opt/lib/jaxrl_evolve/__main__.py", "meta-train", "lpg"): "jaxrl-evolve meta-train lpg",
+        ("/home/me/bin/jaxrl-evolve", "resume", "runs/a"): "",
+        ("benchmarks/study.py", "b"): "python benchmarks/study.py b",
+        ("/home/me/study.py", "b"): "python study.py b",
+        ("-c",): "",
+        ("",): "",
+        ("/home/me/ipykernel_launcher.py", "-f", "/home/me/kernel.json"): "",
+    }.items():
+        monkeypatch.setattr(sys, "argv", list(argv))
+        assert provenance.command() == told

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxrl_evolve.preferences.comparison import subsample
-from jaxrl_evolve.preferences.oracle import Oracle
+from jaxrl_evolve.preferences.oracle import Oracle, label_from
 from jaxrl_evolve.preferences.solvers.solver import Feedback, Pairs, Sample
 from jaxrl_evolve.settings.checks import whole
 
@@ -45,7 +45,7 @@ def sampled(probs: Float[Array, "n n"], queries: int) -> Feedback:
     def against(key: Array, q: Array) -> Array:
         drawing, asking = jax.random.split(key)
         prob = probs[:, drawn(drawing, q, queries // n)]
-        return (jax.random.uniform(asking, prob.shape, prob.dtype) < prob).astype(prob.dtype).mean(1)
+        return label_from(table, jax.random.uniform(asking, prob.shape, prob.dtype), prob).mean(1)
 
     def sample(key: Array, p: Array) -> Sample:
         drawing, asking = jax.random.split(key)
@@ -56,8 +56,8 @@ def sampled(probs: Float[Array, "n n"], queries: int) -> Feedback:
         one, other, asking = jax.random.split(key, 3)
         first, second = drawn(one, p, queries), drawn(other, q, queries)
         prob = probs[first, second]
-        label = (jax.random.uniform(asking, prob.shape, prob.dtype) < prob).astype(prob.dtype)
-        return Pairs(first, second, alike(queries), jnp.where(prob == 0.5, 0.5, label))
+        label = label_from(table, jax.random.uniform(asking, prob.shape, prob.dtype), prob)
+        return Pairs(first, second, alike(queries), label)
 
     return Feedback(against, sample, pairs)
 

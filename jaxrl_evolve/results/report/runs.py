@@ -37,6 +37,7 @@ class Run:
         name: what to call it instead of its algorithm.
         extended: environment steps per seed at each end that it had come to before it was given more.
         start: where the trained weights are from that it started with; empty for new ones.
+        parts: the runs of other root seeds that it was joined from (see `pooled`); empty for what one folder holds.
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class Run:
     name: str = ""
     extended: tuple[int, ...] = ()
     start: str = ""
+    parts: tuple[Run, ...] = ()
 
     @property
     def marks(self) -> str:

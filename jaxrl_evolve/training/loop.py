@@ -19,7 +19,7 @@ from jaxrl_evolve.training.cause import Causes
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import Experiment, identity, traced
 from jaxrl_evolve.training.groups import Groups
-from jaxrl_evolve.training.history import history_of
+from jaxrl_evolve.training.history import has_result, history_of
 from jaxrl_evolve.training.host import Host
 from jaxrl_evolve.training.outcome import TrainResult, draw_curves, joined, seen_of, summarise
 from jaxrl_evolve.training.probes import Probe, probe_of, told
@@ -85,7 +85,7 @@ class Loop:
     def finished(self, experiment: Experiment) -> TrainResult | None:
         """The result of a run that needs no more work, read back without compiling anything; else None."""
         folder, checkpoints = self.host.folder, self.host.checkpoints
-        if folder is None or checkpoints is None or not folder.result.exists():
+        if folder is None or checkpoints is None or not has_result(folder, self.config.env_steps):
             return None
         if checkpoints.steps()[-1:] != [self.config.updates]:
             return None

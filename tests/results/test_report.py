@@ -615,6 +615,14 @@ def test_runs_that_are_not_from_the_beginning_are_marked_and_told(tmp_path):
         ("", "runs/x:3"),
         ("", ""),
     ]
+    # Until it has come to the new end its result is that of the old one, which is another run's.
+    (longer / "config.json").write_text(json.dumps({"history": [*history, {"env_steps": 5000}]}))
+    old = "is from before the run was given more steps, after 5,000, and it has not finished since; resume it first"
+    with pytest.raises(ReportError, match=old):
+        report([longer, plain], tmp_path / "out", **FAST)
+    found = report([tmp_path], tmp_path / "below", **FAST)
+    assert [row.label for row in found.comparison.rows] == ["dqn", "a2c"]
+    assert f"{longer} is left out: {longer / 'result.json'} {old}." in found.notes
     for history in (3, [1], [{"env_steps": "many"}]):
         (longer / "config.json").write_text(json.dumps({"history": history}))
         with pytest.raises(

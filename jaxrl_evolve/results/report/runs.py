@@ -196,6 +196,10 @@ def _read(folder: Path, lost: bool = True) -> Run:
         task += ", drawn tasks"
     curves = _read_curves(folder / "metrics.jsonl", len(returns))
     extended, start = _origin(folder, result)
+    if extended and result["env_steps"] <= extended[-1]:
+        raise ReportError(
+            f"{path} is from before the run was given more steps, after {extended[-1]:,}, and it has not finished since; resume it first"
+        )
     facts = result["algorithm"], task, returns, result["env_steps"], curves, result
     return Run(folder, *facts, extended=extended, start=start)
 

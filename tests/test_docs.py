@@ -100,6 +100,12 @@ def test_commands_parse(words, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_switches_have_no_value(page):
+    """`--quiet`, not `--quiet True`: in sentences as well, whose commands are not parsed."""
+    assert not re.findall(r"--[\w.-]+[ =](?:True|False)\b", page.read_text())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_relative_links_lead_somewhere(page):
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):

@@ -181,14 +181,15 @@ def option_name(word: str) -> str:
 
 
 def option(words: list[str], name: str) -> str | None:
-    """The value of an option among words that are not parsed yet."""
+    """The value of an option among words that are not parsed yet: the last one, as the parser takes it."""
+    value = None
     for i, word in enumerate(words):
         if option_name(word) == option_name(name):
             if "=" in word:
-                return word.partition("=")[2]
-            if i + 1 < len(words):
-                return words[i + 1]
-    return None
+                value = word.partition("=")[2]
+            elif i + 1 < len(words):
+                value = words[i + 1]
+    return value
 
 
 def asks_for_help(words: list[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 import platform
@@ -16,6 +17,8 @@ import jax
 _DISTRIBUTIONS = (
     *("jax", "jaxlib", "flax", "optax", "gymnax", "brax", "ale-py", "orbax-checkpoint", "jaxrl-evolve"),
 )
+_COMPUTING = ("flax", "optax", "gymnax", "brax", "mujoco", "craftax", "octax", "ale_py")
+"""Modules of other packages that say what is computed; a process has loaded those that it needs."""
 _UNITS = ("avx2", "fma", "avx512f", "avx512_vbmi2", "avx512_bf16", "avx512_fp16", "amx_tile")
 """Parts of x86 processors by which XLA chooses its instructions."""
 
@@ -50,9 +53,9 @@ def origin() -> dict[str, Any]:
     ``platform``, ``device`` (the processor's model on CPU) and ``cores``.
     """
     facts = provenance()
-    git, device = facts["git"], facts["device"]
+    device = facts["device"]
     return {
-        "commit": None if git is None else git["commit"] + "+" * git["dirty"],
+        "commit": _told(facts["git"]),
         "jax": facts["versions"]["jax"],
         "platform": device["platform"],
         "device": device["processor"] if device["platform"] == "cpu" else device["kind"],
@@ -79,13 +82,15 @@ def numerics(devices: int) -> dict[str, Any]:
     """What the bits of a computation depend on beside its program and its data.
 
     XLA compiles another program for another share of the runs on each device, for other vector units and by other
-    flags, and on CPU splits large products over the cores that it may use.
+    flags, and on CPU splits large products over the cores that it may use. The program itself is that of this library's version, and of
+    others' that are loaded here.
 
     Args:
         devices: over how many the runs are split.
 
     Returns:
-        What each is here, by name; texts and whole numbers. No paths, host or user names.
+        What each is here, by name; texts and whole numbers, None where a version or the commit is not known. No paths, host
+        or user names.
     """
     device = jax.devices()[0]
     found = {
@@ -97,8 +102,10 @@ def numerics(devices: int) -> dict[str, Any]:
         "XLA flags": _xla_flags(),
         "matmul precision": jax.config.jax_default_matmul_precision,  # pyright: ignore[reportAttributeAccessIssue]
     }
-    if "ale_py" in sys.modules:  # whose emulators go on from their saved states
-        found["ale-py"] = _version("ale-py")
+    found |= {"jaxrl-evolve": _version("jaxrl-evolve"), "commit": _commit()}
+    found |= {
+        _distribution(name): _version(_distribution(name)) for name in _COMPUTING if name in sys.modules
+    }
     if device.platform == "cpu":
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         found |= {"cores": cores, "processor": _processor()}
@@ -129,6 +136,20 @@ def _version(distribution: str) -> str | None:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def _distribution(module: str) -> str:
+    return module.replace("_", "-")
+
+
+@functools.cache
+def _commit() -> str | None:
+    """Of this library's source, as `origin` has it; looked up once, as a process goes on with what it has loaded."""
+    return _told(_git_state(Path(__file__)))
+
+
+def _told(git: dict[str, Any] | None) -> str | None:
+    return None if git is None else git["commit"] + "+" * git["dirty"]
 
 
 def _git_state(source: Path) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,6 +18,7 @@ from jaxrl_evolve.storage.folder import plain, read_json
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import Experiment, build, limited
 from jaxrl_evolve.training.groups import groups_of
+from jaxrl_evolve.training.interrupts import Diverged
 from jaxrl_evolve.training.memory import check_memory
 from jaxrl_evolve.training.suites import Suite, find_suite
 from jaxrl_evolve.training.train import train
@@ -62,7 +63,8 @@ def benchmark(
     """Train what is not trained yet, and report all.
 
     A cell, one preset on one game with all seeds of one root seed, is a run folder ``out/PRESET/GAME/seed-SEED`` of its own: who is interrupted goes on where
-    it ended, in the middle of a cell too, and more games, presets and root seeds join what is there.
+    it ended, in the middle of a cell too, and more games, presets and root seeds join what is there: those of one preset on one
+    game are one row. Where all seeds of a cell diverge the others go on, and the report says so.
 
     Args:
         name: of a benchmark, see `jaxrl_evolve.training.suites.SUITES`.
@@ -81,7 +83,7 @@ def benchmark(
     Raises:
         ValueError: a name is not known, a setting is not allowed, or a folder holds a run of other settings or steps.
         Interrupted: SIGINT or SIGTERM came; the state is saved.
-        Diverged: of one cell, no run is left.
+        Diverged: of none of the cells a run is left.
     """
     suite, out = find_suite(name), Path(out)
     plan = cells(suite, out, presets, games, seeds, seed, steps, evaluation)
@@ -89,14 +91,27 @@ def benchmark(
     check_protocol(out, plan, experiments)
     for cell, experiment in zip(plan, experiments, strict=True):
         check_memory(cell.config, experiment, groups_of(cell.config, None))
+    lost: dict[Path, str] = {}
     for cell in plan:
-        train(cell.config, cell.folder, resume=True, quiet=quiet)  # from the start where nothing is there yet
-    if jax.process_index() != 0:  # the first one writes
-        return None
-    done = finished(out)
-    beside = lambda ours: published_section(ours, suite.games, suite.published, suite.steps)
-    folders, labels = [cell for cell, _ in done], [label for _, label in done]
-    return report(folders, out / REPORT, labels=labels, more=beside if suite.published else None)
+        try:
+            train(
+                cell.config, cell.folder, resume=True, quiet=quiet
+            )  # from the start where nothing is there yet
+        except Diverged as error:
+            lost[cell.folder] = left_out(cell, error)
+    made = None
+    if jax.process_index() == 0 and (done := finished(out)):  # the first one writes
+        beside = lambda ours: published_section(ours, suite.games, suite.published, suite.steps)
+        made = report(
+            [cell for cell, _ in done],
+            out / REPORT,
+            labels=[label for _, label in done],
+            more=beside if suite.published else None,
+            pool=True,
+            notes=[*lost.values(), *unfinished(out, lost)],
+        )
+    check_left(plan, lost)
+    return made
 
 
 def cells(
@@ -200,6 +215,37 @@ def folder_name(label: str) -> str:
             f"presets has {label!r}; only letters, digits and the signs .=,()-_ can stand in a folder's name"
         )
     return label.replace(" ", "+")
+
+
+def left_out(cell: Cell, error: Diverged) -> str:
+    """What a report says of a cell of which no run is left."""
+    return f"{cell.label} on {cell.game} with root seed {cell.config.seed} is left out: {error}."
+
+
+def check_left(plan: Sequence[Cell], lost: Collection[Path]) -> None:
+    """What is to be raised where no cell is left.
+
+    Args:
+        plan: what was to be trained.
+        lost: folders of cells whose seeds all diverged.
+
+    Raises:
+        Diverged: these are all.
+    """
+    if len(lost) == len(plan):
+        raise Diverged(
+            f"no run of any of the {len(plan)} cells in {plan[0].folder.parents[2]} kept a finite loss"
+        )
+
+
+def unfinished(out: Path, known: Collection[Path]) -> list[str]:
+    """Sentences on cells that were begun, of this call's plan or another's, and have no result, but for those in ``known``."""
+    begun = sorted(path.parent for path in out.glob("*/*/seed-*/config.json"))
+    return [
+        f"{cell} is left out: it has no result.json."
+        for cell in begun
+        if cell not in known and not (cell / "result.json").is_file()
+    ]
 
 
 def finished(out: Path) -> list[tuple[Path, str]]:

@@ -11,13 +11,22 @@ from typing import Any
 from jaxrl_evolve.results.report.text import csv_text
 from jaxrl_evolve.settings.checks import whole
 from jaxrl_evolve.storage.folder import plain, read_json, write_json, write_text
-from jaxrl_evolve.training.benchmark import REPORT, Cell, changed_by, finished, folder_name
+from jaxrl_evolve.training.benchmark import (
+    REPORT,
+    Cell,
+    changed_by,
+    check_left,
+    finished,
+    folder_name,
+    left_out,
+)
 from jaxrl_evolve.training.curricula_report import OUTCOME, ROWS, CurriculaReport, Tested, curricula_report
 from jaxrl_evolve.training.curricula_suite import METHODS, Protocol, find_protocol
 from jaxrl_evolve.training.experiment import build
 from jaxrl_evolve.training.groups import groups_of
 from jaxrl_evolve.training.held_out import evaluate_levels
 from jaxrl_evolve.training.held_out_config import HeldOut
+from jaxrl_evolve.training.interrupts import Diverged
 from jaxrl_evolve.training.memory import check_memory
 from jaxrl_evolve.training.suites import CURRICULA
 from jaxrl_evolve.training.train import train
@@ -40,7 +49,8 @@ def benchmark_curricula(
     """Train and test what is not there yet, and report all of the protocol.
 
     A cell, one curriculum with all seeds of one root seed, is a run folder ``out/CURRICULUM/PROTOCOL/seed-SEED``: who is
-    interrupted goes on where it ended, in the middle of a cell too, and more curricula and root seeds join what is there.
+    interrupted goes on where it ended, in the middle of a cell too, and more curricula and root seeds join what is there. Where all
+    seeds of a cell diverge the others go on, and the report says so.
 
     Args:
         out: folder of results.
@@ -55,7 +65,7 @@ def benchmark_curricula(
     Raises:
         ValueError: a name is not known, an option is not allowed, or the folder holds cells of other steps or another test.
         Interrupted: SIGINT or SIGTERM came; the state is saved.
-        Diverged: of one cell, no run is left.
+        Diverged: of none of the cells a run is left.
     """
     out, sizes = Path(out), find_protocol(protocol)
     if steps is not None:
@@ -65,10 +75,19 @@ def benchmark_curricula(
     for cell in plan:  # all are checked before the first is trained
         check_memory(cell.config, build(cell.config), groups_of(cell.config, None))
     _settle(out / f"{protocol}.json", sizes)
+    lost: dict[Path, str] = {}
     for cell in plan:
-        train(cell.config, cell.folder, resume=True, quiet=quiet)
-        judge(cell.folder, sizes.test)
-    return report_curricula(out, protocol)
+        try:
+            train(cell.config, cell.folder, resume=True, quiet=quiet)
+            judge(cell.folder, sizes.test)
+        except Diverged as error:
+            lost[cell.folder] = left_out(cell, error)
+    made = None
+    if len(lost) < len(plan) or _tested(out, protocol):
+        made = report_curricula(out, protocol, notes=tuple(lost.values()))
+    check_left(plan, lost)
+    assert made is not None  # of some cell there is a run, which was tested
+    return made
 
 
 def cells(
@@ -121,28 +140,38 @@ def judge(folder: Path, held_out: HeldOut) -> None:
     write_json(folder / OUTCOME, {"test": asked, **outcome})
 
 
-def report_curricula(out: Path, protocol: str = "small", labels: Sequence[str] = ()) -> CurriculaReport:
+def report_curricula(
+    out: Path, protocol: str = "small", labels: Sequence[str] = (), notes: Sequence[str] = ()
+) -> CurriculaReport:
     """Report the cells of a protocol that are there, without training any.
 
     Args:
         out: folder of results.
         protocol: whose.
         labels: of the curricula to report; all by default.
+        notes: sentences on what is not there.
 
     Raises:
         ValueError: there are none.
     """
     tested = [
-        Tested.read(label, folder)
-        for folder, label in finished(out)
-        if folder.parent.name == protocol and (folder / OUTCOME).is_file() and label in (labels or [label])
+        Tested.read(label, folder) for folder, label in _tested(out, protocol) if label in (labels or [label])
     ]
     if not tested:
         raise ValueError(f"{out} holds no tested run of the protocol {protocol!r}")
     place = {label: i for i, label in enumerate(labels or METHODS)}
     tested.sort(key=lambda cell: place.get(cell.label, len(place)))  # others by name, as they come
     about = _about(protocol, read_json(out / f"{protocol}.json"))
-    return curricula_report(tested, out / REPORT / protocol, about)
+    return curricula_report(tested, out / REPORT / protocol, [*about, *notes])
+
+
+def _tested(out: Path, protocol: str) -> list[tuple[Path, str]]:
+    """Folders of tested cells of a protocol, with their labels."""
+    return [
+        (folder, label)
+        for folder, label in finished(out)
+        if folder.parent.name == protocol and (folder / OUTCOME).is_file()
+    ]
 
 
 def _about(protocol: str, sizes: Mapping[str, Any]) -> list[str]:

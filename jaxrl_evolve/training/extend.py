@@ -16,7 +16,7 @@ from jaxrl_evolve.storage.configurations import HISTORY
 from jaxrl_evolve.storage.steps import entries
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import build
-from jaxrl_evolve.training.history import history_of
+from jaxrl_evolve.training.history import has_result, history_of
 from jaxrl_evolve.training.outcome import TrainResult
 from jaxrl_evolve.training.train import TRAIN, train
 
@@ -51,7 +51,7 @@ def lengthen(
             f"steps is {steps:,}; the run in {folder.path} is one of {config.env_steps:,}, so it must be more"
         )
     made = [step for step, _ in entries(folder.checkpoints)]
-    if not folder.result.exists() or max(made, default=0) != config.updates:
+    if not has_result(folder, config.env_steps) or max(made, default=0) != config.updates:
         raise ValueError(
             f"steps is {steps:,}, but the run in {folder.path} has not come to its end yet, after "
             f"{config.env_steps:,}: first continue it with: jaxrl-evolve resume {folder.path}"

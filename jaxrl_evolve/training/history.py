@@ -19,6 +19,13 @@ def history_of(out: str | os.PathLike[str] | None) -> list[dict[str, int]]:
     return folders.read_json(config).get(HISTORY, []) if config and config.is_file() else []
 
 
+def has_result(folder: folders.RunFolder, env_steps: int) -> bool:
+    """Whether a run folder holds the result of a run of so many environment steps per seed: one that was given more keeps that of its
+    earlier end until it comes to the next.
+    """
+    return folder.result.exists() and folders.read_json(folder.result).get("env_steps") == env_steps
+
+
 def decisive(config: Mapping[str, Any], history: list[dict[str, int]], step: int | None) -> dict[str, Any]:
     """The configuration by which checkpoints are known: that with which the run was begun.
 

@@ -19,9 +19,10 @@ from jaxrl_evolve.training.cause import Causes
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import Experiment, identity, traced
 from jaxrl_evolve.training.groups import Groups
-from jaxrl_evolve.training.history import history_of
+from jaxrl_evolve.training.history import has_result, history_of
 from jaxrl_evolve.training.host import Host
 from jaxrl_evolve.training.outcome import TrainResult, draw_curves, joined, seen_of, summarise
+from jaxrl_evolve.training.parking import host_device, parked, template_of
 from jaxrl_evolve.training.probes import Probe, probe_of, told
 from jaxrl_evolve.training.programs import AXIS, Programs, compile_programs, group_shapes, to_host
 from jaxrl_evolve.training.resumption import Due
@@ -72,25 +73,46 @@ class Loop:
             identity(c),
         )
         host.seconds["compile_seconds"] += self.programs.compile_seconds
-        each = zip(self.groups.seeds, self.groups.hps, strict=True)
-        self.states = [self.programs.init(seeds, hp) for seeds, hp in each]
-        self.shardings = jax.tree.map(lambda x: x.sharding, self.states[0])
-        self.states, record = host.restore(self.states, step)
+        record = self._restore(step)
         if record is not None:
             self.updates, self.diverged = record["updates"], np.asarray(record["diverged"])
-        elif self.start is not None:
-            self.states = [*map(self.start, self.states, self.groups.seeds)]
         host.open_sinks(c.sinks, self.updates * c.steps_per_update if self.updates else None, self._due())
+
+    def _restore(self, step: int | None) -> dict[str, Any] | None:
+        """Take up the states of a checkpoint, or make new ones; the record of the checkpoint, if there is one.
+
+        At no time are two groups' states where they are worked on, nor that of one twice.
+        """
+        host, first = self.host, self.programs.init(self.groups.seeds[0], self.groups.hps[0])
+        self.shardings = jax.tree.map(lambda x: x.sharding, first)
+        if host.resuming and host.checkpoints is not None and host.checkpoints.steps():
+            template = template_of(first, self._parking())
+            del first
+            self.states, record = host.restore([template] * len(self.groups.seeds), step)
+            return record
+        self.states, record = host.restore([self._begun(first, self.groups.seeds[0])], step)
+        del first
+        for seeds, hp in zip(self.groups.seeds[1:], self.groups.hps[1:], strict=True):
+            self.states.append(self._begun(self.programs.init(seeds, hp), seeds))
+        return record
+
+    def _begun(self, state: Any, seeds: np.ndarray) -> Any:
+        """The state of a group that has not learned yet, with the weights that it starts from."""
+        return parked(state if self.start is None else self.start(state, seeds), self._parking())
+
+    def _parking(self) -> jax.Device | None:
+        """Where groups lie that are not at work; None if they stay."""
+        return host_device() if len(self.groups.seeds) > 1 else None
 
     def finished(self, experiment: Experiment) -> TrainResult | None:
         """The result of a run that needs no more work, read back without compiling anything; else None."""
         folder, checkpoints = self.host.folder, self.host.checkpoints
-        if folder is None or checkpoints is None or not folder.result.exists():
+        if folder is None or checkpoints is None or not has_result(folder, self.config.env_steps):
             return None
         if checkpoints.steps()[-1:] != [self.config.updates]:
             return None
         group = group_shapes(experiment, traced(self.config.hp), self.groups.size, identity(self.config))
-        states, _ = checkpoints.restore([group] * len(self.groups.seeds))
+        states, _ = checkpoints.restore([template_of(group, self._parking())] * len(self.groups.seeds))
         self.updates = self.config.updates
         self.host.read_rows(self.config.env_steps, self._due())
         if self.host.writable:  # a loss of power may have left the table behind
@@ -141,17 +163,23 @@ class Loop:
             self.states[i] = jax.tree.map(jax.device_put, self.states[i], self.shardings)
         return self.states[i]
 
+    def _learner(self, i: int) -> Any:
+        """Group ``i``'s learner where the compiled programs expect it; what it has else stays where it is."""
+        learner = self.states[i].learner
+        if len(self.states) > 1:
+            return jax.tree.map(jax.device_put, learner, self.shardings.learner)
+        return learner
+
     def _unload(self, i: int) -> None:
         """With several groups, only the one at work occupies the accelerator."""
-        if len(self.states) > 1 and jax.default_backend() != "cpu":
-            self.states[i] = jax.device_put(self.states[i], jax.local_devices(backend="cpu")[0])
+        self.states[i] = parked(self.states[i], self._parking())
 
     def evaluate(self, repeats: int) -> dict[str, np.ndarray]:
         """Of whole episodes of the policies as they are now, see `seen_of`, leaves ``[runs, repeats * episodes, ...]``."""
         groups = []
         with self.host.timed("eval_seconds"):
             for i, seeds in enumerate(self.groups.seeds):
-                learner = self._load(i).learner
+                learner = self._learner(i)
                 played = [self.programs.evaluate(learner, seeds, self.updates, r) for r in range(repeats)]
                 groups.append(joined([to_host(seen_of(episodes)) for episodes in played], 1))
         return joined(groups, 0)
@@ -161,7 +189,7 @@ class Loop:
         if self.probe is None:
             return {}
         with self.host.timed("eval_seconds"):
-            groups = [self.probe.scores(self._load(i).learner) for i in range(len(self.states))]
+            groups = [self.probe.scores(self._learner(i)) for i in range(len(self.states))]
         return told(np.concatenate(groups), self.host.rows)
 
     def _note_divergence(self, metrics: dict[str, np.ndarray]) -> None:

@@ -15,6 +15,7 @@ from jaxrl_envs.check import check_types
 from jaxrl_envs.contract import Arms, Env
 from jaxrl_envs.parameters import limits
 from jaxrl_envs.registry import UnknownEnv, find_factory, finished, recorded
+from jaxrl_envs.wrappers.named import wrapped
 from jaxrl_evolve import random
 from jaxrl_evolve.algorithms.algorithm import Algorithm
 from jaxrl_evolve.compilation import Same, kept, once
@@ -71,8 +72,11 @@ def _made_env(name: str, factory: Callable[..., Any], choices: dict[str, Any]) -
         raise ValueError(f"env_options is {choices}, which {name} does not take: {error}") from None
     if not isinstance(env, Env):
         raise Refused(f"environment {name!r}: its factory gave {told(env)}; it must be a jaxrl_envs.Env")
-    once(("environment", Same(factory), repr(choices)), lambda: check_types(env))
-    return finished(name, env, wrappers)
+    what = f"environment {name!r}: its wrappers"
+    whole = env if wrappers == "" else called(what, wrapped, env, wrappers, saying=(ValueError,))
+    # What is learned in has to keep the contract: of nested observations or actions a wrapper makes it so.
+    once(("environment", Same(factory), repr(choices), repr(wrappers)), lambda: check_types(whole))
+    return finished(name, whole)
 
 
 def make_learner(name: str, algorithm: Algorithm, arguments: tuple[Any, ...]) -> Learner:

@@ -23,6 +23,7 @@ from jaxrl_evolve.storage.checkpoint import Checkpoints
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import Experiment, build, identity, traced
 from jaxrl_evolve.training.outcome import along, diverged_steps, estimate_iqm, of_points
+from jaxrl_evolve.training.parking import host_device, taken_up, template_of
 from jaxrl_evolve.training.programs import group_shapes
 from jaxrl_evolve.training.resumption import warn
 from jaxrl_evolve.training.train import TRAIN
@@ -134,8 +135,11 @@ def load(path: str | os.PathLike[str], step: int | None = None) -> Trained:
         runs = np.size(checkpoints.manifest(step).record["diverged"])
         group = config.group or runs
         one_group = group_shapes(experiment, traced(config.hp), group, identity(config))
-        states, record = checkpoints.restore([one_group] * (runs // group), step)
+        # Of all that is restored, stores of experience among it, the learners alone are worked with.
+        place = host_device()
+        states, record = checkpoints.restore([template_of(one_group, place)] * (runs // group), step)
     learner_state = jax.tree.map(lambda *x: jnp.concatenate(x), *(state.learner for state in states))
+    learner_state = taken_up(learner_state, place)
     diverged = np.asarray(record["diverged"])
     return Trained(config, experiment, learner_state, record["updates"], diverged, folder)
 

@@ -15,7 +15,7 @@ import pytest
 import walk
 
 from jaxrl_evolve import __version__
-from jaxrl_evolve.command.commands import COMMANDS, overview
+from jaxrl_evolve.command.commands import COMMANDS, find_command, overview
 from jaxrl_evolve.command.kinds import KINDS
 from jaxrl_evolve.command.main import UNREAD, main
 from jaxrl_evolve.storage import kinds
@@ -447,6 +447,26 @@ def test_a_configuration_is_dumped_read_and_changed(tmp_path, capsys):
         assert run(*words) == 2
         said = capsys.readouterr().err
         assert message in said and said.count("\n") == 1, said
+
+
+def test_of_an_option_that_is_there_twice_the_last_counts(tmp_path):
+    """For the preset, the file and the estimator, too, which are looked for before the words are parsed."""
+    first, last = ["--env", "CartPole-v1"], ["--env=Breakout-MinAtar"]
+    train, out = find_command("train"), ["--out", str(tmp_path / "run")]
+    of_last = train.parse(["ppo", *last, *out]).config
+    assert of_last != train.parse(["ppo", *first, *out]).config
+    assert train.parse(["ppo", *first, *out, *last]).config == of_last
+    files = []
+    for steps in (320, 640):
+        (file := tmp_path / f"{steps}.json").write_text(
+            json.dumps(dataclasses.replace(walk.config(), steps=steps).to_json())
+        )
+        files += ["--config", str(file)]
+    assert train.parse([*files, *out]).config.steps == 640
+    meta = find_command("meta-train").parse(
+        ["lpo", "--estimator", "meta-gradient", "--estimator", "es", "--evolution.sigma", "0.5", *out]
+    )
+    assert (meta.config.estimator, meta.config.evolution.sigma) == ("es", 0.5)
 
 
 def test_options_fill_what_a_file_leaves_out_and_the_rest_is_named_at_once(tmp_path, capsys):

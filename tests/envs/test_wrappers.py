@@ -34,7 +34,7 @@ from jaxrl_envs import (
 from jaxrl_envs.keywords import reject_unknown
 from jaxrl_envs.resets import FullResets, OptimisticResets, PoolResets
 from jaxrl_envs.vector import vectorize
-from jaxrl_envs.wrappers import WRAPPERS, wrapped
+from jaxrl_envs.wrappers import WRAPPERS, variants, wrapped
 
 N, T = 4, 60
 
@@ -71,6 +71,21 @@ def test_a_time_limit_truncates_with_the_true_successor():
     np.testing.assert_array_equal(seen["after"].env.time, np.where(ended, 0, time + 1))
     assert (seen["truncated"] & ~truncated).sum(0).tolist()[3] == 0
     assert ((seen["truncated"] & ~truncated).sum(0)[:3] > 0).all()
+
+
+def test_a_time_limit_ends_what_is_reported_as_well():
+    """The game of ``info`` goes on for ever: returns and lengths begin anew where the limit cuts it off all the same."""
+    script = probes.scripted_env()
+
+    def step(*given: Any) -> EnvStep:
+        out = script.step(*given)
+        no = jnp.zeros((), bool)
+        return out._replace(terminated=no, truncated=no, info={**out.info, "game_over": no})
+
+    seen = played(time_limit(dataclasses.replace(script, step=step), 3))
+    third = np.arange(T) % 3 == 2
+    np.testing.assert_array_equal(seen["info"]["game_over"], np.repeat(third[:, None], N, 1))
+    np.testing.assert_array_equal(seen["episode_length"], np.repeat(np.arange(T)[:, None] % 3 + 1, N, 1))
 
 
 def test_a_stack_begins_anew_and_ends_with_the_true_last_observation():
@@ -312,6 +327,48 @@ def test_what_is_known_of_the_environment_inside_goes_on():
     _, state = limited.reset(jax.random.key(0), limited.params)
     assert limited.render is not None and limited.render(state, limited.params).shape == (1, 1, 3)
     assert limited.optimal_return is None
+
+
+WORDS = {
+    "clip_rewards": "clip_rewards",
+    "flatten_actions": "flatten_actions",
+    "flatten_observations": "flatten_observations",
+    "frame_stack": "frame_stack:2",
+    "level_seeds": "level_seeds:5",
+    "rescale_actions": "rescale_actions:0:1",
+    "scale_rewards": "scale_rewards:0.5",
+    "sticky_actions": "sticky_actions",
+    "time_limit": "time_limit:4",
+    "vary_params": "vary_params::3:4",
+}
+
+
+@pytest.mark.parametrize("name", [*WRAPPERS, "variants"])
+def test_what_is_played_without_a_teacher_is_wrapped_too(name):
+    """It has the parameters and spaces of the whole, draws the same tasks, and pays what the environment alone pays."""
+    own = script = probes.scripted_env()
+    if name == "rescale_actions":
+        act = lambda *given: script.step(*given[:2], jnp.int32(0), given[3])
+        own = dataclasses.replace(script, action_space=Box(-2.0, 2.0, ()), step=act)
+    taught = lambda *given: own.step(*given)._replace(reward=jnp.float32(1000))
+    both = dataclasses.replace(own, step=taught, alone=own)
+    whole = variants(both, ("one", "other")) if name == "variants" else wrapped(both, WORDS[name])
+    alone = whole.alone
+    assert alone is not None and alone.alone is None
+    assert (alone.observation_space, alone.action_space) == (whole.observation_space, whole.action_space)
+    same.assert_equal(alone.params, whole.params)
+    if whole.sample_params is not None:
+        assert alone.sample_params is not None
+        same.assert_equal(*(env.sample_params(jax.random.key(1)) for env in (alone, whole)))
+
+    def paid(env: Env) -> float:
+        obs, state = env.reset(jax.random.key(0), env.params)
+        assert obs.shape == env.observation_space.shape
+        action = jnp.zeros(env.action_space.shape, env.action_space.dtype)
+        out = env.step(jax.random.key(0), state, action, env.params)
+        return float(out.info.get("env_reward", out.reward))
+
+    assert (paid(alone), paid(whole)) == (0.0, 1000.0)
 
 
 def test_wrappers_have_names(monkeypatch):

@@ -271,8 +271,10 @@ def test_agents_are_tested_without_their_teacher():
     state = experiment.learner.init(random.key(0), traced(experiment.learner.default_hp))
     found = experiment.evaluation(64, 12, "sample")(random.key(1), state, alone.params)
     assert np.mean(found.returns) < 0.3
-    wrapped = variants(experiment.env, ("one", "other"))
-    assert wrapped.alone is None  # who wraps a teacher has one in tests as well
+    limited = dict(config.env_options) | {"wrappers": "time_limit:20+scale_rewards:0.5"}
+    wrapped = build(dataclasses.replace(config, env_options=limited))
+    found = wrapped.evaluation(64, 12, "sample")(random.key(1), state, wrapped.env.params)
+    assert np.mean(found.returns) < 0.3  # in wrappers, too
     untaught = build(dataclasses.replace(TINY, env="token/sum-mod", learner=decoder(18), num_envs=8))
     assert untaught.tested is untaught.env
 

@@ -185,6 +185,58 @@ def test_diverged_seeds_count_as_the_worst_and_are_told(tmp_path):
     assert found.notes == ("ppo on CartPole-v1: 1 of 5 seeds diverged and count as the worst of the others.",)
 
 
+def test_seeds_that_diverged_among_the_first_do_not_end_a_report(tmp_path):
+    """Of the first three seeds none is finite; the worst of all five stands in for each."""
+    acrobat = [-80.0, -90.0, -100.0]
+    folders = [
+        _run(tmp_path / "p1", "ppo", "CartPole-v1", [None, None, None, 400.0, 450.0]),
+        _run(tmp_path / "p2", "ppo", "Acrobot-v1", acrobat),
+        _run(tmp_path / "a1", "a2c", "CartPole-v1", [100.0, 90.0, 95.0]),
+        _run(tmp_path / "a2", "a2c", "Acrobot-v1", [-500.0, -490.0, -495.0]),
+    ]
+    found = report(folders, tmp_path / "out", **FAST)
+    scores = [*normalise("CartPole-v1", [400.0] * 3), *normalise("Acrobot-v1", acrobat)]
+    assert found.comparison.aggregates["ppo"].mean.value == pytest.approx(np.mean(scores))
+    # Whoever diverged is never better; the others always are.
+    assert found.comparison.improvement["ppo", "a2c"].value == 0.5
+
+
+def test_root_seeds_are_pooled_where_that_is_asked_for(tmp_path):
+    first, second = [500.0, 480.0, None], [450.0, 400.0]
+    folders = [
+        _run(tmp_path / "spr/Pole/seed-0", "spr", returns=first),
+        _run(tmp_path / "spr/Pole/seed-1", "spr", returns=second, seed=8, evals=4, run_seconds=30.0),
+        _run(tmp_path / "spr/Bot/seed-0", "spr", "Acrobot-v1", [-80.0, -90.0, -85.0]),
+    ]
+    found = report(folders, tmp_path / "out", labels=["mine"] * 3, pool=True, notes=["Said before."], **FAST)
+    pole, bot = found.comparison.rows
+    assert (pole.label, bot.label, len(bot.run.returns)) == ("mine", "mine", 3)
+    np.testing.assert_array_equal(pole.run.returns, np.array([*first, *second], np.float64))
+    assert pole.iqm.value == pytest.approx(statistics.iqm([500.0, 480.0, 400.0, 450.0, 400.0]))
+    steps, values = pole.run.curves["eval_return"]
+    assert (steps.tolist(), values.shape) == ([1000, 2000, 3000, 4000], (5, 4))
+    np.testing.assert_allclose(values[3:, 3], np.array(second) * 0.8)
+    assert (pole.run.folder, pole.run.result["run_seconds"]) == (tmp_path / "spr/Pole", 50.0)
+    assert pole.run.result["steps_per_second"] == 5 * 5000 / 50.0
+    for folder, seed in zip(folders, (7, 8, 7), strict=True):
+        assert f"| {folder} | {seed} |" in found.markdown
+    assert found.comparison.aggregates["mine"].runs == 3
+    assert found.notes[0] == "Said before."
+    apart = report(folders, tmp_path / "apart", labels=["mine"] * 3, **FAST)
+    assert [row.label[-8:] for row in apart.comparison.rows] == ["(seed-0)", "(seed-1)", "(seed-0)"]
+
+
+def test_that_too_little_is_shared_is_told(tmp_path):
+    folders = [
+        _run(tmp_path / "p1", "ppo", "CartPole-v1"),
+        _run(tmp_path / "p2", "ppo", "Acrobot-v1", [-80.0] * 5),
+        _run(tmp_path / "a1", "a2c", "CartPole-v1"),
+    ]
+    found = report(folders, tmp_path / "out", **FAST)
+    said = "Nothing is said across environments: of those with a scale ppo, a2c share 1."
+    assert said in found.notes and not found.comparison.aggregates
+
+
 def test_runs_of_one_name_are_told_apart(tmp_path):
     for rate, value in (("1e-3", 500.0), ("1e-4", 300.0)):
         _run(tmp_path / "sweep" / rate, returns=[value, value - 1])
@@ -563,6 +615,14 @@ def test_runs_that_are_not_from_the_beginning_are_marked_and_told(tmp_path):
         ("", "runs/x:3"),
         ("", ""),
     ]
+    # Until it has come to the new end its result is that of the old one, which is another run's.
+    (longer / "config.json").write_text(json.dumps({"history": [*history, {"env_steps": 5000}]}))
+    old = "is from before the run was given more steps, after 5,000, and it has not finished since; resume it first"
+    with pytest.raises(ReportError, match=old):
+        report([longer, plain], tmp_path / "out", **FAST)
+    found = report([tmp_path], tmp_path / "below", **FAST)
+    assert [row.label for row in found.comparison.rows] == ["dqn", "a2c"]
+    assert f"{longer} is left out: {longer / 'result.json'} {old}." in found.notes
     for history in (3, [1], [{"env_steps": "many"}]):
         (longer / "config.json").write_text(json.dumps({"history": history}))
         with pytest.raises(

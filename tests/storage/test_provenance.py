@@ -1,13 +1,16 @@
 """Where numbers come from: what is recorded, and what is not."""
 
+import importlib.metadata
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 
 from jaxrl_evolve.storage import provenance
+from jaxrl_evolve.training.resumption import other_bits
 
 
 def test_provenance():
@@ -63,3 +66,20 @@ def test_the_command_is_what_began_the_process(monkeypatch):
     }.items():
         monkeypatch.setattr(sys, "argv", list(argv))
         assert provenance.command() == told
+
+
+def test_a_checkpoint_under_another_version_is_told(monkeypatch):
+    """Of all that says what is computed, if it is loaded; what the checkpoint does not say is not compared."""
+    here = provenance.numerics(1)
+    commit = provenance._git_state(Path(provenance.__file__))
+    assert here["commit"] == (commit and commit["commit"] + "+" * commit["dirty"])
+    assert {"flax", "optax", "jaxrl-evolve"} <= here.keys() and "wandb" not in here
+    assert other_bits(here, here) == other_bits({}, here) == ""
+    versions = importlib.metadata.version
+    for name in ("flax", "optax", "jaxrl-evolve", "gymnax", "brax", "craftax"):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, name.replace("-", "_"), sys)
+            there = provenance.numerics(1)
+            patch.setattr(importlib.metadata, "version", lambda x, n=name: "0.0" if x == n else versions(x))
+            said = other_bits(there, provenance.numerics(1))
+        assert f"({name} {versions(name)} there, 0.0 here)" in said

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import jax
 import pytest
 
 from jaxrl_evolve.command.main import main
+from jaxrl_evolve.storage.folder import plain
 from jaxrl_evolve.training import benchmark as module
 from jaxrl_evolve.training.benchmark import benchmark, cells
 from jaxrl_evolve.training.config import EvaluationConfig
+from jaxrl_evolve.training.interrupts import Diverged
 from jaxrl_evolve.training.suites import SUITES, Suite, find_suite
 
 TINY = (
@@ -71,6 +74,58 @@ def test_cells_are_trained_once_and_more_of_them_join(tmp_path: Path, monkeypatc
     assert not (out / "report").exists()
     # Seeds are paired: the same root seed, the same steps.
     assert {(config.seed, config.steps) for config in trained} == {(0, 64)}
+
+
+@pytest.fixture
+def instant(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Training that takes no time; all seeds of the games that are named diverge."""
+    lost: list[str] = []
+
+    def train(config: Any, folder: Path, *, resume: bool, quiet: bool) -> None:
+        assert resume and quiet
+        folder.mkdir(parents=True, exist_ok=True)
+        stored = plain(config)
+        stored["evaluation"]["max_steps"] = 10_000  # which is settled before it is written
+        (folder / "config.json").write_text(json.dumps(stored))
+        if folder.parent.name in lost:
+            raise Diverged("loss or parameters of all 2 runs were not finite; no run is left")
+        result = {"algorithm": "dqn", "env": config.env, "env_steps": config.steps, "seed": config.seed}
+        own = [100.0 + config.seed, 50.0 + config.seed]
+        (folder / "result.json").write_text(json.dumps(result | {"eval_return": own}))
+
+    monkeypatch.setattr(module, "train", train)
+    return lost
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_cell_that_diverges_is_lost_and_the_others_go_on(tmp_path: Path, instant: list[str]):
+    out, presets = tmp_path / "out", [f"dqn {TINY}"]
+    instant += ["Pole"]
+    found = benchmark("tiny", out, presets=presets, seeds=2)
+    assert [row.run.task for row in found.comparison.rows] == ["MountainCar-v0"]
+    said = f"dqn {TINY} on Pole with root seed 0 is left out: loss or parameters of all 2 runs were not finite; no run is left."
+    assert found.notes[0] == said and said in (out / "report" / "report.md").read_text()
+    # Also of an earlier call; and once none of those that are asked for is left, the command fails, with a report.
+    other = benchmark("tiny", out, presets=presets, games=["Car"], seeds=2)
+    assert f"{next(out.glob('*/Pole/seed-0'))} is left out: it has no result.json." in other.notes
+    shutil.rmtree(out / "report")
+    with pytest.raises(Diverged, match=f"no run of any of the 1 cells in {out} kept a finite loss"):
+        benchmark("tiny", out, presets=presets, games=["Pole"], seeds=2)
+    assert said in (out / "report" / "report.md").read_text()
+    with pytest.raises(Diverged):
+        benchmark("tiny", tmp_path / "none", presets=presets, games=["Pole"], seeds=2)
+    assert not (tmp_path / "none" / "report").exists()
+
+
+@pytest.mark.usefixtures("tiny", "instant")
+def test_root_seeds_of_a_cell_are_one_row(tmp_path: Path):
+    benchmark("tiny", tmp_path, presets=[f"dqn {TINY}"], seeds=2)
+    found = benchmark("tiny", tmp_path, presets=[f"dqn {TINY}"], games=["Pole"], seeds=2, seed=1)
+    rows = {row.run.task: (row.label, row.run.returns.tolist()) for row in found.comparison.rows}
+    assert rows == {
+        "CartPole-v1": (f"dqn {TINY}", [100.0, 50.0, 101.0, 51.0]),
+        "MountainCar-v0": (f"dqn {TINY}", [100.0, 50.0]),
+    }
 
 
 @pytest.mark.usefixtures("tiny")

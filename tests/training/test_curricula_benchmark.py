@@ -16,6 +16,7 @@ from jaxrl_evolve.storage.folder import plain, write_json
 from jaxrl_evolve.training import curricula_benchmark as module
 from jaxrl_evolve.training.curricula_benchmark import benchmark_curricula, cells
 from jaxrl_evolve.training.curricula_suite import METHODS, PROTOCOLS, find_protocol
+from jaxrl_evolve.training.interrupts import Diverged
 
 SUCCESS = {"random": 0.5, "plr temperature=0.3": 0.25}
 """On the worst levels."""
@@ -88,6 +89,27 @@ def test_cells_are_trained_and_tested_once_and_more_join(instant: list[Any], tmp
     ):
         with pytest.raises(ValueError, match=said):
             go("random", **changes)
+
+
+def test_a_curriculum_whose_seeds_all_diverge_is_lost_and_the_others_go_on(
+    instant: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    train = module.train
+
+    def diverging(config: Any, folder: Path, **given: Any) -> None:
+        if folder.parents[1].name == "random":
+            raise Diverged("no run is left")
+        train(config, folder, **given)
+
+    monkeypatch.setattr(module, "train", diverging)
+    found = benchmark_curricula(tmp_path, presets=["random", "plr temperature=0.3"], seeds=4)
+    assert [what for what, _ in instant] == ["train", "test"]
+    assert "random on small with root seed 0 is left out: no run is left." in found.markdown
+    assert "| plr temperature=0.3 | 4 |" in found.markdown
+    for out in (tmp_path, tmp_path / "none"):
+        with pytest.raises(Diverged, match="no run of any of the 1 cells in .* kept a finite loss"):
+            benchmark_curricula(out, presets=["random"], seeds=4)
+    assert not (tmp_path / "none" / "report").exists()
 
 
 def test_a_plan_is_of_equal_steps_with_those_that_only_score_levels():

@@ -13,7 +13,9 @@ from test_resume import interrupt_after
 from jaxrl_evolve import register
 from jaxrl_evolve.algorithms.ppo import PPO
 from jaxrl_evolve.command.main import main
+from jaxrl_evolve.results.report import ReportError, read_run
 from jaxrl_evolve.settings import plugins
+from jaxrl_evolve.training import loop
 from jaxrl_evolve.training.experiment import build, traced
 from jaxrl_evolve.training.extend import extend
 from jaxrl_evolve.training.interrupts import Interrupted
@@ -79,6 +81,28 @@ def test_cut_it_is_resumed_by_the_usual_commands(finished, tmp_path, monkeypatch
     assert [part["steps"] for part in history] == [640, 1920]
     with pytest.raises(ValueError, match="step is 24, but the run was given more steps after 30 updates"):
         train(dataclasses.replace(CONFIG, steps=2000), out, resume=True, step=24)
+
+
+def test_cut_before_its_result_is_written_it_has_none(finished, tmp_path, monkeypatch):
+    """The last checkpoint is there, and the result of the earlier end: that is no result of the longer run."""
+    _, out = finished
+
+    def fails(*given, **named):
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "summarise", fails)
+        with pytest.raises(RuntimeError, match="killed"):
+            extend(out, 12 * 64)
+    with pytest.raises(ValueError, match="has not come to its end yet, after 768: first continue it"):
+        extend(out, 6400)
+    with pytest.raises(
+        ReportError, match="is from before the run was given more steps, after 640, and it has"
+    ):
+        read_run(out)
+    resumed = train(dataclasses.replace(CONFIG, steps=12 * 64), out, resume=True)
+    assert resumed.summary["env_steps"] == 768
+    assert (read_run(out).env_steps, read_run(out).extended) == (768, (640,))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 import walk
 
 from jaxrl_envs.contract import Builder, EnvStep
+from jaxrl_envs.spaces import Box, Discrete
 from jaxrl_evolve import TrainConfig, register
 from jaxrl_evolve.algorithms.ppo import PPO
 from jaxrl_evolve.compilation import forget_programs
@@ -317,6 +318,36 @@ def test_an_environment_is_made_once_until_its_name_or_options_mean_another():
     made.clear()
     make_env("own", {"nan_rate": "0.5"})
     assert not made
+
+
+def test_nested_spaces_fit_in_the_wrappers_that_flatten_them():
+    """What is checked is what is learned in; without the wrapper the environment is refused, see `ENVS`."""
+    show = lambda obs: {"place": obs[:1], "time": obs[1:]}
+
+    def reset(key, params):
+        obs, state = SOUND.reset(key, params)
+        return show(obs), state
+
+    def step(key, state, action, params):
+        out = SOUND.step(key, state, action["first"] ^ action["second"], params)
+        return out._replace(obs=show(out.obs))
+
+    spaces = {"place": Box(-2.0, 2.0, (1,)), "time": Box(-2.0, 2.0, (1,))}
+    choices = {"first": Discrete(2), "second": Discrete(2)}
+    nested = dataclasses.replace(
+        SOUND, reset=reset, step=step, observation_space=spaces, action_space=choices
+    )
+    register("env", "own", lambda: nested)
+    env = make_env("own", {"wrappers": "flatten_observations+flatten_actions"})
+    assert (env.observation_space.shape, env.action_space) == ((2,), Discrete(4))
+    with pytest.raises(ValueError, match="action_space is a nesting of spaces; see flatten_actions"):
+        make_env("own", {"wrappers": "flatten_observations"})
+    with pytest.raises(ValueError, match="frame_stack needs a Box, see flatten_observations"):
+        make_env("own", {"wrappers": "frame_stack"})
+    broken = dataclasses.replace(nested, reset=lambda key: None)
+    register("env", "own", lambda: broken)
+    with pytest.raises(ValueError, match="environment 'own': its wrappers failed with TypeError"):
+        make_env("own", {"wrappers": "flatten_observations"})
 
 
 def test_options_that_no_file_can_hold_are_refused():

@@ -6,6 +6,8 @@ import random
 import shutil
 import signal
 
+import jax
+import jax.numpy as jnp
 import pytest
 import walk
 from same import assert_equal, assert_same_run, rows_of
@@ -15,8 +17,11 @@ from jaxrl_evolve.storage.checkpoint import CheckpointError, Checkpoints
 from jaxrl_evolve.storage.folder import FolderError, RunFolder
 from jaxrl_evolve.storage.lock import Lock
 from jaxrl_evolve.training import loop as loops
+from jaxrl_evolve.training import restore as restored
+from jaxrl_evolve.training.config import EvaluationConfig
 from jaxrl_evolve.training.host import Host
 from jaxrl_evolve.training.interrupts import Interrupted
+from jaxrl_evolve.training.restore import load
 from jaxrl_evolve.training.resumption import ResumeWarning
 from jaxrl_evolve.training.schedule import rows_due
 from jaxrl_evolve.training.train import train
@@ -216,6 +221,53 @@ def test_other_bits_are_said(tmp_path, monkeypatch):
         conditions = [checkpoints.manifest(step).record["conditions"] for step in (1, 10)]
     assert [c["devices"] for c in conditions] == [2, 1]
     assert {"platform", "jax", "jaxlib", "XLA flags", "cores", "processor"} <= set(conditions[0])
+
+
+@pytest.mark.usefixtures("all_devices")
+def test_groups_that_are_not_at_work_lie_elsewhere(tmp_path, monkeypatch):
+    """As on an accelerator, whose host's memory is another device here: at the start, between rows with their evaluations, and
+    when a run is taken up. It is the run whose groups all stay.
+    """
+    config = dataclasses.replace(CONFIGS["groups"], evaluation=EvaluationConfig(2, 4, 6, 20, probe=2))
+    config = dataclasses.replace(config, env_options={"wrappers": "level_seeds"})
+    monkeypatch.setattr(loops, "mesh_for", lambda *_: None)
+    expected = train(config, tmp_path / "whole")
+    here, there = jax.devices()[:2]
+    lain, asked = [], []
+
+    def noted(method):
+        real = getattr(loops.Loop, method)
+
+        def also(self, *arguments):
+            real(self, *arguments)
+            lain.append({device for x in jax.tree.leaves(self.states) for device in x.devices()})
+
+        monkeypatch.setattr(loops.Loop, method, also)
+
+    def restore(self, template, step=None):
+        leaves = jax.tree.leaves(template)
+        asked.append({device for x in leaves for device in x.sharding.device_set})
+        assert not any(isinstance(x, jax.Array) for x in leaves)
+        return read(self, template, step)
+
+    read = Checkpoints.restore
+    noted("prepare"), noted("advance")
+    monkeypatch.setattr(loops, "host_device", lambda: there)
+    monkeypatch.setattr(Checkpoints, "restore", restore)
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 4)
+        with pytest.raises(Interrupted):
+            train(config, tmp_path / "cut")
+    resumed = train(config, tmp_path / "cut", resume=True)
+    assert_equal(resumed.states, expected.states)
+    assert_same_run(tmp_path / "cut", tmp_path / "whole")
+    train(config, tmp_path / "cut", resume=True)  # which only reads what there is
+    assert lain == [{there}] * 12 and asked == [{there}] * 2
+    assert all(x.devices() == {here} for x in jax.tree.leaves(expected.states))
+    monkeypatch.setattr(restored, "host_device", lambda: there)
+    learners = load(tmp_path / "cut").learner_state
+    assert all(x.devices() == {here} and not x.committed for x in jax.tree.leaves(learners))
+    assert_equal(learners, jax.tree.map(lambda *x: jnp.concatenate(x), *(s.learner for s in expected.states)))
 
 
 def test_a_checkpoint_that_counts_has_its_rows_on_disk(tmp_path, monkeypatch):

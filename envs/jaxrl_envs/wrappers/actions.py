@@ -12,7 +12,7 @@ from flax import struct
 
 from jaxrl_envs.contract import Env, EnvStep
 from jaxrl_envs.spaces import Box, Discrete
-from jaxrl_envs.wrappers.around import around, interval, number
+from jaxrl_envs.wrappers.around import also_alone, around, interval, number
 
 _MOST = 2**16  # a policy has a logit for each
 
@@ -45,6 +45,7 @@ class StickyState:
     begun: jax.Array
 
 
+@also_alone
 def sticky_actions(env: Env, probability: float = 0.25) -> Env:
     """Do what was done in the step before, whatever is chosen, with a probability (Machado et al. 2018).
 
@@ -72,6 +73,7 @@ def sticky_actions(env: Env, probability: float = 0.25) -> Env:
     return around(env, reset, step, stateful=True, params=wrap, optimal_return=None)
 
 
+@also_alone
 def flatten_actions(env: Env) -> Env:
     """Choose one of all combinations of several discrete actions, a `Discrete`.
 
@@ -126,6 +128,7 @@ def flatten_actions(env: Env) -> Env:
     return around(env, reset, step, action_space=Discrete(total))
 
 
+@also_alone
 def rescale_actions(env: Env, low: float = -1.0, high: float = 1.0) -> Env:
     """Take actions from ``low`` to ``high`` and stretch them to the bounds of ``env``'s; those outside are clipped.
 

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxrl_envs.contract import NO_STACK, Env, EnvStep
+
+P = ParamSpec("P")
+
+
+def also_alone(wrapper: Callable[Concatenate[Env, P], Env]) -> Callable[Concatenate[Env, P], Env]:
+    """A wrapper that also goes around the same environment without its teacher, if it has one (`Env.alone`).
+
+    Whoever wraps what agents train in wraps what they are evaluated in: else they would be shown other observations there, of
+    other parameters, or have their teacher answer in tests as well.
+    """
+
+    @functools.wraps(wrapper)
+    def both(env: Env, *args: P.args, **kwargs: P.kwargs) -> Env:
+        made = wrapper(env, *args, **kwargs)
+        return (
+            made if env.alone is None else dataclasses.replace(made, alone=both(env.alone, *args, **kwargs))
+        )
+
+    return both
 
 
 def around(
@@ -22,7 +42,7 @@ def around(
     params: Callable[[Any], Any] | None = None,
     **changes: Any,
 ) -> Env:
-    """``env`` with other functions.
+    """``env`` with other functions, and no `Env.alone`: a wrapper is decorated with `also_alone`, which makes that.
 
     Args:
         env: the environment inside.

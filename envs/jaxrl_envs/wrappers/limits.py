@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxrl_envs.contract import Env, EnvStep
-from jaxrl_envs.wrappers.around import around, count
+from jaxrl_envs.contract import GAME_OVER, Env, EnvStep
+from jaxrl_envs.wrappers.around import also_alone, around, count
 
 
 @struct.dataclass
@@ -38,10 +38,12 @@ class TimeLimitState:
     time: jax.Array
 
 
+@also_alone
 def time_limit(env: Env, max_steps: int) -> Env:
     """Truncate episodes after ``max_steps`` steps; a limit that ``env`` has of its own goes on working.
 
-    The step that reaches the limit keeps its true successor and its `terminated`. The limit is
+    The step that reaches the limit keeps its true successor and its `terminated`; where ``info`` has a ``"game_over"``, the limit
+    sets that too. The limit is
     ``params.max_steps_in_episode``, int32, so that it can differ between slots. The highest return under a limit is
     not known: ``optimal_return`` is None.
 
@@ -61,9 +63,13 @@ def time_limit(env: Env, max_steps: int) -> Env:
     def step(key: jax.Array, state: TimeLimitState, action: Any, params: TimeLimitParams) -> EnvStep:
         out = env.step(key, state.env, action, params.env)
         time = state.time + 1
+        cut = time >= params.max_steps_in_episode
+        # What is cut off is over for the report as well, whatever else ends a game.
+        told = {GAME_OVER: out.info[GAME_OVER] | cut} if GAME_OVER in out.info else {}
         return out._replace(
             state=TimeLimitState(out.state, time),
-            truncated=out.truncated | (time >= params.max_steps_in_episode),
+            truncated=out.truncated | cut,
+            info={**out.info, **told},
         )
 
     wrap = lambda inner: TimeLimitParams(inner, limit)

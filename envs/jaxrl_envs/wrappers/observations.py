@@ -11,7 +11,7 @@ from flax import struct
 
 from jaxrl_envs.contract import Env, EnvStep, Stack
 from jaxrl_envs.spaces import Box, Discrete, bound_of
-from jaxrl_envs.wrappers.around import around, count
+from jaxrl_envs.wrappers.around import also_alone, around, count
 
 
 @struct.dataclass
@@ -27,6 +27,7 @@ class FrameStackState:
     frames: jax.Array
 
 
+@also_alone
 def frame_stack(env: Env, frames: int = 4) -> Env:
     """Show the last ``frames`` observations, the oldest first, one after the other along the last axis.
 
@@ -63,6 +64,7 @@ def frame_stack(env: Env, frames: int = 4) -> Env:
     return around(env, reset, step, stateful=True, observation_space=stacked, stack=Stack(frames))
 
 
+@also_alone
 def flatten_observations(env: Env) -> Env:
     """Show one float32 vector instead of an array, or of arrays in dictionaries, tuples and other pytrees.
 

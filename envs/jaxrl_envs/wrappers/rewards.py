@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from jaxrl_envs.contract import ENV_REWARD, Env, EnvStep
-from jaxrl_envs.wrappers.around import around, interval, number
+from jaxrl_envs.wrappers.around import also_alone, around, interval, number
 
 
 @struct.dataclass
@@ -44,6 +44,7 @@ class ClipParams:
     high: jax.Array
 
 
+@also_alone
 def scale_rewards(env: Env, scale: float) -> Env:
     """Multiply the reward by ``scale``, a parameter. Returns are reported unscaled, see the module.
 
@@ -54,6 +55,7 @@ def scale_rewards(env: Env, scale: float) -> Env:
     return _changed(env, lambda reward, p: reward * p.scale, lambda inner: ScaleParams(inner, factor))
 
 
+@also_alone
 def clip_rewards(env: Env, low: float = -1.0, high: float = 1.0) -> Env:
     """Clip the reward to ``[low, high]``, both parameters. Returns are reported unclipped, see the module.
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from jaxrl_envs.contract import Arms, Env, EnvStep
-from jaxrl_envs.wrappers.around import around
+from jaxrl_envs.wrappers.around import also_alone, around
 
 
 @struct.dataclass
@@ -26,6 +26,7 @@ class VariantParams:
     variant: jax.Array
 
 
+@also_alone
 def variants(env: Env, names: Sequence[str], told: str = "variant") -> Env:
     """A family of tasks in which the same happens: which of them an episode belongs to is in ``params.variant``, and in ``info``.
 

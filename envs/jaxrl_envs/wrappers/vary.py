@@ -13,9 +13,10 @@ from flax import struct
 from jaxrl_envs.contract import Env, EnvStep
 from jaxrl_envs.keywords import near
 from jaxrl_envs.parameters import LIMITS
-from jaxrl_envs.wrappers.around import around, interval
+from jaxrl_envs.wrappers.around import also_alone, around, interval
 
 
+@also_alone
 def vary_params(env: Env, name: str, low: float, high: float) -> Env:
     """A family of tasks: the parameter ``name`` is drawn uniformly from ``low`` to ``high``, both included if it is whole.
 
@@ -81,6 +82,7 @@ class SeededParams:
     seed: jax.Array
 
 
+@also_alone
 def level_seeds(env: Env, count: int = 0) -> Env:
     """A family of tasks by where they start: every episode of a task begins in the state that its seed gives.
 

@@ -19,6 +19,7 @@ from jaxrl_evolve.results.report.loops_figures import draw_loops
 from jaxrl_evolve.results.report.loops_text import loops_csv, section, skills_csv, specs_csv
 from jaxrl_evolve.results.report.meta import MetaRow, meta_notes, read_meta_sweep, read_meta_training
 from jaxrl_evolve.results.report.place import TEXT, check_out, clear
+from jaxrl_evolve.results.report.pooled import pooled
 from jaxrl_evolve.results.report.runs import ReportError, Run, read_run, read_runs, read_sweep
 from jaxrl_evolve.results.report.text import markdown, meta_csv, results_csv, returns_csv
 
@@ -69,6 +70,8 @@ def report(
     resamples: int = 10_000,
     seed: int = 0,
     more: Callable[[Comparison], str] | None = None,
+    pool: bool = False,
+    notes: Sequence[str] = (),
 ) -> Report:
     """Compare finished runs: ``report.md``, ``results.csv``, ``returns.csv``, ``meta_trainings.csv`` and figures; of loops
     of generated environments ``loops.csv``, ``specs.csv``, ``skills.csv`` and theirs.
@@ -82,6 +85,8 @@ def report(
         resamples: bootstrap resamples for each interval.
         seed: of the bootstrap.
         more: makes a section of the text from the numbers of training runs.
+        pool: whether training runs of one name, task and number of steps are seeds of one row, see `pooled`; else each is a row.
+        notes: sentences of the caller's, before the report's own.
 
     Returns:
         The `Report`.
@@ -97,13 +102,14 @@ def report(
     check_out(out := Path(out))
     found, skipped = find(folders)
     runs, metas, loops, about_sweeps = _read(found, labels or [""] * len(folders), resamples, seed)
-    comparison = compare(runs, resamples=resamples, seed=seed)
+    comparison = compare(pooled(runs) if pool else runs, resamples=resamples, seed=seed)
     try:
         out.mkdir(parents=True, exist_ok=True)
         drawn, about_curves = _draw(comparison, out) if runs else ([], [])
         drawn_loops, about_loops = draw_loops(loops, out) if loops else ([], [])
         drawn += drawn_loops
-        notes = (*skipped, *about_sweeps, *comparison.notes, *about_curves, *meta_notes(metas), *about_loops)
+        about = (*skipped, *about_sweeps, *comparison.notes, *about_curves, *meta_notes(metas), *about_loops)
+        notes = (*notes, *about)
         names = [path.name for path in drawn]
         sections = ([more(comparison)] if more else []) + ([section(loops, names)] if loops else [])
         text = markdown(

@@ -184,7 +184,9 @@ def _aggregates(rows: Sequence[Row], options: Mapping[str, Any]) -> tuple[dict[s
     labels = list(dict.fromkeys(row.label for row in rows))
     tasks = [t for t in _shared_tasks(rows, labels) if t in SCALES]
     if len(tasks) < 2:
-        return {}, []
+        several = any(len(_scaled_tasks(rows, label)) > 1 for label in labels)
+        about = f"Nothing is said across environments: of those with a scale {_listed(labels)} share {len(tasks) or 'none'}."
+        return {}, [about] * several
     notes, found = [], {}
     for label in labels:
         scores, note = _matrix(rows, label, tasks, normalised=True)
@@ -222,10 +224,18 @@ def _shared_tasks(rows: Sequence[Row], labels: Sequence[str]) -> list[str]:
     return [task for task in every if all(task in tasks for tasks in have.values())]
 
 
+def _scaled_tasks(rows: Sequence[Row], label: str) -> list[str]:
+    return [row.run.task for row in rows if row.label == label and row.run.task in SCALES]
+
+
 def _matrix(
     rows: Sequence[Row], label: str, tasks: Sequence[str], normalised: bool
 ) -> tuple[np.ndarray, list[str]]:
-    """Returns or scores of one label, ``[runs, tasks]``, cut to the seeds that every task has."""
+    """Returns or scores of one label, ``[runs, tasks]``, cut to the seeds that every task has.
+
+    Before it is cut, the worst of all seeds of a task stands in for scores of those that diverged: of the others there may be none
+    among the first. Returns of these stay NaN, which lose to all.
+    """
     columns = [next(r.run.returns for r in rows if r.label == label and r.run.task == task) for task in tasks]
     runs = min(map(len, columns))
     notes = []
@@ -234,5 +244,8 @@ def _matrix(
             f"Across environments only the first {runs} seeds of {label} are used: some have no more."
         )
     if normalised:
-        columns = [SCALES[task](column) for task, column in zip(tasks, columns, strict=True)]
+        scales = [SCALES[task] for task in tasks]
+        columns = [
+            statistics.clean(scale(x), "worst")[:, 0] for scale, x in zip(scales, columns, strict=True)
+        ]
     return np.stack([column[:runs] for column in columns], axis=1), notes

@@ -37,6 +37,7 @@ class Run:
         name: what to call it instead of its algorithm.
         extended: environment steps per seed at each end that it had come to before it was given more.
         start: where the trained weights are from that it started with; empty for new ones.
+        parts: the runs of other root seeds that it was joined from (see `pooled`); empty for what one folder holds.
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class Run:
     name: str = ""
     extended: tuple[int, ...] = ()
     start: str = ""
+    parts: tuple[Run, ...] = ()
 
     @property
     def marks(self) -> str:
@@ -194,6 +196,10 @@ def _read(folder: Path, lost: bool = True) -> Run:
         task += ", drawn tasks"
     curves = _read_curves(folder / "metrics.jsonl", len(returns))
     extended, start = _origin(folder, result)
+    if extended and result["env_steps"] <= extended[-1]:
+        raise ReportError(
+            f"{path} is from before the run was given more steps, after {extended[-1]:,}, and it has not finished since; resume it first"
+        )
     facts = result["algorithm"], task, returns, result["env_steps"], curves, result
     return Run(folder, *facts, extended=extended, start=start)
 

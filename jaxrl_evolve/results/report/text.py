@@ -63,7 +63,7 @@ def markdown(
                 [[t, number(s.random), number(s.reference), s.meaning, s.source] for t, s in scales.items()],
             ),
         ]
-    origins = [_origin(row.run.folder, row.run.result) for row in rows]
+    origins = [_origin(run.folder, run.result) for row in rows for run in row.run.parts or (row.run,)]
     origins += [_origin(row.folder, row.result) for row in metas]
     origins += [_origin(folder, result) for folder, result in others]
     parts += [

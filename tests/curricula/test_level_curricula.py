@@ -20,7 +20,6 @@ from jaxrl_evolve import random
 from jaxrl_evolve.curricula.buffer_config import BufferConfig
 from jaxrl_evolve.curricula.level_buffer import init_buffer, update_buffer
 from jaxrl_evolve.curricula.levels.names import LEVEL_CURRICULA
-from jaxrl_evolve.curricula.levels.ncc import project
 from jaxrl_evolve.curricula.levels.options import LevelOptions
 from jaxrl_evolve.curricula.levels.replay import evidence
 from jaxrl_evolve.curricula.levels.scores import SCORES, Seen, learnability
@@ -271,16 +270,6 @@ def test_mutants_are_edits_of_what_was_trained_on_and_lack_of_evidence_is_looked
     given = again(random.key(1), buffer)
     np.testing.assert_allclose(given.params.p[1:], [0.2, 0.1])
     assert given.number.tolist() == [NEW, 1, 0]
-
-
-def test_ncc_projects_onto_distributions():
-    y, allowed = np.array([0.5, 0.9, -0.2, 0.1, 7.0], np.float32), np.array([1, 1, 1, 1, 0], bool)
-    onto = program(project, "least")
-    found = onto(y, allowed, 0.01)
-    # The nearest one takes the same from all that stay above the least.
-    shift = (0.5 + 0.9 + 2 * 0.01 - 1.0) / 2
-    np.testing.assert_allclose(found, [0.5 - shift, 0.9 - shift, 0.01, 0.01, 0.0], atol=1e-6)
-    assert not onto(y, np.zeros(5, bool)).any()
 
 
 def test_co_learnability_is_the_mean_fall_of_levels_that_were_there():

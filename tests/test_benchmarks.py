@@ -433,8 +433,20 @@ def test_ways_to_choose_horizons_are_meta_trainings_over_the_same_range():
 def test_suites_of_curricula_share_their_cells_and_pages_are_kept_by_suite(tmp_path: Path):
     import curricula
 
-    assert len(curricula.SUITES["methods"]) >= 9 and len(curricula.SUITES["factors"]) == 6
+    import jaxrl_envs
+    from jaxrl_evolve.curricula.table import make_curriculum
+    from jaxrl_evolve.training import curricula_suite
+    from jaxrl_evolve.training.parts import literal
+
+    assert len(curricula.SUITES["methods"]) >= 9 and len(curricula.SUITES["factors"]) == 7
     assert {"plr", "plr temperature=0.3"} <= {*curricula.SUITES["methods"]} & {*curricula.SUITES["factors"]}
+    # Whatever is asked for is read: none is refused.
+    maze = jaxrl_envs.make(curricula_suite.ENV)
+    for cell in {*curricula.SUITES["methods"], *curricula.SUITES["factors"]}:
+        config = curricula_suite.PROTOCOLS["small"].config(cell, 1)
+        options = {name: literal(value) for name, value in config.curriculum_options.items()}
+        made = make_curriculum(config.curriculum, maze, config.num_envs, options)
+        assert made.restart == (cell not in ("random", "sec"))
     made = SimpleNamespace(markdown="# page\n", files=[tmp_path / "runs.csv"])
     made.files[0].write_text("a\n1\n")
     asked = []

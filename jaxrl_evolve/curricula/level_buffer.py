@@ -35,7 +35,7 @@ class LevelBuffer:
         levels: leaves ``[capacity, ...]``.
         numbers: of the levels, `NEW` in an empty slot.
         scores: float32, minus infinity in an empty slot.
-        scored_at: the update that gave the score, counted from 1.
+        scored_at: the last update in which the level was visited, counted from 1, whether or not that gave a score.
         updates: updates of the buffer so far.
         unused: number of the next level to get in.
         extras: what else is known of the levels, leaves ``[capacity, ...]``.
@@ -222,8 +222,9 @@ def update_buffer(
 ) -> LevelBuffer:
     """Take over scores: of levels in the buffer in place, then the best of the others in place of the worst.
 
-    A level that is not in the buffer (any more) gets in if a slot is empty or if its score is above the lowest there.
-    One that comes several times counts once, with its mean score and the extras of the first. No slot is written to twice.
+    A level of the buffer that comes without a score keeps the one it has, but what else is known of it, and when it was visited, is new: else
+    evidence that is gathered visit by visit would never be enough for a score. A level that is not in the buffer (any more) gets in if a slot is empty or if its score is above the lowest there.
+    One that comes several times counts once, with its mean score and the extras of the first that has one. No slot is written to twice.
 
     Args:
         buffer: the buffer before.
@@ -233,11 +234,16 @@ def update_buffer(
         valid: which entries count.
         extras: what else is known of them by now, leaves ``[n, ...]``.
     """
-    valid &= jnp.isfinite(scores)
+    scored = valid & jnp.isfinite(scores)
     numbers = jnp.where(valid, numbers, NEW)
     slot, alike = find(buffer, numbers, levels, valid)
-    scores = jnp.where(alike, jnp.where(valid, scores, 0.0)[None, :], 0.0).sum(1) / alike.sum(1)
-    first = valid & (jnp.argmax(alike, axis=1) == jnp.arange(numbers.size))
+    told = alike & scored[None]
+    scores = jnp.where(told, jnp.where(scored, scores, 0.0)[None, :], 0.0).sum(1) / jnp.maximum(
+        told.sum(1), 1
+    )
+    # Of a level that comes several times, the first with a score, else the first.
+    first = valid & (jnp.argmax(alike.astype(jnp.int32) + told, axis=1) == jnp.arange(numbers.size))
+    scored = first & told.any(1)
 
     now = buffer.updates + 1
     nowhere = buffer.numbers.size  # an index out of bounds: such writes are dropped
@@ -246,14 +252,14 @@ def update_buffer(
     at = jnp.where(first, slot, nowhere)
     kept = replace(
         buffer,
-        scores=write(buffer.scores, at, scores),
+        scores=write(buffer.scores, jnp.where(scored, slot, nowhere), scores),
         scored_at=write(buffer.scored_at, at, now),
         extras=write(buffer.extras, at, extras),
     )
 
     # The i-th best candidate meets the i-th lowest slot: the outcome of one insertion after the other.
     count = min(numbers.size, nowhere)
-    candidates = jnp.where(first & ~known, scores, -jnp.inf)
+    candidates = jnp.where(scored & ~known, scores, -jnp.inf)
     highest, best = jax.lax.top_k(candidates, count)
     negated, lowest = jax.lax.top_k(-kept.scores, count)
     enters = highest > -negated

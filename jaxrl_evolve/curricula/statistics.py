@@ -1,7 +1,7 @@
 """What came of a rollout, added up by the numbers of its tasks: every sum that a score needs in one pass.
 
 Columns are facts of steps, float32 ``[T, N]``, all of them finite; sums are by task, float32 ``[count]``. An episode belongs
-to the task of its last step, and is left out if its return or its success is no finite number.
+to the task of its last step, and is left out if its return or its success is no finite number, or if it does not count (`Lived.counted`).
 """
 
 from __future__ import annotations
@@ -47,13 +47,22 @@ def success_rule(env: Env, threshold: Any = None) -> Success | None:
     return None
 
 
-def ends(lived: Lived, success: Success | None = None) -> Bool[Array, "T N"]:
-    """Where episodes end that count."""
+def ends(lived: Lived, success: Success | None = None, every: bool = False) -> Bool[Array, "T N"]:
+    """Where episodes end that count.
+
+    Args:
+        lived: a rollout on tasks.
+        success: what a success is, if that is asked.
+        every: whether those count, too, that would not have ended in the rollout if they had taken longer (`Lived.counted`). For a highest
+            return they may, for a mean they are the wrong choice of all.
+    """
     returns = lived.played.episode_return
     assert returns is not None
     fine = jnp.isfinite(returns)
     if success is not None:
         fine &= jnp.isfinite(success(lived))
+    if lived.counted is not None and not every:
+        fine &= lived.counted
     return own_end(lived.played.trajectory) & fine
 
 

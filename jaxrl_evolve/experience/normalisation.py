@@ -116,16 +116,22 @@ class ReturnScale:
         return cls(jnp.zeros((num_envs,), jnp.float32), RunningMoments.of_shape(()))
 
     def merge(
-        self, reward: Float[Array, "T N"], ended: Bool[Array, "T N"], gamma: Float[Array, ""]
+        self, reward: Float[Array, "T N"], first: Bool[Array, "T N"], gamma: Float[Array, ""]
     ) -> ReturnScale:
-        """Include one rollout."""
+        """Include one rollout.
+
+        Args:
+            reward: of its steps.
+            first: where episodes begin, as in `Trajectory`: also those that took the place of others which never ended.
+            gamma: discount factor.
+        """
 
         def step(running: Array, x: tuple[Array, Array]) -> tuple[Array, Array]:
-            reward_t, ended_t = x
-            running = running * gamma + reward_t
-            return jnp.where(ended_t, 0.0, running), running
+            reward_t, first_t = x
+            running = jnp.where(first_t, 0.0, running) * gamma + reward_t
+            return running, running
 
-        running, returns = jax.lax.scan(step, self.running, (reward, ended))
+        running, returns = jax.lax.scan(step, self.running, (reward, first))
         return ReturnScale(running, self.moments.merge(returns))
 
     def scale(self, reward: Array, limit: float = 10.0) -> Array:

@@ -57,7 +57,7 @@ class GenerateConfig:
     curriculum: str = ""
     """Curriculum of levels that chooses among the specs of a phase, rollout by rollout (`plr`, `mna`, `sfl`), or, of the loop `levels`, among the
     environment's own levels (`random` and all of `list curricula` that have no agents of their own). Empty for shares that are kept through a phase.
-    A level is scored by whole rollouts, so `rollout_length` should hold an episode."""
+    A level is scored by whole rollouts, so `rollout_length` must hold an episode of the original."""
     unit: Literal["steps", "episodes"] = "steps"
     """Of what shares are kept: of steps, where a slot keeps its spec through a phase, or of episodes, where it draws one for each."""
     num_envs: Annotated[int, AtLeast(1)] = 64

@@ -30,7 +30,7 @@ from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.runs.chunk import make_chunk
 from jaxrl_evolve.runs.evaluation import make_evaluation, nothing_seen
 from jaxrl_evolve.training.experiment import traced
-from jaxrl_evolve.training.parts import literal
+from jaxrl_evolve.training.parts import check_restarts, literal
 
 LEDGER = "model_calls.jsonl"
 """The file of what a language model cost."""
@@ -96,6 +96,7 @@ def build(config: GenerateConfig, setting: Setting | None = None) -> Experiment:
     curriculum = (
         level_seat(env, levels, active, skills) if levels else spec_seat(env, active, skills, config.unit)
     )
+    check_restarts(config.curriculum, curriculum, env, config.rollout_length)
     refill = refilled(levels) if levels else lambda seat: seat
     venv = vectorize(env, config.num_envs, _resets(env), params_per_slot=True)
     chunk = make_chunk(learner, venv, config.rollout_length, curriculum)

@@ -225,7 +225,7 @@ def _scaled(
     if parts.config.normalise_returns:
         if returns.running.shape != reward.shape[1:]:  # of other slots, such as a curriculum's scouts
             returns = replace(returns, running=jnp.zeros_like(reward[0]))
-        returns = returns.merge(reward, trajectory.ended, hp.gamma)
+        returns = returns.merge(reward, trajectory.first, hp.gamma)
         reward = returns.scale(reward)
     obs, next_obs = _seen(parts, state, trajectory.obs), _seen(parts, state, trajectory.next_obs)
     return returns, replace(trajectory, obs=obs, reward=reward, next_obs=next_obs)

@@ -32,15 +32,18 @@ def times_to_reallocate(share: ArrayLike, best: ArrayLike, level: float = 0.8) -
     return np.array([float(at[0]) if at.size else np.nan for at in found])
 
 
-def starved(share: ArrayLike, below: float = 0.1) -> np.ndarray:
+def starved(share: ArrayLike, below: float = 0.1, available: ArrayLike | None = None) -> np.ndarray:
     """The most rows in succession in which each arm had less than a part of a fair share of the draws, int64 ``[..., arms]``.
 
     Args:
         share: of the draws, ``[T, ..., arms]``.
-        below: the part of what each would have if all had the same.
+        below: the part of what each that may be drawn would have if these had the same.
+        available: which arms may be drawn, bool ``[arms]``, by default all; the others do not starve.
     """
     share = np.asarray(share, np.float64)
-    hungry = share < below / share.shape[-1]
+    arms = share.shape[-1]
+    may = np.ones((arms,), bool) if available is None else np.asarray(available, bool)
+    hungry = may & (share < below / may.sum())
     run = most = np.zeros(share.shape[1:], np.int64)
     for row in hungry:
         run = np.where(row, run + 1, 0)

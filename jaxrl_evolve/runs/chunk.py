@@ -25,6 +25,7 @@ from jaxrl_evolve.runs.lived import Lived, Terms, lived_by
 from jaxrl_evolve.runs.rollout import EpisodeSums, Played, rollout, rollout_on_tasks
 from jaxrl_evolve.runs.scouting import scouted
 from jaxrl_evolve.runs.tasks import Assignment, Curriculum, Tasks, assign, check_seat, fitted, propose
+from jaxrl_evolve.runs.whole_episodes import surely_whole
 from jaxrl_evolve.settings.rows import OF_CURRICULUM, OF_EPISODES
 from jaxrl_evolve.trajectory import Trajectory
 
@@ -135,13 +136,15 @@ def make_update(
         seen = experience(key_rollout, state, env_params)
         trajectory = seen.played.trajectory
         clock = Clock.at(state.updates * float(steps_per_update), horizon * float(steps_per_update))
+        if learner.store is not None and curriculum is not None and curriculum.restart:
+            trajectory = _left(trajectory)
         updated, metrics, store = _learn(learner, key_update, state, trajectory, hp, eta, clock)
         tasks = seen.tasks
         if curriculum is not None:
             told = partial(lived_by, learner, state.learner, Terms(hp, eta, clock))
             acting = (state.key, learner, state.learner, venv.env)
             scout = partial(scouted, rollout_length, told, acting)
-            tasks, facts = _recorded(curriculum, seen, told, metrics, scout)
+            tasks, facts = _recorded(curriculum, venv, seen, told, metrics, scout)
             metrics = metrics | facts
         good = sound(metrics["loss"], updated) & (state.diverged < 0)
         # What learns from a store makes a number of steps that is data, through which there is no derivative.
@@ -165,6 +168,15 @@ def _learn(
     return update(key, state.learner, trajectory, hp, eta, clock, store)
 
 
+def _left(trajectory: Trajectory) -> Trajectory:
+    """A rollout after which every slot begins another episode, as a store has to know it: who still played was cut, as by a time limit.
+
+    Else the first observation of the next rollout would be the successor of the last one's.
+    """
+    last = jnp.arange(trajectory.length)[:, None] == trajectory.length - 1
+    return replace(trajectory, truncated=trajectory.truncated | (last & ~trajectory.terminated))
+
+
 def _proposed(
     curriculum: Curriculum, venv: VectorEnv, key: Array, state: TrainState, env_params: Any
 ) -> tuple[Tasks, VectorState, Assignment]:
@@ -181,6 +193,7 @@ def _proposed(
 
 def _recorded(
     curriculum: Curriculum,
+    venv: VectorEnv,
     seen: _Experience,
     told: Callable[..., Lived],
     metrics: dict[str, Array],
@@ -188,7 +201,10 @@ def _recorded(
 ) -> tuple[Tasks, dict[str, Array]]:
     """The curriculum once it knows what came of its proposals, and of its scouts, and its metrics."""
     assert seen.proposed is not None
-    lived = told(seen.proposed, seen.played, metrics)
+    # Members of a group begin together as well, but how long an episode of an arm can be is not known here.
+    begun = curriculum.restart and curriculum.group == 1
+    counted = surely_whole(venv.env, seen.proposed.params, seen.played.trajectory) if begun else None
+    lived = told(seen.proposed, seen.played, metrics, counted)
     state = curriculum.record(seen.tasks.curriculum, lived)
     if curriculum.scouts is not None:
         state = scout(curriculum.scouts, state, lived)

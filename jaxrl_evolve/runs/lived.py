@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from jaxtyping import Array
+from jaxtyping import Array, Bool
 
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.learners.learner import Assessment, Learner
@@ -40,6 +40,8 @@ class Lived(NamedTuple):
             where the learner has none. A curriculum that calls it says so (`Curriculum.critic`).
         influence: likewise, the change of the policy's parameters that every slot causes (`Learner.influence`), float32 ``[N]``.
         terms: of the update.
+        counted: which steps' episodes count where they end (`runs.whole_episodes`): where every slot begins an episode with the rollout,
+            those that end in it whatever happens. None where all count.
     """
 
     proposed: Assignment
@@ -49,6 +51,7 @@ class Lived(NamedTuple):
     critic: Callable[[], Assessment] | None = None
     influence: Callable[[], Array] | None = None
     terms: Terms | None = None
+    counted: Bool[Array, "T N"] | None = None
 
 
 def lived_by(
@@ -58,6 +61,7 @@ def lived_by(
     proposed: Assignment,
     played: Played,
     metrics: dict[str, Array],
+    counted: Array | None = None,
 ) -> Lived:
     """The outcome of what a learner did.
 
@@ -68,6 +72,8 @@ def lived_by(
         proposed: the tasks that were proposed before.
         played: what was seen.
         metrics: of the update that was made from it, if one was.
+        counted: as in `Lived`.
     """
     bound = lambda function: function and partial(function, acted, played.trajectory, terms.hp)
-    return Lived(proposed, played, acted, metrics, bound(learner.assess), bound(learner.influence), terms)
+    said = bound(learner.assess), bound(learner.influence)
+    return Lived(proposed, played, acted, metrics, *said, terms, counted)

@@ -15,6 +15,7 @@ from jaxrl_evolve.random import KeyTag
 from jaxrl_evolve.runs.lived import Lived
 from jaxrl_evolve.runs.rollout import Played, rollout_on_tasks
 from jaxrl_evolve.runs.tasks import Assignment, Scouts
+from jaxrl_evolve.runs.whole_episodes import surely_whole
 
 
 def scouted(
@@ -29,7 +30,7 @@ def scouted(
 
     Args:
         rollout_length: steps of the rollout that was trained on.
-        told: makes an outcome of what scouts were given, and have seen, and of metrics.
+        told: makes an outcome of what scouts were given, and have seen, of metrics, and of which steps count.
         acting: key of the run, the learner whose policy plays, its state; the environment.
         scouts: what they do.
         state: the curriculum's.
@@ -40,9 +41,9 @@ def scouted(
     key_propose, key_reset, key_act = jax.random.split(jax.random.fold_in(key, KeyTag.SCOUTS), 3)
     state, given = scouts.propose(key_propose, state, lived)
     steps = scouts.steps or rollout_length
-    return scouts.record(
-        state, told(given, from_the_start((key_reset, key_act), learner, acted, env, given, steps), {})
-    )
+    played = from_the_start((key_reset, key_act), learner, acted, env, given, steps)
+    counted = surely_whole(env, given.params, played.trajectory)
+    return scouts.record(state, told(given, played, {}, counted))
 
 
 def from_the_start(

@@ -98,6 +98,7 @@ class Curriculum(NamedTuple):
             how many steps. `fitted` asks.
         group: neighbouring slots that always get the same task, in episodes that begin together (`runs.shared_tasks`).
         told: metrics of the learner's updates that `record` reads (`Learner.tells`).
+        episodes: of a task that a rollout that begins with it, or one of scouts, has to hold for `record` to learn anything of it.
     """
 
     init: Callable[[Array], Any]
@@ -112,6 +113,7 @@ class Curriculum(NamedTuple):
     made_for: Callable[[Learner, int], Curriculum] | None = None
     group: int = 1
     told: tuple[str, ...] = ()
+    episodes: int = 1
 
     def cost(self, rollout_length: int) -> int:
         """Environment steps in an update besides those of training."""

@@ -14,6 +14,7 @@ from jaxtyping import Array
 from jaxrl_envs.contract import Arms, Env
 from jaxrl_evolve.curricula.arms.arms import arms_of
 from jaxrl_evolve.curricula.arms.names import ARM_CURRICULA
+from jaxrl_evolve.curricula.arms.options import flags
 from jaxrl_evolve.results.allocation import forgotten, starved
 from jaxrl_evolve.runs.levels import draw_solvable
 from jaxrl_evolve.settings.rows import OF_CURRICULUM
@@ -62,16 +63,28 @@ def tasks_of_arms(env: Env, arms: Arms, count: int, key: Array) -> tuple[Any, np
     return jax.tree.map(lambda x: x.reshape(number * count, *x.shape[2:]), levels), np.asarray(found)
 
 
-def allocation(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
+def available_of_run(config: TrainConfig[Any, Any], arms: int) -> np.ndarray:
+    """Which arms the run's curriculum may draw, bool ``[arms]``.
+
+    Raises:
+        ValueError: the configuration says it of another number of arms.
+    """
+    return flags(literal(config.curriculum_options.get("available", ())), arms)
+
+
+def allocation(
+    rows: Sequence[Mapping[str, Any]], names: Sequence[str], available: np.ndarray | None = None
+) -> list[dict[str, Any]]:
     """What rows of metrics say of each arm; empty where they say nothing of single arms.
 
     Args:
         rows: of a run, oldest first.
         names: of the arms.
+        available: which of them may be drawn, bool ``[arms]``; all by default.
 
     Returns:
         By arm: ``share`` of the draws in the last row, ``starved_rows``, the most in succession with less than a tenth of a fair
-        share, and ``forgotten``, how far success in training lies below the highest of an earlier row, if anybody says what a
+        share (none of an arm that may not be drawn), and ``forgotten``, how far success in training lies below the highest of an earlier row, if anybody says what a
         success is; each a number for every run.
     """
     words = [name.replace(" ", "_") for name in names]
@@ -81,7 +94,7 @@ def allocation(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[
     if not rows or f"{OF_CURRICULUM}share_{words[0]}" not in rows[-1]:
         return []
     share = np.moveaxis(told("share"), 1, -1)
-    facts = {"share": share[-1], "starved_rows": starved(share)}
+    facts = {"share": share[-1], "starved_rows": starved(share, available=available)}
     if f"{OF_CURRICULUM}success_{words[0]}" in rows[-1]:
         facts["forgotten"] = forgotten(np.moveaxis(told("success"), 1, -1))
     return [{name: x[..., arm] for name, x in facts.items()} for arm in range(len(names))]

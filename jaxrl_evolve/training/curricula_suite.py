@@ -16,7 +16,10 @@ ENV = "maze/random"
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """A task and its sizes; curricula differ in nothing else.
+    """A task and its sizes, the same for all curricula.
+
+    Under curricula of levels every rollout begins with new episodes, and long ones are cut with it; under others they go on. What differs from
+    a curriculum of levels in the choice of levels alone is ``random restart=True``, from one of arms ``random``.
 
     Attributes:
         env_options: of `ENV`.
@@ -100,8 +103,18 @@ PROTOCOLS = {
 """Sizes for two cores, and those of the literature, for an accelerator."""
 
 METHODS = (
-    *("random", "plr", "plr temperature=0.3", "robust-plr", "accel", "sfl", "ncc", "mna", "traced", "pace"),
-    *("paired", "repaired", "true-regret", "sec"),
+    *(
+        "random",
+        "random restart=True",
+        "plr",
+        "plr temperature=0.3",
+        "robust-plr",
+        "accel",
+        "sfl",
+        "ncc",
+        "mna",
+    ),
+    *("traced", "pace", "paired", "repaired", "true-regret", "sec"),
 )
 """The curricula that are compared if none is named, with their options; the arms of the last are numbers of walls."""
 

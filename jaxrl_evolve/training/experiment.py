@@ -38,6 +38,7 @@ from jaxrl_evolve.training.parts import (
     check_context,
     check_network,
     check_objective,
+    check_restarts,
     check_rollout,
     literal,
     make_env,
@@ -123,6 +124,7 @@ def _build(config: TrainConfig[Any, Any]) -> Experiment:
         )
     check_rollout(learner, env, config.rollout_length, arms)
     curriculum = fitted(made, learner, config.rollout_length)
+    check_restarts(config.curriculum, curriculum, env, config.rollout_length)
     key = identity(config)
     once(key and ("parts", key), lambda: _check(config, env, learner, objective, curriculum, make))
     venv = vectorize(env, config.num_envs, resets, params_per_slot=curriculum is not None)

@@ -21,7 +21,13 @@ from jaxrl_evolve.results.worst_levels import cvar, worst_levels
 from jaxrl_evolve.runs.evaluation import check_mode
 from jaxrl_evolve.settings.checks import root_seed
 from jaxrl_evolve.storage import sinks
-from jaxrl_evolve.training.arms import allocation, arms_of_run, tasks_of_arms, thresholds_of_run
+from jaxrl_evolve.training.arms import (
+    allocation,
+    arms_of_run,
+    available_of_run,
+    tasks_of_arms,
+    thresholds_of_run,
+)
 from jaxrl_evolve.training.experiment import identity
 from jaxrl_evolve.training.held_out_config import HeldOut
 from jaxrl_evolve.training.level_scores import OnLevels, scores_on_levels, solvable_levels
@@ -266,7 +272,9 @@ def _on_arms(
     seen = test.scores(
         env, levels, held_out.episodes, None if threshold is None else np.repeat(threshold, count)
     )
-    facts = allocation(_metrics(trained), arms.names) if drawn else []
+    facts: list[dict[str, Any]] = []
+    if drawn:
+        facts = allocation(_metrics(trained), arms.names, available_of_run(trained.config, len(arms.names)))
     summaries, rows = [], []
     for i, name in enumerate(arms.names):
         part = jax.tree.map(lambda x, i=i: x[..., i * count : (i + 1) * count], seen)

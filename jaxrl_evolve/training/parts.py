@@ -13,7 +13,6 @@ import numpy as np
 
 from jaxrl_envs.check import check_types
 from jaxrl_envs.contract import Arms, Env
-from jaxrl_envs.parameters import limits
 from jaxrl_envs.registry import UnknownEnv, find_factory, finished, recorded
 from jaxrl_envs.wrappers.named import wrapped
 from jaxrl_evolve import random
@@ -25,7 +24,8 @@ from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.objectives import AnyObjective
 from jaxrl_evolve.objectives.check import watched
 from jaxrl_evolve.runs.check import check_learner
-from jaxrl_evolve.settings.checks import MOST
+from jaxrl_evolve.runs.tasks import Curriculum
+from jaxrl_evolve.runs.whole_episodes import most_steps
 from jaxrl_evolve.settings.foreign import Refused, called, told
 from jaxrl_evolve.settings.names import UnknownName
 from jaxrl_evolve.storage.folder import plain
@@ -188,23 +188,51 @@ def check_rollout(learner: Learner, env: Env, rollout_length: int, arms: Arms | 
         )
 
 
+def check_restarts(name: str, curriculum: Curriculum | None, env: Env, rollout_length: int) -> None:
+    """Refuse rollouts in which a longest episode does not end, where every slot begins a new one with the rollout: what is long would be cut
+    each time, and the agent would never live to see more of it.
+
+    Args:
+        name: of the curriculum.
+        curriculum: as it is beside the learner, if there is one.
+        env: of whose own task it may be known how long an episode can be.
+        rollout_length: steps of a rollout.
+
+    Raises:
+        ValueError: rollouts, or those of scouts, are shorter; or hold too few episodes for a score.
+    """
+    most = most_steps(env, env.params)
+    if curriculum is None or most is None or not curriculum.restart or curriculum.group > 1:
+        return
+    why = (
+        f"the steps of the longest episode of {env.name}, since curriculum {name!r} begins new episodes with every rollout and cuts longer "
+        "ones: set it, or a shorter time limit of the environment"
+    )
+    if rollout_length < most:
+        raise ValueError(f"rollout_length is {rollout_length}; it must be at least {most}, {why}")
+    given = curriculum.scouts.steps if curriculum.scouts else 0
+    if 0 < given < most:
+        raise ValueError(
+            f"curriculum_options.scout_steps is {given}; it must be 0, for as many as rollout_length, or at least {most}, {why}"
+        )
+    needed = curriculum.episodes * most
+    if (given or rollout_length) < needed:
+        field = "curriculum_options.scout_steps" if given else "rollout_length"
+        raise ValueError(
+            f"{field} is {given or rollout_length}; it must be at least {needed}, since curriculum {name!r} scores a level by {curriculum.episodes} "
+            f"episodes of up to {most} steps each: set it, or another score, such as posterior-learnability"
+        )
+
+
 def _longest(env: Env, arms: Arms | None) -> tuple[int, str]:
     """Steps of the longest episode that is played, as far as that is known (else 0), and of what task it is."""
     tasks = {env.name: env.params}
     if arms is not None:
         sampled = lambda arm: arms.sample(random.key(0), jax.device_put(np.int32(arm)))
         tasks = {f"{env.name} in the arm {name!r}": sampled(arm) for arm, name in enumerate(arms.names)}
-    known = {name: steps for name, params in tasks.items() if (steps := _most_steps(env, params)) is not None}
+    known = {name: steps for name, params in tasks.items() if (steps := most_steps(env, params)) is not None}
     most = max(known.values(), default=0)
     return most, next((name for name, steps in known.items() if steps == most), env.name)
-
-
-def _most_steps(env: Env, params: Any) -> int | None:
-    """Of an episode, if that is known: by the environment, or by its smallest time limit."""
-    bounds = [int(np.max(limit)) for _, limit in limits(params) if np.max(limit) < MOST]
-    if env.longest is not None:
-        bounds.append(env.longest(params))
-    return min(bounds, default=None)
 
 
 def literal(text: Any) -> Any:

@@ -258,7 +258,7 @@ def learning_progress() -> Any:
             won[:], n[:] = 0, 0
         p, s = np.nan_to_num(fast), np.nan_to_num(slow)
         lp = np.abs(f(p) - f(s))
-        able = (lp > 0) | (p > 0)
+        able = (lp > 0) | (p > 0) | np.isnan(fast)
         able = able if able.any() else ~able
         z = (lp - lp[able].mean()) / (lp[able].std() or 1.0)
         w = able / (1 + np.exp(-z))
@@ -387,7 +387,26 @@ def test_omni_leaves_little_to_what_is_boring(seen: dict[str, Any]):
     assert fine.tolist() == [True, False, False, True]
     state, probabilities, _ = seen["omni"]
     last = interesting(state.fast[0, -1], boring, np.ones(ARMS, bool))
-    assert probabilities[0, -1][~last].sum() < 0.01
+    assert probabilities[0, -1][~last].sum() < 0.01 + 0.05 * (~last).mean()  # what the floor leaves them
+
+
+@pytest.mark.parametrize("name", ["learning-progress", "omni"])
+def test_an_arm_without_a_success_is_not_given_up_for_good(name: str):
+    """Of three arms one succeeded, one did not, and one was never measured; at the numbers that come with the method."""
+    options = {"boring": ((False,) * 3,) * 3} if name == "omni" else {}
+    bandit, hp = bandit_of(name, options)
+
+    @program
+    def after(count: Any, total: Any) -> Any:
+        everyone = jnp.ones(3, bool)
+        state = bandit.init(3, hp)
+        for _ in range(3):
+            state = bandit.update(random.key(0), state, Feedback(total / 4, count, everyone), hp)
+        return bandit.probabilities(random.key(0), state, everyone, hp)
+
+    found = after(np.float32([4, 4, 0]), np.float32([3, 0, 0]))
+    assert found[2] > 0.1 and found[1] >= 0.04 / 3
+    assert found.sum() == pytest.approx(1.0)
 
 
 def test_perplexity_is_what_is_asked_for_and_ties_are_shared():

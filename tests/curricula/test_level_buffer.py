@@ -36,16 +36,21 @@ class SlowBuffer:
         self.updates += 1
         entries: list[dict[str, Any]] = []
         for number, level, score, counts in zip(numbers, levels, scores, valid, strict=True):
-            if not counts or not np.isfinite(score):
+            if not counts:
                 continue
             same = [e for e in entries if number != NEW and e["number"] == number]
-            if same:
+            if not same:
+                same = [{"number": number, "level": level, "scores": []}]
+                entries.append(same[0])
+            if np.isfinite(score):
                 same[0]["scores"].append(score)
-            else:
-                entries.append({"number": number, "level": level, "scores": [score]})
         there = {slot["number"]: slot for slot in self.slots if slot}
         candidates = []
         for entry in entries:
+            if not entry["scores"]:  # visited, and no wiser
+                if entry["number"] in there:
+                    there[entry["number"]]["at"] = self.updates
+                continue
             score = np.float32(np.sum(entry["scores"], dtype=np.float32) / np.float32(len(entry["scores"])))
             if entry["number"] in there:
                 there[entry["number"]] |= {"score": score, "at": self.updates}
@@ -249,6 +254,30 @@ def test_unique_levels_are_the_best_there_were_each_once_with_what_is_known_of_t
         found = dict(zip(fast.levels["size"][filled].tolist(), fast.scores[filled].tolist(), strict=True))
         assert found == pytest.approx(known, rel=1e-6)
         np.testing.assert_array_equal(fast.extras["tag"][filled], fast.levels["size"][filled])
+
+
+def test_what_is_known_of_a_level_grows_with_visits_that_give_no_score():
+    """One of which too little is known for a score keeps the old one; else it would be too little for ever."""
+    buffer = init_buffer(BufferConfig(3, unique=True), level_of(0), {"seen": np.float32(0)})
+    one, both = np.array([True, False]), np.array([True, True])
+    come = lambda buffer, tags, scores, seen, valid: update(
+        *(buffer, np.full(2, NEW), stack([level_of(t) for t in tags])),
+        *(np.float32(scores), valid, {"seen": np.float32(seen)}),
+    )
+    buffer = come(buffer, (7, 8), (0.25, 0.5), (2, 2), both)
+    buffer = come(buffer, (7, 9), (np.nan, np.nan), (1.5, 1), both)
+    assert (buffer.scores[:2].tolist(), buffer.scored_at[:2].tolist()) == ([0.5, 0.25], [1, 2])
+    assert buffer.extras["seen"].tolist() == [2.0, 1.5, 0.0]
+    assert buffer.filled.tolist() == [True, True, False]  # without a score nothing gets in
+    # Of one that comes twice in an update, with and without a score, the score counts and what is known with it.
+    buffer = come(buffer, (8, 8), (np.inf, 0.75), (3, 4), both)
+    assert (float(buffer.scores[0]), float(buffer.extras["seen"][0]), int(buffer.scored_at[0])) == (
+        0.75,
+        4.0,
+        3,
+    )
+    buffer = come(buffer, (7, 8), (np.nan, 0.1), (9, 9), one & False)
+    assert buffer.scored_at[:2].tolist() == [3, 2]
 
 
 def test_hashes_tell_levels_apart_by_every_number_and_place():

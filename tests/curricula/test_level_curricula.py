@@ -20,7 +20,6 @@ from jaxrl_evolve import random
 from jaxrl_evolve.curricula.buffer_config import BufferConfig
 from jaxrl_evolve.curricula.level_buffer import init_buffer, update_buffer
 from jaxrl_evolve.curricula.levels.names import LEVEL_CURRICULA
-from jaxrl_evolve.curricula.levels.ncc import project
 from jaxrl_evolve.curricula.levels.options import LevelOptions
 from jaxrl_evolve.curricula.levels.replay import evidence
 from jaxrl_evolve.curricula.levels.scores import SCORES, Seen, learnability
@@ -102,7 +101,7 @@ def test_every_score_is_its_formula():
             "max-mc": best - v.mean(),
             "td": np.abs(td).mean(),
             "posterior-learnability": (s + 0.5) * (n - s + 0.5) / ((n + 1) * (n + 2)),
-            "mna": np.maximum(-a, 0).sum() * (won.any() or before.solved[i] > 0),
+            "mna": np.maximum(-a, 0).mean() * (won.any() or before.solved[i] > 0),
             "pace": i,
         }
         if n > 1.5:
@@ -145,6 +144,32 @@ def test_what_came_of_one_level_in_several_slots_is_pooled():
     none = np.where(np.arange(N) == 1, np.float32(np.nan), visit.influence)
     found = merge(visit.replace(influence=none), alike).influence
     assert found[[0, 2, 4]].tolist() == [0.0, 2.0, 4.0] and np.isnan(found[3])
+
+
+def test_a_score_does_not_depend_on_how_many_slots_played_the_level_nor_for_how_long():
+    """Two slots of five played the same; a visit twice as long in which the same happened twice."""
+    lived = lived_through(6)[0]
+    visit = program(lambda: visit_of(lived, success))()
+    same = jax.tree.map(lambda x: np.where(np.arange(N) == 3, x[1], x), visit)
+    alike = np.eye(N, dtype=bool)
+    alike[1, 3] = alike[3, 1] = True
+    levels = jax.device_get(lived.proposed.params)
+
+    @program
+    def scored(visit: Any, alike: Any) -> Any:
+        seen = pooled(visit, alike)
+        nothing = jax.tree.map(lambda x: jnp.broadcast_to(x, (N,)), unknown())
+        facts = Seen(seen, renewed(nothing, seen, jnp.ones(N)), levels, None, LevelOptions())
+        return {name: x.value(facts) for name, x in SCORES.items() if x.critic}
+
+    once, twice = scored(same, np.eye(N, dtype=bool)), scored(same, alike)
+    longer = jax.tree.map(lambda x: 2 * x, same).replace(best=same.best, solved=same.solved)
+    for name in once:
+        assert np.isfinite(once[name][:4]).all() and np.abs(once[name][:4]).max() > 0
+        np.testing.assert_allclose(twice[name], once[name], rtol=1e-5, err_msg=name)
+        np.testing.assert_allclose(
+            scored(longer, np.eye(N, dtype=bool))[name], once[name], rtol=1e-5, err_msg=name
+        )
 
 
 def counting() -> Learner:
@@ -273,16 +298,6 @@ def test_mutants_are_edits_of_what_was_trained_on_and_lack_of_evidence_is_looked
     assert given.number.tolist() == [NEW, 1, 0]
 
 
-def test_ncc_projects_onto_distributions():
-    y, allowed = np.array([0.5, 0.9, -0.2, 0.1, 7.0], np.float32), np.array([1, 1, 1, 1, 0], bool)
-    onto = program(project, "least")
-    found = onto(y, allowed, 0.01)
-    # The nearest one takes the same from all that stay above the least.
-    shift = (0.5 + 0.9 + 2 * 0.01 - 1.0) / 2
-    np.testing.assert_allclose(found, [0.5 - shift, 0.9 - shift, 0.01, 0.01, 0.0], atol=1e-6)
-    assert not onto(y, np.zeros(5, bool)).any()
-
-
 def test_co_learnability_is_the_mean_fall_of_levels_that_were_there():
     config = BufferConfig(capacity=4, unique=True)
     of = lambda *x: Known(*([np.zeros(3, np.float32)] * 4), np.float32(x))
@@ -368,6 +383,24 @@ def test_what_does_not_fit_is_refused_in_one_sentence():
         asked("robust-plr", replay_probability=0.0)
     with pytest.raises(ValueError, match="has 'replay_probability', which accel does not take"):
         asked("accel", replay_probability=0.5)
+    with pytest.raises(
+        ValueError,
+        match=r"temperature is 0.3, which plr does not read where prioritisation is 'top-k': leave it out, or choose another prioritisation",
+    ):
+        asked("plr", temperature=0.3, prioritisation="top-k")
+    for name, options, said in (
+        ("plr", {"top": 5}, "top is 5, which plr does not read where prioritisation is 'rank'"),
+        ("accel", {"best": "last"}, "best is 'last', which accel does not read where score is 'pvl'"),
+        ("sfl", {"score": "learnability", "prior": 2.0}, "prior is 2.0, which sfl does not read where score"),
+        ("accel", {"mutants": 0, "edits": 3}, "edits is 3, which accel does not read where mutants is 0"),
+        ("robust-plr", {"replay_probability": 1.0, "scout_steps": 9}, "does not read where scouts is 0"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            asked(name, **options)
+    assert asked("plr", temperature=1.0, prioritisation="top-k")  # as it is anyway
+    assert asked("robust-plr", scout_steps=9).scouts.steps == 9
+    with pytest.raises(ValueError, match="restart is 1; it must be True or False"):
+        asked("random", restart=1)
     with pytest.raises(ValueError, match="step is -1.0; it must be a number of at least 0"):
         asked("ncc", step=-1.0)
     with pytest.raises(ValueError, match="tiny/Walk is one task only; .* could vary nan_rate"):

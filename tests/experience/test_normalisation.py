@@ -88,12 +88,12 @@ def test_returns_are_scaled_by_a_slow_loops_standard_deviation():
     scale, running, seen = ReturnScale.for_slots(num), np.zeros(num), []
     for length in (7, 1, 12):
         reward = rng.normal(2.0, 3.0, (length, num)).astype(np.float32)
-        ended = rng.random((length, num)) < 0.25
-        scale = scale.merge(jnp.asarray(reward), jnp.asarray(ended), jnp.float32(gamma))
+        first = rng.random((length, num)) < 0.25
+        scale = scale.merge(jnp.asarray(reward), jnp.asarray(first), jnp.float32(gamma))
         for t in range(length):
-            running = running * gamma + reward[t]
+            # Whether the one before ended, or was left in the middle.
+            running = np.where(first[t], 0.0, running) * gamma + reward[t]
             seen.append(running.copy())
-            running = np.where(ended[t], 0.0, running)
         np.testing.assert_allclose(scale.running, running, rtol=1e-5)
         np.testing.assert_allclose(scale.moments.mean, np.mean(seen), rtol=1e-3)
         np.testing.assert_allclose(scale.moments.variance, np.var(seen), rtol=1e-3)

@@ -22,6 +22,10 @@ def test_a_change_is_followed_when_the_new_best_has_its_share():
 def test_who_starves_has_less_than_a_tenth_of_a_fair_share():
     share = [[0.94, 0.06], [0.96, 0.04], [0.97, 0.03], [0.5, 0.5], [0.99, 0.01]]
     assert starved(share).tolist() == [0, 2]
+    # An arm that may not be drawn does not starve, and leaves the fair share to the others.
+    forbidden = np.array([[0.955, 0.045, 0.0]] * 3)
+    assert starved(forbidden).tolist() == [0, 0, 3]
+    assert starved(forbidden, available=[1, 1, 0]).tolist() == [0, 3, 0]
     runs = np.stack([share, np.flip(share, 1)], 1)  # [T, runs, arms]
     assert starved(runs).tolist() == [[0, 2], [2, 0]]
 

@@ -269,6 +269,7 @@ def test_a_run_with_scouts_resumes_as_it_would_have_gone_on_and_counts_what_they
         "grid/random-small",
         steps=4 * (32 + 16) + 40,
         count_scoring=True,
+        env_options={"max_steps": "8"},
         curriculum="parallel-plr",
         curriculum_options={"capacity": "6", "new": "2", "score": "pvl"},
         **SMALL | {"evaluation": dataclasses.replace(SMALL["evaluation"], probe=3)},

@@ -50,6 +50,8 @@ def test_rows_say_who_was_drawn_who_starved_and_what_was_forgotten():
     np.testing.assert_allclose(first["forgotten"], [0.5, 0.0])
     np.testing.assert_allclose(second["forgotten"], [np.nan, 0.0])
     assert allocation([{"loss": [1.0]}], ("a",)) == allocation([], ("a",)) == []
+    first, second = allocation(rows, ("a 1", "b"), np.array([True, False]))
+    assert (first["starved_rows"].tolist(), second["starved_rows"].tolist()) == ([0, 0], [0, 0])
 
 
 def test_a_run_goes_on_with_the_arms_that_it_was_started_with(tmp_path: Any):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxrl_evolve.curricula.arms.bandit import Bandit, Feedback, Hyperparameters
 from jaxrl_evolve.curricula.arms.choice import chosen
+from jaxrl_evolve.curricula.arms.given import shares
 
 
 def adarft(difficulty: Sequence[float] = ()) -> Bandit:
@@ -18,10 +20,15 @@ def adarft(difficulty: Sequence[float] = ()) -> Bandit:
 
     Args:
         difficulty: of every arm, from 0 to 1; evenly spaced in the order of the arms by default.
+
+    Raises:
+        ValueError: difficulties are no such numbers.
     """
+    nothing: Any = ()
+    own = None if difficulty == nothing else shares("difficulty", difficulty)
 
     def place(arms: int) -> Array:
-        return jnp.asarray(difficulty, jnp.float32) if len(difficulty) else jnp.linspace(0.0, 1.0, arms)
+        return jnp.linspace(0.0, 1.0, arms) if own is None else jnp.asarray(own)
 
     def probabilities(key: Array, aim: Array, available: Array, hp: Hyperparameters) -> Array:
         del key

@@ -41,7 +41,12 @@ def check_shape(name: str, value: Sequence[Any], arms: int) -> None:
     Raises:
         ValueError: naming both shapes.
     """
-    shape = np.shape(value)
+    try:
+        shape = np.shape(value)
+    except ValueError:  # rows that are not as long as each other
+        raise ValueError(
+            f"curriculum_options.{name} is {value!r}, whose rows differ in length; there are {arms} arms, so it must be of shape {(arms,)} or {(arms, arms)}"
+        ) from None
     wanted = (arms, arms) if len(shape) == 2 else (arms,)
     if shape != wanted:
         raise ValueError(

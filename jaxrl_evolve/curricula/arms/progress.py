@@ -7,11 +7,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxrl_evolve.curricula.arms.bandit import Bandit, Feedback, Hyperparameters, filled
 from jaxrl_evolve.curricula.arms.choice import evenly, with_floor
+from jaxrl_evolve.curricula.arms.given import pairs, shares
 
 _HIGHEST_BASE = 0.75
 
@@ -34,7 +36,11 @@ def learning_progress(every: int = 1, base: float | Sequence[float] = 0.0) -> Ba
     Args:
         every: updates after which the averages move, by all episodes since.
         base: share of successes of a random policy, of all arms or of each, which is no merit; at most 0.75 of it counts.
+
+    Raises:
+        ValueError: the base is no share.
     """
+    least = np.minimum(shares("base", base, one=True), np.float32(_HIGHEST_BASE))
 
     def probabilities(key: Array, state: State, available: Array, hp: Hyperparameters) -> Array:
         del key
@@ -42,7 +48,7 @@ def learning_progress(every: int = 1, base: float | Sequence[float] = 0.0) -> Ba
 
     def update(key: Array, state: State, feedback: Feedback, hp: Hyperparameters) -> State:
         del key
-        return _moved(state, feedback, hp, every, jnp.minimum(jnp.asarray(base, jnp.float32), _HIGHEST_BASE))
+        return _moved(state, feedback, hp, every, jnp.asarray(least))
 
     return Bandit(lambda arms, hp: _nothing(arms), probabilities, update)
 
@@ -55,14 +61,19 @@ def omni(boring: Sequence[Sequence[Any]] = (), every: int = 1, base: float | Seq
             model was asked once. Without any, `learning_progress`.
         every: as in `learning_progress`.
         base: as in `learning_progress`.
+
+    Raises:
+        ValueError: the base is no share, or the table is none.
     """
     plain = learning_progress(every, base)
-    if not len(boring):
+    nothing: Any = ()
+    if boring == nothing:
         return plain
+    table = pairs("boring", boring)
 
     def probabilities(key: Array, state: State, available: Array, hp: Hyperparameters) -> Array:
         del key
-        fine = interesting(state.fast, jnp.asarray(boring, bool), available)
+        fine = interesting(state.fast, jnp.asarray(table), available)
         weights = _by_progress(state, available, hp) * jnp.where(fine, 1.0, hp.dull)
         return with_floor(weights / weights.sum(), available, jnp.asarray(hp.floor, jnp.float32))
 
@@ -117,7 +128,8 @@ def _moved(state: State, feedback: Feedback, hp: Hyperparameters, every: int, ba
 def _by_progress(state: State, available: Array, hp: Hyperparameters) -> Array:
     theta = jnp.asarray(hp.reweight, jnp.float32)
     progress = jnp.abs(reweighted(state.fast, theta) - reweighted(state.slow, theta))
-    able = available & ((progress > 0) | (state.fast > 0))
+    # Of an arm that was never measured nobody knows that it cannot be learned.
+    able = available & ((progress > 0) | (state.fast > 0) | ~state.known)
     able = jnp.where(able.any(), able, available)
     share = evenly(able)
     mean = (share * progress).sum()

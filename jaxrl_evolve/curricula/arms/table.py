@@ -193,7 +193,8 @@ METHODS: dict[str, Method] = {
         progress.omni,
         ("fast", "slow", "reweight", "floor", "dull"),
         "success",
-        Hyperparameters(floor=0.0),
+        # OMNI measures all arms anew now and then. Here only draws measure, so an arm without a success would be lost for ever.
+        Hyperparameters(floor=0.05),
         successes=True,
     ),
     "adcl": Method(

@@ -27,6 +27,7 @@ from jaxrl_evolve.runs.guard import kept, sound
 from jaxrl_evolve.runs.lived import Lived, Terms, lived_by
 from jaxrl_evolve.runs.scouting import from_the_start
 from jaxrl_evolve.runs.tasks import Assignment
+from jaxrl_evolve.runs.whole_episodes import surely_whole
 from jaxrl_evolve.settings.checks import AtLeast, Between, NotEmpty, check
 from jaxrl_evolve.settings.names import suggestion
 
@@ -210,7 +211,8 @@ def rival(duel: Duel, keys: tuple[Array, Array], state: DuelState, given: Assign
         terms: of the update.
     """
     played = from_the_start(keys, duel.student, state.antagonist, duel.env, given, duel.steps)
-    return lived_by(duel.student, state.antagonist, terms, given, played, {})
+    counted = surely_whole(duel.env, given.params, played.trajectory)
+    return lived_by(duel.student, state.antagonist, terms, given, played, {}, counted)
 
 
 def schooled(duel: Duel, state: DuelState, seen: Lived, terms: Terms) -> DuelState:
@@ -249,8 +251,10 @@ def judged(
 
 
 def returns_on(lived: Lived, which: Literal["max", "mean"]) -> Float[Array, " n"]:
-    """The mean or the highest return on the level of every slot, of the episodes that ended; where none did, what the running one has so far."""
-    over, returns = ends(lived), lived.played.episode_return
+    """The mean return on the level of every slot of the episodes that count, or the highest of all that ended; where there is none, what the
+    running one has so far.
+    """
+    over, returns = ends(lived, every=which == "max"), lived.played.episode_return
     assert returns is not None
     if which == "max":
         found = jnp.where(over, returns, -jnp.inf).max(0)

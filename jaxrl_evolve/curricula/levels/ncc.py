@@ -1,8 +1,12 @@
-"""NCC (Monette et al. 2025, arXiv 2505.20659): the distribution over the buffer is itself learned, by gradient ascent.
+"""NCC (Monette et al. 2025, arXiv 2505.20659): the distribution over the buffer is itself learned, by ascent on ``y . score + entropy H(y)``.
 
-``y <- P[y + step (score - entropy (log y + 1))]``, where ``P`` projects onto the distributions that give every level at least a little.
+Among the distributions that give every level at least a little, an update takes the one that is best by ``y . score + entropy H(y) -
+KL(y, before) / step``. The paper takes Euclidean gradient steps. Where levels have ``1/C`` each, the entropy curves by ``entropy C``, so
+that for a thousand levels such a step of 0.1 leaps from one side of the optimum to the other unless it is shrunk, as the paper's adaptive
+one is in time. This step, mirror ascent with the whole objective in it, has a closed form and comes nearer at every size of the buffer.
+
 The paper scores the whole buffer anew in every update, at many times the cost of training; here the ``again`` levels of which least
-is known are, and its adaptive step size is a constant one.
+is known are.
 """
 
 from __future__ import annotations
@@ -48,13 +52,13 @@ _OPTIONS = (
 )
 
 
-def ncc(env: Env, num_envs: int, step: float = 0.1, entropy: float = 0.05, **options: Any) -> Curriculum:
+def ncc(env: Env, num_envs: int, step: float = 10.0, entropy: float = 0.05, **options: Any) -> Curriculum:
     """NCC: slots play levels drawn from the learned distribution; new levels take the place of those with the lowest scores.
 
     Args:
         env: a family of levels.
         num_envs: slots.
-        step: of the ascent.
+        step: of the ascent; after an update ``1 / (1 + step entropy)`` is left of the distance to the optimum, in logarithms.
         entropy: weight of the distribution's entropy.
         **options: of the buffer's size and of the score; ``new``, ``again`` (half of the slots each), ``scout_steps``.
 
@@ -77,9 +81,9 @@ def ncc(env: Env, num_envs: int, step: float = 0.1, entropy: float = 0.05, **opt
     def moved(options: LevelOptions, before: LevelState, state: LevelState, number: Array) -> LevelState:
         del options, before, number
         buffer = state.buffer
-        y = jnp.maximum(state.aside, _LEAST)
-        slope = jnp.where(buffer.filled, buffer.scores, 0.0) - ascent.entropy * (jnp.log(y) + 1.0)
-        return replace(state, aside=project(y + ascent.step * slope, buffer.filled))
+        return replace(
+            state, aside=ascended(state.aside, buffer.scores, buffer.filled, ascent.step, ascent.entropy)
+        )
 
     def logits(options: LevelOptions, state: LevelState) -> Array:
         del options
@@ -91,15 +95,42 @@ def ncc(env: Env, num_envs: int, step: float = 0.1, entropy: float = 0.05, **opt
     return level_curriculum("ncc", env, made, Rule(evenly, logits, moved))
 
 
-def project(y: Float[Array, " n"], allowed: Bool[Array, " n"], least: float = _LEAST) -> Float[Array, " n"]:
-    """The nearest distribution with at least ``least`` on all that is allowed and 0 on all else (zeros if nothing is)."""
+def ascended(
+    y: Float[Array, " n"], scores: Float[Array, " n"], allowed: Bool[Array, " n"], step: float, entropy: float
+) -> Float[Array, " n"]:
+    """The distribution after a step: ``y^(1 / (1 + step entropy)) exp(step score / (1 + step entropy))``, projected.
+
+    Args:
+        y: the one before; less than the least counts as the least.
+        scores: of what is allowed; others are not read.
+        allowed: what it is a distribution over.
+        step: at least 0, with which nothing moves.
+        entropy: weight of the entropy, at least 0.
+    """
+    worth = jnp.where(allowed, scores, 0.0)
+    logits = (jnp.log(jnp.maximum(y, _LEAST)) + step * worth) / (1.0 + step * entropy)
+    return project(logits, allowed)
+
+
+def project(
+    logits: Float[Array, " n"], allowed: Bool[Array, " n"], least: float = _LEAST
+) -> Float[Array, " n"]:
+    """Of the distributions with at least ``least`` on all that is allowed, and 0 on all else, the one of the smallest divergence from the
+    softmax of the logits (zeros if nothing is allowed).
+
+    It is that softmax but for those below the least, which have the least. Where there are so many that the least would be all,
+    it is half of what each would have of an even distribution.
+    """
     count = allowed.sum()
-    mass = jnp.maximum(1.0 - least * count, 0.0)
-    v = jnp.where(allowed, y - least, -jnp.inf)
-    falling = -jnp.sort(-v)
-    sums = jnp.cumsum(jnp.where(jnp.isfinite(falling), falling, 0.0)) - mass
-    ranks = jnp.arange(1, y.size + 1)
-    holds = jnp.isfinite(falling) & (falling * ranks > sums)
+    least = jnp.minimum(least, 0.5 / jnp.maximum(count, 1))
+    above = jnp.where(allowed, logits, -jnp.inf)
+    highest = jnp.where(allowed.any(), above.max(), 0.0)
+    weights = jnp.exp(above - highest)  # 0 of what is not allowed
+    falling = -jnp.sort(-weights)
+    # If the first k stay above the least, they share what the others leave, in proportion to their weights.
+    ranks = jnp.arange(1, logits.size + 1)
+    scale = (1.0 - least * (count - ranks)) / jnp.maximum(jnp.cumsum(falling), 1.0)  # the highest is 1
+    holds = (falling * scale > least) & (ranks <= count)
     last = jnp.maximum(holds.sum() - 1, 0)
-    found = jnp.maximum(v - sums[last] / ranks[last], 0.0) + least
+    found = jnp.maximum(weights * scale[last], least)
     return jnp.where(allowed, found, 0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from jaxrl_envs.contract import Env
@@ -66,6 +66,18 @@ SCORING = ("score", "best", "threshold", "prior", "decay")
 """Options of scores."""
 
 
+_READ: dict[str, tuple[str, Callable[[LevelOptions], bool]]] = {
+    "temperature": ("prioritisation", lambda options: options.prioritisation != "top-k"),
+    "top": ("prioritisation", lambda options: options.prioritisation == "top-k"),
+    "best": ("score", lambda options: options.score == "max-mc"),
+    "prior": ("score", lambda options: options.score == "posterior-learnability"),
+    "edits": ("mutants", lambda options: options.mutants > 0),
+    "parents": ("mutants", lambda options: options.mutants > 0),
+    "scout_steps": ("scouts", lambda options: options.scouts > 0),
+}
+"""Options that are read only beside others: which one decides, and when they are."""
+
+
 def options_of(name: str, given: Mapping[str, Any], offered: Sequence[str], **defaults: Any) -> LevelOptions:
     """The options of a method.
 
@@ -76,7 +88,7 @@ def options_of(name: str, given: Mapping[str, Any], offered: Sequence[str], **de
         defaults: its own.
 
     Raises:
-        ValueError: an option is not known, with near matches, or has a value that is not allowed.
+        ValueError: an option is not known, with near matches, has a value that is not allowed, or is not read beside others.
     """
     for option in given:
         if option not in offered:
@@ -84,7 +96,14 @@ def options_of(name: str, given: Mapping[str, Any], offered: Sequence[str], **de
                 f"curriculum_options has {option!r}, which {name} does not take: "
                 f"{suggestion(option, offered, 'it takes')}"
             )
-    return LevelOptions(**{**defaults, **given})
+    made, usual = LevelOptions(**{**defaults, **given}), LevelOptions(**defaults)
+    for option, (other, read) in _READ.items():
+        if option in given and getattr(made, option) != getattr(usual, option) and not read(made):
+            raise ValueError(
+                f"curriculum_options.{option} is {given[option]!r}, which {name} does not read where {other} is {getattr(made, other)!r}: leave it "
+                f"out, or choose another {other}"
+            )
+    return made
 
 
 def require_levels(name: str, env: Env, edits: bool = False) -> None:

@@ -50,7 +50,7 @@ def robust_plr(env: Env, num_envs: int, **options: Any) -> Curriculum:
     given = dict(options)
     share = given.pop("replay_probability", 0.5)
     offered = (*REPLAY, *SCORING, "scout_steps")
-    options_of("robust-plr", {**given, "replay_probability": share}, offered)
+    options_of("robust-plr", {**given, "replay_probability": share}, offered, new=1)
     if share == 0.0:
         raise ValueError(
             "replay_probability is 0.0; robust-plr learns from replayed levels only, so it must be above 0"

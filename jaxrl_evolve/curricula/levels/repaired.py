@@ -81,7 +81,9 @@ def repaired(env: Env, num_envs: int, **options: Any) -> Curriculum:
     def made_for(learner: Learner, rollout_length: int) -> Curriculum:
         duel = duel_for("repaired", env, num_envs, asked, learner, rollout_length)
         steps = num_envs * (builder.steps + 2 * rollout_length)
-        return _seated(duel, seat)._replace(critic=seat.critic, influence=seat.influence, steps=steps)
+        return _seated(duel, seat)._replace(
+            critic=seat.critic, influence=seat.influence, steps=steps, episodes=seat.episodes
+        )
 
     return unfitted("repaired", made_for)
 

@@ -128,7 +128,9 @@ def level_curriculum(name: str, env: Env, options: LevelOptions, rule: Rule = US
 
     scouts = Scouts(options.scouts, options.scout_steps, scouted, recorded) if options.scouts else None
     seat = Curriculum(init, propose, record, metrics, restart=True)
-    return seat._replace(critic=score.critic, influence=score.influence, scouts=scouts)
+    return seat._replace(
+        critic=score.critic, influence=score.influence, scouts=scouts, episodes=score.episodes
+    )
 
 
 def _known(buffer: LevelBuffer, slot: Int[Array, " n"]) -> tuple[Known, Float[Array, " n"]]:

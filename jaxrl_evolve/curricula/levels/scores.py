@@ -49,6 +49,7 @@ class Score(NamedTuple):
         success: whether it reads successes.
         influence: whether it reads the parameter change that levels cause.
         optimum: whether it reads the highest returns.
+        episodes: of a level that it needs.
     """
 
     formula: str
@@ -58,6 +59,7 @@ class Score(NamedTuple):
     success: bool = False
     influence: bool = False
     optimum: bool = False
+    episodes: int = 1
 
 
 def _per_step(column: str) -> Callable[[Seen], Array]:
@@ -107,6 +109,7 @@ SCORES: dict[str, Score] = {
         "SFL, arXiv 2408.15099, made unbiased",
         lambda seen: learnability(seen.known.episodes, seen.known.successes),
         success=True,
+        episodes=2,
     ),
     "posterior-learnability": Score(
         "E[p (1 - p)] under Beta(successes + prior, failures + prior)",
@@ -115,9 +118,9 @@ SCORES: dict[str, Score] = {
         success=True,
     ),
     "mna": Score(
-        "sum of max(-A, 0) if the level was ever solved, else 0",
-        "arXiv 2601.14957",
-        lambda seen: seen.visit.negative * seen.known.solved,
+        "mean max(-A, 0) if the level was ever solved, else 0",
+        "arXiv 2601.14957, which adds up over a rollout: the same order where all are as long and each level has one",
+        lambda seen: seen.visit.negative / seen.visit.scored * seen.known.solved,
         critic=True,
         success=True,
     ),

@@ -1,7 +1,9 @@
 """What came of a rollout by level, and what is known of a level from all its visits.
 
 Every slot plays one level from the beginning to the end of the rollout (`Curriculum.restart`), so what came of a level is a
-sum along time. An episode counts where it ends within the rollout; if its return is no finite number it is none.
+sum along time. Of episodes, a number counts that is known before they are played: those that end within the rollout however long they take
+(`runs.whole_episodes`), or all that end, where nobody knows how long that can be. For what was ever reached, the highest return and a success, all
+that ended count. An episode whose return is no finite number is none.
 """
 
 from __future__ import annotations
@@ -29,10 +31,11 @@ class Visit:
         absolute, positive, negative: sums of |A|, max(A, 0) and max(-A, 0) over these, ``A`` the advantage.
         td: sum of absolute TD errors.
         value: sum of values.
-        episodes: that ended.
+        episodes: that count.
         successes: of these.
         returns: their sum.
-        best: the highest of their returns, minus infinity if none ended.
+        best: the highest return of all that ended, minus infinity if none did.
+        solved: whether one of all that ended was a success, 0 or 1.
         influence: squared norm of the parameter change that the level causes.
     """
 
@@ -46,6 +49,7 @@ class Visit:
     successes: Float[Array, " n"]
     returns: Float[Array, " n"]
     best: Float[Array, " n"]
+    solved: Float[Array, " n"]
     influence: Float[Array, " n"]
 
 
@@ -54,7 +58,7 @@ class Known:
     """Of a level from all visits, float32 scalars or ``[n]``.
 
     Attributes:
-        episodes: that ended, those of earlier updates counting less.
+        episodes: that counted, those of earlier updates counting less.
         successes: of these.
         best: the highest return ever, minus infinity if no episode ended.
         solved: whether there was a success ever, 0 or 1.
@@ -96,8 +100,11 @@ def visit_of(lived: Lived, success: Success | None, critic: bool = True, influen
         change = lived.influence()
     returns = lived.played.episode_return
     assert returns is not None
-    best = jnp.where(ends(lived, success), returns, -jnp.inf).max(0)
-    return Visit(**{name: sums.get(name, nothing) for name in names}, best=best, influence=change)
+    over = ends(lived, success, every=True)
+    best = jnp.where(over, returns, -jnp.inf).max(0)
+    solved = nothing if success is None else (over & (success(lived) > 0)).any(0).astype(jnp.float32)
+    summed = {name: sums.get(name, nothing) for name in names}
+    return Visit(**summed, best=best, solved=solved, influence=change)
 
 
 def pooled(visit: Visit, alike: Bool[Array, "n n"]) -> Visit:
@@ -110,10 +117,11 @@ def pooled(visit: Visit, alike: Bool[Array, "n n"]) -> Visit:
     share = alike.astype(jnp.float32)
     add = lambda x: jnp.matmul(share, x, precision=jax.lax.Precision.HIGHEST)
     best = jnp.where(alike, visit.best[None], -jnp.inf).max(1)
+    solved = jnp.where(alike, visit.solved[None], 0.0).max(1)
     # Not by a product of matrices, where one that is no number would be in every sum.
     change = jnp.where(alike, visit.influence[None], 0.0).sum(1) / share.sum(1)
     summed = jax.tree.map(add, visit)
-    return Visit(**{**vars(summed), "best": best, "influence": change})
+    return Visit(**{**vars(summed), "best": best, "solved": solved, "influence": change})
 
 
 def renewed(known: Known, visit: Visit, left: Float[Array, " n"]) -> Known:
@@ -128,6 +136,6 @@ def renewed(known: Known, visit: Visit, left: Float[Array, " n"]) -> Known:
         left * known.episodes + visit.episodes,
         left * known.successes + visit.successes,
         jnp.maximum(known.best, visit.best),
-        jnp.maximum(known.solved, (visit.successes > 0).astype(jnp.float32)),
+        jnp.maximum(known.solved, visit.solved),
         known.score,
     )

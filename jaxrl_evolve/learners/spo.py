@@ -28,7 +28,7 @@ from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.learners.reference import Reference, follow
 from jaxrl_evolve.learners.snapshots import Snapshots, offer
 from jaxrl_evolve.learners.spo_config import SPOConfig, SPOHyperparameters
-from jaxrl_evolve.learners.spo_environment import judgement, with_time
+from jaxrl_evolve.learners.spo_environment import judgement, shown_with_time
 from jaxrl_evolve.learners.spo_oracles import ORACLE, by_oracle, chosen_oracles, told_of
 from jaxrl_evolve.learners.spo_payoff import compared, others, room_for, spread
 from jaxrl_evolve.learners.spo_time import Timekeeper
@@ -211,8 +211,7 @@ def self_play(
     _check_comparators(config, num_envs, most)
     kinds = kinds_of(watch, example)
     against = others(config.against, kinds) if config.against else None
-    space = with_time(env.observation_space) if config.time else env.observation_space
-    inner = make(dataclasses.replace(env, observation_space=space))
+    inner = make(shown_with_time(env) if config.time else env)
     if inner.store is not None:
         raise ValueError(
             f"the learner {inner.name!r} keeps experience of its own, whose rewards would be those of before; that is what "

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
 
-from jaxrl_envs.contract import Env
+from jaxrl_envs.contract import NO_STACK, Env
 from jaxrl_envs.parameters import limits
 from jaxrl_envs.spaces import Box, Space
 from jaxrl_evolve import random
@@ -112,6 +113,15 @@ def with_time(space: Space) -> Space:
         )
     bounds = lambda which, more: (*map(float, space.bound(which)), more)
     return Box(bounds("low", 0.0), bounds("high", 1.0), (space.shape[0] + 1,), "float32")
+
+
+def shown_with_time(env: Env) -> Env:
+    """The environment as the learner inside is told of it: observations `with_time`, which are no stacks of frames any more.
+
+    Raises:
+        ValueError: see `with_time`.
+    """
+    return dataclasses.replace(env, observation_space=with_time(env.observation_space), stack=NO_STACK)
 
 
 def example_of(env: Env, number: int) -> Trajectory:

@@ -21,7 +21,7 @@ from jaxrl_evolve.experience.relabelling import Relabel, Relabelled
 from jaxrl_evolve.experience.replay import rows_for
 from jaxrl_evolve.learners.learner import Learner, Store, UpdateFromStore, paid_otherwise
 from jaxrl_evolve.learners.sac import sac
-from jaxrl_evolve.learners.spo_environment import judgement, with_time
+from jaxrl_evolve.learners.spo_environment import judgement, shown_with_time
 from jaxrl_evolve.learners.spo_payoff import room_for
 from jaxrl_evolve.learners.spo_sac_config import SPOSACConfig, SPOSACHyperparameters
 from jaxrl_evolve.learners.spo_store import Judge, Judged
@@ -99,7 +99,6 @@ def self_play_from_replay(
         ValueError: episodes have no known limit, the time can't be added to the observations, or the oracle is none.
     """
     found = judgement(config, env, num_envs, oracle, watch)
-    space = with_time(env.observation_space) if config.time else env.observation_space
     length = config.segment or found.horizon
     rows = rows_for(config.capacity, num_envs, rollout_length)
     kept = config.episodes or _SHARE * -(-rows // length)
@@ -118,7 +117,7 @@ def self_play_from_replay(
         again,
         config.relabel == "sample",
     )
-    inner = make(dataclasses.replace(env, observation_space=space), judge.relabel)
+    inner = make(shown_with_time(env) if config.time else env, judge.relabel)
     if inner.store is None:
         raise ValueError(f"the learner {inner.name!r} keeps no experience; spo.self_play is for such")
     time = Timekeeper(inner, found.horizon, config.time, config.segment)

@@ -14,7 +14,9 @@ import probes
 import pytest
 from same import assert_equal
 
+from jaxrl_envs import make
 from jaxrl_envs.vector import vectorize
+from jaxrl_envs.wrappers import frame_stack
 from jaxrl_evolve import PolicyOutput, TrainConfig, Trajectory, make_chunk, random
 from jaxrl_evolve.experience.relabelling import Relabelled
 from jaxrl_evolve.experience.replay import Drawn, Layout, add, init_replay, read
@@ -190,6 +192,24 @@ def test_it_learns_from_comparisons_alone():
     # 16 comparators of 32 newcomers, and of what is asked again.
     assert float(state.store.queries.total) > 32 * 15 * 39
     assert float(metrics["judged"]) == 1.0
+
+
+def test_stacked_observations_with_the_time_are_no_stacks():
+    """Regression: the buffer was told to keep the newest of four frames, of thirteen numbers."""
+    env = frame_stack(make("Pendulum-v1"), 4)
+    learner = spo_sac(env, 2, 2, dataclasses.replace(TINY, capacity=64, horizon=0))
+    assert learner.store is not None
+    chunk = make_chunk(learner, vectorize(env, 2), 2)
+    state = jax.eval_shape(chunk.init, random.key(0), traced(SPOSACHyperparameters()), env.params)
+    assert state.store.replay.frame.shape == (32, 2, 4 * 3 + 1)
+    plain = spo_sac(env, 2, 2, dataclasses.replace(TINY, capacity=64, horizon=0, time=False))
+    state = jax.eval_shape(
+        make_chunk(plain, vectorize(env, 2), 2).init,
+        random.key(0),
+        traced(SPOSACHyperparameters()),
+        env.params,
+    )
+    assert state.store.replay.frame.shape == (32, 2, 3)
 
 
 def test_a_resumed_run_is_the_run_that_went_on(tmp_path: Any):

@@ -104,8 +104,8 @@ class Encoder(nn.Module):
         c, init = self.config, _init(self.config)
         if c.encoder == "impala":
             for channels in IMPALA:
-                x = _Stage(channels * c.width, init)(x)
-            x = nn.relu(x)
+                x = _Stage(c, channels * c.width, init)(x)
+            x = nn.relu(_normalised(c, x))
         padding = "SAME" if c.layout == "jax-port" else "VALID"
         for i, (channels, size, stride) in enumerate(CONVOLUTIONS.get(c.encoder, ())):
             name = f"Conv_{i}"
@@ -121,15 +121,17 @@ class Encoder(nn.Module):
 class _Stage(nn.Module):
     """Convolution, half the size, two residual blocks."""
 
+    config: ActionValuesConfig
     channels: int
     kernel_init: Callable[..., Array]
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         conv = lambda: Convolution(self.channels, 3, 1, "SAME", self.kernel_init)
+        active = lambda x: nn.relu(_normalised(self.config, x))
         x = max_pool(conv()(x), 3, 2)
         for _ in range(2):
-            x = x + conv()(nn.relu(conv()(nn.relu(x))))
+            x = x + conv()(active(conv()(active(x))))
         return x
 
 
@@ -185,8 +187,8 @@ class ActionValues(nn.Module):
         last = orthogonal(1.0) if c.layout == "orthogonal" else init
         out = lambda features: NoisyDense(features, c.noisy, last)
         self.encoder = Encoder(c)
-        if c.layer_norm:
-            self.normalise = nn.LayerNorm()
+        self.normalise = nn.LayerNorm() if c.layer_norm else None
+        self.normalise_value = nn.LayerNorm() if c.layer_norm and self.two_streams else None
         self.advantage_hidden, self.advantage = hidden(), out(self.actions * self.atoms)
         if c.dueling:
             self.value = out(self.atoms)
@@ -217,13 +219,15 @@ class ActionValues(nn.Module):
         if self.two_streams:
             # Two streams pull at the encoder, so each by half in the mean of squares (Wang et al. 2016).
             x = x / math.sqrt(2) + jax.lax.stop_gradient(x - x / math.sqrt(2))
-        active = lambda x: ACTIVATIONS[c.activation](self.normalise(x) if c.layer_norm else x)
+        active = lambda x, normal: ACTIVATIONS[c.activation](x if normal is None else normal(x))
         draws = self._noise(x.shape[-1]) if noise and c.noisy else itertools.repeat(None)
-        hidden = active(self.advantage_hidden(x, next(draws)))
+        hidden = active(self.advantage_hidden(x, next(draws)), self.normalise)
         out = self.advantage(hidden, next(draws)).reshape((-1, self.actions, self.atoms))
         if not c.dueling:
             return out, hidden
-        other = active(self.value_hidden(x, next(draws))) if self.two_streams else hidden
+        other = hidden
+        if self.two_streams:
+            other = active(self.value_hidden(x, next(draws)), self.normalise_value)
         value = self.value(other, next(draws))[:, None, :]
         units = jnp.concatenate([other, hidden], -1) if self.two_streams else hidden
         return value + out - out.mean(1, keepdims=True), units
@@ -262,11 +266,16 @@ class ActionValues(nn.Module):
 
 
 def check_action_values(config: ActionValuesConfig, space: Space) -> None:
-    """Refuse observations that the encoder can't read.
+    """Refuse observations that the encoder can't read, and settings that would change nothing.
 
     Raises:
-        ValueError: with the shape that it needs.
+        ValueError: with the shape that it needs, or the setting.
     """
+    if config.dropout and config.encoder not in CONVOLUTIONS:
+        raise ValueError(
+            f"network.dropout is {config.dropout}, but the encoder {config.encoder!r} leaves out no units; it must be 0, or the encoder "
+            f"{' or '.join(map(repr, CONVOLUTIONS))}"
+        )
     padded = config.layout == "jax-port"
     smallest = {"flat": 0, "minatar": 3, "atari": 8 if padded else 36, "impala": 8}[config.encoder]
     shape = space.shape

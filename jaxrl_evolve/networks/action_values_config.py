@@ -27,7 +27,7 @@ class ActionValuesConfig:
     (uniform, no padding, two streams, batch normalisation in the transition model); or `jax-port`, as in their later code
     (Glorot's, padding, one stream, no normalisation)."""
     layer_norm: bool = False
-    """Whether every layer but the last is normalised before its nonlinearity (Ba et al. 2016)."""
+    """Whether every layer of encoder and head but the last is normalised before its nonlinearity (Ba et al. 2016)."""
     renormalise: bool = False
     """Whether features are brought to [0, 1], each observation by itself."""
     dueling: bool = False
@@ -35,4 +35,4 @@ class ActionValuesConfig:
     noisy: bool = False
     """Whether the head explores by noise in its weights (factorised, sigma 0.5; Fortunato et al. 2018)."""
     dropout: Annotated[float, Between(0.0, 1.0)] = 0.0
-    """Share of the encoder's units left out in training."""
+    """Share of the units of the encoders `minatar` and `atari`, after each convolution, left out in training; with another encoder it must be 0."""

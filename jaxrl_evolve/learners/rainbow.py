@@ -139,7 +139,11 @@ def _update(
     importance = hp.importance_start + share * (hp.importance_end - hp.importance_start)
     learning_rate = jnp.asarray(linear_schedule(clock, hp.learning_rate, hp.learning_rate_end), jnp.float32)
     left = (clock.horizon - done) / parts.steps_per_update * config.gradient_steps
-    now = Scheduled(learning_rate, jnp.asarray(importance, jnp.float32), left)
+    steps: Array | int = config.gradient_steps
+    if config.gradient_steps_at_first:
+        steps = jnp.where(state.adaptation.raised, steps, config.gradient_steps_at_first)
+    steps = jnp.where(ready, steps, 0)
+    now = Scheduled(learning_rate, jnp.asarray(importance, jnp.float32), left, state.steps + steps + left)
 
     def one(carry: _Carry, key: Array) -> tuple[RainbowState, Any, dict[str, Array]]:
         return gradient_step(parts, carry.state, key, replace(store, priorities=carry.priorities), hp, now)
@@ -150,10 +154,6 @@ def _update(
 
     shapes = jax.eval_shape(lambda: one(_Carry(state, store.priorities, {}), key)[2])
     zeros = {name: jnp.zeros(x.shape, x.dtype) for name, x in shapes.items()}
-    steps: Array | int = config.gradient_steps
-    if config.gradient_steps_at_first:
-        steps = jnp.where(state.adaptation.raised, steps, config.gradient_steps_at_first)
-    steps = jnp.where(ready, steps, 0)
     carry = jax.lax.fori_loop(0, steps, body, _Carry(state, store.priorities, zeros))
     learned = carry.state
     metrics = {name: total / jnp.maximum(steps, 1) for name, total in carry.sums.items()}

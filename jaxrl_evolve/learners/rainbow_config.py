@@ -112,7 +112,8 @@ class RainbowConfig:
     act_by_target: bool = False
     """Whether the target network acts."""
     reset_every: Annotated[int, AtLeast(0)] = 0
-    """Gradient steps between two resets (D'Oro et al. 2023); 0 makes none. One that less than such a stretch would follow is left out."""
+    """Gradient steps between two resets (D'Oro et al. 2023), and at least after the last one; 0 makes none. Of the run's gradient steps, what whole
+    stretches leave comes before the first reset, if it is half a stretch or more, and else after the last."""
     diagnostics: bool = False
     """Whether rank of the features, churn of the policy and norm of the weights are measured, once for each update."""
     legacy_bootstrap_offset: bool = False

@@ -175,7 +175,7 @@ def loss_of(
         missed = self_prediction(predicted, targets.projections, targets.belongs)
         metrics["prediction_loss"] = over(missed)
         total = error + coef * missed
-    # A priority of what is not known stays what it was.
+    # Of what is not known it is no number, and sets no priority.
     surprise = jnp.where(known, jax.lax.stop_gradient(surprise), jnp.nan)
     return over(weight * jnp.where(known, total, 0.0)), (surprise, metrics)
 

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxrl_envs.fusion import only_where
 from jaxrl_evolve.experience.n_step import n_step
 from jaxrl_evolve.experience.priorities import set_places
-from jaxrl_evolve.experience.replay import Drawn, Replay, draw, starts
+from jaxrl_evolve.experience.replay import Drawn, Replay, Window, draw, starts
 from jaxrl_evolve.learners.optimiser import clipped_step, norm
 from jaxrl_evolve.learners.rainbow_config import RainbowHyperparameters
 from jaxrl_evolve.learners.rainbow_loss import Parts, horizon_of_returns, loss_of, targets_of
@@ -61,11 +61,13 @@ class Scheduled(NamedTuple):
         learning_rate: step size.
         importance: power of the importance weights.
         left: gradient steps that follow this update.
+        planned: gradient steps of the whole run, those that were made among them.
     """
 
     learning_rate: Array
     importance: Array
     left: Array
+    planned: Array
 
 
 def gradient_step(
@@ -100,10 +102,20 @@ def gradient_step(
         base = jnp.clip(surprise, 1e-6, 1e6) if config.priority == "kl" else surprise + 1e-10
         # Where the loss is no number, neither is this, and the old priority stays.
         priority = jnp.where(jnp.isfinite(surprise), base, jnp.nan) ** hp.priority_exponent
+        # What can teach nothing any more would keep the priority of what was never learned from, and be drawn again and again.
+        priority = jnp.where(_lost(parts, drawn.window, hp), 0.0, priority)
         priorities = set_places(priorities, drawn.place, priority)
     if config.reset_every:
-        after = _reset(parts, key_reset, after, hp, now.left)
+        due = reset_due(config.reset_every, after.steps, after.since, now.left, now.planned)
+        after = _reset(parts, key_reset, after, hp, due)
     return after, priorities, metrics
+
+
+def _lost(parts: Parts, window: Window, hp: RainbowHyperparameters) -> Bool[Array, " B"]:
+    """Which windows no return of the run will ever say anything of: even the shortest goes beyond a time limit whose successor is gone."""
+    start = jnp.where(hp.anneal > 0, hp.steps_start, hp.steps)
+    shortest = jnp.round(jnp.minimum(hp.steps, start)) - parts.config.legacy_bootstrap_offset
+    return ~window.known & (window.ended.argmax(1) < shortest)
 
 
 def _followed(parts: Parts, state: RainbowState, rate: Array | float) -> Any:
@@ -143,10 +155,35 @@ def _stepped(
     return params, optimiser, norm(jnp.stack(list(sizes.values())))
 
 
+def reset_due(
+    every: int,
+    steps: Int[Array, ""] | int,
+    since: Int[Array, ""] | int,
+    left: Float[Array, ""] | float,
+    planned: Float[Array, ""] | float,
+) -> Bool[Array, ""]:
+    """Whether a reset follows a gradient step: ``every`` of them after the last reset, if as many are left.
+
+    Published resets (D'Oro et al. 2023, BBF's code) are counted in environment steps with those of the warm-up, in which nothing is learned: the first
+    stretch is shorter, and as many as ``every`` gradient steps follow the last reset. So the first one here has what the whole stretches leave of
+    ``planned``; less than half a stretch is none of its own.
+
+    Args:
+        every: gradient steps between two resets.
+        steps: gradient steps made.
+        since: of those, since the start or the last reset.
+        left: gradient steps that follow.
+        planned: gradient steps of the whole run.
+    """
+    rest = jnp.mod(planned, every)
+    first = (jnp.asarray(steps) == since) & (2 * rest >= every)
+    return (since >= jnp.where(first, rest, every)) & (left >= every)
+
+
 def _reset(
-    parts: Parts, key: Array, state: RainbowState, hp: RainbowHyperparameters, left: Array
+    parts: Parts, key: Array, state: RainbowState, hp: RainbowHyperparameters, due: Bool[Array, ""]
 ) -> RainbowState:
-    """Where one is due, and as many gradient steps are left as lie between two: encoder and transition model moved towards fresh ones, all else fresh (D'Oro et al. 2023).
+    """Where it is due: encoder and transition model moved towards fresh ones, all else fresh (D'Oro et al. 2023).
 
     The network and the target network by different draws. The optimiser begins anew; what was stored stays.
     """
@@ -168,7 +205,6 @@ def _reset(
             since=jnp.zeros_like(state.since),
         )
 
-    due = (state.since >= parts.config.reset_every) & (left >= parts.config.reset_every)
     return only_where(due, fresh, state)
 
 

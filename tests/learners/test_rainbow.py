@@ -21,6 +21,7 @@ from jaxrl_envs.wrappers import frame_stack
 from jaxrl_evolve import PolicyOutput, RunAxis, Trajectory, make_chunk, over_runs, random
 from jaxrl_evolve.algorithms.rainbow import VARIANTS, rainbow_preset
 from jaxrl_evolve.experience.n_step import n_step
+from jaxrl_evolve.experience.priorities import set_rows
 from jaxrl_evolve.experience.replay import draw, observation, starts
 from jaxrl_evolve.learners.rainbow import rainbow
 from jaxrl_evolve.learners.rainbow_config import RainbowConfig, RainbowHyperparameters
@@ -32,7 +33,7 @@ from jaxrl_evolve.learners.rainbow_loss import (
     loss_of,
     targets_of,
 )
-from jaxrl_evolve.learners.rainbow_step import RainbowState, _reset
+from jaxrl_evolve.learners.rainbow_step import RainbowState, Scheduled, _reset, gradient_step
 from jaxrl_evolve.learners.replay_ratio import adapted, init_adaptation
 from jaxrl_evolve.networks.action_values import ActionValues
 from jaxrl_evolve.networks.action_values_config import ActionValuesConfig
@@ -326,6 +327,57 @@ def test_windows_whose_successor_is_gone_count_nowhere():
     np.testing.assert_array_equal(np.isnan(surprise), ~weight)
 
 
+def test_windows_whose_successor_is_gone_for_good_are_drawn_no_more():
+    """Episodes of two steps that a time limit cuts, in a buffer that holds the newest few successors. With steps that go from three to one, only what
+    one step goes beyond is lost; priorities of what three steps go beyond stay until it can be learned from.
+    """
+    config = replace(PLAIN, longest=3, prioritised=True, priority="loss")
+    hp = replace(HP, steps=1.0, steps_start=3.0, anneal=1e6)
+    parts, env = parts_of(config), board()
+    learner = rainbow(env, 4, 4, config, hp)
+    state = jax.jit(learner.init)(random.key(0), traced(hp))
+    rows, envs = 32, 4
+    example = jax.eval_shape(
+        lambda: make_chunk(learner, vectorize(env, 4), 4).init(random.key(0), traced(hp), ())
+    )
+    store = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), example.store)
+    cuts = jnp.arange(store.reward.shape[0]) % 2 == 1
+    number = jnp.cumsum(cuts)
+    store = replace(
+        store,
+        ending=jnp.where(cuts, number, 0)[:, None].repeat(envs, 1).astype(jnp.int32),
+        cut=jnp.full(envs, number[-1], jnp.int32),
+        filled=jnp.int32(store.reward.shape[0]),
+        priorities=set_rows(store.priorities, jnp.arange(rows, dtype=jnp.int32), jnp.ones(rows)),
+    )
+
+    @jax.jit
+    def step(key: Any, hp: Any) -> Any:
+        now = Scheduled(*(jnp.float32(x) for x in (1e-3, 0.5, 100, 100)))
+        drawn = draw(parts.layout, jax.random.split(key, 4)[0], store, config.batch)
+        return drawn, gradient_step(parts, state, key, store, hp, now)[1]
+
+    many = 0
+    for seed in range(4):
+        for anneal in (0.0, 1e6):
+            drawn, after = jax.device_get(step(random.key(seed), traced(replace(hp, anneal=anneal))))
+            leaves = after.leaves.reshape(-1)
+            for place, known in zip(drawn.place, drawn.window.known, strict=True):
+                last = (place // envs) % 2 == 1  # of its episode
+                if known:
+                    assert leaves[place] not in (0.0, 1.0)
+                elif last:
+                    assert leaves[place] == 0.0
+                    many += 1
+                elif anneal:
+                    assert leaves[place] == 1.0
+                else:
+                    assert leaves[place] not in (0.0, 1.0)  # one step does not reach the limit
+            rest = np.delete(leaves[: rows * envs], drawn.place)
+            assert (rest == 1.0).all()
+    assert many > 10
+
+
 def chunk_added(chunk: Any, before: Any, env: Env, hp: Any) -> Any:
     """The store with the next rollout in, before anything is learned from it."""
     config = replace(SPR, network=replace(SMALL, noisy=False), gradient_steps=1, warm_up=512)
@@ -341,10 +393,8 @@ def test_a_reset_changes_what_it_should_and_nothing_else():
     state = replace(state, optimiser=ones, steps=jnp.int32(30), since=jnp.int32(10))
     hp = traced(replace(HP, kept=0.75))
     go = jax.jit(partial(_reset, parts))
-    for since, left in ((9, 100.0), (10, 9.0)):  # not yet; too late to learn again
-        early = replace(state, since=jnp.int32(since))
-        assert_equal(go(random.key(1), early, hp, jnp.float32(left)), early)
-    found = go(random.key(1), state, hp, jnp.float32(10.0))
+    assert_equal(go(random.key(1), state, hp, jnp.bool_(False)), state)
+    found = go(random.key(1), state, hp, jnp.bool_(True))
     assert (int(found.steps), int(found.since)) == (30, 0)
     assert all((np.asarray(x) == 0).all() for x in jax.tree.leaves(found.optimiser))
     assert (found.epsilon, found.epsilon_evaluation) == (state.epsilon, state.epsilon_evaluation)

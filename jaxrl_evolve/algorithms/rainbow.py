@@ -1,11 +1,11 @@
 """Rainbow and its data-efficient descendants by name: one learner, each name its settings, by environment.
 
 The settings for Atari-100k are those of the papers and of the code published with them: SPR (Schwarzer et al. 2021, arXiv 2007.05929, table 3
-and the authors' code), DER (van Hasselt et al. 2019), OTRainbow (Kielak 2019), DrQ (Yarats et al. 2021) and its version with the usual
-epsilon (Agarwal et al. 2021), the last three as configured in Dopamine's Atari-100k lab; SR-SPR (D'Oro et al. 2023) and BBF (Schwarzer et
+and the authors' code); DER (van Hasselt et al. 2019), OTRainbow (Kielak 2019), DrQ (Yarats et al. 2021) and its version with the usual
+epsilon (Agarwal et al. 2021), these four as configured in Dopamine's Atari-100k lab; SR-SPR (D'Oro et al. 2023) and BBF (Schwarzer et
 al. 2023) as configured in BBF's code; the adaptive replay ratio (Ma et al. 2024) on SPR. What those count in environment steps is here a
-fraction of the horizon, the same at 100,000 steps. Those for MinAtar differ in the network's size, in what suits boards of 10 x 10 cells,
-and in the returns' support; they are not tuned.
+fraction of the horizon (exploration) or a number of gradient steps (renewals of the target network, resets), the same at 100,000 steps. Those
+for MinAtar differ in the network's size, in what suits boards of 10 x 10 cells, and in the returns' support; they are not tuned.
 """
 
 from __future__ import annotations
@@ -114,7 +114,8 @@ _DER = _SPR_JAX.but(
         "target_period": 2_000,
     },
     {"renormalise": False},
-    {"epsilon_end": 0.01},
+    # Where weights have noise, Dopamine's agents never act at random by a rate, whatever their settings say.
+    {"epsilon_start": 0.0, "exploration": 0.0},
 )
 _DRQ = _DER.but(
     "data-regularised Q (Yarats et al. 2021)",
@@ -122,12 +123,11 @@ _DRQ = _DER.but(
         "shift": 4,
         "intensity": 0.05,
         "atoms": 1,
-        "loss": "squared",
         "prioritised": False,
         "target_period": 1,
     },
     {"noisy": False},
-    {"epsilon_end": 0.1, "epsilon_evaluation": 0.01, "exploration": 0.05},
+    {"epsilon_start": 1.0, "epsilon_end": 0.1, "epsilon_evaluation": 0.05, "exploration": 0.05},
 )
 _SR_SPR = _SPR_JAX.but(
     "SPR with resets, at a high replay ratio (D'Oro et al. 2023)",
@@ -154,9 +154,17 @@ VARIANTS: dict[str, Variant] = {
     "der": _DER,
     "otrainbow": _DER.but(
         "overtrained Rainbow (Kielak 2019)",
-        {"warm_up": 20_000, "gradient_steps": 8, "target_period": 500, "longest": 3, "double": False},
+        # Dopamine's target network is renewed every 500 environment steps; here what counts are gradient steps.
+        {"warm_up": 20_000, "gradient_steps": 8, "target_period": 4_000, "longest": 3, "double": False},
         {"noisy": False, "dueling": False},
-        {"steps": 3.0, "steps_start": 3.0, "exploration": 0.5, "learning_rate": 6.25e-5},
+        {
+            "steps": 3.0,
+            "steps_start": 3.0,
+            "epsilon_start": 1.0,
+            "epsilon_end": 0.01,
+            "exploration": 0.5,
+            "learning_rate": 6.25e-5,
+        },
     ),
     "drq": _DRQ,
     "drq-eps": _DRQ.but(

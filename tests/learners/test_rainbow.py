@@ -646,6 +646,25 @@ def test_every_preset_makes_a_learner_of_atari_frames_and_of_boards(name: str):
         assert ratio == {"sr-spr": 8, "otrainbow": 8, "der": 1, "drq": 1, "drq-eps": 1}.get(name, 2)
 
 
+def test_presets_have_the_units_of_their_sources():
+    """Of Dopamine's lab: Huber's loss without distributions, no random actions beside noise, and a target network that is renewed by environment steps."""
+    of = lambda name: rainbow_preset(name, "atari/Pong")
+    for name, end, evaluation in (("drq", 0.1, 0.05), ("drq-eps", 0.01, 0.001)):
+        config, hp = of(name).config, of(name).hp
+        assert (config.atoms, config.loss, config.network.noisy) == (1, "huber", False)
+        assert (hp.epsilon_start, hp.epsilon_end, hp.epsilon_evaluation) == (1.0, end, evaluation)
+        assert hp.exploration * 100_000 == 5_000
+    config, hp = of("der").config, of("der").hp
+    assert config.network.noisy and (hp.epsilon_start, hp.epsilon_end, hp.exploration) == (0.0, 0.0, 0.0)
+    hp = of("otrainbow").hp
+    assert (hp.epsilon_start, hp.epsilon_end, hp.exploration) == (1.0, 0.01, 0.5)
+    # Environment steps between two renewals of the target network; the others' moves with every gradient step.
+    for name in VARIANTS:
+        preset, every = of(name), {"der": 2_000, "otrainbow": 500}.get(name)
+        ratio = preset.config.gradient_steps / (preset.num_envs * preset.rollout_length)
+        assert preset.config.target_period == (1 if every is None else every * ratio), name
+
+
 @pytest.mark.parametrize(
     ("changes", "hp", "message"),
     [

@@ -28,7 +28,7 @@ from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.learners.reference import Reference, follow
 from jaxrl_evolve.learners.snapshots import Snapshots, offer
 from jaxrl_evolve.learners.spo_config import SPOConfig, SPOHyperparameters
-from jaxrl_evolve.learners.spo_environment import judgement
+from jaxrl_evolve.learners.spo_environment import judgement, shown_with_time
 from jaxrl_evolve.learners.spo_oracles import ORACLE, by_oracle, chosen_oracles, told_of
 from jaxrl_evolve.learners.spo_payoff import compared, others, room_for, spread
 from jaxrl_evolve.learners.spo_time import Timekeeper

@@ -93,10 +93,8 @@ def benchmark(
         check_memory(cell.config, experiment, groups_of(cell.config, None))
     lost: dict[Path, str] = {}
     for cell in plan:
-        try:
-            train(
-                cell.config, cell.folder, resume=True, quiet=quiet
-            )  # from the start where nothing is there yet
+        try:  # from the start where nothing is there yet
+            train(cell.config, cell.folder, resume=True, quiet=quiet)
         except Diverged as error:
             lost[cell.folder] = left_out(cell, error)
     made = None

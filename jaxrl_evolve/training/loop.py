@@ -100,7 +100,7 @@ class Loop:
         """The state of a group that has not learned yet, with the weights that it starts from."""
         return parked(state if self.start is None else self.start(state, seeds), self._parking())
 
-    def _parking(self) -> jax.Device | None:
+    def _parking(self) -> Any:
         """Where groups lie that are not at work; None if they stay."""
         return host_device() if len(self.groups.seeds) > 1 else None
 

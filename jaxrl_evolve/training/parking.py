@@ -12,7 +12,7 @@ from jax.sharding import SingleDeviceSharding
 from jaxrl_evolve.storage.manifest import is_key
 
 
-def host_device() -> jax.Device | None:
+def host_device() -> Any:
     """The device of the host's memory, for what an accelerator does not work on; None where it works there itself.
 
     Of several processes each holds a part of every array, for which no single device has room: there all stays where it is.
@@ -22,7 +22,7 @@ def host_device() -> jax.Device | None:
     return jax.local_devices(backend="cpu")[0]
 
 
-def parked(state: Any, place: jax.Device | None) -> Any:
+def parked(state: Any, place: Any) -> Any:
     """A state moved to a device, and gone from where it was if nobody else holds it; as it is without one.
 
     It returns once all is there, so that whatever comes next has the room.
@@ -30,7 +30,7 @@ def parked(state: Any, place: jax.Device | None) -> Any:
     return state if place is None else jax.block_until_ready(jax.device_put(state, place))
 
 
-def template_of(state: Any, place: jax.Device | None = None) -> Any:
+def template_of(state: Any, place: Any = None) -> Any:
     """What a state like this is restored by (see `Checkpoints.restore`), which holds none of its arrays but keys.
 
     Args:
@@ -50,7 +50,7 @@ def template_of(state: Any, place: jax.Device | None = None) -> Any:
     return jax.tree.map(shape, state)
 
 
-def taken_up(state: Any, place: jax.Device | None) -> Any:
+def taken_up(state: Any, place: Any) -> Any:
     """A state that was restored to ``place`` on the default device; as it is without one."""
 
     def moved(x: jax.Array) -> jax.Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ import pytest
 from compiled import program
 from toys import coins
 
+from jaxrl_evolve.curricula.level_buffer import NEW, init_buffer
 from jaxrl_evolve.curricula.levels import ncc as module
 from jaxrl_evolve.curricula.levels.ncc import ncc, project
 from jaxrl_evolve.curricula.levels.options import LevelOptions
@@ -26,8 +27,8 @@ def ascent(monkeypatch: Any, **options: Any) -> Any:
     rule: Any = ncc(coins(), 16, **options)
 
     def moved(y: Any, scores: Any, filled: Any) -> Any:
-        buffer: Any = SimpleNamespace(scores=scores, filled=filled)
-        # The state's only use here is to be read and replaced.
+        held = init_buffer(LevelOptions(capacity=y.size), coins().params)
+        buffer = replace(held, scores=scores, numbers=jnp.where(filled, jnp.arange(y.size), NEW))
         return rule.trained(LevelOptions(), None, LevelState(buffer, y), None).aside
 
     return program(moved)

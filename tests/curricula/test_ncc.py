@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ import pytest
 from compiled import program
 from toys import coins
 
+from jaxrl_evolve.curricula.level_buffer import NEW, init_buffer
 from jaxrl_evolve.curricula.levels import ncc as module
 from jaxrl_evolve.curricula.levels.ncc import ncc, project
 from jaxrl_evolve.curricula.levels.options import LevelOptions
@@ -22,13 +23,21 @@ ENTROPY = 0.05
 
 def ascent(monkeypatch: Any, **options: Any) -> Any:
     """``(y, scores, filled) -> y``, an update of the curriculum with these options, scores being what they are."""
-    monkeypatch.setattr(module, "level_curriculum", lambda name, env, options, rule: rule)
-    rule: Any = ncc(coins(), 16, **options)
+    rules, make = [], module.level_curriculum
+
+    def made(name: Any, env: Any, options: Any, rule: Any) -> Any:
+        rules.append(rule)
+        return make(name, env, options, rule)
+
+    monkeypatch.setattr(module, "level_curriculum", made)
+    ncc(coins(), 16, **options)
+    rule = rules[0]
 
     def moved(y: Any, scores: Any, filled: Any) -> Any:
-        buffer: Any = SimpleNamespace(scores=scores, filled=filled)
-        # The state's only use here is to be read and replaced.
-        return rule.trained(LevelOptions(), None, LevelState(buffer, y), None).aside
+        held = init_buffer(LevelOptions(capacity=y.size), coins().params)
+        buffer = replace(held, scores=scores, numbers=jnp.where(filled, jnp.arange(y.size), NEW))
+        state = LevelState(buffer, y)
+        return rule.trained(LevelOptions(), state, state, buffer.numbers).aside
 
     return program(moved)
 

@@ -144,16 +144,18 @@ def test_a_store_is_told_where_episodes_are_left(restart: bool):
     @jax.jit
     def go(key: Any) -> Any:
         state = chunk.init(key, jnp.float32(0), env.params)
-        return chunk.run(state, jnp.float32(0), (), env.params, jnp.float32(9), jnp.int32(2))[0]
+        t = chunk.run(state, jnp.float32(0), (), env.params, jnp.float32(9), jnp.int32(2))[0].store
+        return {"truncated": t.truncated, "terminated": t.terminated, "obs": t.obs, "next": t.next_obs}
 
-    state = jax.device_get(go(random.key(1)))
-    t = state.store
-    assert (t.ended[-1].all(), t.truncated[-1].mean() > 0.5) == (restart, restart)
-    assert not (t.terminated & t.truncated).any()
-    assert t.truncated[:-1].sum() == ((t.obs[:-1, :, 0] == LIMIT - 1) & ~t.terminated[:-1]).sum()
+    t = jax.device_get(go(random.key(1)))
+    truncated, terminated = t["truncated"], t["terminated"]
+    ended = truncated | terminated
+    assert (ended[-1].all(), truncated[-1].mean() > 0.5) == (restart, restart)
+    assert not (terminated & truncated).any()
+    assert truncated[:-1].sum() == ((t["obs"][:-1, :, 0] == LIMIT - 1) & ~terminated[:-1]).sum()
     # The successor is of the same episode.
-    np.testing.assert_array_equal(t.next_obs[..., 1], t.obs[..., 1])
-    np.testing.assert_array_equal(t.next_obs[..., 0], t.obs[..., 0] + 1)
+    np.testing.assert_array_equal(t["next"][..., 1], t["obs"][..., 1])
+    np.testing.assert_array_equal(t["next"][..., 0], t["obs"][..., 0] + 1)
 
 
 def test_returns_from_replay_stop_where_episodes_are_left():

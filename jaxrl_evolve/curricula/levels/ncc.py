@@ -122,15 +122,15 @@ def project(
     it is half of what each would have of an even distribution.
     """
     count = allowed.sum()
-    least = jnp.minimum(least, 0.5 / jnp.maximum(count, 1))
+    each = jnp.minimum(least, 0.5 / jnp.maximum(count, 1))
     above = jnp.where(allowed, logits, -jnp.inf)
     highest = jnp.where(allowed.any(), above.max(), 0.0)
     weights = jnp.exp(above - highest)  # 0 of what is not allowed
     falling = -jnp.sort(-weights)
     # If the first k stay above the least, they share what the others leave, in proportion to their weights.
     ranks = jnp.arange(1, logits.size + 1)
-    scale = (1.0 - least * (count - ranks)) / jnp.maximum(jnp.cumsum(falling), 1.0)  # the highest is 1
-    holds = (falling * scale > least) & (ranks <= count)
+    scale = (1.0 - each * (count - ranks)) / jnp.maximum(jnp.cumsum(falling), 1.0)  # the highest is 1
+    holds = (falling * scale > each) & (ranks <= count)
     last = jnp.maximum(holds.sum() - 1, 0)
-    found = jnp.maximum(weights * scale[last], least)
+    found = jnp.maximum(weights * scale[last], each)
     return jnp.where(allowed, found, 0.0)

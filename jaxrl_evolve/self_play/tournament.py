@@ -140,15 +140,15 @@ def _entries(config: TournamentConfig) -> list[Player]:
 def _told_apart(folders_named: Sequence[str]) -> dict[str, str]:
     """Each folder's name, with as many of the folders above it as tell it apart from the others."""
     paths = {named: Path(named).resolve() for named in folders_named}
-    names = {}
-    for named, path in paths.items():
-        others = {other for other in paths.values() if other != path}
-        for many in range(1, len(path.parts) + 1):
-            tail = path.parts[-many:]
-            if all(other.parts[-many:] != tail for other in others):
-                break
-        names[named] = "/".join(tail)
-    return names
+    return {named: _tail(path, {*paths.values()} - {path}) for named, path in paths.items()}
+
+
+def _tail(path: Path, others: set[Path]) -> str:
+    for i in reversed(range(len(path.parts))):
+        tail = path.parts[i:]
+        if all(other.parts[-len(tail) :] != tail for other in others):
+            return str(Path(*tail))
+    return str(path)
 
 
 def _episodes(config: TournamentConfig, player: Player, folder: Path, root: Any, horizon: int) -> Summary:

@@ -153,12 +153,13 @@ def changed(name: str, options: Mapping[str, Any]) -> str:
 
 def _of_suites(name: str) -> list[Callable[..., Env]]:
     """Factories of the built-in suites that a name means."""
-    return [
-        functools.partial(_from_suite, suite, name.removeprefix(prefix))
-        for key, suite in _SUITES.items()
-        for prefix in dict.fromkeys((suite.prefix, f"{key}/"))
-        if name.startswith(prefix) and name.removeprefix(prefix) in suite.names
-    ]
+    found: list[Callable[..., Env]] = []
+    for key, suite in _SUITES.items():
+        for prefix in dict.fromkeys((suite.prefix, f"{key}/")):
+            short = name.removeprefix(prefix)
+            if name.startswith(prefix) and short in suite.names:
+                found.append(functools.partial(_from_suite, suite, short))
+    return found
 
 
 def find_factory(name: str) -> Callable[..., Env]:

@@ -88,7 +88,7 @@ def build(config: TrainConfig[Any, Any], stored: str | os.PathLike[str] | None =
 
     Args:
         config: the configuration.
-        stored: folder of the run that it was started with, if it is an earlier one; for messages.
+        stored: folder of the run that it was started with, if it is an earlier one: for messages, and since one that was begun goes on as it was.
 
     Raises:
         ValueError: a name is not known, sizes or kinds don't fit each other, or what another package offers under a
@@ -96,10 +96,10 @@ def build(config: TrainConfig[Any, Any], stored: str | os.PathLike[str] | None =
         ImportError: what an environment needs is not installed.
     """
     with names_of_a_run(stored):
-        return _build(config)
+        return _build(config, new=stored is None)
 
 
-def _build(config: TrainConfig[Any, Any]) -> Experiment:
+def _build(config: TrainConfig[Any, Any], *, new: bool) -> Experiment:
     if config.objective_sha256 and objective_checksum(config.objective) != config.objective_sha256:
         raise ValueError(
             f"objective is {config.objective!r}, whose file is not the one that the run was started with: its "
@@ -124,7 +124,8 @@ def _build(config: TrainConfig[Any, Any]) -> Experiment:
         )
     check_rollout(learner, env, config.rollout_length, arms)
     curriculum = fitted(made, learner, config.rollout_length)
-    check_restarts(config.curriculum, curriculum, env, config.rollout_length)
+    if new:
+        check_restarts(config.curriculum, curriculum, env, config.rollout_length)
     key = identity(config)
     once(key and ("parts", key), lambda: _check(config, env, learner, objective, curriculum, make))
     venv = vectorize(env, config.num_envs, resets, params_per_slot=curriculum is not None)

@@ -54,6 +54,11 @@ def test_rollouts_shorter_than_an_episode_are_refused(changes: dict[str, Any], s
         built(**changes)
 
 
+def test_a_run_that_was_begun_before_is_read_all_the_same(tmp_path):
+    short = TrainConfig.preset("ppo", "maze/random", steps=4_096, curriculum="sfl", rollout_length=8, **MAZE)
+    assert build(short, tmp_path).curriculum is not None
+
+
 def test_what_fits_is_not_refused():
     assert built(curriculum="sfl", rollout_length=40).curriculum.restart
     two = {"score": "learnability", "scout_steps": "80"}

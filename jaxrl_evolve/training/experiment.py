@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import warnings
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any, NamedTuple
 
@@ -15,14 +14,13 @@ from jaxrl_envs.contract import Env
 from jaxrl_envs.registry import find_factory
 from jaxrl_envs.resets import resets_from_name
 from jaxrl_envs.vector import VectorEnv, vectorize
-from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS, find_algorithm, find_preset
+from jaxrl_evolve.algorithms.table import BUILTIN_ALGORITHMS, find_algorithm
 from jaxrl_evolve.compilation import Same, once
 from jaxrl_evolve.curricula.table import BUILTIN_CURRICULA, make_curriculum
 from jaxrl_evolve.learners.learner import Learner, Mode, traced
-from jaxrl_evolve.learners.ppo_config import PPOConfig
 from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.networks.table import BUILTIN_NETWORKS
-from jaxrl_evolve.objectives import AnyObjective, HorizonWarning
+from jaxrl_evolve.objectives import AnyObjective
 from jaxrl_evolve.objectives.kinds import find_objective, is_builtin, objective_checksum, objective_source
 from jaxrl_evolve.runs.check import check_curriculum, check_learner
 from jaxrl_evolve.runs.chunk import Chunk, make_chunk
@@ -30,7 +28,6 @@ from jaxrl_evolve.runs.evaluation import Episodes, longest, make_evaluation
 from jaxrl_evolve.runs.tasks import Curriculum, fitted
 from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.names import names_of_a_run
-from jaxrl_evolve.settings.notices import Notice
 from jaxrl_evolve.storage.folder import plain
 from jaxrl_evolve.training.arms import arms_of_run
 from jaxrl_evolve.training.config import TrainConfig
@@ -256,50 +253,3 @@ def budgeted(config: TrainConfig[Any, Any], experiment: Experiment) -> TrainConf
     each = config.steps_per_update + experiment.chunk.scoring_steps
     steps = max(1, config.steps // each) * config.steps_per_update
     return dataclasses.replace(config, steps=steps, count_scoring=False)
-
-
-def warn_of_unread(config: TrainConfig[Any, Any]) -> None:
-    """Tell (`Notice`) of settings that were changed and that only the algorithm's own objective reads."""
-    if not config.objective or not isinstance(config.learner, PPOConfig):
-        return
-    usual, unread = (
-        find_preset(config.algorithm, config.env).config,
-        ("normalise_advantage", "clip_value"),
-    )
-    for name in unread:
-        value = getattr(config.learner, name)
-        if value != getattr(usual, name):
-            warnings.warn(
-                f"learner.{name} is {value}, which objective {config.objective!r} does not read: "
-                f"only {config.algorithm}'s own does",
-                Notice,
-                stacklevel=3,
-            )
-
-
-def warn_of_warm_up(config: TrainConfig[Any, Any]) -> None:
-    """Tell (`Notice`) of a run that ends before its agents begin to learn."""
-    warm_up = getattr(config.learner, "warm_up", 0)
-    if isinstance(warm_up, int) and warm_up >= config.steps:
-        warnings.warn(
-            f"learner.warm_up is {warm_up:,} and steps is {config.steps:,}: the run ends before anything is learned",
-            Notice,
-            stacklevel=3,
-        )
-
-
-def warn_of_horizon(config: TrainConfig[Any, Any]) -> None:
-    """Warn (`HorizonWarning`) if the objective was trained at other horizons than this run's."""
-    objective = find_objective(config.objective) if config.objective else None
-    if objective is None or objective.horizons is None:
-        return
-    trained = objective.horizons
-    horizon = config.env_steps if trained.unit == "env_steps" else config.updates
-    if horizon not in trained:
-        warnings.warn(
-            f"the horizon of {horizon:,} {trained.unit.replace('_', ' ')} is not one that objective "
-            f"{config.objective!r} was trained at ({trained}): what it reads of the horizon's length is clamped "
-            "to that range",
-            HorizonWarning,
-            stacklevel=2,
-        )

@@ -18,21 +18,14 @@ from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.training.arms import arms_of_run, check_arms
 from jaxrl_evolve.training.callbacks import Callback, check_listeners, told
 from jaxrl_evolve.training.config import TrainConfig
-from jaxrl_evolve.training.experiment import (
-    budgeted,
-    build,
-    limited,
-    pinned,
-    warn_of_horizon,
-    warn_of_unread,
-    warn_of_warm_up,
-)
+from jaxrl_evolve.training.experiment import budgeted, build, limited, pinned
 from jaxrl_evolve.training.groups import check_points, groups_of
 from jaxrl_evolve.training.history import decisive, history_of
 from jaxrl_evolve.training.host import open_host
 from jaxrl_evolve.training.interrupts import Diverged
 from jaxrl_evolve.training.loop import Loop
 from jaxrl_evolve.training.memory import check_memory
+from jaxrl_evolve.training.notices import warn_of_horizon, warn_of_unread, warn_of_warm_up
 from jaxrl_evolve.training.outcome import TrainResult, sentence
 from jaxrl_evolve.training.probes import check_probe
 from jaxrl_evolve.training.start import begin

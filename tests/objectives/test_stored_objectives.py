@@ -36,7 +36,7 @@ from jaxrl_evolve.objectives import (
 from jaxrl_evolve.objectives.drift.config import TA_LPO
 from jaxrl_evolve.objectives.kinds import find_objective, objective_checksum, objective_names, path_of
 from jaxrl_evolve.settings.notices import Notice
-from jaxrl_evolve.training.experiment import warn_of_horizon
+from jaxrl_evolve.training.notices import warn_of_horizon
 from jaxrl_evolve.training.sweep import sweep
 
 RANGE = HorizonRange(640, 6_400)

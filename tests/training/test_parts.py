@@ -25,8 +25,9 @@ from jaxrl_evolve.settings.notices import Notice
 from jaxrl_evolve.storage.folder import FolderError
 from jaxrl_evolve.storage.sinks import read_jsonl
 from jaxrl_evolve.training import loop as training
-from jaxrl_evolve.training.experiment import build, warn_of_unread, warn_of_warm_up
+from jaxrl_evolve.training.experiment import build
 from jaxrl_evolve.training.interrupts import Diverged
+from jaxrl_evolve.training.notices import warn_of_unread, warn_of_warm_up
 from jaxrl_evolve.training.parts import make_env
 from jaxrl_evolve.training.sweep import plan
 from jaxrl_evolve.training.train import train

@@ -151,9 +151,9 @@ def changed(name: str, options: Mapping[str, Any]) -> str:
     return change(options)
 
 
-def _of_suites(name: str) -> list[Callable[..., Env]]:
-    """Factories of the built-in suites that a name means."""
-    found: list[Callable[..., Env]] = []
+def _of_suites(name: str) -> list[Callable[[], Callable[..., Env]]]:
+    """What gets the factories of the built-in suites that a name means."""
+    found: list[Callable[[], Callable[..., Env]]] = []
     for key, suite in _SUITES.items():
         for prefix in dict.fromkeys((suite.prefix, f"{key}/")):
             short = name.removeprefix(prefix)

@@ -113,7 +113,7 @@ def test_groups_are_cut_by_oracle():
 def test_a_bandit_moves_to_the_oracle_that_tells_episodes_apart():
     """Answers at random have a spread of payoffs near 1 / sqrt(n - 1); those of the returns one of ranks."""
     state, found = run_of(
-        replace(SMALL, oracles=TWO), 60, "sec", signal="payoff", temperature=0.1, floor=0.1, step=0.2
+        replace(SMALL, oracles=TWO), 60, "sec", signal="payoff", temperature=0.05, floor=0.1, step=0.2
     )
     assert float(found["payoff_spread_max_reward"]) > float(found["payoff_spread_flips:0.5"]) + 0.1
     shares = np.asarray(state.tasks.curriculum.share)

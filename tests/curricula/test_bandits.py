@@ -559,3 +559,14 @@ def test_options_that_a_method_does_not_take_are_refused():
     ):
         with pytest.raises(ValueError, match=said):
             bandit_of(name, options)
+
+
+@pytest.mark.parametrize("name", ["omni", "adarft"])
+def test_tables_may_be_arrays(name):
+    option, given = {"omni": ("boring", ((0, 1), (0, 0))), "adarft": ("difficulty", (0.2, 0.6))}[name]
+    available = jnp.ones((2,), bool)
+    found = []
+    for value in (given, np.asarray(given)):
+        bandit, hp = bandit_of(name, {option: value})
+        found.append(bandit.probabilities(random.key(0), bandit.init(2, hp), available, hp))
+    np.testing.assert_array_equal(*found)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxrl_evolve.curricula.arms.bandit import Bandit, Feedback, Hyperparameters
 from jaxrl_evolve.curricula.arms.choice import chosen
-from jaxrl_evolve.curricula.arms.given import shares
+from jaxrl_evolve.curricula.arms.given import not_given, shares
 
 
 def adarft(difficulty: Sequence[float] = ()) -> Bandit:
@@ -24,8 +23,7 @@ def adarft(difficulty: Sequence[float] = ()) -> Bandit:
     Raises:
         ValueError: difficulties are no such numbers.
     """
-    nothing: Any = ()
-    own = None if difficulty == nothing else shares("difficulty", difficulty)
+    own = None if not_given(difficulty) else shares("difficulty", difficulty)
 
     def place(arms: int) -> Array:
         return jnp.linspace(0.0, 1.0, arms) if own is None else jnp.asarray(own)

@@ -52,6 +52,11 @@ def pairs(name: str, value: Any) -> np.ndarray:
     return found.astype(bool)
 
 
+def not_given(value: Any) -> bool:
+    """Whether nothing was given: the empty tuple that is the default, or a list like it."""
+    return isinstance(value, tuple | list) and not value
+
+
 def _array(value: Any) -> np.ndarray | None:
     """As an array; None of rows that are not as long as each other."""
     try:

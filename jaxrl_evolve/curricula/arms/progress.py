@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxrl_evolve.curricula.arms.bandit import Bandit, Feedback, Hyperparameters, filled
 from jaxrl_evolve.curricula.arms.choice import evenly, with_floor
-from jaxrl_evolve.curricula.arms.given import pairs, shares
+from jaxrl_evolve.curricula.arms.given import not_given, pairs, shares
 
 _HIGHEST_BASE = 0.75
 
@@ -66,8 +66,7 @@ def omni(boring: Sequence[Sequence[Any]] = (), every: int = 1, base: float | Seq
         ValueError: the base is no share, or the table is none.
     """
     plain = learning_progress(every, base)
-    nothing: Any = ()
-    if boring == nothing:
+    if not_given(boring):
         return plain
     table = pairs("boring", boring)
 

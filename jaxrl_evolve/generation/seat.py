@@ -103,10 +103,8 @@ def counted(table: SkillTable, lived: Lived, row: Int[Array, "T N"]) -> SkillTab
 def _ends(lived: Lived) -> Ends:
     played = lived.played
     seen, ended = played.trajectory, own_end(played.trajectory)
-    if (
-        lived.counted is not None
-    ):  # of specs that are begun with every rollout, short episodes would be too many
-        ended = ended & lived.counted
+    # Of specs that are begun with every rollout, short episodes would be too many.
+    ended = ended if lived.counted is None else ended & lived.counted
     assert played.episode_return is not None and played.episode_length is not None
     return Ends(
         ended=ended,

@@ -242,6 +242,11 @@ class MetaTrainConfig(Generic[S, C, H]):
         """Agents, or pairs of them, that a generation can be split into."""
         return self.method.agents(self)
 
+    @property
+    def population(self) -> int:
+        """Agents of a generation, each of a pair by itself."""
+        return self.agents * self.method.members
+
     def complete_settings(self) -> Any:
         """The objective's settings, as the estimator needs them, time features scaled for the lifetimes that are
         trained on.

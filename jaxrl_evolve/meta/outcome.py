@@ -66,7 +66,7 @@ def stored_objective(
         environments=(config.env,),
         budget={
             "generations": generations,
-            "population": config.agents * config.method.members,
+            "population": config.population,
             "env_steps": env_steps,
             "evaluation_steps": evaluation_steps,
             "num_envs": config.num_envs,
@@ -110,7 +110,7 @@ def summarise(
         "objective": config.objective,
         "env": config.env,
         "generations": generations,
-        "population": config.agents * config.method.members,
+        "population": config.population,
         "env_steps": env_steps,
         "evaluation_steps": evaluation_steps,
         "fitness": last.get("fitness"),

@@ -239,7 +239,7 @@ class _Run:
                 f"generation {self.generations}: {int(metrics['failed'])} agents diverged; {c.method.of_failed}"
             )
         host.advanced(self.generations, metrics["fitness"])
-        self.lost = bool(metrics["failed"] >= c.agents * c.method.members)
+        self.lost = bool(metrics["failed"] >= c.population)
         record = {"generations": self.generations, "env_steps": self.env_steps, "lost": self.lost}
         record |= {EVALUATED: self.evaluation_steps, "command": self.command}
         host.save(self.generations, self.state, record)

@@ -70,7 +70,7 @@ class Simulator:
         self.put(cell, self.ground[cell])
 
     def leave(self, cell):
-        self.grid[cell], self.hits[cell] = self.ground[cell], 1
+        self.put(cell, self.ground[cell])
 
     def turn_into(self, cell, name, whole):
         """A cell becomes something: with its ground, if it is ground or the rule is about both."""
@@ -134,7 +134,8 @@ class Simulator:
         there = self.look(ahead)
         if 1 <= action <= 4:
             behind = self.beyond(ahead, self.facing)
-            if self.flag(there, "pushable") and self.flag(self.look(behind), "ground"):
+            stands = self.flag(self.ground.get(ahead, "void"), "walkable")
+            if self.flag(there, "pushable") and self.flag(self.look(behind), "ground") and stands:
                 self.grid[behind], self.hits[behind] = there, self.hits[ahead]
                 self.leave(ahead)
                 entered = True
@@ -223,6 +224,8 @@ class Simulator:
                 new.setdefault(self.first(allowed, seed, i), rule.spawns)
         for cell, name in new.items():
             self.put(cell, name)
+            if self.flag(name, "ground"):
+                self.ground[cell] = name
 
     def first(self, cells, seed, rule):
         number = lambda cell: cell[0] * self.side + cell[1]

@@ -13,7 +13,7 @@ from jaxrl_evolve.settings.later import later
 _LPG_TABLE = PPOConfig(epochs=1, minibatches=1, optimiser="sgd", network=NetworkConfig(encoder="tabular"))
 _LPG_NETWORK = PPOConfig(epochs=1, minibatches=1, network=NetworkConfig(activation="relu"))
 
-_UNREAD = (  # there is no critic, and no bonus and no prediction but what the objective asks for
+UNREAD_BY_TARGETS = (  # there is no critic, and no bonus and no prediction but what the objective asks for
     *("learner.normalise_advantage", "learner.clip_value"),
     *("learner.predicted", "learner.target_rate", "learner.shift"),
     *(
@@ -44,5 +44,5 @@ LPG = Algorithm(
     PPOHyperparameters,
     lpg_preset,
     "an agent for LPG objectives (Oh et al. 2020)",
-    unread=_UNREAD,
+    unread=UNREAD_BY_TARGETS,
 )

@@ -7,7 +7,12 @@ from functools import partial
 from typing import Any
 
 from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset
-from jaxrl_evolve.learners.sequence_config import PAIRS, SequenceConfig, SequenceHyperparameters
+from jaxrl_evolve.learners.sequence_config import (
+    PAIRS,
+    POLICY_GRADIENTS,
+    SequenceConfig,
+    SequenceHyperparameters,
+)
 from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.networks.decoder_config import DecoderConfig
 from jaxrl_evolve.settings.later import later
@@ -155,7 +160,13 @@ def _unread(loss: str) -> tuple[str, ...]:
     own = {name for names in READ_BY.values() for name in names} - set(READ_BY[loss])
     who = ("learner.worth", "learner.preference", "learner.soft", "learner.check_oracle")
     others = who if loss in ("nft", "imitate") else who[:1] if loss in PAIRS else ()
-    mixture = {"srpo": ("hp.mixture",), "imitate": ("learner.mixed",)}.get(loss, ())
+    ratios = ("hp.mixture", "learner.logp_reduction")  # to what, and over which tokens
+    mixture = {
+        "srpo": ("hp.mixture",),
+        "imitate": ("learner.mixed",),
+        "nft": ("hp.mixture",),
+        **dict.fromkeys(POLICY_GRADIENTS, ratios),
+    }.get(loss, ())
     return ("objective", "learner.loss", *sorted(own), *mixture, *others)
 
 

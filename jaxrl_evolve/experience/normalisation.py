@@ -1,7 +1,8 @@
 """Running statistics of observations and returns, kept in learner state.
 
-They are updated once per update, after the batch that was collected under the old statistics has been
-learned from, and frozen while acting; so the policy that is trained first is exactly the one that acted.
+Those of observations are updated once per update, after the batch that was collected under the old statistics has been
+learned from, and frozen while acting; so the policy that is trained first is exactly the one that acted. Those of returns take a
+rollout in before its rewards are scaled by them.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +32,22 @@ class Reference:
     def of(cls, actor: Any) -> Reference:
         """A copy: the state of a run is donated, and no buffer can be in it twice."""
         return cls(jax.tree.map(jnp.copy, actor), jnp.zeros((), jnp.int32))
+
+
+class Anchor(NamedTuple):
+    """A reference that a learner from replay keeps its policy near; static.
+
+    Attributes:
+        kind: which policy that is, see `follow`.
+        every: updates that learned something between two, or stages of the horizon.
+        weight: of hyperparameters; what a nat of divergence from it costs at a step, in units of reward.
+        rate: of hyperparameters; the share of the policy that goes into an average with each update.
+    """
+
+    kind: ReferenceKind
+    every: int
+    weight: Callable[[Any], Any]
+    rate: Callable[[Any], Any]
 
 
 def follow(

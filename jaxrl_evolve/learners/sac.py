@@ -24,6 +24,7 @@ from jaxrl_evolve.experience.relabelling import Relabel, Relabelled
 from jaxrl_evolve.experience.replay import Layout, Replay, add, check_capacity, init_replay, starts
 from jaxrl_evolve.learners.learner import Learner, Mode, Store
 from jaxrl_evolve.learners.optimiser import init_optimiser
+from jaxrl_evolve.learners.reference import Anchor, Reference, follow
 from jaxrl_evolve.learners.sac_config import SACConfig, SACHyperparameters
 from jaxrl_evolve.learners.sac_step import Parts, SACState, gradient_step
 from jaxrl_evolve.networks.action_values import scaled
@@ -60,6 +61,7 @@ def _init(parts: Parts, key: Array, hp: SACHyperparameters) -> SACState:
         moments,
         jnp.zeros((), jnp.int32),
         jnp.asarray(parts.config.warm_up > 0, jnp.float32),
+        () if parts.anchor is None else Reference.of(policy),
     )
 
 
@@ -115,6 +117,10 @@ def _update(
     done = clock.step + parts.steps_per_update
     warm = done >= config.warm_up
     decay = jnp.asarray(linear_schedule(clock, 1.0, hp.learning_rate_end), jnp.float32)
+    if parts.anchor is not None:
+        # The first policy is the one that learns first, which may have started from trained weights.
+        first = jax.tree.map(partial(jnp.where, state.steps == 0), state.policy, state.reference.actor)
+        state = replace(state, reference=replace(state.reference, actor=first))
     one = lambda state, key: gradient_step(parts, state, key, store, hp, decay)
 
     def body(i: Array, carry: _Carry) -> _Carry:
@@ -132,6 +138,10 @@ def _update(
         "replay_fill": replay.filled.astype(jnp.float32) / replay.reward.shape[0],
         "gradient_steps": steps.astype(jnp.float32),
     }
+    if (held := parts.anchor) is not None:
+        made = learned.steps // config.gradient_steps
+        reference = follow(held.kind, state.reference, learned.policy, held.rate(hp), held.every, made, clock)
+        learned = replace(learned, reference=reference)
     if config.normalise_observations:
         raw = scaled(parts.space, trajectory.obs)
         raw = raw.reshape((*trajectory.reward.shape, -1))
@@ -158,6 +168,7 @@ def sac(
     hp: SACHyperparameters | None = None,
     objective: AnyObjective | None = None,
     relabel: Relabel | None = None,
+    anchor: Anchor | None = None,
 ) -> Learner:
     """A SAC learner.
 
@@ -169,6 +180,7 @@ def sac(
         hp: default hyperparameters.
         objective: must be None; SAC has losses of its own.
         relabel: what tells rewards when they are learned from; the learner's update then takes a `Relabelled` for its store.
+        anchor: a policy of before that the policy keeps near.
 
     Raises:
         ValueError: a setting is not allowed, an objective is given, or actions are no numbers between finite bounds.
@@ -193,6 +205,7 @@ def sac(
         layout,
         num_envs * rollout_length,
         relabel,
+        anchor,
     )
     return Learner(
         name="sac",

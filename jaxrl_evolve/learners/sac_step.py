@@ -16,6 +16,7 @@ from jaxrl_evolve.experience.n_step import n_step
 from jaxrl_evolve.experience.relabelling import Relabel, Relabelled, draw_relabelled
 from jaxrl_evolve.experience.replay import Layout, Replay, draw, observation
 from jaxrl_evolve.learners.optimiser import clipped_step
+from jaxrl_evolve.learners.reference import Anchor
 from jaxrl_evolve.learners.sac_config import SACConfig, SACHyperparameters
 from jaxrl_evolve.networks.action_values import scaled
 from jaxrl_evolve.networks.distributions import TanhNormal
@@ -35,6 +36,7 @@ class SACState:
         observations: running moments, or ``()``.
         steps: gradient steps made, int32 scalar.
         uniform: 1 while actions are uniform, else 0, float32 scalar.
+        reference: the policy that ``anchor`` holds to, a `Reference` of parameters, or ``()``.
     """
 
     policy: Any
@@ -45,6 +47,7 @@ class SACState:
     observations: Any
     steps: Int[Array, ""]
     uniform: Float[Array, ""]
+    reference: Any = ()
 
 
 class Parts(NamedTuple):
@@ -59,6 +62,7 @@ class Parts(NamedTuple):
         layout: of the replay buffer.
         steps_per_update: environment steps of one rollout.
         relabel: what tells rewards when they are learned from, or None: then they are those that were lived.
+        anchor: the reference that the policy keeps near, or None.
     """
 
     config: SACConfig
@@ -69,6 +73,7 @@ class Parts(NamedTuple):
     layout: Layout
     steps_per_update: int
     relabel: Relabel | None = None
+    anchor: Anchor | None = None
 
     @property
     def affine(self) -> tuple[np.ndarray, np.ndarray]:
@@ -85,6 +90,12 @@ class Parts(NamedTuple):
     def acting(self, params: Any, obs: Float[Array, "B D"]) -> TanhNormal:
         """Of actions in [-1, 1]."""
         return cast(TanhNormal, self.policy.apply(params, obs))
+
+    def apart(self, state: SACState, found: TanhNormal, obs: Float[Array, "B D"]) -> Float[Array, " B"]:
+        """How far a policy is from the reference's, in nats; 0 where there is none."""
+        if self.anchor is None:
+            return jnp.zeros(obs.shape[:1], jnp.float32)
+        return found.kl(self.acting(state.reference.actor, obs))
 
     def values(
         self, params: Any, obs: Float[Array, "B D"], action: Float[Array, "B A"]
@@ -128,8 +139,11 @@ def batch_of(
     action = (window.action[:, 0].reshape((parts.config.batch, -1)) - middle) / half
     obs = parts.seen(state.observations, observation(parts.layout, window, 0))
     after = parts.seen(state.observations, observation(parts.layout, window, step.offset))
-    chosen, log_prob = parts.acting(state.policy, after).sample_and_log_prob(key_next)
+    policy = parts.acting(state.policy, after)
+    chosen, log_prob = policy.sample_and_log_prob(key_next)
     value = parts.values(state.target, after, chosen).min(0) - jnp.exp(state.log_temperature[0]) * log_prob
+    if parts.anchor is not None:
+        value -= parts.anchor.weight(hp) * parts.apart(state, policy, after)
     # Selected, since what follows the end of a task may be no number.
     value = jnp.where(step.discount > 0, step.discount * value, 0.0)
     known, metrics = (step.known, {}) if told is None else (step.known & told.known, told.metrics)
@@ -146,12 +160,24 @@ def critic_loss(parts: Parts, params: Any, batch: Batch) -> tuple[Float[Array, "
 
 
 def policy_loss(
-    parts: Parts, params: Any, critics: Any, temperature: Array, obs: Array, key: Array
-) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Temperature times log-probability minus value of fresh actions; and their mean log-probability."""
-    action, log_prob = parts.acting(params, obs).sample_and_log_prob(key)
-    value = parts.values(critics, obs, action).min(0)
-    return (temperature * log_prob - value).mean(), log_prob.mean()
+    parts: Parts,
+    params: Any,
+    state: SACState,
+    temperature: Array,
+    obs: Array,
+    key: Array,
+    hp: SACHyperparameters,
+) -> tuple[Float[Array, ""], tuple[Float[Array, ""], Float[Array, ""]]]:
+    """Temperature times log-probability minus value of fresh actions, and what the distance from a reference costs; beside it their mean
+    log-probability and that distance. Of ``state``, the critics and the reference.
+    """
+    policy = parts.acting(params, obs)
+    action, log_prob = policy.sample_and_log_prob(key)
+    value, apart = parts.values(state.critics, obs, action).min(0), parts.apart(state, policy, obs)
+    cost = temperature * log_prob - value
+    if parts.anchor is not None:
+        cost += parts.anchor.weight(hp) * apart
+    return cost.mean(), (log_prob.mean(), apart.mean())
 
 
 def gradient_step(
@@ -181,8 +207,10 @@ def gradient_step(
     rate = decay * hp.critic_learning_rate
     critics, size, by_critics = _stepped(by_critics, state.critics, gradient, rate, hp)
     temperature = jnp.exp(state.log_temperature[0])
-    (cost, log_prob), gradient = jax.value_and_grad(
-        lambda params: policy_loss(parts, params, critics, temperature, batch.obs, key_policy), has_aux=True
+    valued = replace(state, critics=critics)
+    (cost, (log_prob, apart)), gradient = jax.value_and_grad(
+        lambda params: policy_loss(parts, params, valued, temperature, batch.obs, key_policy, hp),
+        has_aux=True,
     )(state.policy)
     rate = decay * hp.learning_rate
     policy, policy_size, by_policy = _stepped(by_policy, state.policy, gradient, rate, hp)
@@ -208,6 +236,8 @@ def gradient_step(
         "grad_norm": size,
         "policy_grad_norm": policy_size,
     }
+    if parts.anchor is not None:
+        metrics["reference_kl"] = apart
     return after, metrics
 
 

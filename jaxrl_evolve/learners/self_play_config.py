@@ -6,6 +6,7 @@ import dataclasses
 from typing import Annotated, Literal
 
 from jaxrl_evolve.settings.checks import AtLeast
+from jaxrl_evolve.settings.nested import UNWRITTEN_BY_DEFAULT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,3 +27,6 @@ class SelfPlayConfig:
     """Whether policy and critic see how much of the horizon has passed: what is still to be paid depends on it."""
     check_oracle: bool = True
     """Whether the oracle is tried on a thousand pairs before anything compiles."""
+    queries: Annotated[int, AtLeast(0)] = dataclasses.field(default=0, metadata=UNWRITTEN_BY_DEFAULT)
+    """The most labels that are asked for in the whole run. Where an update's comparisons would take more, it asks for none: on PPO nothing is learned
+    from then on, on SAC from what was compared before. 0 is without a bound."""

@@ -47,7 +47,11 @@ def check_length(env: Env, rollout_length: int) -> None:
 
 def check_mixture(config: SequenceConfig, hp: Any) -> None:
     """Refuse weights of what log-ratios are to that leave less than nothing for who answered, or that nobody reads."""
-    past = hp.past_mixture
+    past, drawn_to = hp.past_mixture, hp.kl_coef
+    if config.kl == "none" and np.any(np.asarray(drawn_to) > 0.0):
+        raise ValueError(
+            f"hp.kl_coef is {drawn_to}, but learner.kl is 'none', so no divergence is added; it must be 0, or learner.kl another"
+        )
     if config.past == "none" and np.any(np.asarray(past) > 0.0):
         raise ValueError(f"hp.past_mixture is {past}, but learner.past is 'none'; it must be 0")
     if np.any(np.asarray(hp.mixture) + np.asarray(past) > 1.0 + 1e-6):

@@ -144,6 +144,7 @@ class SequenceConfig:
                 "worth 'preference' and the loss none of pairs"
             )
         self._check_past()
+        self._check_drawn_by_the_policy()
         if self.loss == "srpo" and self.reference == "rollout":
             raise ValueError(
                 "reference is 'rollout', but loss is 'srpo', where drafts would learn nothing in the first step on each rollout; the reference must be another"
@@ -159,6 +160,21 @@ class SequenceConfig:
         if self.loss == "nft" and self.worth != "reward":
             raise ValueError(
                 f"worth is {self.worth!r}, but the loss nft learns from what is right; it must be 'reward'"
+            )
+
+    def _check_drawn_by_the_policy(self) -> None:
+        if self.mixed == "all" and self.loss in (*POLICY_GRADIENTS, "nft"):
+            raise ValueError(
+                f"mixed is 'all', but loss is {self.loss!r}, whose gradient is that of what the policy itself drew; the loss must be a regression, such as 'ipo'"
+            )
+        steps, fresh = (
+            self.epochs * self.minibatches,
+            "loss is 'reinforce'" if self.loss == "reinforce" else f"kl is {self.kl!r}",
+        )
+        if steps > 1 and (self.loss == "reinforce" or self.kl != "none"):
+            raise ValueError(
+                f"epochs is {self.epochs} and minibatches {self.minibatches}, but {fresh}, whose gradient is that of the policy that answered, and without a ratio "
+                "wrong after the first step; both must be 1"
             )
 
     def _check_past(self) -> None:

@@ -30,7 +30,15 @@ from jaxrl_evolve.learners.snapshots import Snapshots, offer
 from jaxrl_evolve.learners.spo_config import SPOConfig, SPOHyperparameters
 from jaxrl_evolve.learners.spo_environment import judgement, shown_with_time
 from jaxrl_evolve.learners.spo_oracles import ORACLE, by_oracle, chosen_oracles, told_of
-from jaxrl_evolve.learners.spo_payoff import compared, others, room_for, spread
+from jaxrl_evolve.learners.spo_payoff import (
+    Budget,
+    afforded,
+    check_comparators,
+    compared,
+    others,
+    room_for,
+    spread,
+)
 from jaxrl_evolve.learners.spo_time import Timekeeper
 from jaxrl_evolve.objectives.objective import AnyObjective
 from jaxrl_evolve.preferences.comparison import Queue, empty_queue, finite, mean_age, only, push
@@ -54,6 +62,7 @@ class SPOState:
         updates: int32 scalar, updates made.
         queries: labels asked for so far.
         snapshots: policies of before, or ``()``.
+        budget: of queries, or ``()`` without a bound.
     """
 
     learner: Any
@@ -64,6 +73,7 @@ class SPOState:
     updates: Int[Array, ""]
     queries: Count
     snapshots: Any = ()
+    budget: Any = ()
 
 
 class _Parts(NamedTuple):
@@ -98,8 +108,10 @@ def _init(parts: _Parts, example: Trajectory, key: Array, hp: Any) -> SPOState:
     actor, kept = parts.inner.actor(state), parts.config.snapshots
     reference = Reference.of(actor) if parts.config.magnetic else ()
     snapshots = Snapshots.of(actor, kept) if kept else ()
+    budget = Budget.of(most) if (most := parts.config.queries) else ()
+    updates = jnp.zeros((), jnp.int32)
     return SPOState(
-        state, running, ~finite(running), queue, reference, jnp.zeros((), jnp.int32), Count.none(), snapshots
+        state, running, ~finite(running), queue, reference, updates, Count.none(), snapshots, budget
     )
 
 
@@ -141,7 +153,12 @@ def _update(
     group = _alike(config.group, state.updates, phi.length) if config.group else None
     judges = t.info[ORACLE] if parts.oracles else None
     found = compared(parts.oracle, key_labels, phi, ends, parts.most, comparators, config.soft, group, judges)
-    reward, reference = hp.payoff_scale * spread(found.payoff, begins, ends, config.pay), state.reference
+    budget, learns = state.budget, jnp.ones((), bool)
+    if isinstance(budget, Budget):
+        found, budget = afforded(found, state.queries, budget)
+        learns = ~budget.spent
+    reward = hp.payoff_scale * spread(found.payoff, begins, ends, config.pay)
+    reference = begin = state.reference
     seen = parts.time.shown_to_inner(t)
     metrics = {} if judges is None else by_oracle(found, judges, parts.oracles)
     if parts.config.magnetic:
@@ -149,15 +166,14 @@ def _update(
         begun = jax.tree.map(
             partial(jnp.where, state.updates == 0), parts.inner.actor(state.learner), state.reference.actor
         )
-        reference = dataclasses.replace(state.reference, actor=begun)
+        reference = begin = dataclasses.replace(state.reference, actor=begun)
         apart = _drawn_to(parts, key_reference, begun, seen)
         reward = reward - hp.payoff_scale * hp.magnet * apart
         metrics["reference_kl"] = apart.mean()
     inner, told = cast(Update, parts.inner.update)(
         key_inner, state.learner, dataclasses.replace(seen, reward=reward), hp, eta, clock
     )
-    updates, queries = state.updates + 1, state.queries.plus(found.queries)
-    queue = state.queue
+    updates, queue, queries = state.updates + 1, state.queue, state.queries.plus(found.queries)
     if isinstance(queue, Queue):
         metrics["comparator_age"] = mean_age(queue, state.updates).astype(jnp.float32)
         queue = push(queue, found.phi, state.updates, finite(found.phi))
@@ -170,6 +186,10 @@ def _update(
     if config.snapshots:
         drawing = jax.random.fold_in(key, random.KeyTag.SNAPSHOTS)
         snapshots = offer(drawing, snapshots, parts.inner.actor(inner))
+    # Nothing is learned before anybody was compared, and what critics err by without payoffs would look like advantages; nor when labels have run out.
+    before = (state.learner, begin, state.snapshots, jax.tree.map(jnp.zeros_like, told))
+    after = (inner, reference, snapshots, told)
+    inner, reference, snapshots, told = jax.tree.map(partial(jnp.where, learns & queries.some), after, before)
     ended = jnp.maximum(ends.sum(), 1)
     metrics |= {
         "win_rate": found.win_rate,
@@ -178,7 +198,7 @@ def _update(
         "queries": queries.total,
     }
     running = only(~spoiled, running, 0.0)
-    state = SPOState(inner, running, spoiled, queue, reference, updates, queries, snapshots)
+    state = SPOState(inner, running, spoiled, queue, reference, updates, queries, snapshots, budget)
     return state, {**told, **metrics}
 
 
@@ -213,7 +233,7 @@ def self_play(
     names = tuple(oracle) if isinstance(oracle, Mapping) else ()
     oracle, watch, horizon, example = judgement(config, env, num_envs, oracle, watch)
     most = room_for(num_envs, rollout_length, config.segment or horizon, config.episodes)
-    _check_comparators(config, num_envs, most)
+    check_comparators(config, num_envs, most)
     kinds = kinds_of(watch, example)
     against = others(config.against, kinds) if config.against else None
     inner = make(shown_with_time(env) if config.time else env)
@@ -235,21 +255,6 @@ def self_play(
         adopt=None if inner.adopt is None else partial(_adopt, inner),
         tells=told_of(names),
     )
-
-
-def _check_comparators(config: SPOConfig, num_envs: int, most: int) -> None:
-    if config.comparators == "subsample" and (config.number >= most or (config.number % 2 and most % 2)):
-        raise ValueError(
-            f"learner.number is {config.number}; of {most} episodes that are compared it must be fewer, and one of the two even"
-        )
-    if config.group == 1 or (config.group and num_envs % config.group):
-        raise ValueError(
-            f"learner.group is {config.group}; it must be at least 2 and divide num_envs, {num_envs}, or be 0"
-        )
-    if config.group and config.comparators != "batch":
-        raise ValueError(
-            f"learner.comparators is {config.comparators!r}; with learner.group it must be 'batch'"
-        )
 
 
 def _adopt(inner: Learner, state: SPOState, other: SPOState) -> SPOState:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxrl_evolve import random
+from jaxrl_evolve.learners.spo_config import SPOConfig
 from jaxrl_evolve.preferences.comparison import (
     Queue,
     against_queue,
@@ -19,6 +22,7 @@ from jaxrl_evolve.preferences.comparison import (
     push,
     subsample,
 )
+from jaxrl_evolve.preferences.count import Count
 from jaxrl_evolve.preferences.oracle import Marked, Oracle, restricted
 from jaxrl_evolve.preferences.stored import read_summaries
 
@@ -97,6 +101,46 @@ def compared(
         taken,
         at,
     )
+
+
+@struct.dataclass
+class Budget:
+    """Labels of the whole run, and whether they have run out.
+
+    Attributes:
+        most: how many there may be (static).
+        spent: bool scalar, whether an update would have taken more: from then on nobody is asked.
+    """
+
+    spent: Bool[Array, ""]
+    most: int = struct.field(pytree_node=False)
+
+    @classmethod
+    def of(cls, most: int) -> Budget:
+        """Nothing is spent yet."""
+        return cls(jnp.zeros((), bool), most)
+
+
+def afforded(found: Compared, before: Count, budget: Budget) -> tuple[Compared, Budget]:
+    """What a budget has room for: all that came of comparing, or nothing, as if nobody had been asked.
+
+    Args:
+        found: in this update.
+        before: labels asked for in those before it.
+        budget: of the run, before it.
+
+    Returns:
+        That, and the budget after it.
+    """
+    spent = budget.spent | ~before.plus(found.queries).within(budget.most)
+    none = found._replace(
+        payoff=jnp.zeros_like(found.payoff),
+        win_rate=jnp.full_like(found.win_rate, 0.5),
+        compared=jnp.zeros_like(found.compared),
+        queries=jnp.zeros_like(found.queries),
+        there=jnp.zeros_like(found.there),
+    )
+    return jax.tree.map(partial(jnp.where, spent), none, found), Budget(spent, budget.most)
 
 
 def chosen(key: Array, ended: Bool[Array, "T N"], most: int) -> Int[Array, " most"]:
@@ -186,3 +230,19 @@ def spread(
         back, jnp.zeros(first.shape[1:], jnp.float32), (paid, ended, steps), reverse=True
     )
     return shares
+
+
+def check_comparators(config: SPOConfig, num_envs: int, most: int) -> None:
+    """Raises ValueError: episodes of a subsample can't all have as many comparators, or groups don't fit."""
+    if config.comparators == "subsample" and (config.number >= most or (config.number % 2 and most % 2)):
+        raise ValueError(
+            f"learner.number is {config.number}; of {most} episodes that are compared it must be fewer, and one of the two even"
+        )
+    if config.group == 1 or (config.group and num_envs % config.group):
+        raise ValueError(
+            f"learner.group is {config.group}; it must be at least 2 and divide num_envs, {num_envs}, or be 0"
+        )
+    if config.group and config.comparators != "batch":
+        raise ValueError(
+            f"learner.comparators is {config.comparators!r}; with learner.group it must be 'batch'"
+        )

@@ -2,6 +2,9 @@
 
 Episodes that end are compared with a queue of the newest, and the share of comparisons that each wins takes the place of its rewards, as in `spo`. In
 replay it grows old: against today's policy the win of an old episode is worth less. So win rates are found anew (`spo_store`).
+
+With a ``magnet``, values and the policy's loss take the divergence from a reference policy into account, as SAC's take the entropy: exact, of today's
+policy, and not of actions in replay.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.experience.relabelling import Relabel, Relabelled
 from jaxrl_evolve.experience.replay import rows_for
 from jaxrl_evolve.learners.learner import Learner, Store, UpdateFromStore, paid_otherwise
+from jaxrl_evolve.learners.reference import Anchor
 from jaxrl_evolve.learners.sac import sac
 from jaxrl_evolve.learners.spo_environment import judgement, shown_with_time
 from jaxrl_evolve.learners.spo_payoff import room_for
@@ -116,6 +120,7 @@ def self_play_from_replay(
         most,
         again,
         config.relabel == "sample",
+        config.queries,
     )
     inner = make(shown_with_time(env) if config.time else env, judge.relabel)
     if inner.store is None:
@@ -129,6 +134,14 @@ def self_play_from_replay(
         initial_memory=time.memory,
         store=Store(partial(judge.init, inner.store, time), partial(judge.add, inner.store, time)),
     )
+
+
+def _weight(hp: SPOSACHyperparameters) -> Any:
+    return hp.payoff_scale * hp.magnet
+
+
+def _rate(hp: SPOSACHyperparameters) -> Any:
+    return hp.reference_rate
 
 
 def spo_sac(
@@ -160,5 +173,6 @@ def spo_sac(
     hp = SPOSACHyperparameters() if hp is None else hp
     check(config, "config")
     check(hp, "hp")
-    make = lambda env, relabel: sac(env, num_envs, rollout_length, config, hp, objective, relabel)
+    anchor = Anchor(config.reference, config.reference_every, _weight, _rate) if config.magnetic else None
+    make = lambda env, relabel: sac(env, num_envs, rollout_length, config, hp, objective, relabel, anchor)
     return self_play_from_replay(make, env, num_envs, rollout_length, config, oracle, watch)

@@ -82,6 +82,7 @@ class Judge(NamedTuple):
         most: how many that ended in one rollout are compared in its update.
         again: how many are compared once more in each update.
         at_sample: whether steps are compared when they are drawn.
+        budget: the most labels that are asked for, 0 without a bound.
     """
 
     oracle: Oracle
@@ -93,6 +94,7 @@ class Judge(NamedTuple):
     most: int
     again: int
     at_sample: bool
+    budget: int = 0
 
     def init(self, inner: Store, time: Timekeeper, example: Trajectory) -> Judged:
         """An empty store, for trajectories like the example; ``inner`` is the store of the learner inside."""
@@ -156,7 +158,8 @@ class Judge(NamedTuple):
         there = (place < size) & (store.born.ravel()[at] >= 0)
         items = jax.tree.map(lambda x: x.reshape((size, *x.shape[2:]))[at], store.held)
         rates = self._compared(key, only(there, items), store.queue)
-        told = rates.compared > 0
+        affordable = store.queries.plus(rates.queries).within(self.budget) if self.budget else True
+        told = (rates.compared > 0) & affordable
         put = lambda room, value: (
             room.ravel().at[jnp.where(told, place, size)].set(value, mode="drop").reshape(room.shape)
         )
@@ -168,7 +171,7 @@ class Judge(NamedTuple):
             payoff=put(store.payoff, payoff(rates).astype(jnp.float32)),
             judged=judged,
             updates=now + 1,
-            queries=store.queries.plus(rates.queries),
+            queries=store.queries.plus(jnp.where(affordable, rates.queries, 0)),
         )
         known = judged >= 0
         many = jnp.maximum(known.sum(), 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 from flax import struct
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 _CARRY = 2**24
 
@@ -30,6 +30,16 @@ class Count:
         """With ``more``, a whole number from 0 to 2^30."""
         low = self.low + more.astype(jnp.int32)
         return Count(self.high + low // _CARRY, low % _CARRY)
+
+    def within(self, most: int) -> Bool[Array, ""]:
+        """Whether it is no more than ``most``, exactly."""
+        high, low = divmod(most, _CARRY)
+        return (self.high < high) | ((self.high == high) & (self.low <= low))
+
+    @property
+    def some(self) -> Bool[Array, ""]:
+        """Whether anything was counted."""
+        return (self.high > 0) | (self.low > 0)
 
     @property
     def total(self) -> Float[Array, ""]:

@@ -68,7 +68,9 @@ def sppo(
         differences = jnp.square(error[..., :, None] - error[..., None, :])
         return (weight[..., :, None] * weight[..., None, :] * differences).sum((-2, -1))
     if baseline == "logz":
-        target = target - jax.nn.logsumexp(target, -1, b=weight, keepdims=True)
+        # Without any sample there is no partition function, and nothing of the target counts.
+        some = weight.sum(-1, keepdims=True) > 0
+        target = target - jax.nn.logsumexp(target, -1, b=jnp.where(some, weight, 1.0), keepdims=True)
     return (weight * jnp.square(log_ratio - target)).sum(-1)
 
 

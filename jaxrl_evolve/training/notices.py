@@ -5,10 +5,12 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from jaxrl_evolve.algorithms.lpg import UNREAD_BY_TARGETS
 from jaxrl_evolve.algorithms.table import find_preset
 from jaxrl_evolve.learners.ppo_config import PPOConfig
 from jaxrl_evolve.objectives import HorizonWarning
 from jaxrl_evolve.objectives.kinds import find_objective
+from jaxrl_evolve.objectives.objective import TargetObjective
 from jaxrl_evolve.settings.notices import Notice
 from jaxrl_evolve.training.config import TrainConfig
 
@@ -17,15 +19,14 @@ def warn_of_unread(config: TrainConfig[Any, Any]) -> None:
     """Tell (`Notice`) of settings that were changed and that only the algorithm's own objective reads."""
     if not config.objective or not isinstance(config.learner, PPOConfig):
         return
-    usual, unread = (
-        find_preset(config.algorithm, config.env).config,
-        ("normalise_advantage", "clip_value"),
-    )
-    for name in unread:
-        value = getattr(config.learner, name)
-        if value != getattr(usual, name):
+    preset, objective = find_preset(config.algorithm, config.env), find_objective(config.objective)
+    unread = ("learner.normalise_advantage", "learner.clip_value")
+    for path in UNREAD_BY_TARGETS if isinstance(objective, TargetObjective) else unread:
+        part, _, name = path.partition(".")
+        given, usual = (config.learner, preset.config) if part == "learner" else (config.hp, preset.hp)
+        if (value := getattr(given, name)) != getattr(usual, name):
             warnings.warn(
-                f"learner.{name} is {value}, which objective {config.objective!r} does not read: "
+                f"{path} is {value}, which objective {config.objective!r} does not read: "
                 f"only {config.algorithm}'s own does",
                 Notice,
                 stacklevel=3,

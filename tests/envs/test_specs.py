@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -99,8 +100,21 @@ IN_PLACE = [
     ("predicates.6.number", 12, "success[0]: it can never hold, since what 'open_chest' counts is from 0 to 9"),
     ("predicates.6", {"name": "open_chest", "kind": "health", "compare": "<=", "number": 9}, "success[0]: it always holds, so it tells nothing"),
     ("failure", [{"all": ["open_chest"]}], "success[0]: it can never hold, since wherever it would, failure[0] ends the episode"),
+    ("failure", [{"all": ["ever"]}], "success[0]: it can never hold, since wherever it would, failure[0] ends the episode"),
+    ("success.0.none", ["ever"], "success[0]: it can never hold, since 'ever' would have to hold and not to: what holds has been achieved"),
+    ("success", [{"all": ["late"]}], "success[0]: it can never hold, since wherever it would, failure[0] ends the episode"),
+    ("predicates.0", {"name": "collect_wood", "kind": "count", "of": "void"}, "predicates[0].of is 'void'; it lies beyond the map only; it must be another type"),
     ("failure", [{"all": ["open_chest", "make_key"]}], "success[0]: it is implied by how the episode ends: it holds wherever failure[0] does"),
 ]  # fmt: skip
+
+
+TIMED = tech_tree.spec_data()
+TIMED["predicates"] += [
+    {"name": "ever", "kind": "achieved", "of": "open_chest"},
+    {"name": "soon", "kind": "survived", "number": 10},
+    {"name": "late", "kind": "survived", "number": 20},
+]
+TIMED["failure"] = [{"all": ["soon"]}]
 
 
 def test_each_fault_is_one_sentence():
@@ -110,7 +124,7 @@ def test_each_fault_is_one_sentence():
         assert str(error.value) == sentence
     for path, value, sentence in IN_PLACE:
         with pytest.raises(SpecError) as error:
-            GRID.read(changed(path, value))
+            GRID.read(changed(path, value, TIMED))
         assert sentence in str(error.value).splitlines(), (path, str(error.value))
     waiting = changed("types.5.hazard", 0, changed("types.6.hazard", 0))
     waiting["predicates"][6] = {"name": "open_chest", "kind": "survived", "number": 3}
@@ -119,6 +133,39 @@ def test_each_fault_is_one_sentence():
     with pytest.raises(SpecError) as error:
         GRID.read(changed("width", 0, changed("height", 0)))
     assert [fault.path for fault in error.value.faults] == ["height", "width"]
+
+
+def test_failure_that_need_not_come_first_is_allowed():
+    """A chest that was open, or is opened before the tenth step, keeps the episode from ending then."""
+    but = {"all": ["soon"], "none": ["ever"]}
+    asked = lambda failure, *success: GRID.read(
+        {**TIMED, "failure": [failure], "success": [{"all": [*success]}]}
+    )
+    assert asked(but, "open_chest", "late") and asked(but, "ever", "late")
+    assert asked({"all": ["late"]}, "open_chest", "soon")
+    with pytest.raises(SpecError, match="it can never hold"):
+        asked({"all": ["open_chest"]}, "ever")
+
+
+def test_a_range_that_rounding_closes_is_a_number():
+    data = changed("rules.0.chance", {"low": 0.50001, "high": 0.50002})
+    spec = GRID.read(data)
+    assert 0.5 in [rule.chance for rule in spec.rules]
+    assert GRID.read(GRID.write(spec)) == spec
+    assert GRID.identity(spec) == GRID.identity(GRID.read(changed("rules.0.chance", 0.5)))
+
+
+def test_thousands_of_faults_are_told_in_a_moment():
+    """Of the first hundred each; looking for near matches of all took an hour."""
+    data = {**tech_tree.spec_data(), **{f"k{i}": 0 for i in range(40_000)}}
+    begun = time.process_time()
+    with pytest.raises(SpecError) as error:
+        GRID.read(json.dumps(data))
+    assert time.process_time() - begun < 10
+    assert [len(error.value.faults), str(error.value.faults[-1])] == [
+        101,
+        "the spec: it has 39,900 faults more of this kind",
+    ]
 
 
 def test_hostile_data_is_read_or_refused_and_repair_never_fails():

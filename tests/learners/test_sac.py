@@ -20,9 +20,10 @@ from jaxrl_envs import Box
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve import RunAxis, TrainConfig, make_chunk, over_runs, ppo_clip, random
 from jaxrl_evolve.experience.replay import draw
+from jaxrl_evolve.learners.reference import Anchor, Reference
 from jaxrl_evolve.learners.sac import sac
 from jaxrl_evolve.learners.sac_config import SACConfig, SACHyperparameters
-from jaxrl_evolve.learners.sac_step import Parts, batch_of, gradient_step
+from jaxrl_evolve.learners.sac_step import Parts, batch_of, gradient_step, policy_loss
 from jaxrl_evolve.training.config import EvaluationConfig
 from jaxrl_evolve.training.experiment import traced
 from jaxrl_evolve.training.train import train
@@ -109,6 +110,46 @@ def test_a_step_is_that_of_numpy(cued: Any):
     np.testing.assert_allclose(metrics["policy_loss"], cost, rtol=1e-4, atol=1e-6)
     followed = jax.tree.map(lambda t, c: t + 0.25 * (c - t), old.target, new.critics)
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-6), new.target, followed)
+
+
+def test_what_the_distance_from_a_reference_costs(cued: Any):
+    """Of today's policy, exactly: in the values of what comes after, unless that is an end, and in the policy's loss."""
+    env, state = cued
+    plain, hp, key = parts_of(env), traced(SACHyperparameters(gamma=GAMMA)), random.key(7)
+    weight = 0.3
+    held = plain._replace(anchor=Anchor("first", 1, lambda hp: weight, lambda hp: 0.0))
+    other = jax.tree.map(lambda x: 1.5 * x + 0.1, state.learner.policy)
+    old = replace(state.learner, reference=Reference.of(other))
+
+    @program
+    def both(old: Any, store: Any, key: Any) -> Any:
+        """The batch, the policy's loss and its distance, without and with the reference."""
+        out = []
+        for parts in (plain, held):
+            batch = batch_of(parts, old, key, store, hp)
+            cost = policy_loss(parts, old.policy, old, jnp.float32(0.2), batch.obs, key, hp)
+            out.append((batch, cost[0], cost[1][1]))
+        drawn = draw(plain.layout, jax.random.split(key)[0], store, 8).window
+        return out[0], out[1], drawn
+
+    (batch, cost, none), (with_target, with_cost, apart), window = both(old, state.store, key)
+
+    def kl(obs: np.ndarray) -> np.ndarray:
+        (m, s), (n, r) = (
+            (x[:, 0], np.exp(-5 + 3.5 * (np.tanh(x[:, 1]) + 1)))
+            for x in (dense(p, 0, obs) for p in (old.policy, other))
+        )
+        return np.log(r / s) + (s**2 + (m - n) ** 2) / (2 * r**2) - 0.5
+
+    after, ended = kl(np.float64(window.frames[:, 1])), np.asarray(window.terminated[:, 0])
+    assert 0 < ended.sum() < 8 and after.min() > 0.01
+    np.testing.assert_allclose(
+        batch.target - with_target.target, np.where(ended, 0.0, GAMMA * weight * after), rtol=1e-4, atol=1e-6
+    )
+    mean = kl(np.float64(batch.obs)).mean()
+    np.testing.assert_allclose(apart, mean, rtol=1e-5)
+    np.testing.assert_allclose(with_cost - cost, weight * mean, rtol=1e-4)
+    assert float(none) == 0.0
 
 
 def test_the_temperature_falls_where_the_entropy_is_high_and_rises_where_it_is_low(cued: Any):

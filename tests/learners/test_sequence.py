@@ -479,6 +479,15 @@ def test_what_is_refused():
         SequenceConfig(loss="nft", worth="preference")
     with pytest.raises(ValueError, match="there is no 'max_rewrd'"):
         sequence(ENV, 32, LENGTH, SequenceConfig(worth="preference", preference="max_rewrd"))
+    with pytest.raises(ValueError, match="hp.kl_coef is 0.04, but learner.kl is 'none'"):
+        sequence(ENV, 32, LENGTH, SequenceConfig(), SequenceHyperparameters(kl_coef=0.04))
+    for loss in ("clip", "reinforce", "nft"):
+        with pytest.raises(ValueError, match=f"mixed is 'all', but loss is '{loss}'"):
+            SequenceConfig(loss=loss, mixed="all", reference="first")
+    with pytest.raises(ValueError, match="epochs is 2 and minibatches 1, but loss is 'reinforce'"):
+        SequenceConfig(loss="reinforce", epochs=2)
+    with pytest.raises(ValueError, match="epochs is 1 and minibatches 4, but kl is 'reward_to_go'"):
+        SequenceConfig(minibatches=4, kl="reward_to_go", reference="first")
     levels = make_curriculum("plr", ENV, 32, {})
     with pytest.raises(ValueError, match="must be one of arms, or none"):
         shared(levels, 4)

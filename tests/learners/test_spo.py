@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +29,7 @@ from jaxrl_evolve.learners.spo import self_play, spo
 from jaxrl_evolve.learners.spo_config import SPOConfig, SPOHyperparameters
 from jaxrl_evolve.networks.config import NetworkConfig
 from jaxrl_evolve.preferences import comparison, episodes, summary
+from jaxrl_evolve.preferences.count import Count
 from jaxrl_evolve.preferences.episodes import Watch
 from jaxrl_evolve.preferences.games import populations
 from jaxrl_evolve.preferences.named import oracle_from_name
@@ -246,6 +248,39 @@ def test_it_learns_from_comparisons_alone(comparators: Any):
     assert float(state.learner.queries.total) == queries * (39 if comparators == "queue" else 40)
     if comparators != "queue":
         np.testing.assert_allclose(last["win_rate"], 0.5, atol=1e-6)
+
+
+def test_nothing_is_learned_before_anybody_was_compared_nor_when_labels_have_run_out():
+    """Episodes of eight steps in rollouts of four: 16 end in every other update, whose 120 comparisons a budget of 250 allows twice."""
+    hp, config = (
+        SPOHyperparameters(learning_rate_end=1.0),
+        replace(SMALL, queries=250, magnetic=True, snapshots=2),
+    )
+    run = runs(config, replace(hp, magnet=0.1), length=4)
+    states = [run(updates) for updates in (0, 1, 2, 4, 5, 6, 7)]
+    asked = [float(state.learner.queries.total) for state, _ in states]
+    assert asked == [0, 0, 120, 240, 240, 240, 240]
+    learned = [
+        (state.learner.learner.params, state.learner.reference, state.learner.snapshots)
+        for state, _ in states
+    ]
+    same = [
+        all(np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, pair), strict=True))
+        for pair in itertools.pairwise(learned)
+    ]
+    # Between two ends of episodes it learns as well: critics know what is still to be paid.
+    assert same == [True, False, False, False, True, True]
+    last = states[-1][1]
+    assert float(last["win_rate"]) == 0.5 and float(last["compared"]) < 1
+
+
+def test_labels_are_counted_exactly():
+    """At the bound itself, and where float32 would round."""
+    for number in (0, 5, 2**24 - 1, 2**24, 2**24 + 1, 2**30 + 7):
+        count = Count.none().plus(jnp.int32(number))
+        assert [bool(count.within(most)) for most in (number - 1, number, number + 1)] == [False, True, True]
+        assert bool(count.some) == (number > 0)
+    assert bool(Count.none().plus(jnp.int32(2**30)).plus(jnp.int32(2**30)).within(2**31))
 
 
 def test_what_the_learner_inside_is_given():

@@ -194,6 +194,62 @@ def test_it_learns_from_comparisons_alone():
     assert float(metrics["judged"]) == 1.0
 
 
+def test_labels_end_with_their_budget_and_what_they_said_stays():
+    """Updates whose comparisons would take more ask for none; what was compared before is paid as it was."""
+    judge = Judge(max_reward(), Watch(8), False, "spread", QUEUE, KEPT, ENVS * LENGTH, 0, False)
+    seen = {}
+    for budget in (0, 30):
+        asked, judged = [0], []
+        for store, _, _ in replayed(judge._replace(budget=budget)):
+            asked.append(int(store.queries.total))
+            judged.append(
+                {
+                    i: float(x)
+                    for i, x in zip(
+                        np.asarray(store.held.mark)[np.asarray(store.judged) >= 0],
+                        np.asarray(store.payoff)[np.asarray(store.judged) >= 0],
+                        strict=True,
+                    )
+                }
+            )
+        seen[budget] = np.diff(asked), judged
+    wanted, spent = seen[0][0], 0
+    for made, (free, bound) in zip(wanted, zip(seen[0][1], seen[30][1], strict=True), strict=True):
+        spent += made if spent + made <= 30 else 0
+        assert bound.items() <= free.items()
+    np.testing.assert_array_equal(seen[30][0].sum(), spent)
+    assert 20 < spent <= 30 < wanted.sum()
+    assert len(seen[30][1][-1]) < len(seen[0][1][-1])
+
+
+def test_a_magnet_keeps_the_policy_near_its_reference():
+    """Runs with weights 0 and 100 of the distance from the first policy, after which the reference is still that."""
+    env = probes.probe_env(continuous=True)
+    params = jax.tree.map(jnp.float32, probes.PROBES["action"])
+    hp = SPOSACHyperparameters(
+        learning_rate=1e-2,
+        critic_learning_rate=1e-2,
+        temperature=0.05,
+        temperature_learning_rate=0.0,
+        payoff_scale=1.0,
+    )
+    learner = spo_sac(env, 8, 4, dataclasses.replace(TINY, magnetic=True, reference="first"))
+    chunk = make_chunk(learner, vectorize(env, 8), 4)
+
+    @jax.jit
+    def run(magnet: Any) -> Any:
+        own = dataclasses.replace(traced(hp), magnet=magnet)
+        state = chunk.init(random.key(0), own, params)
+        after, metrics = chunk.run(state, own, (), params, jnp.float32(20), jnp.int32(20))
+        return state.learner.policy, after.learner.reference.actor, metrics["reference_kl"]
+
+    apart = {}
+    for magnet in (0.0, 100.0):
+        first, kept, apart[magnet] = run(jnp.float32(magnet))
+        assert_equal(kept, first)
+    assert float(apart[0.0]) > 1.0 and float(apart[100.0]) < 0.01
+
+
 def test_stacked_observations_with_the_time_are_no_stacks():
     """Regression: the buffer was told to keep the newest of four frames, of thirteen numbers."""
     env = frame_stack(make("Pendulum-v1"), 4)
@@ -242,6 +298,8 @@ def test_what_does_not_fit_is_refused():
         ValueError, match="learner.segment is 2; it must be at most the horizon of episodes, 1"
     ):
         spo_sac(env, 4, 4, dataclasses.replace(TINY, segment=2))
+    with pytest.raises(ValueError, match="learner.queries is 9; with learner.relabel 'sample'"):
+        dataclasses.replace(TINY, queries=9, relabel="sample")
     with pytest.raises(ValueError, match="number is 1; it must be a whole number of at least 2"):
         dataclasses.replace(TINY, number=1)
     with pytest.raises(ValueError, match="the learner 'ppo' keeps no experience; spo.self_play is for such"):

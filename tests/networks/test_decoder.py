@@ -289,6 +289,15 @@ def test_what_a_decoder_cannot_serve_is_refused():
         make_network(config, OBS, Box(-1.0, 1.0, (2,)))
     with pytest.raises(ValueError, match="memory is 'gru', which a decoder does not read; it must be 'none'"):
         make_network(NetworkConfig(kind="decoder", memory="gru"), OBS, ACTIONS)
+    for name, value in {
+        "hidden": (256, 256),
+        "shared": True,
+        "activation": "relu",
+        "distribution": "tanh_normal",
+        "memory_size": 8,
+    }.items():
+        with pytest.raises(ValueError, match=f"{name} is .*, which a decoder does not read; it must be"):
+            make_network(NetworkConfig(kind="decoder", **{name: value}), OBS, ACTIONS)
     with pytest.raises(ValueError, match="predictions is 3, but a decoder makes none"):
         make_network(config, OBS, ACTIONS, 3)
     with pytest.raises(ValueError, match="network.decoder is set, but network.kind is 'actor-critic'"):

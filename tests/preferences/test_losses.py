@@ -33,6 +33,20 @@ def test_worked_numbers():
     close(ipo(RATIO[0] / 8, RATIO[1] / 10, np.float32(1.0), 0.1), 22.6576)
 
 
+@pytest.mark.parametrize("baseline", ["half", "logz", "pairwise"])
+def test_a_group_without_a_whole_completion_adds_nothing(baseline: losses.Baseline):
+    """Regression: the logarithm of a partition function over nothing ended the run."""
+    weight = np.float32([[0.5, 0.5], [0.0, 0.0]])
+    both = jax.jit(
+        jax.value_and_grad(
+            lambda ratio: losses.sppo(ratio, np.stack([WIN, WIN]), 1.0, baseline, weight).sum()
+        )
+    )
+    value, slope = both(np.stack([RATIO, RATIO]))
+    np.testing.assert_allclose(value, sppo(RATIO, WIN, 1.0, baseline), rtol=1e-5)
+    assert np.isfinite(slope).all() and not slope[1].any() and slope[0].all()
+
+
 @pytest.mark.parametrize(("balance", "gradients"), [("wrong", (-0.7, 0.3)), ("spread", (-1.5275, 0.6547))])
 def test_negative_aware_tuning_begins_as_group_advantages(balance, gradients):
     """Three of ten are correct: the first steps are those of GRPO, without and with division by the standard deviation."""

@@ -372,6 +372,15 @@ def test_settings_that_only_the_algorithms_own_objective_reads_are_told():
         warn_of_unread(dataclasses.replace(changed, objective=""))
 
 
+def test_settings_that_learned_targets_do_not_read_are_told():
+    changed = TrainConfig.preset(
+        "ppo", "CartPole-v1", objective="lpg", hp={"entropy_coef": 0.3, "gamma": 0.9}
+    )
+    with pytest.warns(Notice, match="hp.entropy_coef is 0.3, which objective 'lpg' does not read") as told:
+        warn_of_unread(changed)
+    assert len(told) == 1
+
+
 def test_options_of_no_curriculum_are_refused(tmp_path):
     with pytest.raises(ValueError, match="curriculum_options is .*there is no curriculum to take them"):
         train(walk.config(curriculum_options={"arms": "3"}), tmp_path / "a")

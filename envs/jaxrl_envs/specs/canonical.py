@@ -63,7 +63,7 @@ def rounded(part: P) -> P:
         return value
 
     old = {name: getattr(part, name) for name in type(part).model_fields}
-    new = {name: inside(single(old[name], field)) for name, field in type(part).model_fields.items()}
+    new = {name: single(inside(old[name]), field) for name, field in type(part).model_fields.items()}
     changed = {name: value for name, value in new.items() if value is not old[name]}
     return part.model_copy(update=changed) if changed else part
 

@@ -84,6 +84,14 @@ def _clause(clause: Clause, path: str, spec: GridSpec) -> Iterator[Fault]:
         yield Fault(path, "", f"it can never hold, since {both[0]!r} is in all and in none")
         return
     named = {p.name: p for p in spec.predicates}
+    given = _followed(_literals(clause), spec)
+    if both := sorted(name for name, holds in given if holds and (name, False) in given):
+        yield Fault(
+            path,
+            "",
+            f"it can never hold, since {both[0]!r} would have to hold and not to: what holds has been achieved",
+        )
+        return
     if spec.agent.body == "carrier":
         asked = (named[name] for name in clause.all)
         if len(things := sorted({p.of or "" for p in asked if p.kind == "holds"})) > 1:
@@ -138,11 +146,41 @@ def _literals(clause: Clause) -> Literals:
     return frozenset([*((n, True) for n in clause.all), *((n, False) for n in clause.none)])
 
 
+def _followed(given: Literals, spec: GridSpec) -> Literals:
+    """With what follows from them alone: what holds has been achieved."""
+    achieved = [(p.name, p.of or "") for p in spec.predicates if p.kind == "achieved"]
+    ever = {(name, True) for name, of in achieved if (of, True) in given}
+    never = {(of, False) for name, of in achieved if (name, False) in given}
+    return given | ever | never
+
+
+def _always(literal: tuple[str, bool], won: Literals, spec: GridSpec) -> bool:
+    """Whether a literal holds wherever all of ``won`` do; False where that cannot be told."""
+    if literal in won:
+        return True
+    named = {p.name: p for p in spec.predicates}
+    about = lambda p: (p.kind, p.of, p.by)
+    asked, limits = named[literal[0]], _largest(named[literal[0]], spec)
+    if limits is None or isinstance(asked.number, Span):
+        return False
+    left = _where(asked, *limits) == literal[1]
+    for name, holds in won:
+        other = named[name]
+        if about(other) == about(asked) and not isinstance(other.number, Span):
+            left |= _where(other, *limits) != holds
+    return bool(left.all())
+
+
 def _against_failure(spec: GridSpec) -> Iterator[Fault]:
     for i, success in enumerate(spec.success):
         for j, failure in enumerate(spec.failure):
             won, lost = _literals(success), _literals(failure)
-            if lost <= won:
+            more = _followed(won, spec)
+            # What failure asks for by itself has never held before either.
+            before = {
+                (p.name, True) for p in spec.predicates if p.kind == "achieved" and lost == {(p.of, True)}
+            }
+            if all(_always(one, more, spec) for one in lost) or before & won:
                 yield Fault(
                     f"success[{i}]",
                     "",

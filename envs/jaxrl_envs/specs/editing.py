@@ -136,7 +136,7 @@ def way(state: GridState, params: GridParams, wanted: Wanted) -> tuple[jax.Array
     side = state.grid.shape[0]
     walked = wanted.passable[state.grid]
     kinds = jnp.arange(wanted.needed.size, dtype=state.grid.dtype)[:, None, None]
-    there = state.grid == kinds
+    there = (state.grid == kinds) | (state.ground == kinds)  # what lies on it can be moved off
 
     def more(carry: Any) -> jax.Array:
         return carry[3]

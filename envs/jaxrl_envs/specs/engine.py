@@ -114,13 +114,18 @@ def _act(state: GridState, action: jax.Array, params: GridParams) -> tuple[Happe
     there = value_at(state.grid, row, column)
     beyond = cell_at(side, row + down, column + right)
     behind = value_at(state.grid, row + down, column + right)
-    pushes = walks & types.pushable[there] & types.ground[behind]
+    below = value_at(state.ground, row, column)
+    # Who pushes takes the place of what is pushed, and so stands on what that lay on.
+    pushes = walks & types.pushable[there] & types.ground[behind] & types.walkable[below]
     enters = walks & (types.walkable[there] | pushes)
     ahead = cell_at(side, row, column)
     stands = value_at(state.hits, row, column)
     grid, hits = (
         jnp.where(pushes & ahead, left, jnp.where(pushes & beyond, moved.astype(jnp.int8), cells))
-        for cells, moved, left in ((state.grid, there, state.ground), (state.hits, stands, jnp.int8(1)))
+        for cells, moved, left in (
+            (state.grid, there, state.ground),
+            (state.hits, stands, types.health[below].astype(jnp.int8)),
+        )
     )
     strikes = (action == INTERACT) & (there > 0)
     works = strikes & (stands <= 1)

@@ -36,8 +36,10 @@ def on_map(spec: GridSpec) -> set[str]:
 
 def supply(spec: GridSpec, without: str | None = None) -> Supply:
     """What there may be, if one type is missing from the terrain."""
+    # The edge of the map is void.
     found = Supply(
-        on_map(spec) - {without}, {stock.item: int(ends(stock.count)[1]) for stock in spec.agent.inventory}
+        on_map(spec) - {without} | {"void"},
+        {stock.item: int(ends(stock.count)[1]) for stock in spec.agent.inventory},
     )
     carries = spec.agent.body == "carrier"
     if carries:  # its hand may be empty, which is void, as is what lies ahead of it at the edge
@@ -127,6 +129,7 @@ def passable(spec: GridSpec) -> set[str]:
     """Types that the agent may get past, one way or another."""
     by_rule = {rule.of for rule in spec.rules if rule.becomes not in (None, rule.of)}
     by_rule |= {rule.by for rule in spec.rules if rule.when == "meets"}
+    by_rule |= {rule.by for rule in spec.rules if rule.when == "on" and rule.becomes not in (None, rule.by)}
     by_itself = {
         t.name
         for t in spec.types

@@ -18,6 +18,7 @@ import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -196,6 +197,7 @@ def _reset(key: jax.Array, verdicts: Sequence[Verdict], size: str, config: Ladde
     params = _stacked([encode(spec) for spec in specs], config.batch)
     wanted = _stacked([_wanted(spec) for spec in specs], config.batch)
     starts: Starts = jax.device_get(starts_of(PRESETS[size], config.resets)(key, params, wanted))
+    starts = jax.tree.map(partial(_share, config.resets), starts)
     found = []
     for i, verdict in enumerate(verdicts):
         mine = Starts(*(leaf[i] for leaf in starts))
@@ -203,6 +205,11 @@ def _reset(key: jax.Array, verdicts: Sequence[Verdict], size: str, config: Ladde
         reasons = _about_starts(mine, specs[i], config)
         found.append(verdict._replace(rung="resets" if reasons else "", reasons=tuple(reasons), starts=said))
     return found
+
+
+def _share(of: int, found: np.ndarray) -> np.ndarray:
+    """Shares of so many, exactly: a mean of ones in float32 need not be one."""
+    return np.rint(np.float64(found) * of) / of
 
 
 def _wanted(spec: GridSpec) -> Wanted:
@@ -249,6 +256,7 @@ def _play(key: jax.Array, verdicts: Sequence[Verdict], size: str, config: Ladder
     waiting = _stacked([np.int32(waits(spec, config)) for spec in specs], config.batch)
     program = plays_of(PRESETS[size], config.episodes, config.steps)
     plays: Plays = jax.device_get(program(key, params, waiting))
+    plays = jax.tree.map(partial(_share, 2 * config.episodes), plays)  # which holds halves of so many as well
     found = []
     for i, verdict in enumerate(verdicts):
         mine = {name: float(leaf[i]) for name, leaf in plays._asdict().items()}
@@ -274,6 +282,7 @@ def _try(key: jax.Array, verdicts: Sequence[Verdict], size: str, config: LadderC
         return list(verdicts)  # the scripted player does not play by other rules, so it says nothing
     params = _stacked([encode(spec) for spec in specs], config.batch)
     tries: Tries = jax.device_get(tries_of(PRESETS[size], config.tries, config.way)(key, params))
+    tries = jax.tree.map(partial(_share, config.tries), tries)
     found = []
     for i, (verdict, spec) in enumerate(zip(verdicts, specs, strict=True)):
         held = {p.name: float(share) for p, share in zip(spec.predicates, tries.held[i], strict=False)}

@@ -70,7 +70,8 @@ class Language(NamedTuple):
         schema: ``() -> dict``, the JSON schema of `Data`, strict as structured outputs want it: every property is required
             (what may be left open is nullable), ``additionalProperties`` is false, choices are enumerations. What a schema
             cannot say (names that refer to each other, sizes together) `read` checks.
-        read: ``(text, bytes or Data) -> Spec``; raises one `SpecError` with every fault that can be told at once. Safe for what
+        read: ``(text, bytes or Data) -> Spec``; raises one `SpecError` with every fault that can be told at once, of fields that are none or hold what
+            they may not the first hundred. Safe for what
             anyone may have written: bounded in size and depth, nothing is executed.
         repair: ``(Data) -> (Data, changes)``: numbers clamped to what is allowed, prerequisites that are missing added, and those
             that these need, unknown keys dropped, and a sentence for each change. The data that is given is left as it is. What

@@ -59,7 +59,7 @@ def move(
         after = jnp.where(came, neighbour(grid, _BACK[direction]), after)
         after_hits = jnp.where(came, neighbour(hits, _BACK[direction]), after_hits)
     gone = bits.flags_of(computed_once(left))
-    return jnp.where(gone, ground, after), jnp.where(gone, jnp.int8(1), after_hits)
+    return jnp.where(gone, ground, after), jnp.where(gone, types.health[ground].astype(jnp.int8), after_hits)
 
 
 def _heads(draws: jax.Array, kinds: jax.Array, row: jax.Array, column: jax.Array) -> jax.Array:

@@ -301,6 +301,10 @@ def _predicate(predicate: Predicate, path: str, spec: GridSpec) -> Iterator[Faul
         yield Fault(
             f"{path}.of", shown(predicate.of), "it must be a predicate of another kind than 'achieved'"
         )
+    # How much void there is depends on the arrays, not on the map; only its edge can be asked for.
+    for field in () if carrier else ("of",) if kind == "beside" else ("of", "by"):
+        if getattr(predicate, field) == "void":
+            yield Fault(f"{path}.{field}", "'void'", "it lies beyond the map only; it must be another type")
     if kind == "holds" and predicate.of in BUILT_IN and not carrier:
         yield Fault(f"{path}.of", shown(predicate.of), "that cannot be held")
     yield from _region(predicate.region, f"{path}.region", spec)

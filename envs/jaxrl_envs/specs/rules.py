@@ -77,6 +77,7 @@ def apply_rules(
     grid, ground = computed_once(_replaced(became, grid, ground, kind))
     spawned = _spawned(seeds[1], rules, fires, about, grid, agent)
     grid = jnp.where(spawned >= 0, spawned, grid)
+    ground = jnp.where((spawned >= 0) & kind[jnp.maximum(spawned, 0)], spawned, ground)
     fresh = gone | (became >= 0) | (spawned >= 0)
     hits = jnp.where(fresh, params.types.health[grid].astype(jnp.int8), did.hits)
     changed = jnp.sum(jnp.where(fires[:, None], rules.changes, 0), axis=0, dtype=jnp.int32)

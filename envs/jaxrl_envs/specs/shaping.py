@@ -13,6 +13,8 @@ from jaxrl_envs.specs.language import Data, Fault, SpecError
 from jaxrl_envs.specs.text import refuse, shown
 
 M = TypeVar("M", bound=BaseModel)
+_MOST_TOLD = 100
+"""Faults that are told one by one: looking for near matches of each of any number would take as long as whoever wrote it likes."""
 
 
 def newer(data: Data, model: type[BaseModel]) -> bool:
@@ -50,13 +52,16 @@ def shaped(data: Any, model: type[M]) -> M:
 def _faults(model: type[BaseModel], error: ValidationError) -> list[Fault]:
     """One for each place, of those within each other the innermost."""
     found: dict[str, Fault] = {}
-    for said in error.errors(include_url=False, include_context=False):
-        fault = _fault(model, said["type"], said["loc"], said.get("input"))
+    said = error.errors(include_url=False, include_context=False)
+    for one in said[:_MOST_TOLD]:
+        fault = _fault(model, one["type"], one["loc"], one.get("input"))
         found.setdefault(fault.path, fault)
     deeper = lambda path: any(
         other.startswith(path) and other[len(path) : len(path) + 1] in (".", "[") for other in found
     )
-    return [fault for path, fault in found.items() if not path or not deeper(path)]
+    told = [fault for path, fault in found.items() if not path or not deeper(path)]
+    more = len(said) - _MOST_TOLD
+    return [*told, *([Fault("", "", f"it has {more:,} faults more of this kind")] if more > 0 else [])]
 
 
 def _fault(model: type[BaseModel], kind: str, location: tuple[int | str, ...], value: Any) -> Fault:

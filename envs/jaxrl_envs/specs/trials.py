@@ -67,7 +67,9 @@ def starts_of(caps: Caps, resets: int) -> Any:
         won, lost = ends(state.now, state.health, params)
         there = reached(state, params, wanted.passable)
         types = jnp.arange(wanted.needed.size, dtype=jnp.int8)[:, None, None]
-        missing = wanted.needed & ~((state.grid == types) & there).any((1, 2))
+        # What lies on ground that is needed can be moved off it.
+        lies = (state.grid == types) | (state.ground == types)
+        missing = wanted.needed & ~(lies & there).any((1, 2))
         under = cell_at(caps.side, state.row, state.column) & params.types.walkable[state.grid]
         flags = Starts(jnp.isfinite(obs).all(), under.any(), won, lost, missing, ~missing.any())
         return jax.tree.map(lambda flag: flag.astype(jnp.float32), flags)

@@ -1,7 +1,8 @@
 """The decoder behind the interface of networks: a policy over the next token, and a critic beside it.
 
 An observation is ``(token, asked)``, int32. Where ``asked`` is 0 the environment goes on with its prompt whatever the policy does:
-there the distribution allows `PAD` alone, so that log-probability, entropy and gradient are zero without any mask in a learner.
+there the distribution allows `PAD` alone, so that log-probability, entropy and gradient are zero without any mask in a learner. Means over
+all steps, such as PPO's, count these steps too.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ def make_decoder(
             f"observation_space is {observation_space}; a decoder reads (token, asked) with tokens like its actions, so it "
             f"must be {tokens}"
         )
-    for name, usual in (("memory", "none"), ("encoder", "flat")):
-        if (given := getattr(config, name)) != usual:
+    for name in ("memory", "encoder", "hidden", "shared", "activation", "distribution", "memory_size"):
+        if (given := getattr(config, name)) != (usual := getattr(NetworkConfig(), name)):
             raise ValueError(f"{name} is {given!r}, which a decoder does not read; it must be {usual!r}")
     if predictions:
         raise ValueError(f"predictions is {predictions}, but a decoder makes none; the actor-critic does")

@@ -2,7 +2,7 @@
 time-aware form (Jackson et al. 2024, arXiv 2402.05828).
 
 The network has no biases and all its inputs are zero at ``r = 1``, so its output is zero there; a margin
-below which its output counts as nothing makes the slope zero too. That holds for every ``eta``.
+below which its output counts as nothing makes the slope zero too. That holds for every ``eta`` with a margin above 0.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ class Arguments:
     """Name what there is."""
 
     what: tyro.conf.Positional[
-        Literal["all", "environments", "algorithms", "objectives", "curricula", "networks"]
+        Literal["all", "environments", "algorithms", "objectives", "curricula", "networks", "proposers"]
     ] = "all"
     """Which kind."""
 
@@ -55,6 +55,13 @@ def _networks() -> list[str]:
     return network_names()
 
 
+def _proposers() -> list[str]:
+    from jaxrl_evolve.generation.config import PROPOSERS
+    from jaxrl_evolve.settings import plugins
+
+    return plugins.names(plugins.PROPOSERS, dict.fromkeys(PROPOSERS))
+
+
 def _environments() -> list[str]:
     from jaxrl_envs import available
 
@@ -66,6 +73,7 @@ _SECTIONS = {
     "objectives": _objectives,
     "curricula": _curricula,
     "networks": _networks,
+    "proposers": _proposers,
     "environments": _environments,
 }
 """Each imports what it lists alone."""

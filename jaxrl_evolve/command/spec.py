@@ -10,6 +10,9 @@ import tyro
 
 from jaxrl_evolve.command.actions import Action, with_actions
 from jaxrl_evolve.command.arguments import Devices
+from jaxrl_evolve.settings.checks import root_seed
+
+_FASTEST = 50
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,15 +80,16 @@ def _check(arguments: Check) -> str:
         _at_least_one(name, getattr(arguments, name))
     if arguments.tries < 0:
         raise ValueError(f"tries is {arguments.tries}; it must be at least 0")
-    start(Devices())
+    root_seed("seed", arguments.seed)
+    out = _out(arguments.file, arguments.out, ".json") if arguments.out else None
     spec = read_file(arguments.file, arguments.level)
+    start(Devices())
     language, _, check = kind_of(spec)
     reasons, told = check(spec, arguments.seed, arguments.resets, arguments.episodes, arguments.tries)
     if reasons:
         raise ValueError("\n".join(reasons))
-    if arguments.out:
-        text = json.dumps(language.write(spec), indent=1)
-        write_whole(_out(arguments.file, arguments.out, ".json"), text.encode())
+    if out:
+        write_whole(out, json.dumps(language.write(spec), indent=1).encode())
     return f"{language.describe(spec)}\n\n{told}\nidentity {language.identity(spec)}"
 
 
@@ -99,10 +103,11 @@ def _render(arguments: Render) -> str:
     from jaxrl_evolve.command.start import start
     from jaxrl_evolve.files import write_whole
 
-    start(Devices())
-    spec = read_file(arguments.file, arguments.level)
-    env = from_spec(spec)
+    root_seed("seed", arguments.seed)
     out = _out(arguments.file, arguments.out, ".png")
+    spec = read_file(arguments.file, arguments.level)
+    start(Devices())
+    env = from_spec(spec)
     _, state = jax.jit(env.reset)(jax.random.key(arguments.seed), env.params)
     write_whole(out, png(kind_of(spec).frame(state, env.params, spec)))
     return f"wrote {out}"
@@ -120,10 +125,13 @@ def _play(arguments: Play) -> str:
 
     for name in ("max_steps", "fps"):
         _at_least_one(name, getattr(arguments, name))
-    start(Devices())
-    spec = read_file(arguments.file, arguments.level)
-    env, frame = from_spec(spec), kind_of(spec).frame
+    if arguments.fps > _FASTEST:
+        raise ValueError(f"fps is {arguments.fps}; it must be at most {_FASTEST}, as many as a GIF can show")
+    root_seed("seed", arguments.seed)
     out = _out(arguments.file, arguments.out, ".gif")
+    spec = read_file(arguments.file, arguments.level)
+    start(Devices())
+    env, frame = from_spec(spec), kind_of(spec).frame
     reset, step = jax.jit(env.reset), jax.jit(env.step)
     key = jax.random.key(arguments.seed)
     _, state = reset(key, env.params)
@@ -149,6 +157,9 @@ def _out(file: str, out: str, ending: str) -> Path:
     path = Path(out) if out else Path(file).with_suffix(ending)
     if path.suffix.lower() != ending:
         raise ValueError(f"out is {out!r}; it must end in {ending}")
+    if path.is_dir() or not path.parent.is_dir():
+        why = "is a folder" if path.is_dir() else f"lies in {str(path.parent)!r}, which is no folder"
+        raise ValueError(f"out is {str(path)!r}, which {why}; it must be a file in a folder that there is")
     return path
 
 

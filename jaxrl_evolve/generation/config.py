@@ -19,6 +19,9 @@ from jaxrl_evolve.settings.nested import from_fields
 from jaxrl_evolve.storage.configurations import configuration_data, configuration_json, reading
 from jaxrl_evolve.training.config import SinkConfig
 
+PROPOSERS = ("offline", "llm", "recorded", "person", "editor")
+"""The library's own (`proposers.BUILTIN_PROPOSERS`)."""
+
 
 @dataclasses.dataclass(frozen=True)
 class GenerateConfig:
@@ -38,14 +41,15 @@ class GenerateConfig:
         "open-ended",
     ] = "envgen"
     """What is proposed when, and what is played in which shares."""
-    proposer: Literal["offline", "llm", "recorded", "person", "editor"] = "offline"
-    """Who proposes; whatever is missing comes from the offline one."""
+    proposer: str = "offline"
+    """Who proposes: `offline`, `llm`, `recorded`, `person`, `editor`, or one that a package or a program adds; whatever is missing comes from the offline
+    one."""
     env: str = "specs/tech-tree"
     """The original, for which environments are generated."""
     env_options: dict[str, str] = dataclasses.field(default_factory=dict)
     """Options of the environment as names and values."""
     file: str = ""
-    """Of `recorded` the file of answers, of `person` that of specs."""
+    """Of `recorded` the file of answers, of `person` that of specs, JSON, of one's own what it takes; the others read none."""
     cycles: Annotated[int, AtLeast(1)] = 4
     """Cycles of proposing, training and evaluating."""
     specs: Annotated[int, AtLeast(1)] = 4
@@ -106,6 +110,10 @@ class GenerateConfig:
         countable(self.num_envs, self.rollout_length, self.cycle_steps)
         if self.proposer in ("recorded", "person") and not self.file:
             raise ValueError(f"file is empty, but the proposer {self.proposer} reads one: it must be a path")
+        if self.proposer in ("offline", "llm", "editor") and self.file:
+            raise ValueError(
+                f"file is {self.file!r}, but the proposer {self.proposer} reads none: it must be empty"
+            )
         if self.loop == "open-ended" and self.final_steps:
             raise ValueError(
                 f"final_steps is {self.final_steps}, but the loop open-ended is for no original: it must be 0"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -15,15 +13,9 @@ from jaxrl_envs.contract import Env
 from jaxrl_envs.resets import FullResets
 from jaxrl_envs.vector import VectorEnv, VectorState, vectorize
 from jaxrl_evolve import random
-from jaxrl_evolve.generation.answers import FILE as ANSWERS
 from jaxrl_evolve.generation.config import GenerateConfig
 from jaxrl_evolve.generation.level_seat import Levels, level_seat, of_family, of_specs, refilled
-from jaxrl_evolve.generation.llm import llm_proposer
 from jaxrl_evolve.generation.loops import LOOPS, Loop
-from jaxrl_evolve.generation.offline import offline_proposer
-from jaxrl_evolve.generation.person import person_proposer
-from jaxrl_evolve.generation.proposal import Proposer
-from jaxrl_evolve.generation.recorded import recorded_proposer
 from jaxrl_evolve.generation.seat import SKILLS, phase_begin, spec_seat
 from jaxrl_evolve.generation.setting import Setting, make_setting
 from jaxrl_evolve.learners.ppo import ppo
@@ -32,8 +24,6 @@ from jaxrl_evolve.runs.evaluation import make_evaluation, nothing_seen
 from jaxrl_evolve.training.experiment import traced
 from jaxrl_evolve.training.parts import check_restarts, literal
 
-LEDGER = "model_calls.jsonl"
-"""The file of what a language model cost."""
 _AT_ONCE = 8  # resets
 
 
@@ -137,38 +127,6 @@ def _levels(config: GenerateConfig, loop: Loop, env: Env) -> Levels | None:
     if loop.plays == "family":
         return of_family(config.curriculum or "random", env, config.num_envs)
     return of_specs(config.curriculum, env, config.archive.active) if config.curriculum else None
-
-
-def make_proposer(config: GenerateConfig, setting: Setting, folder: Path | None) -> Proposer:
-    """Who proposes.
-
-    Args:
-        config: the configuration.
-        setting: of the specs.
-        folder: of the run, where answers and costs are written; None for none.
-
-    Raises:
-        ValueError: a file is damaged, the specs have nothing that the proposer can edit, or the language model's address or key is missing.
-        ImportError: what a language model is asked by is not installed.
-    """
-    domain = setting.domain
-    # Without a gate what is made is not picked for its novelty either.
-    plain = LOOPS[config.loop].specialists and not config.open_ended.novelty
-    numbers = dataclasses.replace(config.offline, oversample=1) if plain else config.offline
-    offline = offline_proposer(domain, numbers)
-    inside = lambda name: None if folder is None else folder / name
-    if config.proposer == "llm":
-        return llm_proposer(domain, config.chat, offline, inside(ANSWERS), inside(LEDGER))
-    if config.proposer == "recorded":
-        return recorded_proposer(domain, config.file, offline)
-    if config.proposer == "person":
-        return person_proposer(domain, config.file, offline)
-    if config.proposer == "editor":
-        # Not above: it needs the language of grids, which other settings may do without.
-        from jaxrl_evolve.generation.editor import editor_proposer
-
-        return editor_proposer(domain, setting.canvas, config.editor, config.offline, offline, config.seed)
-    return offline
 
 
 def skill_counts(setting: Setting, data: Mapping[str, Any], done: np.ndarray) -> dict[str, int]:

@@ -69,6 +69,8 @@ SETTINGS: dict[str, Callable[..., Setting]] = {
     "specs/craftax": later("generation.craftax", "craftax"),
 }
 """Functions ``(**options) -> Setting``, by the name of the environment."""
+OPTIONS = {"specs/tech-tree": ("max_steps", "view"), "specs/craftax": ("size", "max_steps", "rarities")}
+"""What these take."""
 
 
 def make_setting(name: str, options: Mapping[str, Any] | None = None) -> Setting:
@@ -80,4 +82,8 @@ def make_setting(name: str, options: Mapping[str, Any] | None = None) -> Setting
     """
     if name not in SETTINGS:
         raise ValueError(f"env is {name!r}, for which nothing is generated: {suggestion(name, SETTINGS)}")
+    for option in options or {}:
+        if option not in OPTIONS[name]:
+            hint = suggestion(option, OPTIONS[name])
+            raise ValueError(f"env_options has {option!r}, which loops on {name} do not take: {hint}")
     return SETTINGS[name](**dict(options or {}))

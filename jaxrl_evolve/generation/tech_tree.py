@@ -40,13 +40,17 @@ RULES = (
 )
 
 
-def tech_tree(max_steps: int = 160) -> Setting:
+def tech_tree(max_steps: int = 160, view: int | None = None) -> Setting:
     """The setting of `specs/tech-tree`.
 
     Args:
         max_steps: of an episode in the original.
+        view: cells that the agent sees a side, odd; the preset's own if None.
+
+    Raises:
+        ValueError: a value that is not allowed.
     """
-    env = make("tech-tree", max_steps=max_steps)
+    env = make("tech-tree", max_steps=max_steps, view=view)
     canvas = Canvas(_EDITED, _with_thickets)
     return Setting(domain(max_steps), env, _encode, _columns, _validate, _granted, canvas, _witness)
 

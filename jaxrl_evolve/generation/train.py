@@ -7,10 +7,11 @@ import os
 
 from jaxrl_evolve.generation.answers import FILE as ANSWERS
 from jaxrl_evolve.generation.config import GenerateConfig
-from jaxrl_evolve.generation.experiment import LEDGER, build, make_proposer
+from jaxrl_evolve.generation.experiment import build
 from jaxrl_evolve.generation.open_ended import OpenEndedRun
 from jaxrl_evolve.generation.outcome import ARCHIVE, REPORT, GenerateResult, sentence
 from jaxrl_evolve.generation.population import PopulationRun
+from jaxrl_evolve.generation.proposers import LEDGER, check_proposer, make_proposer
 from jaxrl_evolve.generation.run import Run
 from jaxrl_evolve.generation.setting import Setting
 from jaxrl_evolve.generation.standing import FOLDER
@@ -47,6 +48,7 @@ def generate(
         Diverged: the agent did.
     """
     experiment = build(config, setting)
+    check_proposer(config, experiment.setting)
     with contextlib.ExitStack() as stack:
         host = open_host(
             stack,

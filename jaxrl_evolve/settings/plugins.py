@@ -1,4 +1,4 @@
-"""Names that others add: algorithms, objectives, curricula and networks, found by entry point or registered by call."""
+"""Names that others add: algorithms, objectives, curricula, networks and proposers, found by entry point or registered by call."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ OBJECTIVE_FAMILIES = "jaxrl_evolve.objective_families"
 """Entry-point group whose objects are `jaxrl_evolve.objectives.families.ObjectiveFamily`."""
 CURRICULA = "jaxrl_evolve.curricula"
 """Entry-point group whose objects are functions ``(env, num_envs, **options) -> Curriculum``."""
+PROPOSERS = "jaxrl_evolve.proposers"
+"""Entry-point group whose objects are functions ``(domain, file, offline) -> Proposer``."""
 NETWORKS = "jaxrl_evolve.networks"
 """Entry-point group whose objects are `jaxrl_evolve.networks.network.MakeNetwork`."""
 
@@ -29,6 +31,7 @@ _WHAT = {
     OBJECTIVE_FAMILIES: "kind",
     CURRICULA: "curriculum",
     NETWORKS: "network.kind",
+    PROPOSERS: "proposer",
 }
 
 
@@ -38,6 +41,7 @@ GROUPS = {
     "objective_family": OBJECTIVE_FAMILIES,
     "curriculum": CURRICULA,
     "network": NETWORKS,
+    "proposer": PROPOSERS,
 }
 """Groups by what `jaxrl_evolve.register` calls one thing of them."""
 
@@ -72,6 +76,10 @@ def find(group: str, name: str, builtin: Mapping[str, Any]) -> Any:
         ValueError: the other distribution can't be imported.
     """
     if name in builtin:
+        if name in _added[group]:
+            raise ValueError(
+                f"{_WHAT[group]} {name!r} was registered, but that is one of the library's names; choose another"
+            )
         if distribution := _shadowed(group).get(name):
             warnings.warn(
                 f"{_WHAT[group]} {name!r} is the library's; the one that {distribution} offers by that name cannot be "

@@ -124,7 +124,8 @@ def _kind_in(path: Path, wanted: Kind | None = None) -> str:
     """As `kind_of`; what is said of a folder that holds nothing is said for whoever wants that kind."""
     word, mark = (wanted.word, wanted.mark) if wanted else ("run", kinds.RUN)
     if not path.is_dir():
-        raise FolderError(f"there is no {word} folder {path}")
+        what = ": it is a file" if Path(path).is_file() else ""
+        raise FolderError(f"there is no {word} folder {path}{what}")
     for name in (kinds.SWEEP, kinds.RUN):
         if (path / name).is_file():
             return kinds.name_of(read_json(path / name), name)

@@ -16,7 +16,7 @@ from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.settings.foreign import told
 from jaxrl_evolve.settings.names import suggestion
 
-Registered = Literal["env", "objective", "objective_family", "network", "algorithm", "curriculum"]
+Registered = Literal["env", "objective", "objective_family", "network", "algorithm", "curriculum", "proposer"]
 """What a name can be given to."""
 
 
@@ -29,7 +29,7 @@ def register(kind: Registered, name: str, thing: Any) -> None:
     Args:
         kind: ``"env"`` (a factory ``(**options) -> Env``), ``"objective"`` (``() -> Objective``), ``"network"`` (a
             `MakeNetwork`), ``"curriculum"`` (``(env, num_envs, **options) -> Curriculum``), ``"algorithm"`` (an
-            `Algorithm`), or ``"objective_family"`` (an `ObjectiveFamily`, called as its ``kind``).
+            `Algorithm`), ``"proposer"`` (``(domain, file, offline) -> Proposer``), or ``"objective_family"`` (an `ObjectiveFamily`, called as its ``kind``).
         name: what it is to be called.
         thing: of that kind.
 

@@ -35,9 +35,39 @@ def test_faults_end_with_2_and_a_sentence_each(tmp_path, capsys):
     assert "success[0] cannot come about: 'open_chest' needs 1 'gold'" in capsys.readouterr().err
     assert main(["spec", "check", str(path), "--tries", "-1"]) == 2
     assert "tries is -1; it must be at least 0" in capsys.readouterr().err
-    assert main(["spec", "check", str(tmp_path / "none.json")]) == 1
     assert main(["spec", "chekc", str(path)]) == 2
     assert "did you mean check?" in capsys.readouterr().err
+
+
+def test_files_and_numbers_are_looked_at_before_anything_is_played(file, tmp_path, capsys):
+    none = tmp_path / "none.json"
+    for words, sentence in (
+        (["check", none], f"cannot read {none}: No such file or directory"),
+        (["render", tmp_path], f"cannot read {tmp_path}: Is a directory"),
+        (
+            ["check", file, "--out", "nowhere/a.json"],
+            "out is 'nowhere/a.json', which lies in 'nowhere', which is no folder",
+        ),
+        (["check", file, "--seed", "-1"], "seed is -1; it must be a whole number of at least 0"),
+        (
+            ["render", file, "--seed", 2**32],
+            f"seed is {2**32}; it must be a whole number from 0 to {2**32 - 1}",
+        ),
+        (
+            ["play", file, "--level", "2"],
+            "level is 2, but only games of PuzzleScript have levels; it must be 1",
+        ),
+        (["play", file, "--fps", "1000"], "fps is 1000; it must be at most 50"),
+    ):
+        assert main(["spec", *map(str, words)]) == 2, words
+        assert sentence in capsys.readouterr().err
+
+
+def test_a_spec_may_say_its_language_and_begin_with_a_mark(file):
+    text = json.dumps({"language": "grid", **json.loads(file.read_text())})
+    same = read_file(file)
+    file.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert read_file(file) == same
 
 
 def test_a_game_of_puzzlescript_is_checked_and_written_as_a_spec(tmp_path, capsys):

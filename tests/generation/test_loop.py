@@ -19,17 +19,20 @@ from jaxrl_evolve.generation import train as training
 from jaxrl_evolve.generation.acceptance import doubts_of
 from jaxrl_evolve.generation.archive_config import ArchiveConfig
 from jaxrl_evolve.generation.belief import Belief
-from jaxrl_evolve.generation.config import GenerateConfig
+from jaxrl_evolve.generation.candidates import filled_up
+from jaxrl_evolve.generation.config import PROPOSERS, GenerateConfig
 from jaxrl_evolve.generation.experiment import build
 from jaxrl_evolve.generation.loops import LOOPS
-from jaxrl_evolve.generation.proposal import Proposal
-from jaxrl_evolve.generation.setting import Validated, Verdict
+from jaxrl_evolve.generation.proposal import Proposal, Proposed, Proposer
+from jaxrl_evolve.generation.proposers import BUILTIN_PROPOSERS
+from jaxrl_evolve.generation.setting import Validated, Verdict, make_setting
 from jaxrl_evolve.generation.train import generate
 from jaxrl_evolve.results.report import report
 from jaxrl_evolve.results.report.loops import STEPS
 from jaxrl_evolve.runs.evaluation import Episodes
 from jaxrl_evolve.training.host import Host
 from jaxrl_evolve.training.interrupts import Interrupted
+from jaxrl_evolve.training.register import register
 
 SETTING, CONFIG = hall_env.SETTING, hall_env.CONFIG
 
@@ -145,12 +148,69 @@ def test_names_of_loops_are_those_of_the_configuration():
         GenerateConfig(loop="evgen")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="file is empty"):
         GenerateConfig(proposer="person")
+    with pytest.raises(ValueError, match="file is 'x.json', but the proposer offline reads none"):
+        GenerateConfig(file="x.json")
     with pytest.raises(ValueError, match="active must be at least 5"):
         GenerateConfig(archive=ArchiveConfig(active=4))
     with pytest.raises(ValueError, match="did you mean specs/tech-tree"):
         generate(GenerateConfig(env="specs/techtree"))
+    with pytest.raises(
+        ValueError,
+        match="env_options has 'veiw', which loops on specs/tech-tree do not take: did you mean view",
+    ):
+        make_setting("specs/tech-tree", {"veiw": 5})
+    assert (
+        make_setting("specs/tech-tree", {"view": 5}).env.observation_space
+        != make_setting("specs/tech-tree").env.observation_space
+    )
     again = GenerateConfig.from_json(CONFIG.to_json())
     assert again == CONFIG
+
+
+def test_a_proposer_of_ones_own_is_found_by_its_name(tmp_path, run):
+    """It is asked in every cycle, what it leaves open is filled up, and the record says who wrote what."""
+    asked = []
+
+    def nobody(domain, file, offline):
+        def propose(feedback, archive, k, key):
+            asked.append((file, k, domain.language.name))
+            return filled_up(Proposed(), offline, feedback, archive, k, key)
+
+        return Proposer("nobody", propose)
+
+    config = dataclasses.replace(CONFIG, proposer="nobody", file="ideas.txt")
+    with pytest.raises(
+        ValueError,
+        match="proposer is 'nobody', which is not known: known are editor, llm, offline, person, recorded",
+    ):
+        run(tmp_path / "run", config)
+    assert not (tmp_path / "run").exists()
+    register("proposer", "nobody", nobody)
+    result = run(tmp_path / "run", config)
+    assert asked == [("ideas.txt", CONFIG.specs, SETTING.domain.language.name)] * CONFIG.cycles
+    assert {entry.author for entry in result.standing.archive.entries.values()} == {"original", "quality-diversity"}
+    register("proposer", "nobody", lambda *_: "nothing")
+    with pytest.raises(
+        ValueError, match="the factory of proposer 'nobody' gave a str; it must be a Proposer"
+    ):
+        run(tmp_path / "again", config)
+    register("proposer", "llm", nobody)
+    with pytest.raises(
+        ValueError, match="proposer 'llm' was registered, but that is one of the library's names"
+    ):
+        run(tmp_path / "again", dataclasses.replace(CONFIG, proposer="llm"))
+
+
+def test_files_of_proposers_are_looked_at_before_a_folder_is_made(tmp_path, run):
+    for proposer, file, said in (
+        ("recorded", tmp_path / "none.jsonl", "which does not exist"),
+        ("recorded", tmp_path, "which is no regular file"),
+        ("person", tmp_path, "which is no regular file"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            run(tmp_path / "run", dataclasses.replace(CONFIG, proposer=proposer, file=str(file)))
+    assert not (tmp_path / "run").exists()
+    assert [*BUILTIN_PROPOSERS] == [*PROPOSERS]
 
 
 def test_what_the_agent_masters_or_never_does_is_not_played(monkeypatch):

@@ -23,17 +23,22 @@ def read_file(path: str | os.PathLike[str], level: int = 1) -> Spec:
 
     Raises:
         SpecError: it is none; a sentence for each fault.
-        ValueError: the game has no such level.
-        OSError: it cannot be read.
+        ValueError: it cannot be read, or has no such level.
     """
-    if not stat.S_ISREG(os.stat(path).st_mode) and not Path(path).is_dir():
-        raise refuse("it is no regular file")
-    with open(path, "rb") as file:
-        content = file.read(MOST_BYTES + 1)
+    try:
+        # Of a folder, `open` says that it is one.
+        if not stat.S_ISREG(os.stat(path).st_mode) and not Path(path).is_dir():
+            raise refuse("it is no regular file")
+        with open(path, "rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"cannot read {os.fspath(path)}: {error.strerror}") from None
     if len(content) > MOST_BYTES:
         size = os.stat(path).st_size
         raise refuse(f"it has {size:,} bytes, more than the {MOST_BYTES:,} that are read")
     if Path(path).suffix.lower() not in ENDINGS:
+        if level != 1:
+            raise ValueError(f"level is {level}, but only games of PuzzleScript have levels; it must be 1")
         return read(content)
     levels = translate(content)
     if not 1 <= level <= len(levels):
@@ -51,11 +56,11 @@ def read(content: str | bytes) -> Spec:
     """
     data = parse(content)
     named = data.get("language", "grid") if isinstance(data, dict) else "grid"
-    others = LANGUAGES[1:]
-    if named not in ("grid", *others) or (named == "grid" and isinstance(data, dict) and "language" in data):
-        near = close_to(named, others) if isinstance(named, str) else ()
-        clause = f"it must be one of {', '.join(others)}; a grid spec has no such field"
-        raise SpecError(Fault("language", shown(named), clause, near))
+    if named not in LANGUAGES:
+        near = close_to(named, LANGUAGES) if isinstance(named, str) else ()
+        raise SpecError(Fault("language", shown(named), f"it must be one of {', '.join(LANGUAGES)}", near))
+    if named == "grid" and isinstance(data, dict):  # whose specs are those without a word about it
+        data.pop("language", None)
     return language(named).read(data)
 
 

@@ -19,7 +19,7 @@ from jaxrl_envs.specs.text import shown
 
 def faults(spec: GridSpec) -> list[Fault]:
     """All faults of this kind, in the order of the fields."""
-    return [
+    every = [
         *_told(spec),
         *_caps(spec),
         *_numbers(spec, ""),
@@ -32,6 +32,8 @@ def faults(spec: GridSpec) -> list[Fault]:
         *_clauses(spec),
         *bodies.faults(spec),
     ]
+    # One at each place: what is out of all bounds is beyond the map as well.
+    return list({fault.path: fault for fault in reversed(every)}.values())[::-1]
 
 
 def _types(spec: GridSpec) -> list[str]:
@@ -83,14 +85,14 @@ def _numbers(part: BaseModel, path: str) -> Iterator[Fault]:
                 ((".low", value.low), (".high", value.high)) if isinstance(value, Span) else (("", value),)
             )
             outside = [
-                Fault(here + end, shown(number), allowed(field))
+                Fault(here + end, told(number), allowed(field))
                 for end, number in named
                 if not limits[0] <= number <= limits[1] or (whole(field) and number != int(number))
             ]
             yield from outside
             if not outside and isinstance(value, Span) and value.low > value.high:
                 yield Fault(
-                    f"{here}.low", shown(value.low), f"it must be at most high, which is {value.high:g}"
+                    f"{here}.low", told(value.low), f"it must be at most high, which is {value.high:g}"
                 )
         elif isinstance(value, BaseModel):
             yield from _numbers(value, here)

@@ -53,11 +53,10 @@ def parse(text: str | bytes) -> Any:
         raise refuse(f"it has {size:,} bytes, more than the {MOST_BYTES:,} that are read")
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key, value in pairs:
-            if key in found:
-                raise refuse("it stands twice in one object; it must stand there once", shown(key))
-            found[key] = value
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            return _Twice(found, next(key for key in keys if keys.count(key) > 1))
         return found
 
     def constant(word: str) -> Any:
@@ -72,7 +71,9 @@ def parse(text: str | bytes) -> Any:
         return value
 
     try:
-        text = text.decode() if isinstance(text, bytes) else text
+        text = (text.decode() if isinstance(text, bytes) else text).removeprefix("\ufeff")
+        if not text.strip():
+            raise refuse("it is empty")
         data = json.loads(text, object_pairs_hook=once, parse_constant=constant, parse_float=number)
     except json.JSONDecodeError as error:
         raise refuse(f"it is no JSON: {error.msg} in line {error.lineno}, column {error.colno}") from None
@@ -87,15 +88,24 @@ def parse(text: str | bytes) -> Any:
     return plain(data)
 
 
+class _Twice(dict[str, Any]):
+    """An object in which a key stands twice."""
+
+    def __init__(self, found: dict[str, Any], key: str) -> None:
+        super().__init__(found)
+        self.key = key
+
+
 def plain(data: Any) -> Any:
     """Data as it came, if it is nothing but JSON's types, of bounded depth and size.
 
     Raises:
         SpecError: it is not.
     """
-    waiting, seen = [(data, 1)], 0
+    waiting: list[tuple[Any, int, str]] = [(data, 1, "")]
+    seen = 0
     while waiting:
-        value, level = waiting.pop()
+        value, level, path = waiting.pop()
         seen += 1
         if level > DEEPEST:
             raise refuse(f"it is nested more than {DEEPEST} levels deep")
@@ -105,9 +115,12 @@ def plain(data: Any) -> Any:
             for key in value:
                 if not isinstance(key, str):
                     raise refuse(f"it has {shown(key)} for a key, which must be text")
-            waiting.extend((inside, level + 1) for inside in value.values())
+            named = lambda key, path=path: f"{path}.{shown(key)[1:-1]}" if path else shown(key)[1:-1]
+            if isinstance(value, _Twice):
+                raise refuse("it stands twice in one object; it must stand there once", named(value.key))
+            waiting.extend((inside, level + 1, named(key)) for key, inside in value.items())
         elif isinstance(value, list):
-            waiting.extend((inside, level + 1) for inside in value)
+            waiting.extend((inside, level + 1, f"{path}[{i}]") for i, inside in enumerate(value))
         elif isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST:
             raise refuse("it has a whole number of more than 15 digits")
         elif isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):

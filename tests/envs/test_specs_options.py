@@ -18,7 +18,7 @@ from jaxrl_envs.specs import record, tech_tree
         ({"path": None}, "path of specs/file is null; it must be the path of a file, as text"),
         (
             {"spec": json.dumps(tech_tree.spec_data()), "size": ["small"]},
-            "size is ['small']; it must be one of small, medium, large",
+            "size of specs/file is a list of 1; it must be one of small, medium, large",
         ),
     ],
 )  # fmt: skip

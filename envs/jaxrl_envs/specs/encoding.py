@@ -54,7 +54,7 @@ def encode(spec: GridSpec, size: str | None = None, ranged: bool | None = None) 
     """
     order = [*PRESETS]
     size = size or spec.size
-    if size not in order or order.index(size) < order.index(spec.size):
+    if size not in PRESETS or order.index(size) < order.index(spec.size):
         raise ValueError(f"size is {size!r}; it must be one of {', '.join(order[order.index(spec.size) :])}")
     if has_ranges(spec) and ranged is False:
         raise ValueError(

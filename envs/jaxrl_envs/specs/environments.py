@@ -55,7 +55,10 @@ def make(name: str, **kwargs: Any) -> Env:
         raise ValueError(f"there is no spec {name!r}{near(name, SPECS) or '.'} Known: {', '.join(SPECS)}")
     view = kwargs.get("view")
     if name == "file":
-        return from_spec(_of_options(full, kwargs), full, view, kwargs.get("size"))
+        size = kwargs.get("size")
+        if not isinstance(size, str | None):
+            raise ValueError(f"size of {full} is {shown(size)}; it must be one of {', '.join(PRESETS)}")
+        return from_spec(_of_options(full, kwargs), full, view, size)
     if name == "puzzles":
         return _puzzles(full, kwargs.get("game"), view)
     usual = {"tech-tree": 160, "craftax": MOST_STEPS}[name]
@@ -93,7 +96,7 @@ def _of_options(full: str, options: Mapping[str, Any]) -> Spec:
 def _craftax(name: str, size: Any, limit: int, rare: Any) -> Env:
     from jaxrl_envs.specs.craftax.family import family as of_worlds
 
-    if not isinstance(size, str) or size not in SIZES:
+    if size not in tuple(SIZES):  # whatever it is, hashable or not
         raise ValueError(f"size of {name} is {size!r}; it must be one of {', '.join(SIZES)}")
     return of_worlds(CraftaxSpec(size=size, time_limit=limit), name, rare)
 

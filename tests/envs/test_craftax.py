@@ -131,6 +131,7 @@ def test_numbers_of_the_generator_do_what_they_say(worlds):
     assert (peaks[:, 8, 8] == 7).all() and share(peaks, "grass") < 0.7 * share(usual, "grass")
     moved = worlds(0, {"start": {"row": 1, "column": 14}, "terrain": {"clear_radius": 64}})[1]
     assert [*moved.player_position] == [1, 14] and {*np.unique(moved.map)} <= {2, 5, 13, 3}
+    assert share(made({"terrain": {"clear_radius": 25}}), "stone") == 0  # as feasibility has it
 
 
 def test_an_episode_starts_as_the_spec_says(worlds):
@@ -183,6 +184,27 @@ def test_an_episode_starts_as_the_spec_says(worlds):
         taken[at[:, 0], at[:, 1]] = True
     assert (state.mob_map == taken).all() and taken.sum() == 7 and not taken[8, 8]
     assert obs.shape == (1345,) and np.isfinite(obs).all()
+
+
+def test_without_goals_a_world_is_won_by_all_that_was_not_done_before():
+    from jaxrl_envs.specs.craftax.encoding import encode
+    from jaxrl_envs.specs.craftax.engine import outcome
+    from jaxrl_envs.specs.craftax.model import SKILLS
+    from jaxrl_envs.specs.craftax.reading import read
+
+    done = lambda *names: np.asarray([name in names for name in SKILLS])
+    for achieved, goals, there, won in (
+        ((), (), SKILLS, True),
+        ((), (), SKILLS[1:], False),
+        (SKILLS[:1], (), SKILLS, True),
+        (SKILLS[:1], (), SKILLS[:-1], False),
+        (SKILLS[:1], SKILLS[1:2], SKILLS[:2], True),
+        (SKILLS[:1], SKILLS[1:2], SKILLS[:1], False),
+    ):
+        params = encode(read({"size": "small", "goals": [*goals], "start": {"achieved": [*achieved]}}))
+        skills, success = outcome(done(*there), params)
+        assert bool(success) == won
+        np.testing.assert_array_equal(skills, done(*there) & ~done(*achieved))
 
 
 @pytest.mark.slow

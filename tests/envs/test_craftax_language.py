@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("pydantic")
 
-from jaxrl_envs.specs import SpecError, files, language
+from jaxrl_envs.specs import SpecError, files, language, tech_tree
 from jaxrl_envs.specs.craftax.biomes import BIOMES, biome, of_biome
 from jaxrl_envs.specs.craftax.encoding import decode, encode
 from jaxrl_envs.specs.craftax.model import BLOCKS, FACINGS, RIPE, SIZES, SKILLS, CraftaxSpec, Inventory
@@ -126,8 +126,90 @@ def test_what_goals_lack_is_told_and_put_there():
         assert changes and not infeasible(WORLDS.read(mended))
     assert lacks("place_table", start={"inventory": {"wood": 1}})
     assert not lacks("place_table", start={"inventory": {"wood": 2}})
-    assert lacks("eat_plant", time_limit=RIPE - 1) and not lacks("eat_plant", time_limit=RIPE)
     assert not infeasible(CraftaxSpec(goals=SKILLS))
+
+
+def test_time_for_plants_to_ripen_is_counted():
+    lacks = lambda limit, **start: infeasible(
+        WORLDS.read({"goals": ["eat_plant"], "time_limit": limit, "start": start})
+    )
+    # Eaten is what was ripe before the step, so one step after the plant is 600 old.
+    for start, steps in (
+        ({}, RIPE + 2),  # one step to find a sapling, and in the next it is placed and grows
+        ({"inventory": {"sapling": 1}}, RIPE + 1),
+        ({"plants": {"count": 1}}, RIPE + 1),
+        ({"plants": {"count": 1, "age": 599}}, 2),
+    ):
+        assert lacks(steps - 1, **start) == [
+            f"goals[0] cannot come about: 'eat_plant' takes {steps} steps, and the time limit is {steps - 1}"
+        ]
+        assert not lacks(steps, **start)
+    assert not lacks(1, plants={"count": 1, "age": RIPE})
+
+
+IMPOSSIBLE = (
+    # On a map of 16 a corner is 16 steps from the middle and 30 from another: 0.05 + share > 0.7 where mountains have faded in so far.
+    ("collect_stone", {"terrain": {"clear_radius": 64}}, {"terrain": {"clear_radius": 24}}),
+    ("collect_stone", {"terrain": {"clear_radius": 25}}, {"terrain": {"clear_radius": 25}, "start": {"column": 15}}),
+    ("collect_stone", {"terrain": {"clear_radius": 47}, "start": {"row": 0, "column": 15}},
+     {"terrain": {"clear_radius": 46}, "start": {"row": 0, "column": 15}}),
+    ("collect_drink", {"terrain": {"clear_radius": 23}}, {"terrain": {"clear_radius": 22}}),
+    ("collect_stone", {"terrain": {"coal": 1}}, {"terrain": {"coal": 0.9}}),
+    ("collect_iron", {"terrain": {"coal": 1}}, {"terrain": {"iron": 1, "coal": 0.9}, "start": {"inventory": {"stone_pickaxe": 1}}}),
+    ("collect_diamond", {"terrain": {"iron": 1}, "start": {"inventory": {"iron_pickaxe": 1}}}, {"start": {"inventory": {"iron_pickaxe": 1}}}),
+    ("eat_cow", {"world": {"despawn_distance": 4}}, {"world": {"despawn_distance": 5}}),
+    ("defeat_zombie", {"world": {"despawn_distance": 10}}, {"world": {"despawn_distance": 11}}),
+    ("defeat_skeleton", {"world": {"despawn_distance": 10}}, {"world": {"despawn_distance": 11}}),
+    ("defeat_skeleton", {"terrain": {"mountain_scale": 0}, "world": {"skeleton": 0}, "start": {"block": "path", "skeletons": {"count": 1}}},
+     {"terrain": {"mountain_scale": 0}, "start": {"block": "path"}}),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("goal", "never", "maybe"), IMPOSSIBLE)
+def test_what_the_generator_cannot_make_is_told(goal, never, maybe):
+    lacks = lambda data: infeasible(WORLDS.read({"size": "small", "goals": [goal], **data}))
+    assert len(lacks(never)) == 1 and not lacks(maybe)
+
+
+def test_stone_in_hand_is_placed_and_mined():
+    flat = {"terrain": {"mountain_scale": 0}, "goals": ["collect_stone", "defeat_skeleton"]}
+    assert not infeasible(WORLDS.read({**flat, "start": {"inventory": {"stone": 1}}}))
+    assert len(infeasible(WORLDS.read(flat))) == 2
+
+
+def test_what_cannot_be_provided_does_not_keep_the_rest_from_it():
+    dry = {"terrain": {"water_scale": 0}, "world": {"cow": 0}, "time_limit": 100}
+    mended, said = WORLDS.repair({**dry, "goals": ["eat_plant", "collect_drink"]})
+    assert said == ["start.placed has 4 of water, since 'collect_drink' needs water"]
+    assert [line.split("'")[1] for line in infeasible(WORLDS.read(mended))] == ["eat_plant"]
+    full = {"placed": [{"block": "sand"}] * 8}
+    mended, said = WORLDS.repair({**dry, "start": full, "goals": ["collect_drink", "eat_cow"]})
+    assert said == ["start.cows.count is 1, since 'eat_cow' needs cow"]
+
+
+@pytest.mark.parametrize("strange", ["a\u202eb", "\u200bab", "a\x00", "a\nb", "a\u2028b"])
+@pytest.mark.parametrize("field", ["name", "purpose", "parent"])
+def test_what_hides_in_text_is_refused_as_in_grid_specs(field, strange):
+    said = []
+    for tongue, data in ((WORLDS, {}), (language("grid"), tech_tree.spec_data())):
+        with pytest.raises(SpecError) as error:
+            tongue.read({**data, field: strange})
+        said.append(str(error.value))
+    assert said[0] == said[1] and said[0].startswith(f"{field} is 'a" if strange[0] == "a" else field)
+    assert WORLDS.read({field: "Größe 狐 b"})
+
+
+def test_of_all_skills_one_must_be_left():
+    with pytest.raises(SpecError) as error:
+        WORLDS.read({"start": {"achieved": [*SKILLS]}})
+    assert str(error.value) == "start.achieved is all skills; it must leave one to be done"
+    spec = WORLDS.read({"start": {"achieved": [*SKILLS[1:]]}})
+    assert "success: all skills that are not done" in WORLDS.describe(spec)
+    assert WORLDS.identity(spec) == LEFT and decode(encode(spec), spec) == spec
+
+
+LEFT = "6d42cd8dda212f94d2a3a0f8d3427fae"
+"""The identity of a spec without goals in which one skill is left, as runs have stored it."""
 
 
 def test_kinds_of_land_are_told_apart():

@@ -1,5 +1,7 @@
 """Games of PuzzleScript as grid specs: all are one program, each goes as a simulator of its text does, and what cannot be told is one sentence."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -93,6 +95,9 @@ FAULTS = [
      "line 37 is 'late [ Crate Targt ] -> [ Crate ]'; there is no object 'targt'; it must be one of background, wall, player, crate, target; did you mean target?"),
     ("[ > Player | Crate ] -> [ > Player | > Crate ]", "late [ Crate Target ] -> [ ]\nlate [ Player Target ] -> [ Target ]\nlate [ Crate | Wall ] -> [ | Wall ]",
      "line 39 is 'late [ Crate | Wall ] -> [ | Wall ]'"),
+    ("[ > Player | Crate ] -> [ > Player | > Crate ]", "late [ Player Target ] -> [ Target ]\nlate [ Player Target ] -> [ Player ]",
+     "line 38 is 'late [ Player Target ] -> [ Player ]'; it changes 'target' under the player, which is lost there by the rule of line 37; "
+     "a late rule after that must not"),
     ("All Target on Crate", "All Target on Wall or Crate", "line 41 is 'All Target on Wall or Crate'; it must be No X, Some X, All X on Y, Some X on Y or No X on Y"),
     ("All Target on Crate", "All Wall on Crate", "line 41 is 'All Wall on Crate'; the two objects of a condition must be in different layers, the player's and the ground's"),
     ("Player, Wall, Crate", "Player, Wall", "line 33 is 'Player, Wall'; every object must be in one layer, and 'crate' is in 0"),
@@ -122,3 +127,83 @@ def test_what_cannot_be_told_is_one_sentence_with_its_line():
             translate(text[: text.index("LEVELS")] + f"LEVELS\n\n{level}\n")
         assert sentence in str(error.value), str(error.value)
     assert CAPS.side == 9
+
+
+ICE = """title Ice
+
+OBJECTS
+
+Background
+black
+
+Wall
+grey
+
+Player
+blue
+
+Crate
+brown
+
+Ice
+cyan
+
+Hole
+red
+
+LEGEND
+. = Background
+# = Wall
+@ = Player
+$ = Crate
+_ = Ice
+
+COLLISIONLAYERS
+Background
+Ice, Hole
+Player, Wall, Crate
+
+RULES
+[ > Player | Crate ] -> [ > Player | > Crate ]
+RULE
+
+WINCONDITIONS
+Some Crate on Hole
+
+LEVELS
+
+message hello
+######
+#@_$_#
+######
+Message [ between ] the levels
+######
+#@...#
+#....#
+######
+
+message the end
+"""
+
+
+def test_what_comes_after_the_player_is_lost_cannot_change_that():
+    lost = "late [ Player Hole ] -> [ Hole ]"
+    deadly = ICE.replace("RULE\n", f"{lost}\nlate [ Player Ice ] -> [ Player Hole ]\n")
+    game = puzzle_oracle.Game(deadly[: deadly.index("message")] + "######\n#@_$_#\n######")
+    assert game.alive(game.step(game.level, "r"))  # in PuzzleScript it is lost on what was a hole before
+    with pytest.raises(
+        SpecError, match="it changes 'hole' under the player, which is lost there by the rule"
+    ):
+        translate(deadly)
+    # Where a crate is the player is not.
+    safe = ICE.replace("RULE\n", f"{lost}\nlate [ Crate Ice ] -> [ Hole ]\n")
+    game = puzzle_oracle.Game(safe[: safe.index("message")] + "######\n#@_$_#\n######")
+    puzzle = SimpleNamespace(spec=translate(safe)[0], name="ice")
+    played([puzzle] * BATCH, ["rrr"] * BATCH, [game])
+
+
+def test_messages_part_levels_and_are_none():
+    levels = translate(ICE.replace("RULE\n", ""))
+    assert [(spec.name, spec.height, spec.width) for spec in levels] == [("Ice 1", 3, 6), ("Ice 2", 4, 6)]
+    with pytest.raises(SpecError, match="there must be a level"):
+        translate(ICE[: ICE.index("message")].replace("RULE\n", "") + "message alone\n")

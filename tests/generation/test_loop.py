@@ -188,7 +188,10 @@ def test_a_proposer_of_ones_own_is_found_by_its_name(tmp_path, run):
     register("proposer", "nobody", nobody)
     result = run(tmp_path / "run", config)
     assert asked == [("ideas.txt", CONFIG.specs, SETTING.domain.language.name)] * CONFIG.cycles
-    assert {entry.author for entry in result.standing.archive.entries.values()} == {"original", "quality-diversity"}
+    assert {entry.author for entry in result.standing.archive.entries.values()} == {
+        "original",
+        "quality-diversity",
+    }
     register("proposer", "nobody", lambda *_: "nothing")
     with pytest.raises(
         ValueError, match="the factory of proposer 'nobody' gave a str; it must be a Proposer"

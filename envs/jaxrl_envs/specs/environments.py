@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,7 @@ from jaxrl_envs.specs.model import GridSpec
 from jaxrl_envs.specs.picture import render
 from jaxrl_envs.specs.puzzles.collection import SIZE, collection, drawn, of_number
 from jaxrl_envs.specs.tech_tree import family
+from jaxrl_envs.specs.text import shown
 
 
 def make(name: str, **kwargs: Any) -> Env:
@@ -53,7 +55,10 @@ def make(name: str, **kwargs: Any) -> Env:
         raise ValueError(f"there is no spec {name!r}{near(name, SPECS) or '.'} Known: {', '.join(SPECS)}")
     view = kwargs.get("view")
     if name == "file":
-        return from_spec(_of_options(full, kwargs), full, view, kwargs.get("size"))
+        size = kwargs.get("size")
+        if not isinstance(size, str | None):
+            raise ValueError(f"size of {full} is {shown(size)}; it must be one of {', '.join(PRESETS)}")
+        return from_spec(_of_options(full, kwargs), full, view, size)
     if name == "puzzles":
         return _puzzles(full, kwargs.get("game"), view)
     usual = {"tech-tree": 160, "craftax": MOST_STEPS}[name]
@@ -68,9 +73,16 @@ def make(name: str, **kwargs: Any) -> Env:
 def _of_options(full: str, options: Mapping[str, Any]) -> Spec:
     """The spec in a file, or the one that stands in the options."""
     if "path" in options:
-        return read_file(options["path"], _whole(full, "level", options.get("level", 1), 1, MOST_STEPS))
+        path = options["path"]
+        if not isinstance(path, str | os.PathLike):
+            raise ValueError(f"path of {full} is {shown(path)}; it must be the path of a file, as text")
+        return read_file(path, _whole(full, "level", options.get("level", 1), 1, MOST_STEPS))
     if "spec" not in options:
         raise ValueError(f"{full} needs the option path, the file of a spec")
+    if not isinstance(options["spec"], str | bytes):
+        raise ValueError(
+            f"spec of {full} is {shown(options['spec'])}; it must be JSON text, such as json.dumps makes of data"
+        )
     spec = read(options["spec"])
     found = language_of(spec).identity(spec)
     known = options.get("identity", found)
@@ -84,7 +96,7 @@ def _of_options(full: str, options: Mapping[str, Any]) -> Spec:
 def _craftax(name: str, size: Any, limit: int, rare: Any) -> Env:
     from jaxrl_envs.specs.craftax.family import family as of_worlds
 
-    if size not in SIZES:
+    if size not in tuple(SIZES):  # whatever it is, hashable or not
         raise ValueError(f"size of {name} is {size!r}; it must be one of {', '.join(SIZES)}")
     return of_worlds(CraftaxSpec(size=size, time_limit=limit), name, rare)
 

@@ -35,6 +35,12 @@ def _gates(predicate: Predicate) -> str:
     return f" {said}" if any(said) else ""
 
 
+def _place(predicate: Predicate) -> str:
+    """Where, of ``at`` alone."""
+    region = predicate.region
+    return f" {(region.row, region.column, region.height, region.width)}" if region else ""
+
+
 def _facts(spec: GridSpec) -> Iterator[tuple[str, float]]:
     """Facts, and how much they count: about 1 each."""
     yield "height", spec.height / 10
@@ -59,7 +65,8 @@ def _facts(spec: GridSpec) -> Iterator[tuple[str, float]]:
             count = _middle(amount.count)
             yield f"{rule.when} {rule.of} {amount.item} {count > 0}", abs(count) / 9
     told = {
-        p.name: f"{p.kind} {p.of} {p.by} {p.compare} {said(p.number)}{_gates(p)}" for p in spec.predicates
+        p.name: f"{p.kind} {p.of} {p.by} {p.compare} {said(p.number)}{_gates(p)}{_place(p)}"
+        for p in spec.predicates
     }
     for sign, clauses in (("wants", spec.success), ("shuns", spec.failure)):
         for clause in clauses:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxrl_envs.specs.files import language_of, read_file
+from jaxrl_envs.specs.text import shown
 
 SOURCE, IDENTITY, SPEC = "source", "identity", "spec"
 """Options in place of ``path``: the file that it was, the hash of what was in it, and that itself as JSON text."""
@@ -21,7 +22,10 @@ def with_spec(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     if "path" not in options:
         return dict(options)
-    path = os.fspath(options["path"])
+    path = options["path"]
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(f"path of specs/file is {shown(path)}; it must be the path of a file, as text")
+    path = os.fspath(path)
     try:
         spec = read_file(path, _level(options))
     except OSError as error:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel
 
-from jaxrl_envs.specs import bodies
+from jaxrl_envs.specs import bodies, metadata
 from jaxrl_envs.specs.caps import BUILT_IN, PRESETS
 from jaxrl_envs.specs.fields import allowed, bounds, close_to, ranged, whole
 from jaxrl_envs.specs.instructions import Band, Cells, Span, Step, ends, told
@@ -20,7 +19,7 @@ from jaxrl_envs.specs.text import shown
 def faults(spec: GridSpec) -> list[Fault]:
     """All faults of this kind, in the order of the fields."""
     every = [
-        *_told(spec),
+        *metadata.faults(spec),
         *_caps(spec),
         *_numbers(spec, ""),
         *_names(spec),
@@ -38,21 +37,6 @@ def faults(spec: GridSpec) -> list[Fault]:
 
 def _types(spec: GridSpec) -> list[str]:
     return [*BUILT_IN, *(t.name for t in spec.types)]
-
-
-def _told(spec: GridSpec) -> Iterator[Fault]:
-    """Text is for people: what turns its direction or hides in it has no place there."""
-    for field in ("name", "purpose", "parent"):
-        text = getattr(spec, field)
-        strange = [
-            c for c in text if unicodedata.category(c)[0] == "C" or unicodedata.category(c) in ("Zl", "Zp")
-        ]
-        if strange:
-            yield Fault(
-                field,
-                shown(text),
-                f"it has {shown(strange[0])}; control and bidirectional characters are no text",
-            )
 
 
 def _caps(spec: GridSpec) -> Iterator[Fault]:

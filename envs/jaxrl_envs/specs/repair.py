@@ -10,11 +10,10 @@ from pydantic.fields import FieldInfo
 
 from jaxrl_envs.specs import contradictions, prerequisites, references
 from jaxrl_envs.specs.canonical import data_of
-from jaxrl_envs.specs.caps import BUILT_IN, PRESETS
+from jaxrl_envs.specs.caps import BUILT_IN, PRESETS, Caps
 from jaxrl_envs.specs.fields import (
     bounds,
     choices,
-    close_to,
     counts,
     is_list,
     models,
@@ -26,13 +25,14 @@ from jaxrl_envs.specs.instructions import OPERATIONS
 from jaxrl_envs.specs.language import Data, SpecError
 from jaxrl_envs.specs.model import GridSpec
 from jaxrl_envs.specs.shaping import newer, shaped
+from jaxrl_envs.specs.slips import fields_meant, meant
 from jaxrl_envs.specs.text import plain, shown
 
 
 def repair(data: Data) -> tuple[Data, list[str]]:
-    """Data with what can be mended mended: unknown keys dropped, numbers rounded and clamped, ranges turned round, words replaced by
-    the one that is near, a rule that spawns without bound bounded; then whatever success needs and cannot come by is added, and
-    what that needs. Of a later version nothing is mended: what it means is not known.
+    """Data with what can be mended mended: unknown keys dropped (but for slips of spelling, see `slips`), numbers rounded and clamped,
+    ranges turned round, misspelt words put right, a rule that spawns without bound bounded; then whatever success needs and cannot
+    come by is added, and what that needs. Of a later version nothing is mended: what it means is not known.
 
     Returns:
         Fresh data, and a sentence for each change, in the order of the fields.
@@ -40,10 +40,15 @@ def repair(data: Data) -> tuple[Data, list[str]]:
     Raises:
         SpecError: it is no JSON data of bounded size.
     """
-    data, changes = copy.deepcopy(plain(data)), list[str]()
+    data, changes, dropped = copy.deepcopy(plain(data)), list[str](), list[str]()
     if not isinstance(data, dict) or newer(data, GridSpec):
         return data, changes
-    _fit(data, changes)
+    _keys(data, GridSpec, "", dropped)
+    size = GridSpec.model_fields["size"]
+    if isinstance(data.get("size"), str):
+        data["size"] = _word(data["size"], size, "size", changes)
+    _fit(data, PRESETS.get(str(data.get("size", size.default))), changes)
+    changes += dropped
     mend(data, GridSpec, "", changes)
     _bound_spawning(data, changes)
     try:
@@ -56,9 +61,8 @@ def repair(data: Data) -> tuple[Data, list[str]]:
     return (data_of(spec) if added else data), changes + added
 
 
-def _fit(data: Data, changes: list[str]) -> None:
-    """Sides and lists no larger than the preset has room for."""
-    caps = PRESETS.get(data["size"]) if isinstance(data.get("size"), str) else None
+def _fit(data: Data, caps: Caps | None, changes: list[str]) -> None:
+    """Sides and lists no larger than the preset has room for, where it is one."""
     if caps is None:
         return
     for name in ("height", "width"):
@@ -83,20 +87,22 @@ def mend(data: Data, model: type[BaseModel], path: str, changes: list[str]) -> N
         path: where it stands; empty for the whole.
         changes: to which a sentence for each change is added.
     """
-    for key in [*data]:
-        here = f"{path}.{shown(key)[1:-1]}" if path else shown(key)[1:-1]
-        if key not in model.model_fields:
-            near = [name for name in close_to(key, model.model_fields) if name not in data]
-            changes.append(
-                f"{here} is dropped: there is no such field" + (f"; {near[0]} has its value" if near else "")
-            )
-            value = data.pop(key)
-            if near:
-                data[near[0]] = value
+    _keys(data, model, path, changes)
     for name, field in model.model_fields.items():
         if name in data:
             here = f"{path}.{name}" if path else name
             data[name] = _value(data[name], field, here, changes)
+
+
+def _keys(data: Data, model: type[BaseModel], path: str, changes: list[str]) -> None:
+    """Drop keys that are no fields; the value of a misspelt one goes to the field that is meant."""
+    for key, name in fields_meant(data, model).items():
+        here, value = f"{path}.{shown(key)[1:-1]}" if path else shown(key)[1:-1], data.pop(key)
+        changes.append(
+            f"{here} is dropped: there is no such field" + (f"; {name} has its value" if name else "")
+        )
+        if name:
+            data[name] = value
 
 
 def _value(value: Any, field: FieldInfo, path: str, changes: list[str]) -> Any:
@@ -126,8 +132,8 @@ def _rows(rows: list[Any], field: FieldInfo, path: str, changes: list[str]) -> l
             model = inside[0]
             if len(inside) > 1:
                 op = row.get("op")
-                if isinstance(op, str) and op not in OPERATIONS and (near := close_to(op, OPERATIONS)):
-                    op = row["op"] = _said(f"{path}[{i}].op", op, near[0], changes)
+                if isinstance(op, str) and op not in OPERATIONS and (near := meant(op, OPERATIONS)):
+                    op = row["op"] = _said(f"{path}[{i}].op", op, near, changes)
                 if not isinstance(op, str) or op not in OPERATIONS:
                     continue
                 model = OPERATIONS[op]
@@ -139,10 +145,8 @@ def _rows(rows: list[Any], field: FieldInfo, path: str, changes: list[str]) -> l
 
 def _word(word: str, field: FieldInfo, path: str, changes: list[str]) -> str:
     options = [str(option) for option in choices(field)]
-    if word in options:
-        return word
-    near = close_to(word.lower().replace(" ", "_"), options)
-    return _said(path, word, near[0], changes) if near else word
+    near = None if word in options else meant(word, options)
+    return _said(path, word, near, changes) if near else word
 
 
 def _span(value: Data, field: FieldInfo, path: str, changes: list[str]) -> Data:

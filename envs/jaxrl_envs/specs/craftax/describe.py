@@ -21,7 +21,8 @@ def describe(spec: CraftaxSpec) -> str:
     if spec.purpose:
         lines.append(f"purpose: {spec.purpose}")
     ends = "and ends the episode" if spec.ends_on_success else "and the episode goes on"
-    lines.append(f"success: {' and '.join(spec.goals) or 'all skills'}, {ends}")
+    rest = "all skills that are not done" if spec.start.achieved else "all skills"
+    lines.append(f"success: {' and '.join(spec.goals) or rest}, {ends}")
     for name in ("terrain", "world", "start"):
         said = [*_differences(getattr(spec, name), getattr(_USUAL, name), "")]
         lines.append(f"{name}: {', '.join(said) or 'as usual'}")

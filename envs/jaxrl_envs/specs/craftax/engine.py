@@ -51,11 +51,25 @@ def _base(side: int) -> tuple[Env, Any]:
     return env, state
 
 
+def outcome(achievements: jax.Array, params: CraftaxParams) -> tuple[jax.Array, jax.Array]:
+    """What an episode counts, and whether it is won.
+
+    Args:
+        achievements: cumulative, those from the start among them, bool ``[22]``.
+        params: of the spec.
+
+    Returns:
+        Skills, bool ``[22]``, without those from the start; success, bool scalar. A named goal is never one from the start; where none is
+        named all skills are goals, and those from the start are done.
+    """
+    return achievements & ~params.start.achieved, (achievements | ~params.goals).all()
+
+
 def from_spec(spec: CraftaxSpec, name: str = "specs/own") -> Env:
     """The environment of one Craftax spec. It interprets every other of its size as well: `encode` gives their parameters.
 
     Actions and observations are those of ``craftax/Craftax-Classic-Symbolic-v1``. ``info`` has ``achievements``, bool ``[22]``, cumulative;
-    ``skills``, those of them that were not achieved from the start; ``success``, whether all goals are among the skills.
+    ``skills``, those of them that were not achieved from the start; ``success``, whether all goals are done (`outcome`).
 
     Args:
         spec: as `Language.read` gives it.
@@ -75,8 +89,7 @@ def from_spec(spec: CraftaxSpec, name: str = "specs/own") -> Env:
 
     def step(key: jax.Array, state: Any, action: Any, params: CraftaxParams) -> EnvStep:
         out = base.step(key, state, action, env_params_of(params))
-        skills = out.info["achievements"] & ~params.start.achieved
-        success = (skills | ~params.goals).all()
+        skills, success = outcome(out.info["achievements"], params)
         return out._replace(
             terminated=out.terminated | (params.ends_on_success & success),
             info={**out.info, "skills": skills, "success": success},

@@ -210,7 +210,7 @@ class Start(Part):
         block: what the agent stands on.
         recover, hunger, thirst, fatigue: how far it is towards the next change of health, food, drink and energy.
         time: of the day, in steps; the time limit counts from there.
-        achieved: skills that count as done before, and so pay nothing; others are paid even if their result is in the inventory.
+        achieved: skills that count as done before, and so pay nothing; others are paid even if their result is in the inventory. Not all.
         placed: done one after the other, before plants and creatures.
     """
 
@@ -247,7 +247,7 @@ class CraftaxSpec(Part):
         targets: skills that it is meant to teach; told only.
         size: of the map.
         terrain, world, start: numbers.
-        goals: skills that all have to be done for success; none stands for all of them.
+        goals: skills that all have to be done for success; none stands for all but those in ``start.achieved``.
         ends_on_success: whether success ends an episode.
         time_limit: in steps.
     """

@@ -6,10 +6,11 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+from jaxrl_envs.specs import metadata
 from jaxrl_envs.specs.canonical import data_of
 from jaxrl_envs.specs.craftax.canonical import canonical
-from jaxrl_envs.specs.craftax.model import MOST_PLACED, SIZES, CraftaxSpec
-from jaxrl_envs.specs.craftax.skills import missing
+from jaxrl_envs.specs.craftax.model import MOST_PLACED, SIZES, SKILLS, CraftaxSpec
+from jaxrl_envs.specs.craftax.skills import TIME, missing, steps_to_eat
 from jaxrl_envs.specs.language import Data, Fault, SpecError
 from jaxrl_envs.specs.repair import mend
 from jaxrl_envs.specs.shaping import newer, shaped
@@ -37,6 +38,7 @@ def read(source: str | bytes | Data) -> CraftaxSpec:
 
 def _faults(spec: CraftaxSpec) -> Iterator[Fault]:
     t, start, side = spec.terrain, spec.start, SIZES[spec.size]
+    yield from metadata.faults(spec)
     if t.sand_low > t.sand_high:
         yield Fault(
             "terrain.sand_low", f"{t.sand_low:g}", f"it must be at most sand_high, which is {t.sand_high:g}"
@@ -59,6 +61,8 @@ def _faults(spec: CraftaxSpec) -> Iterator[Fault]:
             yield Fault(
                 f"goals[{i}]", repr(goal), "it must not be in start.achieved, which is done before an episode"
             )
+    if not spec.goals and {*start.achieved} == {*SKILLS}:
+        yield Fault("start.achieved", "all skills", "it must leave one to be done")
 
 
 def _bands(spec: CraftaxSpec) -> Iterator[tuple[str, Any]]:
@@ -68,16 +72,22 @@ def _bands(spec: CraftaxSpec) -> Iterator[tuple[str, Any]]:
 
 def infeasible(spec: CraftaxSpec) -> list[str]:
     """For each goal that can never come about a sentence why."""
+    lacks = missing(spec)
+    why = lambda goal: (
+        f"takes {steps_to_eat(spec)} steps, and the time limit is {spec.time_limit}"
+        if lacks[goal] == TIME
+        else f"needs {lacks[goal]}, of which there is none"
+    )
     return [
-        f"goals[{i}] cannot come about: {goal!r} needs {missing(spec)[goal]}, of which there is none"
+        f"goals[{i}] cannot come about: {goal!r} {why(goal)}"
         for i, goal in enumerate(spec.goals)
-        if goal in missing(spec)
+        if goal in lacks
     ]
 
 
 def repair(data: Data) -> tuple[Data, list[str]]:
-    """Data with what can be mended mended: unknown keys dropped, numbers clamped, words replaced by the one that is near, what goes the
-    wrong way turned round, the start moved onto the map; then what goals lack of the world is put near the start.
+    """Data with what can be mended mended: unknown keys dropped (but for slips of spelling), numbers clamped, misspelt words put right,
+    what goes the wrong way turned round, the start moved onto the map; then what goals lack of the world is put near the start.
 
     Returns:
         Fresh data, and a sentence for each change.
@@ -120,16 +130,23 @@ def _consistent(data: Data, spec: CraftaxSpec, changes: list[str]) -> None:
 
 
 def _provide(data: Data, changes: list[str]) -> None:
-    """Add what goals lack, until they lack nothing or there is no room."""
-    start = data["start"]
-    while lacks := missing(shaped(data, CraftaxSpec)):
-        goal, need = next(iter(lacks.items()))
-        if need in _HERDS and not start[_HERDS[need]]["count"]:
-            start[_HERDS[need]]["count"] = 1
-            changes.append(f"start.{_HERDS[need]}.count is 1, since {goal!r} needs {need}")
-        elif need.startswith("time") or len(start["placed"]) == MOST_PLACED:
-            return
-        else:
-            block = "path" if need in _HERDS else _PLACED.get(need, need)
-            start["placed"].append({"block": block, "on": None, "count": 4, "nearest": 2, "farthest": 8})
-            changes.append(f"start.placed has 4 of {block}, since {goal!r} needs {need}")
+    """Add what goals lack, until they lack nothing that there is room for."""
+    while any(
+        _provided(data["start"], goal, need, changes)
+        for goal, need in missing(shaped(data, CraftaxSpec)).items()
+    ):
+        pass
+
+
+def _provided(start: Data, goal: str, need: str, changes: list[str]) -> bool:
+    """Add one thing that a goal lacks; whether that could be done. Time is not added."""
+    if need in _HERDS and not start[_HERDS[need]]["count"]:
+        start[_HERDS[need]]["count"] = 1
+        changes.append(f"start.{_HERDS[need]}.count is 1, since {goal!r} needs {need}")
+        return True
+    if need == TIME or len(start["placed"]) == MOST_PLACED:
+        return False
+    block = "path" if need in _HERDS else _PLACED.get(need, need)
+    start["placed"].append({"block": block, "on": None, "count": 4, "nearest": 2, "farthest": 8})
+    changes.append(f"start.placed has 4 of {block}, since {goal!r} needs {need}")
+    return True

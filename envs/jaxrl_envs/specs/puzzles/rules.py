@@ -161,7 +161,10 @@ def _pair(line: Line, before: list[Cell], after: list[Cell], world: World) -> La
 
 
 def _apart(earlier: Late, later: Late, world: World) -> None:
-    """Whether it is the same if both read what was there before either."""
+    """Whether it is the same if both read what was there before either, and whether the player is lost what is there after both.
+
+    Of things that fill a cell only the player is where it is lost, so only a rule about itself can change the ground there.
+    """
     touched = earlier.makes & later.reads
     if earlier is not later and not (
         earlier.single and later.single and earlier.reads & world.things != later.reads & world.things
@@ -172,4 +175,11 @@ def _apart(earlier: Late, later: Late, world: World) -> None:
         wrong(
             later.line,
             f"it reads {name!r}, which the rule of line {earlier.line.number} has changed in the same turn; a late rule must not",
+        )
+    deadly = earlier.reads - {PLAYER} if earlier.rule is None else frozenset[str]()
+    if later.rule is not None and PLAYER in later.reads and (under := (later.makes | later.removes) & deadly):
+        name = sorted(under)[0]
+        wrong(
+            later.line,
+            f"it changes {name!r} under the player, which is lost there by the rule of line {earlier.line.number}; a late rule after that must not",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,15 +50,18 @@ def translate(text: str | bytes, time_limit: int = 100) -> list[GridSpec]:
         "failure": [{"all": [predicate["name"]]} for predicate in lost],
         "time_limit": time_limit,
     }
-    levels = [
-        block for block in blocks(sections["levels"]) if not block[0].text.lower().startswith("message")
-    ]
+    levels = blocks([_without_message(line) for line in sections["levels"]])
     if not levels:
         wrong(Line(0, "LEVELS"), "there must be a level")
     named = lambda i: f"{title} {i + 1}".strip() if len(levels) > 1 else title
     return [
         GRID.read({"name": named(i)[:60], **game, **_level(block, world)}) for i, block in enumerate(levels)
     ]
+
+
+def _without_message(line: Line) -> Line:
+    """A line of the levels; a message parts them as a blank one does."""
+    return line._replace(text="") if re.match(r"message\b", line.text, re.IGNORECASE) else line
 
 
 def _type(name: str, world: World, pushed: set[str]) -> dict[str, Any]:

@@ -120,6 +120,13 @@ def lanes_of(config: MetaTrainConfig[Any, Any, Any], agents: int) -> int:
     return max(1, sequential_lanes(config.steps_per_update) // agents) if on_cpu else 0
 
 
+def spread_out(low: int, high: int, count: int) -> Int[Array, " count"]:
+    """Lengths of lives from the lowest to the highest, in equal steps of their logarithm; a single one is their geometric mean."""
+    ends = jnp.log(float(low)), jnp.log(float(high))
+    spread = jnp.linspace(*ends, count) if count > 1 else jnp.mean(jnp.stack(ends), keepdims=True)
+    return jnp.round(jnp.exp(spread)).astype(jnp.int32)
+
+
 def make_test(
     config: MetaTrainConfig[Any, Any, Any], experiment: MetaExperiment, root: Array
 ) -> Callable[
@@ -140,8 +147,7 @@ def make_test(
     def test(eta: Any, hp: Any) -> tuple[Array, Array, Array, Array]:
         key_tasks, key_lives = jax.random.split(root)
         params = tasks(env, jax.random.split(key_tasks, count))
-        spread = jnp.linspace(jnp.log(float(low)), jnp.log(float(high)), count)
-        lengths = jnp.round(jnp.exp(spread)).astype(jnp.int32)
+        lengths = spread_out(low, high, count)
         keys = jax.random.split(key_lives, count)
         lives = live(eta, jnp.float32(0.0), keys, keys, hp, params, lengths)
         best = jnp.full((count,), jnp.nan)

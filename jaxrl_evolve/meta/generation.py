@@ -129,6 +129,7 @@ def _generation(parts: _Parts, state: EvolutionState, hp: Any) -> tuple[Evolutio
         spent = task.horizon.sum().astype(jnp.float32)
         metrics |= {**facts, "antagonist_updates": spent}
         metrics["updates"] += spent
+        metrics[EVALUATED] += jnp.asarray(alone.metrics.get(EVALUATED, 0.0), jnp.float32).sum()
     return replace(state, levels=buffer), metrics
 
 
@@ -157,13 +158,13 @@ def population_metrics(
     share = updates[:, None].astype(jnp.float32)
     # Weighted by the lengths of the lives: what an average update of this generation looked like.
     metrics = {
-        f"agent_{name}": _mean(values * share) / share.mean()
+        f"agent_{name}": finite_mean(values * share) / share.mean()
         for name, values in lives.metrics.items()
         if name not in _OF_EPISODES
     }
     return metrics | {
-        "fitness": _mean(lives.fitness),
-        "fitness_spread": _mean(jnp.abs(lives.fitness[:, 0] - lives.fitness[:, 1])),
+        "fitness": finite_mean(lives.fitness),
+        "fitness_spread": finite_mean(jnp.abs(lives.fitness[:, 0] - lives.fitness[:, 1])),
         "fitness_by_horizon": _mean_by(lives.fitness, jnp.digitize(horizons, edges), HORIZON_BINS),
         "failed": failed.astype(jnp.float32),
         "ties": (weights == 0).sum().astype(jnp.float32),
@@ -172,7 +173,7 @@ def population_metrics(
     }
 
 
-def _mean(x: Array) -> Array:
+def finite_mean(x: Array) -> Array:
     """Mean of the finite numbers; NaN where there is none."""
     fine = jnp.isfinite(x)
     return jnp.where(fine, x, 0.0).sum() / fine.sum()

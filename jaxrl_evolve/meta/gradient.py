@@ -22,6 +22,7 @@ from jaxrl_envs.vector import choose
 from jaxrl_evolve.curricula.level_replay import Scored
 from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser, norm
 from jaxrl_evolve.meta.experiment import MetaExperiment, MetaPrograms, lanes_of
+from jaxrl_evolve.meta.generation import finite_mean
 from jaxrl_evolve.meta.gradient_life import GradientLife, LifeParts, life_parts, lived, new_life, new_task
 from jaxrl_evolve.meta.groove import Task, deal, record
 from jaxrl_evolve.meta.lifetimes import EVALUATED, PAIRS
@@ -119,8 +120,11 @@ def _generation(
     mean = flat / jnp.maximum(c.lifetimes - failed, 1.0)
     move, size, optimiser = clipped_step("adam", state.optimiser, mean, c.learning_rate, c.max_norm, 1e-8)
     eta = jax.tree.map(jnp.add, state.eta, unravel(move))
-    returns, episodes = facts.pop("returns").sum(), facts.pop("episodes").sum()
-    metrics = {name: values.mean() for name, values in facts.items()}
+    # A life that failed, whose numbers are none, is counted by `failed` and spoils no mean.
+    returns, episodes = facts.pop("returns"), facts.pop("episodes")
+    fine = jnp.isfinite(returns)
+    returns, episodes = (jnp.where(fine, x, 0.0).sum() for x in (returns, episodes))
+    metrics = {name: finite_mean(values) for name, values in facts.items()}
     metrics |= {
         "fitness": returns / episodes,
         "failed": failed,

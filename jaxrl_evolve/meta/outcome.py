@@ -143,13 +143,16 @@ def held_out(rows: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, str]:
     call it.
 
     Args:
-        rows: those with a ``test_fitness``. Tasks whose optimum is not above zero are left out of fractions.
+        rows: those with a ``test_fitness``. Tasks whose optimum is not above zero are left out of fractions; where all are
+            such, fitness is told as it is.
     """
     fitness = np.array([row["test_fitness"] for row in rows], np.float64).T
     if not all("test_optimum" in row for row in rows):
         return fitness, "Held-out fitness"
     best = np.array(rows[-1]["test_optimum"], np.float64)[:, None]
     reachable = best[:, 0] > 0
+    if not reachable.any():
+        return fitness, "Held-out fitness"
     return fitness[reachable] / best[reachable], "Held-out fitness / optimal return"
 
 

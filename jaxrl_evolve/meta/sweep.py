@@ -188,7 +188,7 @@ def _run(made: MetaPlan, folder: folders.RunFolder, quiet: bool) -> str:
             print(f"jaxrl-evolve: {run.folder}: {outcomes[-1].failure}; the sweep goes on", file=sys.stderr)
     if jax.process_index() != 0:
         return ""
-    optimum = any(reachable(outcome.summary).any() for outcome in outcomes)
+    optimum = bool(outcomes) and all(reachable(outcome.summary).any() for outcome in outcomes)
     scores = [mean_fitness(outcome.summary, optimum) for outcome in outcomes]
     points = [_point(made, i, runs, outcomes, scores) for i in range(len(made.points))]
     label = fitness_label(optimum)

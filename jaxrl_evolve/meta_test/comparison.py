@@ -123,7 +123,8 @@ def compare(
     optima = {env: outcomes[env, arms[0].label].optimum for env in config.envs}
     measures = {env: normalisers[env].describe(optima[env]) for env in config.envs}
     scored = [_scores(env, arms, normalisers[env], outcomes, optima[env]) for env in config.envs]
-    if len(scored) > 1:
+    everywhere = np.logical_and.reduce([normalisers[env].kept(optima[env]) for env in config.envs])
+    if len(scored) > 1 and everywhere.any():  # else no agent seed can be counted in all of them
         scored.append(_pooled(config, arms, normalisers, outcomes, optima, measures))
     rows: list[Row] = []
     improvements: list[Improvement] = []
@@ -178,8 +179,6 @@ def _pooled(
 ) -> Scores:
     """All environments side by side as more tasks, with the agent seeds that count in each of them."""
     kept = np.logical_and.reduce([normalisers[env].kept(optima[env]) for env in config.envs])
-    if not kept.any():
-        kept = np.ones_like(kept)
     each = []
     for env in config.envs:
         cut = {

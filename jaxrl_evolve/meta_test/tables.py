@@ -49,7 +49,8 @@ def markdown(
 def _few(config: MetaTestConfig, comparison: Comparison) -> str:
     """What must be said of intervals from few seeds, as a sentence; an arm of one objective has no meta-seeds to differ."""
     meta_seeds = sorted({row.meta_seeds for row in comparison.rows if row.meta_seeds > 1})
-    told = [caution(config.seeds, "agent seed"), *(caution(n, "meta-seed") for n in meta_seeds)]
+    agents = min((row.seeds for row in comparison.rows), default=config.seeds)
+    told = [caution(agents, "agent seed"), *(caution(n, "meta-seed") for n in meta_seeds)]
     said = "; ".join(filter(None, told))
     return f"Intervals are rough: {said}." if said else ""
 

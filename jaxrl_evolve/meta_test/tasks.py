@@ -86,9 +86,11 @@ class Normaliser:
 
     def kept(self, optimum: np.ndarray) -> np.ndarray:
         """Which agent seeds count, bool ``[S]``."""
-        if self.kind != "auto" or np.isnan(optimum).any():
-            return np.ones(len(optimum), bool)
-        return optimum >= OPTIMUM_FLOOR
+        return optimum >= OPTIMUM_FLOOR if self._divides(optimum) else np.ones(len(optimum), bool)
+
+    def _divides(self, optimum: np.ndarray) -> bool:
+        """Whether scores are fractions of the optimum: not where it is unknown, nor where there is nothing to be won anywhere."""
+        return self.kind == "auto" and not np.isnan(optimum).any() and bool((optimum >= OPTIMUM_FLOOR).any())
 
     def __call__(self, returns: np.ndarray, optimum: np.ndarray) -> np.ndarray:
         """Scores of the agent seeds that count, float64 ``[M, kept, H]``.
@@ -103,7 +105,7 @@ class Normaliser:
             scale = scale_of(self.env, **self.options)
             assert scale is not None
             return scale(scores)
-        if self.kind == "auto" and not np.isnan(optimum).any():
+        if self._divides(optimum):
             return scores / optimum[kept][None, :, None]
         return scores
 
@@ -111,5 +113,4 @@ class Normaliser:
         """What a score is."""
         if self.kind == "scale":
             return "normalised return"
-        known = self.kind == "auto" and not np.isnan(optimum).any()
-        return "return / optimum" if known else "return"
+        return "return / optimum" if self._divides(optimum) else "return"

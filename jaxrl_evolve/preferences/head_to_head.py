@@ -20,7 +20,9 @@ class Meeting(NamedTuple):
 
     Attributes:
         rate: how often the first was preferred, ties as half; NaN if nothing could be compared.
-        error: its standard error, of a two-sample U-statistic: episodes are drawn anew, pairs of them are not.
+        error: its standard error, of a two-sample U-statistic: episodes are drawn anew, pairs of them are not. Where all or none were won, which says
+            nothing of how much they vary, that of as many independent pairs as the fewer have episodes, of which two more were won and
+            two more lost (Agresti and Coull 1998).
         queries: labels that were asked for.
     """
 
@@ -48,8 +50,15 @@ def meet(
     there = rows[:, None] & columns[None, :] & ~jnp.isnan(told)
     count, won = there.sum(), jnp.where(there, told, 0.0)
     rate = won.sum() / count
+    # Who was compared with nobody says nothing of how much it varies.
+    rows, columns = rows & there.any(1), columns & there.any(0)
     spread = lambda axis, fine: _variance(won.sum(axis) / jnp.maximum(there.sum(axis), 1), fine)
-    return Meeting(rate, jnp.sqrt(spread(1, rows) + spread(0, columns)), count)
+    error = jnp.sqrt(spread(1, rows) + spread(0, columns))
+    pairs = jnp.minimum(rows.sum(), columns.sum())
+    likely = (rate * pairs + 2.0) / (pairs + 4.0)
+    decided = (rate == 0.0) | (rate == 1.0)
+    error = jnp.where(decided, jnp.sqrt(likely * (1.0 - likely) / pairs), error)
+    return Meeting(rate, error, count)
 
 
 def _variance(values: Array, fine: Array) -> Array:

@@ -126,6 +126,7 @@ def nonmarkov(most: float) -> Oracle:
 def length_hack(base: Oracle, bonus: float) -> Oracle:
     """``base``, but the longer one gains ``bonus`` in probability: a fault that a learner will find."""
     _between("bonus", bonus, 0.0, 1.0)
+    _no_band(base)
 
     def told(a: Summary, b: Summary, context: Any) -> Array:
         longer = jnp.sign(a.length - b.length)
@@ -145,7 +146,7 @@ def length_gate(base: Oracle, most: float = 0.0) -> Oracle:
         alike = jnp.abs(a.length - b.length) <= most
         return jnp.where(alike, advantage(base, a, b, context), 0.0)
 
-    return from_advantage(f"length_gate({most:g}) of {base.name}", told)
+    return from_advantage(f"length_gate({most:g}) of {base.name}", told, base.tie_band)
 
 
 def near_duplicate(base: Oracle, radius: float, answer: float = 0.99) -> Oracle:
@@ -160,12 +161,14 @@ def near_duplicate(base: Oracle, radius: float, answer: float = 0.99) -> Oracle:
         sure = _blurred(2.0 * answer - 1.0, jnp.sign(difference))
         return jnp.where(jnp.abs(difference) <= radius, sure, advantage(base, a, b, context))
 
-    return from_advantage(f"near_duplicate of {base.name}", told)
+    return from_advantage(f"near_duplicate of {base.name}", told, base.tie_band)
 
 
 def mixed(transitive: Oracle, cyclic: Oracle, share: float) -> Oracle:
     """``share`` of a cyclic oracle and the rest of a transitive one."""
     _between("share", share, 0.0, 1.0)
+    _no_band(transitive)
+    _no_band(cyclic)
 
     def told(a: Any, b: Any, context: Any) -> Array:
         return (1.0 - share) * advantage(transitive, a, b, context) + share * advantage(cyclic, a, b, context)
@@ -193,6 +196,13 @@ def _blurred(share: float, sure: Array, tied: float = 0.0) -> Array:
     if abs(share) > _FAINT:
         return share * sure
     return jnp.where(jnp.abs(sure) <= tied, 0.0, _FAINT * jnp.sign(sure))
+
+
+def _no_band(base: Oracle) -> None:
+    if base.tie_band:
+        raise ValueError(
+            f"tie_band of {base.name!r} is {base.tie_band:g}; what is added to it moves its ties, so it must be 0"
+        )
 
 
 def _above(name: str, value: float, low: float) -> None:

@@ -148,10 +148,16 @@ def play(player: Player, key: Array, episodes: int, horizon: int, mode: Mode = "
         lambda: jax.jit(jax.vmap(partial(_played, env, learner, each, horizon, mode), (0, 0, None))),
     )
     phi = go(jax.random.split(key, player.count), player.actors, env.params)
-    # Dealt out in turn, so that none of the policies is left out where fewer are asked for.
-    return jax.tree.map(
-        lambda x: jnp.swapaxes(x, 0, 1).reshape((each * player.count, *x.shape[2:]))[:episodes], phi
-    )
+    return dealt(phi, key, episodes)
+
+
+def dealt(phi: Any, key: Array, episodes: int) -> Any:
+    """Of summaries ``[policies, each, ...]`` so many ``[episodes, ...]``, as many of each policy, up to one; which play once less, or not at all, is drawn."""
+    count, each = jax.tree.leaves(phi)[0].shape[:2]
+    if episodes % count:
+        order = jax.random.permutation(jax.random.fold_in(key, count), count)
+        phi = jax.tree.map(lambda x: x[order], phi)
+    return jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1).reshape((each * count, *x.shape[2:]))[:episodes], phi)
 
 
 def _played(

@@ -228,16 +228,24 @@ def rows_csv(found: Matrix) -> str:
 
 def markdown(summary: Mapping[str, Any], found: Matrix) -> str:
     """The table for readers, the strongest first."""
-    order = np.argsort(-found.rate.mean(1), kind="stable")
+    others = len(found.labels) - 1
+    mean = (found.rate.sum(1) - 0.5) / max(others, 1)  # nobody is compared with itself
+    order = np.argsort(-mean, kind="stable")
     share, worst = np.asarray(summary["minimax_winner"]), np.asarray(summary["exploitability_each"])
     lines = [
-        [found.labels[i], f"{found.rate[i].mean():.3f}", f"{share[i]:.3f}", f"{worst[i]:+.3f}", *(f"{found.rate[i, j]:.3f}" for j in order)]
+        [found.labels[i], f"{mean[i]:.3f}", f"{share[i]:.3f}", f"{worst[i]:+.3f}", *(f"{found.rate[i, j]:.3f}" for j in order)]
         for i in order
     ]  # fmt: skip
     unique = (
         "" if summary["unique"] else " It is not the only one: `result.json` has the corners that were found."
     )
-    head = ["", "Mean", "Share in the winner", "Beaten by, advantage", *(found.labels[i] for i in order)]
+    head = [
+        "",
+        "Mean against the others",
+        "Share in the winner",
+        "Beaten by, advantage",
+        *(found.labels[i] for i in order),
+    ]
     return "\n\n".join(
         [
             "# Tournament",

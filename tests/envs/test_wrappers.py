@@ -416,6 +416,14 @@ def test_parameters_that_the_environment_does_not_take_are_not_drawn(ends):
     assert make("token/sum-mod", wrappers="vary_params:knobs.modulus:2:50").sample_params is not None
 
 
+def test_whole_numbers_that_their_type_does_not_hold_are_not_drawn():
+    for ends in (f"1:{2**31 - 1}", f"{-(2**40)}:3"):
+        with pytest.raises(
+            ValueError, match=r"'legs' is drawn from .*; both must be from -2147483648 to 2147483646"
+        ):
+            wrapped(timed(), f"vary_params:legs:{ends}")
+
+
 def test_seeds_are_not_of_games_that_go_on_by_themselves():
     env = dataclasses.replace(
         probes.scripted_env(), restart=lambda key, state, params: (jnp.zeros(()), state)

@@ -335,6 +335,28 @@ def test_environments_are_pooled_and_levels_without_an_optimum_left_out(files: P
     assert sum("1 of 6 agents diverged" in note for note in found.notes) == 2
 
 
+def test_levels_of_which_none_counts_are_told_by_their_returns(files: Path):
+    """Regression: all lives were lived, and then no table could be made of them; of several environments it was enough that no seed counts in all."""
+    settings = tiny(files, envs=("a", "b"), objectives=(), ablations=(), baselines=("ppo", "random"))
+    arms = find_arms(settings)
+    returns = np.array([[[1.0, 1.5], [9.0, 9.0], [4.0, 4.0]]])
+    made = lambda optimum: Outcome(
+        returns, returns, {}, np.array(optimum), np.array([3, 7]), untuned(Preset, 2)
+    )
+    for optima, several in (
+        ({"a": [0.0, -1.0, 0.0], "b": [0.0] * 3}, True),
+        ({"a": [0.5, 0.7, 0.0], "b": [0.0, 0.0, 0.5]}, False),
+    ):
+        outcomes = {(env, arm.label): made(optima[env]) for env in "ab" for arm in arms}
+        found = compare(
+            settings, arms, {e: Normaliser("auto", e, {}) for e in "ab"}, outcomes, lambda *_: False
+        )
+        score = {(row.env, row.label, row.horizon): row.score.value for row in found.rows}
+        assert found.measures["a"] == ("return" if several else "return / optimum")
+        assert score["a", "ppo", 3] == pytest.approx(14 / 3 if several else (1 / 0.5 + 9 / 0.7) / 2)
+        assert (ALL, "ppo", ALL) not in score
+
+
 class Preset:
     learning_rate, entropy_coef = 0.1, 0.0
 

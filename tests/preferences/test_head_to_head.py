@@ -15,6 +15,7 @@ from jaxrl_evolve.learners.snapshots import Snapshots, offer
 from jaxrl_evolve.preferences import head_to_head
 from jaxrl_evolve.preferences.count import Count
 from jaxrl_evolve.preferences.head_to_head import interval
+from jaxrl_evolve.preferences.oracle import from_advantage
 from jaxrl_evolve.preferences.oracles import flip, max_reward
 from jaxrl_evolve.preferences.stored import read_summaries, write_summaries
 from jaxrl_evolve.preferences.summary import random_summaries
@@ -33,6 +34,28 @@ def test_a_meeting_counts_all_pairs_and_leaves_out_what_is_no_number():
     variance = wins.mean(1).var(ddof=1) / 3 + wins.mean(0).var(ddof=1) / 2
     assert float(found.error) == pytest.approx(variance**0.5)
     assert interval(0.9, 0.1) == pytest.approx((0.704, 1.0))
+
+
+@pytest.mark.parametrize(("episodes", "low"), [(2, 0.347), (128, 0.979)])
+def test_who_won_everything_may_win_less_than_that(episodes: int, low: float):
+    """All pairs alike say nothing of how much episodes vary: of two equals that happens now and then."""
+    ours, theirs = of_returns(*range(1, episodes + 1)), of_returns(*[0] * episodes)
+    for one, other, rate in ((ours, theirs, 1.0), (theirs, ours, 0.0)):
+        found = meet(max_reward(), random.key(0), one, other)
+        assert float(found.rate) == rate
+        ends = interval(rate, float(found.error))
+        assert ends == pytest.approx((low, 1.0) if rate else (0.0, 1 - low), abs=1e-3)
+
+
+def test_who_was_compared_with_nobody_says_nothing_of_how_much_it_varies():
+    told = lambda a, b, _: jnp.where(
+        jnp.minimum(a.total, b.total) < 0, jnp.nan, 0.2 * jnp.sign(a.total - b.total)
+    )
+    found = meet(
+        from_advantage("some", told), random.key(0), of_returns(-1, 2, -1, 3), of_returns(1, 1, 1), soft=True
+    )
+    assert float(found.rate) == pytest.approx(0.6) and int(found.queries) == 6
+    assert float(found.error) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_hard_labels_have_the_mean_of_the_probabilities():

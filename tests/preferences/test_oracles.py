@@ -11,7 +11,7 @@ from compiled import program
 from jaxrl_evolve.preferences import oracles
 from jaxrl_evolve.preferences import summary as summaries
 from jaxrl_evolve.preferences.check import check_oracle, check_table
-from jaxrl_evolve.preferences.oracle import Oracle, frozen, label
+from jaxrl_evolve.preferences.oracle import Oracle, from_advantage, frozen, label
 from jaxrl_evolve.preferences.summary import Summary, random_summaries
 
 summarise = program(summaries.summarise, "myopia")
@@ -83,6 +83,19 @@ def test_a_gate_leaves_nothing_of_what_length_alone_decides():
     assert prob(near, {"total": 1.0, "length": 3.5}, {"length": 1.0}) == 0.5
     with pytest.raises(ValueError, match="most is -1"):
         oracles.length_gate(plain, -1.0)
+
+
+def test_what_is_done_to_an_oracle_keeps_what_it_calls_a_tie():
+    """Regression: an answer of 0.55, which it does not stand by, was one after all."""
+    base = from_advantage("unsure", lambda a, b, _: 0.1 * jnp.sign(a.total - b.total), 0.2)
+    for changed in (oracles.length_gate(base), oracles.near_duplicate(base, 0.1), oracles.flip(base, 0.1)):
+        assert changed.tie_band > 0
+    for made in (lambda: oracles.length_hack(base, 0.1), lambda: oracles.mixed(base, oracles.bt(), 0.5)):
+        with pytest.raises(
+            ValueError,
+            match="tie_band of 'unsure' is 0.2; what is added to it moves its ties, so it must be 0",
+        ):
+            made()
 
 
 def test_a_teacher_makes_mistakes_says_nothing_and_calls_equals_equal():

@@ -17,8 +17,8 @@ from jaxrl_evolve import TrainConfig, random
 from jaxrl_evolve.command.main import main
 from jaxrl_evolve.self_play.exploitability import exploitability
 from jaxrl_evolve.self_play.exploitability_config import ExploitabilityConfig
-from jaxrl_evolve.self_play.players import find_player, play
-from jaxrl_evolve.self_play.tournament import Matrix, rows_csv, tournament
+from jaxrl_evolve.self_play.players import dealt, find_player, play
+from jaxrl_evolve.self_play.tournament import Matrix, markdown, rows_csv, tournament
 from jaxrl_evolve.self_play.tournament_config import TournamentConfig
 from jaxrl_evolve.training.restore import load
 from jaxrl_evolve.training.train import train
@@ -46,6 +46,18 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> str:
     learner = {**SETTINGS["learner"], "magnetic": True, "snapshots": 4}
     train(TrainConfig.preset("spo", "point/sectors", **{**changes, "learner": learner}), folder)
     return str(folder)
+
+
+def test_of_more_policies_than_episodes_any_may_play():
+    """Regression: it was always the first ones, of checkpoints those that had learned least."""
+    phi = np.arange(12).reshape(6, 2)
+    seen = [tuple(np.asarray(dealt(phi[:, :1], random.key(i), 4)).ravel().tolist()) for i in range(20)]
+    assert {x for some in seen for x in some} == set(range(0, 12, 2)) and all(
+        len(set(some)) == 4 for some in seen
+    )
+    np.testing.assert_array_equal(dealt(phi, random.key(0), 6), range(0, 12, 2))
+    again = np.asarray(dealt(phi, random.key(0), 8))
+    assert set(again[:6]) == set(range(0, 12, 2)) and (again[6:] % 2 == 1).all()
 
 
 def test_policies_of_a_run(run: str):
@@ -144,6 +156,17 @@ def test_rows_of_a_tournament():
         np.array([[0, 9], [9, 0]]),
     )
     lines = [line.split(",") for line in rows_csv(found).splitlines()]
+    summary = {"minimax_winner": [1.0, 0.0], "exploitability_each": [0.0, 0.6], "unique": True, "preference": "p", "episodes": 3, "queries": 9,
+               "exploitability": 0.0, "exploitability_uniform": 0.3}  # fmt: skip
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in markdown(summary, found).splitlines()
+        if line.startswith("|")
+    ]
+    assert rows[0][1] == "Mean against the others" and [row[:2] for row in rows[2:]] == [
+        ["a", "0.800"],
+        ["b", "0.200"],
+    ]
     assert lines[1][:3] == ["a", "a", "0.5"] and lines[2][:2] == ["a", "b"]
     assert [float(x) for x in lines[2][2:]] == pytest.approx([0.8, 0.702, 0.898, 9])
 

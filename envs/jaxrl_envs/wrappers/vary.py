@@ -49,6 +49,11 @@ def vary_params(env: Env, name: str, low: float, high: float) -> Env:
         )
     if name.rpartition(".")[2] in LIMITS and low < 1:
         raise ValueError(f"{env.name}: low of {name!r} is {low!r}; a limit must be at least 1")
+    if whole and not (np.iinfo(leaf.dtype).min <= low and high < np.iinfo(leaf.dtype).max):
+        bounds = np.iinfo(leaf.dtype)
+        raise ValueError(
+            f"{env.name}: {name!r} is drawn from {low} to {high}; both must be from {bounds.min} to {bounds.max - 1}, numbers of its {leaf.dtype}"
+        )
     draw = env.sample_params
     if env.check_params is not None:
         for end in (low, high):

@@ -109,10 +109,8 @@ def _init(parts: _Parts, example: Trajectory, key: Array, hp: Any) -> SPOState:
     reference = Reference.of(actor) if parts.config.magnetic else ()
     snapshots = Snapshots.of(actor, kept) if kept else ()
     budget = Budget.of(most) if (most := parts.config.queries) else ()
-    updates = jnp.zeros((), jnp.int32)
-    return SPOState(
-        state, running, ~finite(running), queue, reference, updates, Count.none(), snapshots, budget
-    )
+    begun = jnp.zeros((), jnp.int32), Count.none()
+    return SPOState(state, running, ~finite(running), queue, reference, *begun, snapshots, budget)
 
 
 def _alike(group: int, updates: Array, length: Float[Array, "T N"]) -> Int[Array, "T N"]:
@@ -125,16 +123,23 @@ def _alike(group: int, updates: Array, length: Float[Array, "T N"]) -> Int[Array
 def _drawn_to(parts: _Parts, key: Array, reference: Any, t: Trajectory) -> Float[Array, "T N"]:
     """How much more likely the policy's actions were than the reference's, in nats."""
     length, number = t.reward.shape
-    flat = jax.tree.map(lambda x: x.reshape((length * number, *x.shape[2:])), (t.obs, t.first, t.action))
-    obs, first, action = flat
-    said = parts.inner.act(reference, obs, first, parts.inner.initial_memory(length * number), key, "sample")[
-        2
-    ]
+    flat = lambda x: x.reshape((length * number, *x.shape[2:]))
+    obs, first, action = jax.tree.map(flat, (t.obs, t.first, t.action))
+    memory = parts.inner.initial_memory(length * number)
+    said = parts.inner.act(reference, obs, first, memory, key, "sample")[2]
     if said.distribution is None:
         raise ValueError(
             f"the learner {parts.inner.name!r} tells no distribution of its actions; learner.magnetic must be False"
         )
     return t.policy.log_prob - said.distribution.log_prob(action).reshape((length, number))
+
+
+def _within_budget(state: SPOState, found: Compared) -> tuple[Compared, Any, Bool[Array, ""]]:
+    """What there are labels for, the budget after it, and whether they last."""
+    if not isinstance(state.budget, Budget):
+        return found, state.budget, jnp.ones((), bool)
+    found, budget = afforded(found, state.queries, state.budget)
+    return found, budget, ~budget.spent
 
 
 def _update(
@@ -153,10 +158,7 @@ def _update(
     group = _alike(config.group, state.updates, phi.length) if config.group else None
     judges = t.info[ORACLE] if parts.oracles else None
     found = compared(parts.oracle, key_labels, phi, ends, parts.most, comparators, config.soft, group, judges)
-    budget, learns = state.budget, jnp.ones((), bool)
-    if isinstance(budget, Budget):
-        found, budget = afforded(found, state.queries, budget)
-        learns = ~budget.spent
+    found, budget, learns = _within_budget(state, found)
     reward = hp.payoff_scale * spread(found.payoff, begins, ends, config.pay)
     reference = begin = state.reference
     seen = parts.time.shown_to_inner(t)

@@ -228,8 +228,7 @@ def rows_csv(found: Matrix) -> str:
 
 def markdown(summary: Mapping[str, Any], found: Matrix) -> str:
     """The table for readers, the strongest first."""
-    others = len(found.labels) - 1
-    mean = (found.rate.sum(1) - 0.5) / max(others, 1)  # nobody is compared with itself
+    mean = (found.rate.sum(1) - 0.5) / max(len(found.labels) - 1, 1)  # nobody is compared with itself
     order = np.argsort(-mean, kind="stable")
     share, worst = np.asarray(summary["minimax_winner"]), np.asarray(summary["exploitability_each"])
     lines = [
@@ -239,17 +238,11 @@ def markdown(summary: Mapping[str, Any], found: Matrix) -> str:
     unique = (
         "" if summary["unique"] else " It is not the only one: `result.json` has the corners that were found."
     )
-    head = [
-        "",
-        "Mean against the others",
-        "Share in the winner",
-        "Beaten by, advantage",
-        *(found.labels[i] for i in order),
-    ]
+    head = ["", "Mean", "Share in the winner", "Beaten by, advantage", *(found.labels[i] for i in order)]
     return "\n\n".join(
         [
             "# Tournament",
-            f"Win rates of rows against columns by {summary['preference']}, {summary['episodes']} episodes each, all pairs, {summary['queries']:,} queries. No entry beats the "
+            f"Win rates of rows against columns by {summary['preference']}, {summary['episodes']} episodes each, all pairs, {summary['queries']:,} queries; means are against the others. No entry beats the "
             f"Minimax Winner of this matrix, a mixture of entries (exploitability {summary['exploitability']:.1e}; of the uniform mixture "
             f"{summary['exploitability_uniform']:.3f}).{unique}",
             markdown_table(head, lines),

@@ -14,6 +14,7 @@ from jaxrl_envs import check, check_env, make
 from jaxrl_envs.specs import encoding, ladder, language, tech_tree, view
 from jaxrl_envs.specs.caps import PRESETS
 from jaxrl_envs.specs.engine import engine
+from jaxrl_envs.specs.trials import exact_share
 
 CAPS, BATCH = PRESETS["small"], 16
 GRID = language("grid")
@@ -436,7 +437,7 @@ def test_shares_are_exact_whatever_the_number_of_starts():
     for of in (3, 5, 41, 47, 82, 94):
         for count in range(of + 1):
             found = np.float32(np.float32(count) * np.float32(1 / of))
-            assert ladder._share(of, found) == count / of
+            assert exact_share(of, found) == count / of
     assert np.float32(41) * np.float32(1 / 41) != 1
 
 

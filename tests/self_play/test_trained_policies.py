@@ -163,7 +163,7 @@ def test_rows_of_a_tournament():
         for line in markdown(summary, found).splitlines()
         if line.startswith("|")
     ]
-    assert rows[0][1] == "Mean against the others" and [row[:2] for row in rows[2:]] == [
+    assert rows[0][1] == "Mean" and [row[:2] for row in rows[2:]] == [
         ["a", "0.800"],
         ["b", "0.200"],
     ]

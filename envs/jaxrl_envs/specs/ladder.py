@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxrl_envs.specs import trials
 from jaxrl_envs.specs.caps import BUILT_IN, PRESETS
 from jaxrl_envs.specs.encoding import encode
 from jaxrl_envs.specs.feasibility import infeasible, needed, passable
@@ -33,7 +34,7 @@ from jaxrl_envs.specs.instructions import ends
 from jaxrl_envs.specs.language import Data, SpecError
 from jaxrl_envs.specs.model import BODIES, GridSpec
 from jaxrl_envs.specs.ranges import has_ranges
-from jaxrl_envs.specs.trials import Plays, Starts, Tries, Wanted, plays_of, starts_of, tries_of
+from jaxrl_envs.specs.trials import Plays, Starts, Tries, Wanted
 
 WITNESS = "witness"
 RUNGS = ("schema", "feasibility", "resets", "policies", WITNESS)
@@ -182,22 +183,16 @@ def _still(source: GridSpec | Data | str | bytes) -> Verdict:
     return Verdict(spec, "feasibility" if reasons else "", tuple(reasons), {}, {})
 
 
-def _stacked(specs: Sequence[Any], batch: int) -> Any:
-    """Trees of arrays along a new axis of length ``batch``, the first of them again where there are not so many."""
-    rows = [*specs, *([specs[0]] * (batch - len(specs)))]
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
-
-
 def _specs(verdicts: Sequence[Verdict]) -> list[GridSpec]:
     return [verdict.spec for verdict in verdicts if verdict.spec is not None]
 
 
 def _reset(key: jax.Array, verdicts: Sequence[Verdict], size: str, config: LadderConfig) -> list[Verdict]:
     specs = _specs(verdicts)
-    params = _stacked([encode(spec) for spec in specs], config.batch)
-    wanted = _stacked([_wanted(spec) for spec in specs], config.batch)
-    starts: Starts = jax.device_get(starts_of(PRESETS[size], config.resets)(key, params, wanted))
-    starts = jax.tree.map(partial(_share, config.resets), starts)
+    params = trials.stacked([encode(spec) for spec in specs], config.batch)
+    wanted = trials.stacked([_wanted(spec) for spec in specs], config.batch)
+    starts: Starts = jax.device_get(trials.starts_of(PRESETS[size], config.resets)(key, params, wanted))
+    starts = jax.tree.map(partial(trials.exact_share, config.resets), starts)
     found = []
     for i, verdict in enumerate(verdicts):
         mine = Starts(*(leaf[i] for leaf in starts))
@@ -205,11 +200,6 @@ def _reset(key: jax.Array, verdicts: Sequence[Verdict], size: str, config: Ladde
         reasons = _about_starts(mine, specs[i], config)
         found.append(verdict._replace(rung="resets" if reasons else "", reasons=tuple(reasons), starts=said))
     return found
-
-
-def _share(of: int, found: np.ndarray) -> np.ndarray:
-    """Shares of so many, exactly: a mean of ones in float32 need not be one."""
-    return np.rint(np.float64(found) * of) / of
 
 
 def _wanted(spec: GridSpec) -> Wanted:
@@ -252,11 +242,12 @@ def waits(spec: GridSpec, config: LadderConfig) -> int:
 
 def _play(key: jax.Array, verdicts: Sequence[Verdict], size: str, config: LadderConfig) -> list[Verdict]:
     specs = _specs(verdicts)
-    params = _stacked([encode(spec) for spec in specs], config.batch)
-    waiting = _stacked([np.int32(waits(spec, config)) for spec in specs], config.batch)
-    program = plays_of(PRESETS[size], config.episodes, config.steps)
+    params = trials.stacked([encode(spec) for spec in specs], config.batch)
+    waiting = trials.stacked([np.int32(waits(spec, config)) for spec in specs], config.batch)
+    program = trials.plays_of(PRESETS[size], config.episodes, config.steps)
     plays: Plays = jax.device_get(program(key, params, waiting))
-    plays = jax.tree.map(partial(_share, 2 * config.episodes), plays)  # which holds halves of so many as well
+    # Of as many again, which holds halves of so many as well.
+    plays = jax.tree.map(partial(trials.exact_share, 2 * config.episodes), plays)
     found = []
     for i, verdict in enumerate(verdicts):
         mine = {name: float(leaf[i]) for name, leaf in plays._asdict().items()}
@@ -280,9 +271,9 @@ def _try(key: jax.Array, verdicts: Sequence[Verdict], size: str, config: LadderC
     specs = _specs(verdicts)
     if specs[0].agent.body != "walker":
         return list(verdicts)  # the scripted player does not play by other rules, so it says nothing
-    params = _stacked([encode(spec) for spec in specs], config.batch)
-    tries: Tries = jax.device_get(tries_of(PRESETS[size], config.tries, config.way)(key, params))
-    tries = jax.tree.map(partial(_share, config.tries), tries)
+    params = trials.stacked([encode(spec) for spec in specs], config.batch)
+    tries: Tries = jax.device_get(trials.tries_of(PRESETS[size], config.tries, config.way)(key, params))
+    tries = jax.tree.map(partial(trials.exact_share, config.tries), tries)
     found = []
     for i, (verdict, spec) in enumerate(zip(verdicts, specs, strict=True)):
         held = {p.name: float(share) for p, share in zip(spec.predicates, tries.held[i], strict=False)}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxrl_envs.specs.arrays import GridParams
 from jaxrl_envs.specs.caps import Caps
@@ -154,3 +156,14 @@ def tries_of(caps: Caps, tries: int, steps: int) -> Any:
         return jax.tree.map(lambda share: share.mean(0), found)
 
     return jax.jit(jax.vmap(many, (None, 0)))
+
+
+def exact_share(of: int, found: np.ndarray) -> np.ndarray:
+    """Shares of so many, exactly: a mean of ones in float32 need not be one."""
+    return np.rint(np.float64(found) * of) / of
+
+
+def stacked(specs: Sequence[Any], batch: int) -> Any:
+    """Trees of arrays along a new axis of length ``batch``, the first of them again where there are not so many."""
+    rows = [*specs, *([specs[0]] * (batch - len(specs)))]
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *rows)

@@ -186,8 +186,9 @@ def _update(
         )
     snapshots = state.snapshots
     if config.snapshots:
-        drawing = jax.random.fold_in(key, random.KeyTag.SNAPSHOTS)
-        snapshots = offer(drawing, snapshots, parts.inner.actor(inner))
+        snapshots = offer(
+            jax.random.fold_in(key, random.KeyTag.SNAPSHOTS), snapshots, parts.inner.actor(inner)
+        )
     # Nothing is learned before anybody was compared, and what critics err by without payoffs would look like advantages; nor when labels have run out.
     before = (state.learner, begin, state.snapshots, jax.tree.map(jnp.zeros_like, told))
     after = (inner, reference, snapshots, told)

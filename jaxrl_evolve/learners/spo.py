@@ -186,18 +186,16 @@ def _update(
         )
     snapshots = state.snapshots
     if config.snapshots:
-        snapshots = offer(
-            jax.random.fold_in(key, random.KeyTag.SNAPSHOTS), snapshots, parts.inner.actor(inner)
-        )
+        drawing = jax.random.fold_in(key, random.KeyTag.SNAPSHOTS)
+        snapshots = offer(drawing, snapshots, parts.inner.actor(inner))
     # Nothing is learned before anybody was compared, and what critics err by without payoffs would look like advantages; nor when labels have run out.
     before = (state.learner, begin, state.snapshots, jax.tree.map(jnp.zeros_like, told))
     after = (inner, reference, snapshots, told)
     inner, reference, snapshots, told = jax.tree.map(partial(jnp.where, learns & queries.some), after, before)
-    ended = jnp.maximum(ends.sum(), 1)
     metrics |= {
         "win_rate": found.win_rate,
         "payoff_spread": jnp.sqrt(jnp.square(found.payoff).sum() / jnp.maximum(found.compared, 1.0)),
-        "compared": found.compared / ended,
+        "compared": found.compared / jnp.maximum(ends.sum(), 1),
         "queries": queries.total,
     }
     running = only(~spoiled, running, 0.0)

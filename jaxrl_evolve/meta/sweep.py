@@ -188,7 +188,9 @@ def _run(made: MetaPlan, folder: folders.RunFolder, quiet: bool) -> str:
             print(f"jaxrl-evolve: {run.folder}: {outcomes[-1].failure}; the sweep goes on", file=sys.stderr)
     if jax.process_index() != 0:
         return ""
-    optimum = bool(outcomes) and all(reachable(outcome.summary).any() for outcome in outcomes)
+    # Of those that came to a test; where some can't be taken a fraction of, none is.
+    known = [found.any() for outcome in outcomes if (found := reachable(outcome.summary)).size]
+    optimum = bool(known) and all(known)
     scores = [mean_fitness(outcome.summary, optimum) for outcome in outcomes]
     points = [_point(made, i, runs, outcomes, scores) for i in range(len(made.points))]
     label = fitness_label(optimum)

@@ -56,7 +56,7 @@ BAD = {
     "spawns without bound": (changed(rules=[SPAWNS, *USUAL["rules"]]), UNBOUND, "rules[0].most is 8 instead"),
     "low above high": (
         changed(terrain=UPSIDE_DOWN),
-        "terrain[0].count.low is 5.0; it must be at most high, which is 2",
+        "terrain[0].count.low is 5; it must be at most high, which is 2",
         "terrain[0].count goes from 2 to 5, not the other way",
     ),
     "bidirectional text": (changed(name="a\u202eb", purpose="c\u2066d"), SAME, SAME),

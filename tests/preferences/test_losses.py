@@ -39,7 +39,7 @@ def test_a_group_without_a_whole_completion_adds_nothing(baseline: losses.Baseli
     weight = np.float32([[0.5, 0.5], [0.0, 0.0]])
     both = jax.jit(
         jax.value_and_grad(
-            lambda ratio: losses.sppo(ratio, np.stack([WIN, WIN]), 1.0, baseline, weight).sum()
+            lambda ratio: losses.sppo(ratio, jnp.stack([WIN, WIN]), 1.0, baseline, weight).sum()
         )
     )
     value, slope = both(np.stack([RATIO, RATIO]))

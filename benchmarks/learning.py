@@ -294,7 +294,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[], help="cases whose name contains one of these")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the tables")
     parser.add_argument("--overwrite", action="store_true", help="run cases again that are in the table")
-    parser.add_argument("--table", action="store_true", help="write the page of the rows that are there, and train nothing")
+    parser.add_argument(
+        "--table", action="store_true", help="write the page of the rows that are there, and train nothing"
+    )
     args = parser.parse_args()
 
     suite = SUITES[args.suite]

@@ -186,7 +186,11 @@ def drift(rows: Sequence[Row]) -> str:
         if r["what"] == PEER:
             found.setdefault(r["case"].partition(", ")[2], []).append(r["per_second"])
     most = max((max(rates) / min(rates) for rates in found.values() if len(rates) > 1), default=None)
-    return "" if most is None else f" Timed twice here, its same program differed by a factor of up to {most:.1f}."
+    return (
+        ""
+        if most is None
+        else f" Timed twice here, its same program differed by a factor of up to {most:.1f}."
+    )
 
 
 def markdown(rows: list[Row], about: dict[str, str]) -> str:

@@ -151,6 +151,7 @@ def program(name: str, draws: int, learning: bool) -> Any:
 def measure(seeds: int) -> list[dict[str, Any]]:
     """Every method on every problem that is its own."""
     keys = jax.vmap(partial(jax.random.fold_in, random.key(0)))(jnp.arange(seeds))
+    made = {"hardware": hardware(provenance()["device"]), "date": str(datetime.date.today())}
     rows = []
     for title, problem in problems().items():
         for name in METHODS if problem.learning else OF_REWARD:
@@ -167,6 +168,7 @@ def measure(seeds: int) -> list[dict[str, Any]]:
             rows.append(
                 {"problem": title, "method": name, "seeds": seeds}
                 | {k: f"{x:.5f}" for k, x in numbers.items()}
+                | made
             )
             print(f"{title} {name} {found.mean():.4f} in {time.perf_counter() - began:.1f} s", flush=True)
     return rows
@@ -203,8 +205,8 @@ def table(rows: list[Mapping[str, str]]) -> str:
         parts.append(
             "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] + ["---:"] * len(chosen), *lines))
         )
-    device = hardware(provenance()["device"])
-    parts.append(f"Hardware: `{device}`; nothing here depends on time. Date: {datetime.date.today()}.")
+    told = lambda key: "; ".join(dict.fromkeys(row[key] for row in rows))
+    parts.append(f"Hardware: `{told('hardware')}`; nothing here depends on time. Date: {told('date')}.")
     parts.append("Command: `python benchmarks/bandits.py`.")
     return "\n\n".join(parts) + "\n"
 

@@ -8,7 +8,7 @@ All meta-train the same LPG on random grid worlds, from the same start, at lives
 each spends `BUDGET` environment steps, held-out lives and evaluations of fitness counted in; the step size of each is the best of three
 by the held-out fitness of two meta-seeds that are not reported (``tune``); the primary outcome is the mean held-out fitness at the end, as a
 fraction of the optimum, over meta-seeds 0 to 4, and its paired difference to evolution strategies on the same meta-seed. An estimator is better or
-worse if the 95 % interval of that difference leaves out zero. Held-out lives are the same for all with a meta-seed.
+worse if the 95 % interval (Student's) of that difference leaves out zero. Held-out lives are the same for all with a meta-seed.
 
 Each meta-training is a folder of the store, ``benchmarks/results/estimators``, with its rows and its result; those that are there are left
 alone, and one that was interrupted goes on in ``runs/estimators``. ``table`` makes ``benchmarks/results/estimators.md`` and ``.csv`` of the store and nothing else.
@@ -30,7 +30,7 @@ from jaxrl_evolve.compilation import use_compilation_cache
 from jaxrl_evolve.files import write_whole
 from jaxrl_evolve.meta import MetaTrainConfig, meta_train
 from jaxrl_evolve.results.report.text import csv_text, markdown_table, number, with_bounds
-from jaxrl_evolve.results.statistics import estimate, mean
+from jaxrl_evolve.results.statistics import estimate, mean, mean_of_pairs
 from jaxrl_evolve.storage.provenance import origin
 from jaxrl_evolve.storage.sinks import read_jsonl
 
@@ -177,7 +177,7 @@ def table(store: Path, results: Path) -> None:
             [
                 name, f"{rate:g}", len(cells), f"{steps:,.0f}", number(begin),
                 with_bounds(estimate([*ends.values()], mean)),
-                "" if ends is first else with_bounds(estimate(pairs, mean)),
+                "" if ends is first else with_bounds(mean_of_pairs(pairs)),
             ]
         )  # fmt: skip
         rows += [[name, rate, seed, spent(each[-1]), fraction(each[0]), end] for (seed, end), each in zip(ends.items(), tested, strict=True)]  # fmt: skip

@@ -52,7 +52,8 @@ from jaxrl_evolve.training.interrupts import Diverged
 
 RESULTS = Path(__file__).resolve().parent / "results"
 CYCLES, SPECS, LIVES = 10, 4, 30
-REPORTED = (10, 11, 12, 13, 14)
+REPORTED, LOOKED = (10, 11, 12, 13, 14), (0, 1, 2)
+"""Seeds of the studies, and those of the look at the room."""
 TOTAL = {"closed-loop": 2_000_000, "open-ended": LIVES * 163_840}
 FEWEST = 5  # pairs of which an interval is told
 EFFECT = {"closed-loop": 0.35, "open-ended": 3.0}
@@ -244,7 +245,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("action", choices=["room", "run", "table"])
     parser.add_argument("study", nargs="?", choices=list(ARMS), default="closed-loop")
     parser.add_argument("--arms", nargs="+", default=[])
-    parser.add_argument("--seeds", nargs="+", type=int, default=list(REPORTED))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[])
     parser.add_argument("--total", type=int, default=0, help="of environment steps; 0 for that of the study")
     parser.add_argument("--runs", type=Path, default=Path("runs") / "generation")
     parser.add_argument("--store", type=Path, default=RESULTS / "generation")
@@ -254,6 +255,7 @@ def main(words: Sequence[str] | None = None) -> None:
         parser.error("room is of the study closed-loop alone")
     if wrong := [arm for arm in given.arms if arm not in ARMS[given.study]]:
         parser.error(f"arms has {wrong[0]!r}; it must be of {', '.join(ARMS[given.study])}")
+    seeds = given.seeds or (LOOKED if given.action == "room" else REPORTED)
     total = given.total or TOTAL[given.study]
     if given.action == "table":
         print(table(given.study, given.store, given.results))
@@ -261,10 +263,10 @@ def main(words: Sequence[str] | None = None) -> None:
     use_all_cores()
     use_compilation_cache()
     if given.action == "room":
-        print(room(given.seeds, given.runs, given.store, total))
+        print(room(seeds, given.runs, given.store, total))
         return
     lost = []
-    for seed in given.seeds:
+    for seed in seeds:
         for arm in given.arms or ARMS[given.study]:
             try:
                 cell(given.study, arm, seed, given.runs, given.store, total)

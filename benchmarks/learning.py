@@ -1,10 +1,10 @@
 """How well the presets learn: tables of final evaluation returns, per suite.
 
-    python benchmarks/learning.py classic|minatar|brax|memory|dqn|pqn|sac|sac_brax|dqn_minatar|pqn_minatar [--seeds N] [--steps N] [--only NAME ...]
+    python benchmarks/learning.py classic|minatar|brax|memory|dqn|pqn|sac|sac_brax|dqn_minatar|pqn_minatar [--seeds N] [--steps N] [--only NAME ...] [--table]
 
 writes ``benchmarks/results/learning_<suite>.csv`` and ``.md``. A case that is in the table already is not
 run again without ``--overwrite``; one that was interrupted goes on from its last checkpoint in
-``runs/learning``. The presets were tuned on other seeds than the reported ones (``--seed``, 0).
+``runs/learning``. ``--table`` trains nothing and writes the page of the rows that are there. The presets were tuned on other seeds than the reported ones (``--seed``, 0).
 """
 
 from __future__ import annotations
@@ -65,6 +65,8 @@ class Suite:
 
 
 _TUNED = "tuned PPO of Goldie et al. 2024 (arXiv 2407.07082)"
+_TWO_STARTS = "Breakout is deterministic and has two starts: a seed's greedy episodes are copies of two."
+_ONE_START = "SpaceInvaders is deterministic and has one start: a seed's greedy episodes are copies of one."
 _WITHOUT_MEMORY = {"learner": {"network": {"memory": "none"}}}
 _FEWER_ENVS = {"num_envs": 256, "rollout_length": 32, "env_options": {"backend": "spring"}}
 
@@ -79,7 +81,7 @@ def _two_games(algorithm: str, steps: int, share: str) -> Suite:
         steps=steps,
         seeds=5,
         evaluation=EvaluationConfig(times=5, episodes=64, final_episodes=128, max_steps=2_500),
-        remarks=f"{share} of the reference's steps. The settings are not tuned. With 5 seeds the intervals are rough.",
+        remarks=f"{share} of the reference's steps. The settings are not tuned. With 5 seeds the intervals are rough. {_TWO_STARTS}",
         algorithm=algorithm,
     )
 
@@ -110,7 +112,7 @@ SUITES: dict[str, Suite] = {
         seeds=5,
         evaluation=EvaluationConfig(times=10, episodes=64, final_episodes=128, max_steps=2_500),
         remarks="The references are returns of training, to be read beside `training`, and for older gymnax versions. With 5 "
-        "seeds the intervals are rough.",
+        f"seeds the intervals are rough. {_ONE_START} {_TWO_STARTS}",
     ),
     "brax": Suite(
         (
@@ -123,7 +125,7 @@ SUITES: dict[str, Suite] = {
         seeds=2,
         evaluation=EvaluationConfig(times=2, episodes=16, final_episodes=32, max_steps=1_000),
         remarks="Without an accelerator: a tenth and less of the usual steps, on the spring backend, with "
-        "fewer environments than the preset's 2048. These numbers show that learning starts, no more.",
+        "fewer environments than the preset's 2048. Of two seeds there is no interval, and no untrained policy stands beside them: a first look, no more.",
     ),
     "memory": Suite(
         tuple(
@@ -239,9 +241,10 @@ def hardware(device: Mapping[str, Any]) -> str:
 
 
 def interval(row: Mapping[str, Any]) -> str:
-    """The interval of a row whose numbers are read; of one or two seeds there is none."""
-    low, high = row["ci95_low"], row["ci95_high"]
-    return f"[{low:.4g}, {high:.4g}]" if np.isfinite(low) else "none"
+    """The interval of a row; of fewer than `statistics.FEWEST` seeds there is none, whatever bounds were stored."""
+    low, high = (float(row[name]) for name in ("ci95_low", "ci95_high"))
+    enough = int(row["seeds"]) >= statistics.FEWEST and np.isfinite(low)
+    return f"[{low:.4g}, {high:.4g}]" if enough else "none"
 
 
 def markdown(name: str, suite: Suite, rows: list[dict[str, Any]]) -> str:
@@ -265,11 +268,11 @@ def markdown(name: str, suite: Suite, rows: list[dict[str, Any]]) -> str:
         "|---|--:|--:|--:|--:|---|--:|--:|--:|--:|---|",
     ]
     for row in rows:
-        r = {k: float(row[k]) for k in ("iqm", "ci95_low", "ci95_high", "mean", "train_return")}
+        r = {k: float(row[k]) for k in ("iqm", "mean", "train_return")}
         speed, wall = float(row["steps_per_second"]), float(row["run_seconds"])
         training = f"{r['train_return']:.4g}" if np.isfinite(r["train_return"]) else "none ended"
         lines.append(
-            f"| {row['case']} | {r['iqm']:.4g} | {interval(r)} | {r['mean']:.4g} "
+            f"| {row['case']} | {r['iqm']:.4g} | {interval(row)} | {r['mean']:.4g} "
             f"| {training} | {row['reference']} | {row['seeds']} | {int(row['env_steps']):,} "
             f"| {speed:,.0f} | {wall:,.0f} s | {row['date']} |"
         )
@@ -291,6 +294,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[], help="cases whose name contains one of these")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the tables")
     parser.add_argument("--overwrite", action="store_true", help="run cases again that are in the table")
+    parser.add_argument(
+        "--table", action="store_true", help="write the page of the rows that are there, and train nothing"
+    )
     args = parser.parse_args()
 
     suite = SUITES[args.suite]
@@ -301,6 +307,12 @@ def main() -> None:
     if path.exists():
         with open(path, newline="", encoding="utf-8") as file:
             there = {row["case"]: row for row in csv.DictReader(file)}
+    if args.table:
+        if not there:
+            raise SystemExit(f"{path} has no rows: python benchmarks/learning.py {args.suite} trains them")
+        rows = [there[c.label] for c in suite.cases if c.label in there]
+        path.with_suffix(".md").write_text(markdown(args.suite, suite, rows), encoding="utf-8")
+        return
     for case in suite.cases:
         chosen = not args.only or any(part in case.label for part in args.only)
         if not chosen or (case.label in there and not args.overwrite):

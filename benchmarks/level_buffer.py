@@ -1,10 +1,11 @@
 """What it costs to put levels into a full buffer: one merge of two top-k beside insertion one after the other.
 
-    python benchmarks/level_buffer.py [--repeats N] [--peer-python PYTHON]
+    python benchmarks/level_buffer.py [--repeats N] [--peer-python PYTHON] [--note TEXT]
 
 writes ``benchmarks/results/level_buffer.md``. The scan is our own: it ranks the buffer for every level, by score and age, and replaces the
 lowest, which is what published code does. With ``--peer-python``, an interpreter that has JaxUED, its ``LevelSampler.insert_batch`` is timed
-as well, on the same levels. Times are medians of whole calls, compiled and with the buffer donated. Run it on an idle machine.
+as well, on the same levels. Times are medians of whole calls, compiled and with the buffer donated, of one program after the
+other and not in turn. Run it on an idle machine; ``--note`` is a sentence for the page if it is none.
 """
 
 from __future__ import annotations
@@ -121,6 +122,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--peer-python", default="")
+    parser.add_argument(
+        "--note", default="", help="what else a reader has to know, such as other work on the machine"
+    )
     given = parser.parse_args()
     theirs: list[float | None] = [None] * len(CASES)
     if given.peer_python:
@@ -151,9 +155,11 @@ def main() -> None:
     told = [
         "# Insertion into a buffer of levels",
         f"Levels of {SIDE} x {SIDE} flags go into a full buffer; medians of whole calls. The scan inserts one after the other and ranks the buffer for each, as published code "
-        "does. JaxUED's duplicate check is off; ours is what `hashed` adds.",
+        "does. JaxUED's duplicate check is off; ours is what `hashed` adds. Programs are timed one after the other, not in turn, so what else a machine does is not shared alike.",
         "\n".join(lines),
-        f"Hardware: `{hardware(provenance()['device'])}`. Date: {datetime.date.today()}. Command: `python benchmarks/level_buffer.py --peer-python PYTHON`.",
+        f"Hardware: `{hardware(provenance()['device'])}`. Date: {datetime.date.today()}. "
+        + (f"{given.note} " if given.note else "")
+        + f"Command: `python benchmarks/level_buffer.py --repeats {given.repeats}{' --peer-python PYTHON' if given.peer_python else ''}`.",
     ]
     (RESULTS / "level_buffer.md").write_text("\n\n".join(told) + "\n")
 

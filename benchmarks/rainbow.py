@@ -1,6 +1,7 @@
 """What a training of action values costs beside its gradients alone, seeds side by side beside seeds in turn, and a game of Atari.
 
     python benchmarks/rainbow.py [--repeats N] [--cases CASE ...]
+    python benchmarks/rainbow.py --table   # the page of the rows that are there, without measuring
 
 writes ``benchmarks/results/rainbow.md`` and ``.csv``; measuring some cases leaves the rows of the others. The whole loop acts, steps the environment, writes, draws, learns
 and sets priorities, through the chunk that training compiles. Two things stand beside it, each in turn with it: the environment alone, by the same number of steps of random
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import datetime
+import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -41,8 +43,9 @@ from jaxrl_evolve.training.experiment import build, traced  # noqa: E402
 from jaxrl_evolve.training.train import train  # noqa: E402
 
 BOARDS, FRAMES = "Breakout-MinAtar", "atari/Pong"
-WARM_UP, CAPACITY, SEEDS, STEPS = 512, 20_000, 8, 400
-"""Of what is timed: environment steps before it learns, those that the buffer holds, seeds side by side, gradient steps of each."""
+SEEDS, STEPS = 8, 400
+WARM_UP, CAPACITY = {BOARDS: 512, FRAMES: 64}, {BOARDS: 20_000, FRAMES: 1_000}
+"""Of what is timed: seeds side by side, gradient steps of each, environment steps before it learns, those that the buffer holds."""
 
 
 class Case(NamedTuple):
@@ -70,6 +73,7 @@ CASES = {
         *(Case(FRAMES, preset, 8) for preset in ("rainbow", "spr")),
     )
 }
+COMMAND = "python benchmarks/rainbow.py"
 COLUMNS = ("case", "measure", "median", "min", "max", "hardware", "versions", "date", "commit")
 
 
@@ -78,7 +82,7 @@ def settings(case: Case, seeds: int = 1) -> TrainConfig[Any, Any]:
     preset = find_algorithm(case.preset).preset(case.env)
     each = preset.num_envs * preset.rollout_length
     updates = -(-case.steps // preset.config.gradient_steps)
-    warm_up = WARM_UP if case.env == BOARDS else 64
+    warm_up = WARM_UP[case.env]
     config = TrainConfig.preset(
         case.preset,
         case.env,
@@ -86,7 +90,7 @@ def settings(case: Case, seeds: int = 1) -> TrainConfig[Any, Any]:
         seeds=seeds,
         evaluation=EvaluationConfig(times=1, episodes=1, final_episodes=1, max_steps=10),
     )
-    learner = replace(config.learner, warm_up=warm_up, capacity=CAPACITY if case.env == BOARDS else 1_000)
+    learner = replace(config.learner, warm_up=warm_up, capacity=CAPACITY[case.env])
     return replace(config, rows=1, checkpoints=1, learner=learner)
 
 
@@ -177,7 +181,8 @@ def markdown(rows: Sequence[Mapping[str, Any]], command: str) -> str:
     lines = [
         "# Training of action values",
         "",
-        "Milliseconds of a gradient step, medians, presets as they are: of the whole loop (act, step, write, draw, learn, priorities), of the environment's steps in it alone, and of the "
+        f"Milliseconds of a gradient step, medians, presets as they are but for a buffer of {CAPACITY[BOARDS]:,} steps on boards and {CAPACITY[FRAMES]:,} on Atari's frames and a warm-up of "
+        f"{WARM_UP[BOARDS]} and {WARM_UP[FRAMES]}: of the whole loop (act, step, write, draw, learn, priorities), of the environment's steps in it alone, and of the "
         "value and gradient of the same loss alone on batches that lie ready. The ratio is that of the loop without the environment to the gradient.",
         "",
         "| agent | loop | environment | gradient | ratio |",
@@ -190,7 +195,7 @@ def markdown(rows: Sequence[Mapping[str, Any]], command: str) -> str:
         )
     lines += [
         "",
-        f"Whole trainings of {STEPS} gradient steps, {SEEDS} seeds side by side beside as many in turn, on all cores, seconds without compilation:",
+        f"Whole trainings of {STEPS} gradient steps, {SEEDS} seeds side by side beside as many in turn, on all cores, seconds without compilation, medians of two:",
         "",
         "| agent | one seed | eight seeds | ratio to eight in turn |",
         "|---|--:|--:|--:|",
@@ -201,7 +206,7 @@ def markdown(rows: Sequence[Mapping[str, Any]], command: str) -> str:
             lines.append(f"| {case.name} | {one:.2f} | {many:.2f} | {many / (SEEDS * one):.2f} |")
     lines += [
         "",
-        "One seed of 100,000 environment steps, evaluation and compilation apart:",
+        "One seed of 100,000 environment steps, evaluation and compilation apart, from the loop above; the buffer is that of the preset as it is:",
         "",
         "| agent | seconds of a step | hours of a game | MB of the buffer |",
         "|---|--:|--:|--:|",
@@ -225,6 +230,7 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES), metavar="CASE")
+    parser.add_argument("--table", action="store_true", help="write the page of the rows that are there")
     parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args(words)
     args.results.mkdir(parents=True, exist_ok=True)
@@ -238,12 +244,18 @@ def main(words: Sequence[str] | None = None) -> None:
     if path.exists():
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
+    written = lambda: path.with_suffix(".md").write_text(markdown(rows, COMMAND), encoding="utf-8")
+    if args.table:
+        if not rows:
+            raise SystemExit(f"{path} has no rows: {COMMAND} measures them")
+        written()
+        return
     for name in args.cases:
         found = measure(CASES[name], args.repeats)
         rows = [row for row in rows if row["case"] != name]
         for what, values in found.items():
             values = sorted(round(x, 4) for x in values)
-            three = (values[len(values) // 2], values[0], values[-1])
+            three = (round(statistics.median(values), 4), values[0], values[-1])
             rows.append(dict(zip(COLUMNS, (name, what, *three, *about), strict=True)))
             print(*(rows[-1][column] for column in COLUMNS[:5]), flush=True)
         rows.sort(key=lambda row: list(CASES).index(row["case"]))
@@ -251,7 +263,7 @@ def main(words: Sequence[str] | None = None) -> None:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(rows)
-        path.with_suffix(".md").write_text(markdown(rows, "python benchmarks/rainbow.py"), encoding="utf-8")
+        written()
 
 
 if __name__ == "__main__":

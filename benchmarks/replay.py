@@ -5,7 +5,7 @@
 writes ``benchmarks/results/replay.md`` and ``.csv``. Timed are whole updates of a run, through the very chunk that training
 compiles: a learner that only keeps what it sees, and DQN. Beside them stands the buffer in a bare loop that adds and
 draws; with ``--peer-python``, an interpreter of an environment with flashbax, so does its trajectory buffer with the same
-steps. All buffers are full before they are timed, and those of one case are timed in turn. Run it on an idle machine.
+steps, apart and afterwards. All buffers are full before they are timed, and those of one case of ours are timed in turn. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def bare(capacity: int) -> Timed:
 
 
 def flashbax(peer: str, capacity: int, repeats: int) -> list[float]:
-    """What `replay_peer` says, by the interpreter ``peer``."""
+    """What `replay_peer` says, by the interpreter ``peer``: timed apart, so not to be divided by ours."""
     program = Path(__file__).with_name("replay_peer.py")
     sizes = (capacity // NUM_ENVS, NUM_ENVS, LENGTH, BATCH, UPDATES, repeats)
     command = [peer, str(program), *map(str, sizes)]
@@ -145,7 +145,7 @@ def rows_of(case: str, found: Mapping[int, list[float]], paired: bool = True) ->
         if paired:
             ratios = [x / y for x, y in zip(values, least, strict=True)]
             ratio, (low, high) = median(ratios), stratified_bootstrap(ratios, median)
-        three = (micros[len(micros) // 2], micros[0], micros[-1])
+        three = (round(statistics.median(micros), 2), micros[0], micros[-1])
         whole = (case, capacity, *three, round(ratio, 4), round(low, 4), round(high, 4))
         rows.append(dict(zip(COLUMNS, whole, strict=True)))
     return rows
@@ -203,7 +203,9 @@ def markdown(rows: list[dict[str, Any]], about: dict[str, Any]) -> str:
         )
     lines += [
         "",
-        "Ratios of one case are medians over turns, with bootstrap intervals; those of flashbax, whose capacities are timed one after another, are ratios of medians.",
+        "Ratios of one case are medians over turns, with bootstrap intervals; those of flashbax, whose capacities are timed one after another, are ratios of medians. "
+        "It is timed in a process of its own, after all that is ours and not in turn with it, and its times differed by up to 5.6 times between three runs on such a machine "
+        "(2026-11-28 and 2026-11-29): no ratio to it is told.",
         "",
         *(
             f"{name.capitalize()}: `{about[name]}`."

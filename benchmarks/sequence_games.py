@@ -13,6 +13,10 @@ Reported are eight seeds, in advantage units. A method passes the bar on a game 
 difference, seed against seed, leaves out zero. Expected is that SPPO, OMWU and SPO go round and average well, that DPO, IPO, INPO, IPO-MD and Nash-MD stop beside the winner, by the reference that does not move, and that EMA-SPO
 alone passes with both.
 
+Which interval was not written down; that of the differences is Student's, since the resampled one of eight pairs, which the first pages had, is too narrow. That of each exploitability is resampled. This is a **second run** on the same
+seeds, reported ones too: after the first table had been seen (commit 65d6b04), log-ratios that are mere rounding were set aside in the learner, and all methods were tuned and played once more. In the first, SPPO, EMA-SPO and Nash Prox
+passed on the uneven game with their late policies; DPO and EGPO did not.
+
 Each cell is a file of the store, ``benchmarks/results/sequence_games``; those that are there are left alone. ``table`` makes ``benchmarks/results/sequence_games.md`` and ``.csv`` of the store and nothing else.
 """
 
@@ -47,7 +51,7 @@ from jaxrl_evolve.networks.table import make_network
 from jaxrl_evolve.preferences.games import populations
 from jaxrl_evolve.preferences.oracle import Oracle, from_advantage
 from jaxrl_evolve.results.report.text import csv_text, markdown_table, with_bounds
-from jaxrl_evolve.results.statistics import estimate, mean
+from jaxrl_evolve.results.statistics import estimate, mean, mean_of_pairs
 from jaxrl_evolve.runs.rollout import rollout
 from jaxrl_evolve.storage.provenance import origin
 
@@ -261,7 +265,14 @@ def about(store: Path) -> str:
     """On what the cells of the store were made, and of which code."""
     cells = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(store.glob("*/*/*.json"))]
     said = lambda key: "; ".join(sorted({str(each[key]) for each in cells if key in each}))
-    return f"Hardware: {said('device')}, {said('cores')} cores; jax {said('jax')}. Commits: {said('commit')}."
+    dirty = " A + after a commit: files had changed since." if "+" in said("commit") else ""
+    return f"Hardware: {said('device')}, {said('cores')} cores; jax {said('jax')}. Commits: {said('commit')}.{dirty}"
+
+
+def said(method: str, name: str, value: float) -> str:
+    """A setting that was chosen, with an asterisk at the edge of what was tried (0 is no edge: there is nothing below)."""
+    values = RATES if name == "learning_rate" else METHODS[method][1]
+    return f"{name} {value:g}" + "*" * (value > 0 and value in (min(values), max(values)))
 
 
 def table(store: Path, results: Path) -> None:
@@ -277,10 +288,10 @@ def table(store: Path, results: Path) -> None:
             for other in BASELINES:
                 both = sorted(own.keys() & of(other).keys())
                 gaps = [own[seed] - of(other)[seed] for seed in both]
-                told.append(with_bounds(estimate(gaps, mean)) if gaps and other != method else "")
+                told.append(with_bounds(mean_of_pairs(gaps)) if gaps and other != method else "")
             values = [*own.values()]
             passes = "yes" if np.mean(values) < 0.03 and max(values) < 0.05 else "no"
-            best = ", ".join(f"{name} {value:g}" for name, value in runs[method][0]["hp"].items())
+            best = ", ".join(said(method, *pair) for pair in runs[method][0]["hp"].items())
             lines.append(
                 [
                     game,
@@ -297,8 +308,8 @@ def table(store: Path, results: Path) -> None:
     header = ["Game", "Target", "Method", "Exploitability", "Worst seed", "Passes", "Less DPO's", "Less IPO's", "Settings"]  # fmt: skip
     parts = [
         "# Completions judged in circles",
-        "\n\n".join((__doc__ or "").split("\n\n")[2:4]),
-        f"{QUERIES:,} labels in a run, {ENVS} completions in an update.",
+        "\n\n".join((__doc__ or "").split("\n\n")[2:5]),
+        f"{QUERIES:,} labels in a run, {ENVS} completions in an update. An asterisk: the number is the smallest or largest that was tried, so others may do better. 95 % intervals, not corrected for their number.",
         markdown_table(header, lines),
         about(store),
         "Commands: `python benchmarks/sequence_games.py tune`, `… train`, `… table`.",

@@ -48,6 +48,7 @@ ALIKE = 8
 """Of the different specs, how many are also played alone."""
 BATCHES = (256, 1_024, 8_192)
 SPECS = 1_000
+PEER = "XLand-MiniGrid"
 COLUMNS = ("case", "what", "per_second", "ratio", "ratio_low", "ratio_high")
 Row = dict[str, Any]
 Batches = Sequence[int]
@@ -118,7 +119,7 @@ def _beside(
         other = _peer(peer, batch, max(4, steps // 8), repeats) if peer else []
         ratios = [statistics.median(mine) / x for x in other]
         rows.append(row(f"{case}, {batch:,} slots", what, mine, ratios or None))
-        rows += [row(f"{case}, {batch:,} slots", "XLand-MiniGrid", other)] if peer else []
+        rows += [row(f"{case}, {batch:,} slots", PEER, other)] if peer else []
     return rows
 
 
@@ -178,6 +179,20 @@ CASES = {
 }
 
 
+def drift(rows: Sequence[Row]) -> str:
+    """By how much the peer's same program differs from itself where two cases timed it; nothing where one did."""
+    found: dict[str, list[float]] = {}
+    for r in rows:
+        if r["what"] == PEER:
+            found.setdefault(r["case"].partition(", ")[2], []).append(r["per_second"])
+    most = max((max(rates) / min(rates) for rates in found.values() if len(rates) > 1), default=None)
+    return (
+        ""
+        if most is None
+        else f" Timed twice here, its same program differed by a factor of up to {most:.1f}."
+    )
+
+
 def markdown(rows: list[Row], about: dict[str, str]) -> str:
     """The table for readers."""
     told = lambda x, form: "" if x != x else format(x, form)
@@ -194,7 +209,9 @@ def markdown(rows: list[Row], about: dict[str, str]) -> str:
     intro = (
         f"Medians. Under mixing, the ratio is time with {DIFFERENT} different specs over time with what the line names; under steps, steps per "
         "second over XLand-MiniGrid's, which plays rulesets of 18 rules on 13 × 13 cells with the same view, and makes starts for all slots in each "
-        "step, where ours are made for those that ended. Specs as large as rulesets are a walker's, and are not those rulesets; translated ones are. Speed is compared among JAX libraries: environments in C are faster."
+        "step, where ours are made for those that ended. Specs as large as rulesets are a walker's, and are not those rulesets; translated ones are. Least and greatest are over the peer's own turns, beside the median of ours: "
+        "XLand-MiniGrid runs in a process of its own afterwards, and what the machine drifts between the two is not in them."
+        f"{drift(rows)} Speed is compared among JAX libraries: environments in C are faster."
     )
     table = markdown_table(("case", "what", "per second", "ratio", "least and greatest"), lines)
     facts = "".join(f"{name.capitalize()}: `{value}`. " for name, value in about.items() if value)
@@ -218,7 +235,10 @@ def main() -> None:
         "versions": " ".join(f"{name}={origin['versions'][name]}" for name in ("python", "jax", "jaxlib")),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": (origin["git"] or {}).get("commit", ""),
+        "command": "python benchmarks/specs.py" + (" --peer-python PYTHON" if args.peer_python else ""),
     }
+    if set(args.only) != set(CASES):
+        about["command"] += f" --only {' '.join(args.only)}"
     named = "specs" if set(args.only) == set(CASES) else "_".join(["specs", *args.only])
     for name in args.only:
         found = CASES[name](args.repeats, args.peer_python, args.batches)

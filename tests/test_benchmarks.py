@@ -186,6 +186,51 @@ def test_what_a_store_costs_is_told_beside_the_smallest_of_its_case(monkeypatch:
     table = replay.markdown(rows, about)
     assert "| a | 1,000 | 5.0 | 4.0 | 6.0 | 1.250 | [1.000, 1.500] |" in table
     assert "| b | 10 | 8.0 | 8.0 | 8.0 | 1.000 |  |" in table
+    assert "not in turn with it" in table and "no ratio to it is told" in table
+    (even,) = replay.rows_of("a", {10: [4e-6, 6e-6]})
+    assert even["median_us"] == 5.0
+
+
+def test_a_peer_that_is_timed_twice_says_how_much_the_machine_drifted():
+    import specs
+
+    row = lambda case, what, rate: specs.row(case, what, [rate])
+    rows = [row("steps, 8 slots", specs.PEER, 100.0), row("steps, 8 slots", "ours", 900.0)]
+    assert specs.drift(rows) == ""
+    rows += [row("steps of carriers, 8 slots", specs.PEER, 150.0), row("steps, 16 slots", specs.PEER, 10.0)]
+    page = specs.markdown(rows, {"command": "python benchmarks/specs.py"})
+    assert "differed by a factor of up to 1.5." in page and "Command: `python benchmarks/specs.py`." in page
+
+
+def test_two_seeds_have_no_interval_whatever_was_stored():
+    import learning
+
+    row = {"ci95_low": "517.9", "ci95_high": "546.2", "seeds": "2"}
+    assert learning.interval(row) == "none"
+    assert learning.interval(row | {"seeds": "3"}) == "[517.9, 546.2]"
+    assert learning.interval(row | {"ci95_low": "nan", "seeds": "3"}) == "none"
+
+
+def test_a_page_of_stored_rows_has_their_date():
+    import bandits
+
+    row = {"problem": "stationary", "method": "uniform", "seeds": "9", "regret": "0.4", "low": "0.3", "high": "0.5"}  # fmt: skip
+    page = bandits.table([row | {"hardware": "a machine", "date": "2020-01-02"}])
+    assert "Hardware: `a machine`" in page and "Date: 2020-01-02." in page
+
+
+def test_learned_oracles_are_compared_in_pairs_of_seeds():
+    import preference_models as models
+
+    row = lambda model, seed, x: dict(zip(models.COLUMNS, (model, 3, seed, x, x, x), strict=False))
+    rows = [row("HRC, 1 planes", seed, x) for seed, x in enumerate((0.1, 0.2, 0.1))]
+    rows += [row("GPM, 2 planes", seed, 0.1) for seed in range(3)]
+    page = models.page(rows, 50)
+    # Mean 1/30, and 4.303 of its standard errors, 1/30.
+    assert "| HRC, 1 planes | GPM, 2 planes | 0.0333 [-0.110, 0.177] |" in page
+    assert "50 hard labels" in page and "3 seeds" in page and "Commit: not in the rows." in page
+    told = models.page([each | {"commit": "abc+"} for each in rows], 50)
+    assert "Commit: abc+." in told
 
 
 def test_self_prediction_is_compared_in_pairs_of_seeds():
@@ -252,6 +297,10 @@ def test_the_study_of_self_prediction_tells_who_learns_and_by_what_agents_differ
     assert "| Freeway | rainbow | 0.00 |" in table and "| 0.0 | plainly not |" in table
     assert "| 4.8 | open |" in table
     assert "| spr | rainbow | +0.1000 | [+0.0411, +0.1589] | 5 | shown |" in table
+    assert "Differences shown: spr is above rainbow by 0.1000 [0.0411, 0.1589]." in table
+    assert "rows were made before" not in table
+    old = [row | {"commit": "b67b278c57" + 30 * "0"} if row["agent"] == "spr" else row for row in rows]
+    assert "Some rows were made before noise" in study.markdown(old)
     assert "Missing: spr-noaug on Breakout" in table and "bbf less bbf, s(t+n-1)." in table
     assert len(study.commands("x")) == len(study.ARMS)
 
@@ -378,6 +427,24 @@ def test_what_learning_action_values_costs_is_told_by_gradient_step_seeds_and_ga
     assert "| spr on Breakout-MinAtar | 2.00 | 8.00 | 0.50 |" in page
     # Two gradient steps for each of 100,000 environment steps.
     assert "| spr on atari/Pong | 0.36 | 10 | 730 |" in page and "rainbow on" not in page
+    assert "a buffer of 20,000 steps on boards and 1,000 on" in page
+
+
+def test_two_trainings_have_the_mean_of_both_for_a_median(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import rainbow
+
+    name = "spr on Breakout-MinAtar"
+    found = {"loop_ms": [11.0], "gradient_ms": [10.0], "environment_ms": [0.5], "store_mb": [40.0]}
+    found |= {"seconds_of_1": [3.0, 1.0], "seconds_of_8": [8.0, 8.0]}
+    monkeypatch.setattr(rainbow, "measure", lambda case, repeats: found)
+    with pytest.raises(SystemExit, match="has no rows"):
+        rainbow.main(["--table", "--results", str(tmp_path)])
+    rainbow.main(["--cases", name, "--results", str(tmp_path)])
+    page = (tmp_path / "rainbow.md").read_text()
+    assert f"| {name} | 2.00 | 8.00 | 0.50 |" in page
+    (tmp_path / "rainbow.md").unlink()
+    rainbow.main(["--table", "--results", str(tmp_path)])
+    assert (tmp_path / "rainbow.md").read_text() == page
 
 
 def test_what_self_prediction_costs_is_told_beside_the_same_network_without():
@@ -597,13 +664,14 @@ def test_estimators_are_compared_at_the_step_size_that_did_best_for_other_meta_s
         assert estimators.chosen(tmp_path, name) == best[name]
     for seed in estimators.REPORTED:
         keep("es", 0.03, seed, 0.5 + 0.1 * (seed % 2))
-        keep("pes", 0.01, seed, 0.6 + 0.1 * (seed % 2))
+        keep("pes", 0.01, seed, 0.6 + 0.2 * (seed % 2))
     with pytest.raises(SystemExit, match="nres has no step size yet"):
         estimators.train(tmp_path, tmp_path, ["nres"], [0])
     estimators.table(tmp_path, tmp_path)
     text = (tmp_path / "estimators.md").read_text()
     assert "| es | 0.03 | 5 | 110 | 0.100 | 0.540 [0.500, 0.580] |  |" in text
-    assert "| pes | 0.01 | 5 | 110 | 0.100 | 0.640 [0.600, 0.680] | 0.100 [0.100, 0.100] |" in text
+    # Pairs differ by 0.1 and 0.2: their mean, and 2.776 of its standard errors.
+    assert "| pes | 0.01 | 5 | 110 | 0.100 | 0.680 [" in text and "| 0.140 [0.0720, 0.208] |" in text
     assert "nres" not in text and "the primary outcome is the mean held-out fitness" in text
 
 
@@ -623,7 +691,7 @@ def test_methods_on_completions_are_compared_with_what_they_began_from(tmp_path:
             "pass@16": 0.9,
             "episode_length": length,
         }
-        kept.write_text(json.dumps({**told, "device": "x", "cores": 2, "commit": "abc"}))
+        kept.write_text(json.dumps({**told, "device": "x", "cores": 2, "commit": "abc+"}))
 
     for rate in completions.RATES:
         assert completions.chosen(tmp_path, "sppo") is None
@@ -639,6 +707,15 @@ def test_methods_on_completions_are_compared_with_what_they_began_from(tmp_path:
     assert "| imitation alone |  | 5 | 0.240 [0.200, 0.280] |  | 0.900 [0.900, 0.900] | 30.0 |  |" in text
     assert (
         "| sppo | 0.0001 | 5 | 0.540 [0.500, 0.580] | 0.300 [0.300, 0.300] |" in text and "grpo" not in text
+    )
+    assert "sppo 0.1000. A choice" in text and "At the edge" not in text and "A + after a commit" in text
+    assert "These are 0 pairs" in text and "What was run twice" in text
+    for rate in completions.RATES:
+        for seed in completions.TUNED:
+            keep("dpo", rate, seed, rate)
+    assert completions.how_chosen(tmp_path, [completions.BEFORE, "sppo", "dpo", "grpo"]).endswith(
+        "dpo 0.0002, sppo 0.1000. A choice by a small lead may fall otherwise on other seeds. "
+        "At the edge of the grid, so that others may do better: dpo."
     )
     for rate in completions.RATES:
         for seed in completions.TUNED:
@@ -697,8 +774,8 @@ def test_sequence_games_are_judged_exactly_and_chosen_by_seeds_apart(tmp_path: P
     of = lambda total: type("Seen", (), {"total": jnp.float32(total)})
     np.testing.assert_allclose([one(of(0), of(1), ()), one(of(1), of(0), ())], [0.65, 0.35], rtol=1e-6)
 
-    def keep(what: str, rows: list[dict[str, object]]) -> None:
-        path = games.cell(tmp_path, "ipo", "uneven", what)
+    def keep(what: str, rows: list[dict[str, object]], method: str = "ipo") -> None:
+        path = games.cell(tmp_path, method, "uneven", what)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"rows": rows}))
 
@@ -710,8 +787,16 @@ def test_sequence_games_are_judged_exactly_and_chosen_by_seeds_apart(tmp_path: P
     assert games.chosen(tmp_path, "ipo", "uneven", "average") == hp[0]
     row = lambda seed: {"hp": hp[1], "seed": seed, "queries": 9, "last": 0.0, "late": 0.02, "average": 0.2}
     keep("late", [row(seed) for seed in games.REPORTED])
+    others = [row(seed) | {"late": 0.02 + 0.01 * (seed % 2)} for seed in games.REPORTED]
+    keep("late", others, "inpo")
     games.table(tmp_path, tmp_path)
     text = (tmp_path / "sequence_games.md").read_text()
+    # Half of the pairs differ by .01: their mean, and 2.365 of its standard errors.
+    assert "| 0.00500 [0.000531, 0.00947] | learning_rate 0.001*, beta 0.3* |" in text
+    assert (
+        games.said("ipo", "beta", 0.1) == "beta 0.1"
+        and games.said("spo", "entropy_coef", 0.0) == "entropy_coef 0"
+    )
     assert (
         "| uneven | late | ipo | 0.0200 [0.0200, 0.0200] | 0.020 | yes |" in text
         and "| average |" not in text

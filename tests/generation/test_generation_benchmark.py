@@ -95,6 +95,10 @@ def test_cells_are_kept_and_the_table_is_of_the_store_alone(program, tmp_path, c
     assert "above no archive by 3 at least holds: 4.000" in page and "Coverage" in page and "0.2 %" in page
     program.main(["room", "--seeds", "0", *places])
     assert "room for an effect: 0.400, enough for 0.35" in capsys.readouterr().out
+    program.asked.clear()
+    program.main(["room", *places])  # not on the seeds that are reported
+    assert {seed for _, seed in program.asked} | {0} == set(program.LOOKED) == {0, 1, 2}
+    assert not set(program.LOOKED) & set(program.REPORTED)
     with pytest.raises(SystemExit):
         program.main(["run", "closed-loop", "--arms", "nobody", *places])
 

@@ -218,6 +218,8 @@ def test_hyperparameters_of_the_factory_are_in_no_program(name):
     numbers |= {name: 1.0 for name in ("steps", "steps_start") if name in numbers}
     if name in SEQUENCES and config.learner.past == "none":
         numbers["past_mixture"] = 0.0  # a weight of nobody is refused
+    if name in SEQUENCES and config.learner.kl == "none":
+        numbers["kl_coef"] = 0.0
     texts = []
     for hp in (config.hp, type(config.hp)(**numbers)):
         env, learner, chunk, *_ = build(dataclasses.replace(config, hp=hp))

@@ -59,6 +59,11 @@ def _caps(spec: GridSpec) -> Iterator[Fault]:
         yield Fault("success", "empty", "it must have at least one clause")
 
 
+def _as_written(number: float) -> str:
+    """Of a range, whose ends are floats, a whole number is told as one."""
+    return shown(int(number) if float(number).is_integer() else number)
+
+
 def _numbers(part: BaseModel, path: str) -> Iterator[Fault]:
     """Ranges: within bounds, low before high, whole where they must be."""
     for name, field in type(part).model_fields.items():
@@ -69,14 +74,14 @@ def _numbers(part: BaseModel, path: str) -> Iterator[Fault]:
                 ((".low", value.low), (".high", value.high)) if isinstance(value, Span) else (("", value),)
             )
             outside = [
-                Fault(here + end, told(number), allowed(field))
+                Fault(here + end, _as_written(number), allowed(field))
                 for end, number in named
                 if not limits[0] <= number <= limits[1] or (whole(field) and number != int(number))
             ]
             yield from outside
             if not outside and isinstance(value, Span) and value.low > value.high:
                 yield Fault(
-                    f"{here}.low", told(value.low), f"it must be at most high, which is {value.high:g}"
+                    f"{here}.low", _as_written(value.low), f"it must be at most high, which is {value.high:g}"
                 )
         elif isinstance(value, BaseModel):
             yield from _numbers(value, here)

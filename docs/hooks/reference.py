@@ -40,7 +40,7 @@ ALSO = (
     *(
         f"jaxrl_evolve.generation.{name}"
         for name in (
-            *("archive", "chat_config", "config", "domain", "feedback", "lifecycle", "offline"),
+            *("archive", "candidates", "chat_config", "config", "domain", "feedback", "lifecycle", "offline"),
             *("outcome", "proposal", "tech_tree", "train"),
         )
     ),

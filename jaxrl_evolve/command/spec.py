@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import tyro
 
@@ -71,7 +72,6 @@ class Play:
 
 
 def _check(arguments: Check) -> str:
-    from jaxrl_envs.specs.files import read_file
     from jaxrl_envs.specs.kinds import kind_of
     from jaxrl_evolve.command.start import start
     from jaxrl_evolve.files import write_whole
@@ -82,7 +82,7 @@ def _check(arguments: Check) -> str:
         raise ValueError(f"tries is {arguments.tries}; it must be at least 0")
     root_seed("seed", arguments.seed)
     out = _out(arguments.file, arguments.out, ".json") if arguments.out else None
-    spec = read_file(arguments.file, arguments.level)
+    spec = _read(arguments)
     start(Devices())
     language, _, check = kind_of(spec)
     reasons, told = check(spec, arguments.seed, arguments.resets, arguments.episodes, arguments.tries)
@@ -97,7 +97,6 @@ def _render(arguments: Render) -> str:
     import jax
 
     from jaxrl_envs.specs.environments import from_spec
-    from jaxrl_envs.specs.files import read_file
     from jaxrl_envs.specs.kinds import kind_of
     from jaxrl_envs.specs.picture import png
     from jaxrl_evolve.command.start import start
@@ -105,7 +104,7 @@ def _render(arguments: Render) -> str:
 
     root_seed("seed", arguments.seed)
     out = _out(arguments.file, arguments.out, ".png")
-    spec = read_file(arguments.file, arguments.level)
+    spec = _read(arguments)
     start(Devices())
     env = from_spec(spec)
     _, state = jax.jit(env.reset)(jax.random.key(arguments.seed), env.params)
@@ -117,7 +116,6 @@ def _play(arguments: Play) -> str:
     import jax
 
     from jaxrl_envs.specs.environments import from_spec
-    from jaxrl_envs.specs.files import read_file
     from jaxrl_envs.specs.kinds import kind_of
     from jaxrl_envs.specs.picture import gif
     from jaxrl_evolve.command.start import start
@@ -129,7 +127,7 @@ def _play(arguments: Play) -> str:
         raise ValueError(f"fps is {arguments.fps}; it must be at most {_FASTEST}, as many as a GIF can show")
     root_seed("seed", arguments.seed)
     out = _out(arguments.file, arguments.out, ".gif")
-    spec = read_file(arguments.file, arguments.level)
+    spec = _read(arguments)
     start(Devices())
     env, frame = from_spec(spec), kind_of(spec).frame
     reset, step = jax.jit(env.reset), jax.jit(env.step)
@@ -146,6 +144,16 @@ def _play(arguments: Play) -> str:
             break
     write_whole(out, gif(frames, arguments.fps))
     return f"wrote {out}: {len(frames) - 1} steps of random actions, return {total:g}; the episode {said}"
+
+
+def _read(arguments: Check | Render | Play) -> Any:
+    """The spec in the file."""
+    from jaxrl_envs.specs.files import read_file
+
+    try:
+        return read_file(arguments.file, arguments.level)
+    except OSError as error:
+        raise ValueError(f"cannot read {arguments.file}: {error.strerror}") from None
 
 
 def _at_least_one(name: str, value: int) -> None:

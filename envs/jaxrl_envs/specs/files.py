@@ -23,16 +23,14 @@ def read_file(path: str | os.PathLike[str], level: int = 1) -> Spec:
 
     Raises:
         SpecError: it is none; a sentence for each fault.
-        ValueError: it cannot be read, or has no such level.
+        ValueError: it has no such level.
+        OSError: it cannot be read.
     """
-    try:
-        # Of a folder, `open` says that it is one.
-        if not stat.S_ISREG(os.stat(path).st_mode) and not Path(path).is_dir():
-            raise refuse("it is no regular file")
-        with open(path, "rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise ValueError(f"cannot read {os.fspath(path)}: {error.strerror}") from None
+    # Of a folder, `open` says that it is one.
+    if not stat.S_ISREG(os.stat(path).st_mode) and not Path(path).is_dir():
+        raise refuse("it is no regular file")
+    with open(path, "rb") as file:
+        content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         size = os.stat(path).st_size
         raise refuse(f"it has {size:,} bytes, more than the {MOST_BYTES:,} that are read")

@@ -134,14 +134,6 @@ def _drawn_to(parts: _Parts, key: Array, reference: Any, t: Trajectory) -> Float
     return t.policy.log_prob - said.distribution.log_prob(action).reshape((length, number))
 
 
-def _within_budget(state: SPOState, found: Compared) -> tuple[Compared, Any, Bool[Array, ""]]:
-    """What there are labels for, the budget after it, and whether they last."""
-    if not isinstance(state.budget, Budget):
-        return found, state.budget, jnp.ones((), bool)
-    found, budget = afforded(found, state.queries, state.budget)
-    return found, budget, ~budget.spent
-
-
 def _update(
     parts: _Parts, key: Array, state: SPOState, trajectory: Trajectory, hp: Any, eta: Any, clock: Clock
 ) -> tuple[SPOState, dict[str, Array]]:
@@ -158,7 +150,7 @@ def _update(
     group = _alike(config.group, state.updates, phi.length) if config.group else None
     judges = t.info[ORACLE] if parts.oracles else None
     found = compared(parts.oracle, key_labels, phi, ends, parts.most, comparators, config.soft, group, judges)
-    found, budget, learns = _within_budget(state, found)
+    found, budget, learns = afforded(found, state.queries, state.budget)
     reward = hp.payoff_scale * spread(found.payoff, begins, ends, config.pay)
     reference = begin = state.reference
     seen = parts.time.shown_to_inner(t)

@@ -121,17 +121,21 @@ class Budget:
         return cls(jnp.zeros((), bool), most)
 
 
-def afforded(found: Compared, before: Count, budget: Budget) -> tuple[Compared, Budget]:
+def afforded(
+    found: Compared, before: Count, budget: Budget | tuple[()]
+) -> tuple[Compared, Any, Bool[Array, ""]]:
     """What a budget has room for: all that came of comparing, or nothing, as if nobody had been asked.
 
     Args:
         found: in this update.
         before: labels asked for in those before it.
-        budget: of the run, before it.
+        budget: of the run, before it; ``()`` without a bound.
 
     Returns:
-        That, and the budget after it.
+        That, the budget after it, and whether it lasts.
     """
+    if not isinstance(budget, Budget):
+        return found, budget, jnp.ones((), bool)
     spent = budget.spent | ~before.plus(found.queries).within(budget.most)
     none = found._replace(
         payoff=jnp.zeros_like(found.payoff),
@@ -140,7 +144,7 @@ def afforded(found: Compared, before: Count, budget: Budget) -> tuple[Compared, 
         queries=jnp.zeros_like(found.queries),
         there=jnp.zeros_like(found.there),
     )
-    return jax.tree.map(partial(jnp.where, spent), none, found), Budget(spent, budget.most)
+    return jax.tree.map(partial(jnp.where, spent), none, found), Budget(spent, budget.most), ~spent
 
 
 def chosen(key: Array, ended: Bool[Array, "T N"], most: int) -> Int[Array, " most"]:

@@ -189,7 +189,9 @@ def test_episodes_of_a_subsample_have_as_many_comparators_whatever_the_room(comp
     phi = random_summaries(random.key(0), 20)
     phi = jax.tree.map(lambda x: x.reshape((5, 4, *x.shape[1:])), phi)
     ended = (np.arange(20) % 5 < 2).reshape(5, 4)
-    go = lambda key, phi: spo_payoff.compared(max_reward(), key, phi, ended, 20, comparators, False)
+    go = lambda key, phi: spo_payoff.compared(
+        max_reward(), key, phi, jnp.asarray(ended), 20, comparators, False
+    )
     found = program(go)(random.key(1), phi)
     assert (int(found.compared), int(found.queries)) == (8, 8 * comparators // 2)
     assert ((found.payoff != 0) <= ended).all()

@@ -70,7 +70,7 @@ class Task:
 
     env: str
     algorithm: str = "ppo"
-    sizes: Mapping[int, int] = dataclasses.field(default_factory=lambda: {4: 128, 16: 64, 64: 32})
+    sizes: Mapping[int, int] = dataclasses.field(default_factory=lambda: {1: 128, 4: 128, 16: 64, 64: 32})
     horizons: tuple[int, ...] = (5, 10, 20, 40, 80)
     rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
     max_steps: int = 500
@@ -78,7 +78,7 @@ class Task:
 
 _TABLE: dict[str, Any] = {
     "algorithm": "a2c",
-    "sizes": {4: 20, 16: 20, 64: 20},
+    "sizes": {1: 20, 4: 20, 16: 20, 64: 20},
     "horizons": (10, 25, 50, 100, 250),
     "rates": (0.01, 0.03, 0.1, 0.3, 1.0),
     "max_steps": 1_000,
@@ -312,7 +312,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("action", choices=["run", "table"])
     parser.add_argument("--only", nargs="+", choices=list(TASKS), default=list(TASKS))
-    parser.add_argument("--envs", nargs="+", type=int, choices=[4, 16, 64], default=[4, 16, 64])
+    parser.add_argument("--envs", nargs="+", type=int, choices=[1, 4, 16, 64], default=[1, 4, 16, 64])
     parser.add_argument("--seeds", type=int, default=64)
     parser.add_argument("--store", type=Path, default=RESULTS / "value_of_time")
     parser.add_argument("--results", type=Path, default=RESULTS)

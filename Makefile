@@ -13,23 +13,27 @@ export TYPE_CHECKS ?= off
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt
 
 .NOTPARALLEL:
-.PHONY: demo test test-next test-flags lint types docs bench clean
+.PHONY: demo test test-all test-next test-flags lint types docs bench clean
 
 demo: $(VENV)/.core
 	$(BIN)/jaxrl-evolve train ppo --env CartPole-v1 --steps 250_000 --seeds 8 --out runs/cartpole --overwrite
 	$(BIN)/jaxrl-evolve report runs/cartpole --out runs/report
 
-# Types are checked beside the first tests: by themselves they leave all cores but one idle.
-test: lint
+# Short tests and the core of the long ones, which together say in minutes whether a change is sound.
+test: TESTS = --quick
+test: test-all
+
+# Every test but those of minutes. Types are checked beside the first: by themselves they leave all cores but one idle.
+test-all: lint
 	@$(MAKE) --no-print-directory types & types=$$!; \
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 30 --durations-min 5; \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS) --durations 30 --durations-min 5; \
 	tests=$$?; wait $$types && exit $$tests
 
-# The same beside .venv, with the versions locked for Python 3.13: constraints.txt has other ones of jax for 3.11.
+# Every test beside .venv, with the versions locked for Python 3.13: constraints.txt has other ones of jax for 3.11.
 test-next:
 	@$(NEXT) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || \
 		{ echo 'Python 3.13 is needed, and $(NEXT) is not one: make test-next NEXT=path/to/python3.13' >&2; exit 1; }
-	$(MAKE) test VENV=.venv-next PYTHON=$(NEXT)
+	$(MAKE) test-all VENV=.venv-next PYTHON=$(NEXT)
 
 # The tests with the XLA flags of users, where they compile for speed: far longer. See tests/xla.py.
 test-flags: $(VENV)/.dev

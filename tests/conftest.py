@@ -27,6 +27,7 @@ from jaxtyping import install_import_hook  # noqa: E402
 if os.environ.get("TYPE_CHECKS", "on") != "off":
     install_import_hook(["jaxrl_evolve", "jaxrl_envs"], "typecheck.check")
 
+import durations  # noqa: E402
 import pytest  # noqa: E402
 from contexts import share_contexts  # noqa: E402
 
@@ -37,28 +38,22 @@ if not os.environ.get(SWITCH):  # as users have them
 
 gc.set_threshold(100_000, 50, 100)  # tracing makes many objects and little rubbish
 
+
+def pytest_addoption(parser):
+    parser.addoption("--quick", action="store_true", help="short tests, and the core of the long ones")
+    parser.addoption("--record-durations", action="store_true", help="write tests/durations.csv")
+
+
+def pytest_configure(config):
+    if config.getoption("record_durations") and not hasattr(config, "workerinput"):
+        before = durations.read() if config.getoption("quick") else {}
+        config.pluginmanager.register(durations.Recorder(before))
+
+
 # Two processes share the files out, so the longest come first: at the end, there are short ones to share.
-LONGEST = (
-    *("training/test_kills.py", "training/test_resume.py", "runs/test_axes.py", "test_notebooks.py"),
-    *(
-        "learners/test_learners.py",
-        "objectives/test_disco.py",
-        "meta/test_meta_train.py",
-        "meta/test_lifetimes.py",
-    ),
-    *(
-        "meta/test_groove.py",
-        "learners/test_rainbow.py",
-        "test_extension.py",
-        "test_docs.py",
-        "training/test_programs.py",
-    ),
-)
-
-
-def pytest_collection_modifyitems(items):
-    place = {TESTS / name: i for i, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(item.path, len(place)))
+def pytest_collection_modifyitems(config, items):
+    items[:], left = durations.chosen(items, durations.read(), config.getoption("quick"))
+    config.hook.pytest_deselected(items=left)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -91,6 +91,7 @@ for seed in range(20):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("jaxrl_evolve.command.main") is None, reason="no command yet")
+@pytest.mark.core
 def test_eight_vmapped_seeds_finish(tmp_path):
     arguments = ["train", "ppo", "--env", "CartPole-v1", "--steps", "16_384", "--seeds", "8"]
     quick = (

@@ -62,6 +62,7 @@ def commands():
 
 
 @pytest.mark.parametrize("block", code_blocks())
+@pytest.mark.core("README-0")
 def test_python_blocks_run_at_tiny_size(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for full, tiny in TINY.items():
@@ -143,6 +144,7 @@ def test_the_ppo_page_names_every_setting(settings):
     assert not names - told
 
 
+@pytest.mark.core
 def test_the_map_of_rooms_is_that_of_the_house():
     text = (DOCS / "architecture.md").read_text().partition("## The rooms")[2]
     cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]

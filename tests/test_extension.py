@@ -59,6 +59,7 @@ def test_its_learner_learns_its_environment(jaxrl, tmp_path):
     assert min(result["eval_return"]) > 0.5
 
 
+@pytest.mark.core
 def test_its_objective_trains_ppo(jaxrl, tmp_path):
     where = ["--env", "corridor/Corridor-v0", "--out", tmp_path / "run", "--objective", "quadratic-penalty"]
     more = ["--num-envs", "16", "--steps", 16 * 128 * 12, "--hp.learning-rate", "1e-2"]

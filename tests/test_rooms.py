@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import rooms
 
 
+@pytest.mark.core
 def test_no_room_imports_upwards_and_none_in_a_circle():
     plan = rooms.plan()
     assert plan.rooms <= set(rooms.ORDER)
@@ -27,6 +29,7 @@ def test_an_upward_import_and_a_circle_would_be_seen(tmp_path):
     assert plan.circles == [{"settings", "training"}]
 
 
+@pytest.mark.core
 def test_tests_mirror_the_rooms():
     folders = {path.parent.name for path in Path(__file__).parent.glob("*/test_*.py")}
     assert folders <= rooms.plan().rooms | {"envs"}

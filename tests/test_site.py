@@ -62,6 +62,7 @@ def test_every_page_is_in_the_navigation():
     assert not [page for page in pages if f": {page}\n" not in navigation]
 
 
+@pytest.mark.core
 def test_every_public_name_has_a_place_in_the_reference():
     names, rooms = hook("reference").public_names(), hook("reference").modules()
     for package in (jaxrl_evolve, jaxrl_envs):

@@ -57,6 +57,7 @@ def test_a_reader_that_leaves_ends_the_command_quietly(words, lines, monkeypatch
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.core
 def test_train_says_what_came_out(tmp_path, capsys):
     assert run(*train_words(tmp_path / "run")) == 0
     said = capsys.readouterr()
@@ -71,6 +72,7 @@ def test_train_says_what_came_out(tmp_path, capsys):
     assert (config["steps"], config["learner"]["network"]["hidden"]) == (640, [8])
 
 
+@pytest.mark.core
 def test_evaluate_report_and_resume_of_a_finished_run(trained, tmp_path, capsys):
     before = snapshot(trained)
     assert run("evaluate", trained, "--episodes", 8, "--max-steps", 20, "--step", 10) == 0

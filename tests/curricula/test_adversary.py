@@ -128,6 +128,7 @@ def duels() -> Any:
     return chunk, go, jax.jit(jax.vmap(go, (0, None))), states
 
 
+@pytest.mark.core
 def test_an_adversary_finds_the_level_of_the_highest_regret(duels: Any):
     """A success pays 1 to who can do it: the regret is the level's probability, or less by as much."""
     chunk, _, go, states = duels

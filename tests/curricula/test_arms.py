@@ -380,6 +380,7 @@ def trained() -> Any:
     return keys, go, jax.device_get(go(keys, jnp.int32(3))), go(keys, jnp.int32(60))
 
 
+@pytest.mark.core
 def test_ppo_learns_long_corridors_under_sec(trained: Any):
     """Chance reaches the end of 16 steps once in 65,536 episodes."""
     state, metrics = trained[3]

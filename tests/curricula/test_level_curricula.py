@@ -199,6 +199,7 @@ def run(curriculum: Any, updates: int, seed: int = 0) -> Any:
     return chunk, *jax.jit(chunk.run)(state, *arguments)
 
 
+@pytest.mark.core
 def test_sfl_keeps_what_is_learnable():
     """A fifth of the levels is; of those that are kept, nearly all are, and new ones still come."""
     curriculum = make_curriculum("sfl", coins(easy=0.4), 16, {"kept": 32, "share": 0.75})
@@ -329,6 +330,7 @@ def test_every_method_is_a_curriculum_beside_ppo(name: str, learner: Any):
     assert made.restart
 
 
+@pytest.mark.core
 def test_vmapped_seeds_are_looped_ones_and_a_resumed_run_is_the_uninterrupted():
     """With replays, mutants, new levels and levels that are looked at again."""
     # Counts that do not decay are whole, so that the two programs round no score differently.

@@ -181,6 +181,7 @@ def test_the_optimum_bounds_random_policies():
     assert means.max() > 0.1 * best  # the bound is not idle
 
 
+@pytest.mark.core
 def test_optima_of_the_hand_made_levels():
     """More than nothing, and never more than the most that walking allows."""
     optimum = jax.jit(optimal_return)

@@ -149,6 +149,7 @@ def strewn():
     return drawn(make("maze/random", size=9, walls=35), 1000, seed=1)
 
 
+@pytest.mark.core
 def test_shortest_paths_are_those_of_a_search_in_python(strewn):
     found, levels = program(jax.vmap(maze.shortest_path))(strewn), strewn
     np.testing.assert_array_equal(found, [search(one(levels, i)) for i in range(1000)])

@@ -58,6 +58,7 @@ def objects_of(spec, grid, ground, row, column):
     )
 
 
+@pytest.mark.core
 def test_every_game_is_won_by_its_solution_and_not_by_other_moves_in_one_program():
     puzzles, rng = collection(), np.random.default_rng(0)
     assert len(puzzles) >= 50 and len({language("grid").identity(p.spec) for p in puzzles}) == len(puzzles)

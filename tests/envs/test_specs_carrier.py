@@ -104,6 +104,7 @@ def compare(seed, steps):
     return fired, wins
 
 
+@pytest.mark.core
 def test_translated_rulesets_are_the_oracle_s_step_by_step():
     fired, wins = compare(seed=0, steps=40)
     assert len(fired) >= 8 and sum(n > 0 for n in wins.values()) >= 4

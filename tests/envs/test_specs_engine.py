@@ -104,6 +104,7 @@ def compare(seed, steps):
             assert [bool(flag) for flag in mine[2:]] == [bool(flag) for flag in flags]
 
 
+@pytest.mark.core
 def test_every_step_is_that_of_the_simulator():
     compare(seed=0, steps=25)
     assert programs()[1]._cache_size() == 1
@@ -304,6 +305,7 @@ def test_the_chest_is_opened_by_who_follows_the_tree_and_each_skill_pays_once():
     assert out.info["skills"][0, : len(tech_tree.SKILLS)].all()
 
 
+@pytest.mark.core
 def test_the_ladder_says_on_which_rung_a_spec_fails_and_why():
     tree = tech_tree.spec_data()
     easy = {**tech_tree.spec_data("collect_wood"), "agent": {"inventory": [{"item": "wood", "count": 1}]}}

@@ -52,6 +52,7 @@ def run(monkeypatch, programs):
     return go
 
 
+@pytest.mark.core
 def test_a_killed_loop_comes_to_the_same_end(tmp_path, run, monkeypatch, programs):
     whole = run(tmp_path / "whole")
     calls = iter((None, "SIGTERM"))

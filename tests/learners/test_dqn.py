@@ -34,6 +34,7 @@ SMALL = ActionValuesConfig(hidden=(32,), activation="relu")
 TINY = RainbowConfig(capacity=64, batch=8, gradient_steps=2, warm_up=0, target_period=2, network=SMALL)
 
 
+@pytest.mark.core
 def test_it_learns_the_optimal_values_and_actions_of_every_probe():
     """The time limit probe among them: a step that is cut short has a successor of value."""
     env = probes.probe_env()
@@ -212,6 +213,7 @@ def test_nothing_is_learned_while_the_buffer_warms_up_and_the_target_is_renewed_
     assert float(metrics["replay_fill"]) == 1.0
 
 
+@pytest.mark.core
 def test_a_chunk_copies_no_storage_with_runs_side_by_side_or_alone():
     """The cost of an update must not depend on the size of the buffer."""
     env = walk.make()
@@ -267,6 +269,7 @@ def whole(tmp_path_factory: Any) -> Any:
 
 
 @pytest.mark.parametrize("step", [2, 4, 5])
+@pytest.mark.core("2")
 def test_a_run_resumed_with_its_buffer_is_the_run_that_went_on(whole: Any, step: int):
     result, out, c = whole
     assert result.states[0].store.reward.shape == (1, 32, 4)

@@ -121,6 +121,7 @@ def learned(variant: Variant) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
+@pytest.mark.core("a2c mlp shared discrete", "ppo gru shared normal", "ppo mlp separate discrete")
 def test_learns_the_optimal_values_and_actions_of_every_probe(variant: Variant):
     actions, values = learned(variant)
     discrete = variant.policy == "discrete"

@@ -35,6 +35,7 @@ def values_of(config: ActionValuesConfig, params: Any, obs: Any) -> Any:
     return network.apply(params, obs, method=read)
 
 
+@pytest.mark.core
 def test_it_learns_the_optimal_values_and_actions_of_every_probe():
     """One-step returns, so that what exploration does is no part of them; the probe of the time limit among them."""
     env = probes.probe_env()

@@ -119,6 +119,7 @@ def trained() -> Any:
     return run(replace(SPR, gradient_steps=4, capacity=8_192), 650)
 
 
+@pytest.mark.core
 def test_it_learns_the_value_of_every_cell_and_what_comes_next(trained: Any):
     state, metrics = trained
     assert int(state.diverged) == -1
@@ -207,6 +208,7 @@ def numpy_loss(parts: Parts, params: Any, window: Any, target: Any, weight: Any,
     return float((weight * total).mean())
 
 
+@pytest.mark.core
 def test_the_first_step_of_spr_is_that_of_numpy():
     """Targets by their definitions, and the loss's gradient, leaf by leaf, by central differences of a NumPy loss."""
     config = replace(SPR, network=replace(SMALL, noisy=False), gradient_steps=1, warm_up=0)

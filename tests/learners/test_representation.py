@@ -127,6 +127,7 @@ def test_the_loss_is_that_of_numpy_whatever_ends_where():
     np.testing.assert_allclose(metrics["prediction_cosine"], np.mean(cosines), rtol=1e-4)
 
 
+@pytest.mark.core
 def test_a_coefficient_of_zero_is_ppo_without_it_bit_for_bit():
     plain, facts = lived(False, 3)
     state, metrics = lived(True, 3, prediction_coef=0.0)

@@ -221,6 +221,7 @@ def aimed() -> Any:
     return learner, state, metrics
 
 
+@pytest.mark.core
 def test_pebble_learns_what_is_preferred(aimed: Any):
     learner, state, _ = aimed
     obs, actor = jnp.asarray([[0.125, 1.0], [0.75, 1.0]]), learner.actor(state.learner)

@@ -67,6 +67,7 @@ def dense(tree: Any, tower: int, x: np.ndarray) -> np.ndarray:
     return layer(1, np.maximum(layer(0, x), 0.0))
 
 
+@pytest.mark.core
 def test_a_step_is_that_of_numpy(cued: Any):
     env, state = cued
     parts, hp = parts_of(env), traced(SACHyperparameters(gamma=GAMMA, reward_scale=2.0, target_rate=0.25))
@@ -178,6 +179,7 @@ def test_what_follows_an_end_may_be_no_number(cued: Any):
     assert (~starts_well).any() and starts_well.any()
 
 
+@pytest.mark.core
 def test_it_learns_the_optimal_values_and_actions_of_every_probe():
     """The time limit probe among them. With hardly any temperature, soft values are values."""
     env = probes.probe_env(continuous=True)

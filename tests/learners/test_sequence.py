@@ -300,6 +300,7 @@ def learned(method: str) -> tuple[float, float, dict[str, float]]:
         if m not in ("imitation", "srpo")
     ],
 )
+@pytest.mark.core("grpo", "dpo")
 def test_every_method_learns_to_answer(method: str):
     before, after, metrics = learned(method)
     assert before < 0.5 and after > 0.9, (before, after)

@@ -229,6 +229,7 @@ def runs(
 
 
 @pytest.mark.parametrize("comparators", ["batch", "queue", "subsample"])
+@pytest.mark.core("batch")
 def test_it_learns_from_comparisons_alone(comparators: Any):
     """Walks that end farther to the right are preferred; rewards are seen by the oracle alone, half of whose answers at a rate of 0.2 are turned."""
     config = replace(
@@ -387,6 +388,7 @@ def test_runs_side_by_side_are_the_runs_alone():
     assert float(metrics["reference_kl"][0]) != 0
 
 
+@pytest.mark.core
 def test_a_resumed_run_is_the_run_that_went_on(tmp_path: Any):
     learner = {
         "epochs": 1,

@@ -167,6 +167,7 @@ def test_what_steps_in_replay_are_paid(again: int, at_sample: bool, pay: Any, se
     assert forgotten > 0 and queries > 50 and spoiled > 0
 
 
+@pytest.mark.core
 def test_it_learns_from_comparisons_alone():
     """An action near 1/2 is preferred; one answer in five is turned round, and the store holds no reward."""
     env = probes.probe_env(continuous=True)

@@ -116,6 +116,7 @@ def parts() -> Any:
 
 
 @pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.core("phi")
 def test_the_gradient_is_that_of_finite_differences(parts: Any, block: str):
     eta, value, gradient = parts
     rng = np.random.default_rng(0)

@@ -39,6 +39,7 @@ def run(request: Any, tmp_path_factory: Any) -> Any:
     return meta_train(tiny(estimator=request.param, hp={"learning_rate": 0.3}), out), out
 
 
+@pytest.mark.core("es")
 def test_the_folder_is_that_of_a_run_with_an_objective(run: Any):
     result, out = run
     assert {path.name for path in out.iterdir()} >= {
@@ -76,6 +77,7 @@ def test_the_objective_that_is_stored_is_the_one_that_was_trained(run: Any):
     assert any(np.abs(leaf).max() > 0 for leaf in stored.eta.values())
 
 
+@pytest.mark.core("es")
 def test_resumed_is_uninterrupted(run: Any, tmp_path: Any, monkeypatch: Any):
     result, _ = run
     advance = module._Run.advance

@@ -184,6 +184,7 @@ def whole(trained: Any) -> Any:
     return run
 
 
+@pytest.mark.core
 def test_a_window_as_long_as_life_is_plain_evolution_strategies(trained: Any, whole: Any):
     states, _, generation = trained
     state = with_horizon(states[0], WINDOW)

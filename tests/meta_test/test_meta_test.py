@@ -202,6 +202,7 @@ def test_the_folder_and_its_tables(tested: Any):
     )
 
 
+@pytest.mark.core
 def test_resumed_is_uninterrupted_and_makes_only_what_is_missing(
     tested: Any, tmp_path: Any, monkeypatch: Any
 ):

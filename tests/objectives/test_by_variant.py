@@ -118,6 +118,7 @@ def test_what_is_refused_of_objectives():
         by_variant(PAIR).loss(((), ()), n.batch(), n.outputs(), NOW)
 
 
+@pytest.mark.core
 def test_agents_learn_by_them():
     """An update of PPO in minibatches: with one objective everywhere it is that one's, with two that are equal the plain one's."""
     steps, slots, rng = 8, 4, np.random.default_rng(0)

@@ -527,6 +527,7 @@ def trained() -> Any:
     return SimpleNamespace(learner=learner, start=start, step=step)
 
 
+@pytest.mark.core
 def test_an_agent_learns_the_value_that_is_known(trained: Any):
     before, _ = trained.step(trained.start, 198)
     state, metrics = trained.step(before, 2)

@@ -214,6 +214,7 @@ def trained(objective: Objective, eta: Any = None, env_name: str = "CartPole-v1"
 @pytest.mark.parametrize(
     ("env", "margin", "tolerance"), [("CartPole-v1", 1e-4, 1e-3), ("Pendulum-v1", 0.0, 1e-5)]
 )
+@pytest.mark.core("CartPole-v1-0.0001-0.001")
 def test_zero_parameters_train_as_ppo_does_and_others_otherwise(env: str, margin: float, tolerance: float):
     by_ppo, metrics = trained(ppo_clip(), env_name=env)
     assert metrics["clip_fraction"] > 0.03

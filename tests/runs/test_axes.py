@@ -75,11 +75,13 @@ def one_by_one():
 
 
 @pytest.mark.parametrize("lanes", [0, 1, 3])
+@pytest.mark.core("0")
 def test_many_runs_are_the_runs_one_by_one(lanes, one_by_one):
     out = run([RunAxis("seed", 8, lanes=lanes)], seeds(8), traced(CONFIG.hp), EXPERIMENT.env.params)
     same(out, one_by_one, exact=False)  # sums are grouped otherwise in another program
 
 
+@pytest.mark.core
 def test_sharded_over_eight_devices_is_one_device():
     axes, hp, params = [RunAxis("seed", 8, lanes=1)], traced(CONFIG.hp), EXPERIMENT.env.params
     sharded = run(axes, seeds(8), hp, params, device_mesh("seed", jax.devices()[:8]))

@@ -120,6 +120,7 @@ def test_an_environment_that_ends_in_nothing_trains_as_one_that_ends_in_zeros(na
     assert_equal(nothing.learner, zeros.learner)
 
 
+@pytest.mark.core
 def test_who_diverges_in_the_last_row_ends_the_same_at_once_and_on_resume(tmp_path: Any):
     config = dataclasses.replace(
         walk.config(updates=1, rows=1, checkpoints=1), env_options={"nan_rate": "1.0"}

@@ -424,6 +424,7 @@ def test_twenty_kills(tmp_path):
     assert interrupted > 5  # kills that hit a save half way
 
 
+@pytest.mark.core
 def test_a_reader_beside_a_writer_sees_whole_checkpoints(tmp_path):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["orbax.checkpoint", "jaxrl_evolve.storage.checkpoint", __name__])

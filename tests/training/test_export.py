@@ -64,6 +64,7 @@ def files(folder):
 
 @pytest.mark.parametrize("mode", ["greedy", "sample"])
 @pytest.mark.usefixtures("writable")
+@pytest.mark.core("greedy")
 def test_an_exported_policy_plays_the_evaluation_over_again(run, tmp_path, mode: Any):
     export(run, tmp_path / "policy", run=1, mode=mode)
     acting, trained = program(tmp_path / "policy"), load(run)

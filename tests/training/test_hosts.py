@@ -62,6 +62,7 @@ start = pytest.fixture(starting)
         pytest.param("failed", 3, 4, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.core("killed-0-2")
 def test_processes_end_together(how: str, victim: int, count: int, start: Start):
     """A death is noticed at once, and a farewell is none."""
     where = address()
@@ -127,6 +128,7 @@ def test_a_process_that_does_not_come_is_named_and_nobody_waits_for_ever():
     assert "the first process did not answer at 127.0.0.1" in str(other) and "within 1 s" in str(other)
 
 
+@pytest.mark.core
 def test_numbers_of_processes_are_their_own():
     _, others = meeting(1, 1, count=3, seconds=1)
     assert sorted(type(other).__name__ for other in others) == ["TimeoutError", "ValueError"]

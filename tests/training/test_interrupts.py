@@ -154,6 +154,7 @@ def test_a_process_of_the_command_ends_at_once(where, numbers, code, said):
     assert found[:2] == (code, expected) and found[2] < 5
 
 
+@pytest.mark.core
 def test_a_signal_during_the_imports_and_while_compiling_is_one_sentence(tmp_path):
     words = ["train", "ppo", "--env", "tiny/Walk", "--steps", 64, "--out", tmp_path / "run"]
     found = signalled(IMPORTING, words, signal.SIGINT)

@@ -43,6 +43,7 @@ def other_data(config):
     return dataclasses.replace(config, hp=hp, seed=7, steps=2 * config.steps, rows=3, keep=1)
 
 
+@pytest.mark.core
 def test_other_data_compile_nothing_and_come_out_as_compiled_anew(first):
     config = other_data(first[0])
     walk.traces.clear()

@@ -59,6 +59,7 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.core("everything that has state")
 def test_resumed_after_sigterm_is_the_uninterrupted_run(name, tmp_path, monkeypatch, request):
     if name == "a lost seed":
         request.getfixturevalue("all_devices")

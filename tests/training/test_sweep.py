@@ -35,6 +35,7 @@ def swept(tmp_path_factory):
     return out, table, len(walk.traces)
 
 
+@pytest.mark.core
 def test_each_shape_is_compiled_once(swept):
     assert swept[2] == 1 + 2 * 2  # the check of the environment, then training and evaluation
 

@@ -158,6 +158,7 @@ def some_lost(tmp_path_factory):
     return train(spoiled(0.002), out), out
 
 
+@pytest.mark.core
 def test_a_run_that_diverges_stops_and_the_others_go_on(some_lost, capsys):
     result, out = some_lost
     healthy = train(spoiled(0.0))

@@ -9,7 +9,7 @@
 rows and its result into the store, ``benchmarks/results/horizon/<study>-<env>``. What is interrupted goes on from its last
 generation; what is in the store is left alone, on whatever machine. ``test`` puts the return of every life of the test there;
 ``table`` makes ``benchmarks/results/horizon_<study>-<env>.md`` and ``.csv`` of the store and nothing else. ``cost`` times a few
-generations and says what all would take. Step sizes of study b come from the store of `value_of_time.py`, or from
+generations and says what all would take. Step sizes of studies b come from the store of `value_of_time.py`, or from
 ``--step_sizes CONSTANT ANNEALED``.
 """
 
@@ -73,7 +73,7 @@ class Place(NamedTuple):
         return self.store / arm / f"seed_{seed}"
 
 
-def best_step_sizes(env: str, gate: Path, num_envs: int = 4) -> dict[float, float]:
+def best_step_sizes(env: str, gate: Path, num_envs: int) -> dict[float, float]:
     """PPO's best single step size, constant and annealed, by what is left of it at the horizon, from the value of time."""
     name = next((name for name, task in value_of_time.TASKS.items() if task.env == env), "")
     if not name:
@@ -214,8 +214,8 @@ def place_of(given: argparse.Namespace) -> Place:
     sizes: Mapping[float, float] = {}
     if given.step_sizes:
         sizes = dict(zip((CONSTANT, ANNEALED), given.step_sizes, strict=True))
-    elif given.study == "b" and given.action != "table":  # which makes no run
-        sizes = best_step_sizes(env, given.gate)
+    elif given.study.startswith("b") and given.action != "table":  # which makes no run
+        sizes = best_step_sizes(env, given.gate, make({}).changes["num_envs"])
     name = f"{given.study}-{env.replace('/', '-')}"
     return Place(given.study, env, given.runs / name, given.store / name, make(sizes))
 

@@ -606,7 +606,7 @@ def test_the_study_of_horizons_is_told_from_its_store(tmp_path: Path):
     assert ("ta-lpo-constant", "ppo-annealed", False) in horizon_table.compared(place.study, outcomes)
 
 
-@pytest.mark.parametrize("name", ["b", "c", "d"])
+@pytest.mark.parametrize("name", ["b", "b1", "c", "d"])
 def test_the_arms_of_a_study_of_horizons_differ_in_what_it_asks_alone(name: str, tmp_path: Path):
     import dataclasses
 
@@ -624,7 +624,7 @@ def test_the_arms_of_a_study_of_horizons_differ_in_what_it_asks_alone(name: str,
     )
     assert x == alike and x.hp.learning_rate_end == 1.0 and x.seed == 3
     assert x.evolution.only == (("core_time",) if name == "c" else ())
-    if name == "b":
+    if name in ("b", "b1"):
         annealed = place.configuration("ta-lpo-annealed", 3)
         assert (annealed.hp.learning_rate, annealed.hp.learning_rate_end) == (3e-3, 0.0)
     test = horizon_study.test_configuration(place, "per-horizon")

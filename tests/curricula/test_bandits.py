@@ -390,6 +390,20 @@ def test_omni_leaves_little_to_what_is_boring(seen: dict[str, Any]):
     assert probabilities[0, -1][~last].sum() < 0.01 + 0.05 * (~last).mean()  # what the floor leaves them
 
 
+def test_omni_plays_what_is_boring_where_nothing_else_can_be_learned():
+    """Regression: with a factor of 0 for the others, shares were 0 / 0."""
+    bandit, hp = bandit_of("omni", {"boring": ((0, 1, 1), (0, 0, 0), (0, 0, 0)), "dull": 0.0, "floor": 0.0})
+
+    @program
+    def after(reward: Any, count: Any) -> Any:
+        everyone = jnp.ones(3, bool)
+        state = bandit.update(random.key(0), bandit.init(3, hp), Feedback(reward, count, everyone), hp)
+        return bandit.probabilities(random.key(0), state, everyone, hp)
+
+    # The first one never succeeds, and makes the others boring.
+    np.testing.assert_allclose(after(np.zeros(3, np.float32), np.float32([4, 0, 0])), [0.0, 0.5, 0.5])
+
+
 @pytest.mark.parametrize("name", ["learning-progress", "omni"])
 def test_an_arm_without_a_success_is_not_given_up_for_good(name: str):
     """Of three arms one succeeded, one did not, and one was never measured; at the numbers that come with the method."""

@@ -375,6 +375,9 @@ def test_what_does_not_fit_is_refused_in_one_sentence():
         asked("plr", temprature=1.0)
     with pytest.raises(ValueError, match=r"score is 'maxmc', which is not known: did you mean max-mc"):
         asked("plr", score="maxmc")
+    for name in ("mna", "true-regret"):
+        with pytest.raises(ValueError, match=rf"has 'score', which {name} does not take"):
+            asked(name, score="value-l1")
     with pytest.raises(ValueError, match="prioritisation is 'ranks', which is not known: did you mean rank"):
         asked("accel", prioritisation="ranks")
     with pytest.raises(ValueError, match="temperature is 0.0; it must be above 0"):

@@ -43,7 +43,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Two seeds of EMA-SPO, three updates, each of which is a checkpoint and a snapshot."""
     folder = tmp_path_factory.mktemp("players") / "run"
     changes = {**SETTINGS, "steps": 3 * 128, "seeds": 2, "rows": 3, "checkpoints": 3, "keep": 3}
-    learner = {**SETTINGS["learner"], "magnetic": True, "snapshots": 4}
+    # A budget that is enough for the run, and less than an answer asks, to whom it is none.
+    learner = {**SETTINGS["learner"], "magnetic": True, "snapshots": 4, "queries": 2_000}
     train(TrainConfig.preset("spo", "point/sectors", **{**changes, "learner": learner}), folder)
     return str(folder)
 

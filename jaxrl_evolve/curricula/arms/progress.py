@@ -73,8 +73,12 @@ def omni(boring: Sequence[Sequence[Any]] = (), every: int = 1, base: float | Seq
     def probabilities(key: Array, state: State, available: Array, hp: Hyperparameters) -> Array:
         del key
         fine = interesting(state.fast, jnp.asarray(table), available)
-        weights = _by_progress(state, available, hp) * jnp.where(fine, 1.0, hp.dull)
-        return with_floor(weights / weights.sum(), available, jnp.asarray(hp.floor, jnp.float32))
+        progress = _by_progress(state, available, hp)
+        weights = progress * jnp.where(fine, 1.0, hp.dull)
+        total = weights.sum()
+        # With ``dull`` 0, what is interesting may be what cannot be learned: then interest says nothing.
+        shares = jnp.where(total > 0, weights / jnp.where(total > 0, total, 1.0), progress)
+        return with_floor(shares, available, jnp.asarray(hp.floor, jnp.float32))
 
     return Bandit(plain.init, probabilities, plain.update)
 

@@ -17,6 +17,8 @@ from jaxrl_evolve.runs.tasks import Curriculum
 
 SCOUTED = tuple(name for name in (*REPLAY, *SCORING) if name != "replay_probability")
 """Options of methods whose training slots all replay."""
+SETTLED = tuple(name for name in SCOUTED if name not in ("score", "best", "prior"))
+"""Those of such methods that are what their score is."""
 
 
 def plr(env: Env, num_envs: int, **options: Any) -> Curriculum:
@@ -75,7 +77,7 @@ def mna(env: Env, num_envs: int, **options: Any) -> Curriculum:
     Raises:
         ValueError: as `plr`.
     """
-    return scouting("mna", env, num_envs, options, "mna")
+    return scouting("mna", env, num_envs, options, "mna", SETTLED)
 
 
 def true_regret(env: Env, num_envs: int, **options: Any) -> Curriculum:
@@ -84,10 +86,17 @@ def true_regret(env: Env, num_envs: int, **options: Any) -> Curriculum:
     Raises:
         ValueError: as `plr`.
     """
-    return scouting("true-regret", env, num_envs, options, "true-regret")
+    return scouting("true-regret", env, num_envs, options, "true-regret", SETTLED)
 
 
-def scouting(name: str, env: Env, num_envs: int, options: dict[str, Any], score: str) -> Curriculum:
+def scouting(
+    name: str,
+    env: Env,
+    num_envs: int,
+    options: dict[str, Any],
+    score: str,
+    offered: tuple[str, ...] = SCOUTED,
+) -> Curriculum:
     """Parallel PLR under a name and with a score of its own.
 
     Raises:
@@ -95,5 +104,5 @@ def scouting(name: str, env: Env, num_envs: int, options: dict[str, Any], score:
     """
     require_levels(name, env)
     defaults = {"replay_probability": 1.0, "new": num_envs, "score": score}
-    made = options_of(name, options, (*SCOUTED, "new", "scout_steps"), **defaults)
+    made = options_of(name, options, (*offered, "new", "scout_steps"), **defaults)
     return level_curriculum(name, env, made)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Callable, Collection, Mapping
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Annotated, Any, Literal, NamedTuple
 
 import tyro
 from tyro.constructors import (
@@ -159,6 +159,19 @@ def _rules(hidden: Hidden) -> ConstructorRegistry:
             str_from_instance=lambda x: [str(x)],
         )
 
+    @registry.primitive_rule
+    def choice(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+        choices = typing.get_args(info.type)
+        if info.type_origin is not Literal or not all(isinstance(one, str) for one in choices):
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar=f"{{{','.join(choices)}}}",
+            instance_from_str=lambda words: _chosen(words[0], choices),
+            is_instance=lambda x: x in choices,
+            str_from_instance=lambda x: [x],
+        )
+
     @registry.struct_rule
     def mapping(info: StructTypeInfo) -> StructConstructorSpec | None:
         if info.type not in hidden or info.type in within:
@@ -173,6 +186,14 @@ def _rules(hidden: Hidden) -> ConstructorRegistry:
         return dataclasses.replace(spec, fields=tuple(fields), instantiate=lambda **values: values)
 
     return registry
+
+
+def _chosen(word: str, choices: Sequence[str]) -> str:
+    if word in choices:
+        return word
+    allowed = f"{word!r} is none of {', '.join(choices)}"
+    hint = meant(near(word, choices))
+    raise ValueError(f"{allowed}: {hint}" if hint else allowed)
 
 
 def option_name(word: str) -> str:

@@ -50,7 +50,11 @@ def newest(folder: Path) -> Path:
     if listed := entries(folder):
         return folder / folder_name(*listed[-1])
     if not folder.is_dir():
-        raise CheckpointError(f"{folder} is not a checkpoint folder: there is no such folder")
+        begun = (folder.parent / "config.json").is_file()
+        hint = f", so {folder.parent} ended before its first one; `jaxrl-evolve resume` goes on with it"
+        raise CheckpointError(
+            f"{folder} is not a checkpoint folder: there is no such folder{hint if begun else ''}"
+        )
     others = sorted(name for name in os.listdir(folder) if not name.startswith("tmp-"))
     holds = f"only {', '.join(others[:5])}" if others else "nothing finished"
     raise CheckpointError(f"{folder} has no checkpoint of {PROGRAM}: it holds {holds}")

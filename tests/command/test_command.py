@@ -281,6 +281,14 @@ WRONG = {
     ),
     "wrong type": (train_words(OUT, steps="many"), "--steps: .*'many'"),
     "wrong number": (train_words(OUT, **{"hp.clip": "wide"}), "--hp.clip: .*'wide'"),
+    "no such choice": (
+        ["generate", "--out", OUT, "--loop", "dicod"],
+        r"--loop: 'dicod' is none of envgen, .*open-ended: did you mean dicode\?",
+    ),
+    "no such choice in a group": (
+        train_words(OUT, **{"evaluation.mode": "greddy"}),
+        r"--evaluation.mode: 'greddy' is none of greedy, sample: did you mean greedy\?",
+    ),
     "half a step": (train_words(OUT, steps=1.5), "--steps: '1.5' is no whole number, such as 250_000 or 1e6"),
     "time limit": (
         train_words(OUT, env="CartPole-v1", **{"env-options": "max_steps_in_episode -3"}),

@@ -243,6 +243,12 @@ def test_a_checkpoint_that_does_not_fit_is_refused_by_name(written, name):
 def test_other_refusals(written, tmp_path):
     with pytest.raises(CheckpointError, match="there is no such folder"):
         Checkpoints(tmp_path / "nowhere").restore(TEMPLATE)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("{}")
+    with pytest.raises(
+        CheckpointError, match="run ended before its first one; `jaxrl-evolve resume` goes on"
+    ):
+        Checkpoints(tmp_path / "run" / "checkpoints").restore(TEMPLATE)
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(CheckpointError, match="no checkpoint of jaxrl_evolve: it holds only photo.jpg"):
         Checkpoints(tmp_path).restore(TEMPLATE)

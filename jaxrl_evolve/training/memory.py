@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,13 +54,17 @@ def check_memory(config: TrainConfig[Any, Any], experiment: Experiment, groups: 
     one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), shapes)
     need = need_of(config, one, experiment.env)
     mesh = mesh_for(AXIS, groups.size)
-    devices = 1 if mesh is None else mesh.size
-    if jax.default_backend() == "cpu":  # one memory for all devices, and for the groups that wait
-        together = min(groups.size, devices * sequential_lanes(config.steps_per_update))
-        _refuse(config, need, groups.runs, together, f"seeds is {config.seeds:,} and group {config.group:,}")
+    owners = [0] if mesh is None else [device.process_index for device in mesh.devices.flat]
+    devices = len(owners)
+    told = f"seeds is {config.seeds:,} and group {config.group:,}"
+    if jax.default_backend() == "cpu":  # one memory for all devices of a host, and for the groups that wait
+        here = max(Counter(owners).values())
+        held, each = groups.runs * here // devices, groups.size * here // devices
+        together = min(each, here * sequential_lanes(config.steps_per_update))
+        _refuse(config, need, held, together, told, devices // here)
     else:
         each = groups.size // devices
-        _refuse(config, need, each, each, f"seeds is {config.seeds:,} and group {config.group:,}")
+        _refuse(config, need, each, each, told, devices)
 
 
 def check_agent(config: Any, chunk: Chunk, env: Env) -> None:
@@ -85,8 +90,17 @@ def need_of(config: Any, state: TrainState, env: Env) -> Need:
     return Need(store, _bytes(state) - store, rollout, _bytes(state.learner))
 
 
-def _refuse(config: Any, need: Need, held: int, together: int, several: str) -> None:
-    """Refuse ``held`` runs of which ``together`` make a rollout at the same time, if they do not fit."""
+def _refuse(config: Any, need: Need, held: int, together: int, several: str, memories: int = 1) -> None:
+    """Refuse ``held`` runs of which ``together`` make a rollout at the same time, if they do not fit.
+
+    Args:
+        config: what asks for them.
+        need: of one run.
+        held: in one memory.
+        together: of these.
+        several: the fields that say how many there are, with their values; empty where it is one.
+        memories: among which all that are asked for are divided.
+    """
     there = available_bytes()
     parts = {
         "states": held * need.state,
@@ -95,7 +109,7 @@ def _refuse(config: Any, need: Need, held: int, together: int, several: str) -> 
     }
     if there is None or sum(parts.values()) <= there:
         return
-    field, fits = _blamed(config, need, there, held, together, several)
+    field, fits = _blamed(config, need, there, held, together, several, memories)
     told = ", ".join(f"{name} {_told(size)}" for name, size in parts.items() if size)
     raise ValueError(
         f"{field}: {held:,} {'run takes' if held == 1 else 'runs take'} {_told(sum(parts.values()))} at least ({told}), and "
@@ -103,13 +117,16 @@ def _refuse(config: Any, need: Need, held: int, together: int, several: str) -> 
     )
 
 
-def _blamed(config: Any, need: Need, there: int, held: int, together: int, several: str) -> tuple[str, str]:
+def _blamed(
+    config: Any, need: Need, there: int, held: int, together: int, several: str, memories: int
+) -> tuple[str, str]:
     """The field that asks for most, with its value, and what would fit instead as a clause, where a number says it."""
     each, update = need.store + need.state, config.num_envs * config.rollout_length
     if several and each + need.rollout <= there:
         runs = (there - together * need.rollout) // each
         runs = runs if runs >= together else there // (each + need.rollout)
-        return several, f", in which at most {runs:,} fit"
+        total = f", {memories * runs:,} in all" if memories > 1 else ""
+        return several, f", in which at most {runs:,} fit{total}"
     if need.store > need.state + need.rollout and hasattr(config.learner, "capacity"):
         # It is rounded up to whole rollouts, and what comes with it need not grow as it does.
         room = there - held * need.state - together * need.rollout

@@ -1,8 +1,10 @@
 """What a run needs at least, and the sentence where it is more than there is; what fits is never refused."""
 
 import re
+import types
 
 import jax
+import numpy as np
 import pytest
 import walk
 
@@ -75,6 +77,20 @@ def test_what_fits_by_a_byte_passes(monkeypatch):
         memory.check_memory(config, experiment, groups)
     monkeypatch.setattr(memory, "available_bytes", lambda: None)
     memory.check_memory(config, experiment, groups)
+
+
+def test_a_host_is_asked_for_its_share_of_the_runs(monkeypatch):
+    """Two hosts of two devices each, which have as much memory as half of the runs take."""
+    config = walk.config(seeds=8)
+    experiment, groups, sizes = build(config), groups_of(config, None), need(config)
+    devices = np.array([types.SimpleNamespace(process_index=i // 2, id=i) for i in range(4)])
+    mesh = types.SimpleNamespace(size=4, devices=devices)
+    monkeypatch.setattr(memory, "mesh_for", lambda *_: mesh)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 4 * sizes.state + 4 * sizes.rollout)
+    memory.check_memory(config, experiment, groups)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 4 * sizes.state + 4 * sizes.rollout - 1)
+    with pytest.raises(ValueError, match="seeds is 8 .*: 4 runs take .*, in which at most 3 fit, 6 in all$"):
+        memory.check_memory(config, experiment, groups)
 
 
 def test_meta_trainings_are_told_of_one_agent(monkeypatch):

@@ -121,7 +121,7 @@ class Checkpoints:
         try:
             if jax.process_index() == 0:
                 folders.make_workplace(self.folder, step)
-            _barrier(f"checkpoint folder {step}")
+            barrier(f"checkpoint folder {step}")
             self._arrays.save(work, storable(named))
         except (OSError, ValueError) as error:
             raise _unwritten(step, error) from system_cause(error)
@@ -145,7 +145,7 @@ class Checkpoints:
             return
         self._commit.join()
         step, self._commit = int(self._commit.name.split()[-1]), None
-        _barrier("checkpoint written")
+        barrier("checkpoint written")
         failure, self._failure = self._failure, None
         if failure is not None:
             raise _unwritten(step, failure) from system_cause(failure)
@@ -293,6 +293,7 @@ def _unwritten(step: int, error: Exception) -> CheckpointError:
     return CheckpointError(f"checkpoint step {step} could not be written: {brief(system_cause(error))}")
 
 
-def _barrier(name: str) -> None:
+def barrier(name: str) -> None:
+    """Return once all processes have come here."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)

@@ -11,6 +11,7 @@ import jax
 
 from jaxrl_evolve.settings.checks import whole
 from jaxrl_evolve.storage import folder as folders
+from jaxrl_evolve.storage.checkpoint import barrier
 from jaxrl_evolve.storage.claim import Lock
 from jaxrl_evolve.storage.configurations import HISTORY
 from jaxrl_evolve.storage.steps import entries
@@ -27,7 +28,7 @@ def lengthen(
     """The configuration of a finished run with more steps, once its folder says so.
 
     What it was trained for until now is added to the history in ``config.json``. A run that was asked for as many
-    before, and has not come to its end, is left as it is.
+    before, and has not come to its end, is left as it is. Of several processes all call this, and the first writes.
 
     Args:
         path: the run folder.
@@ -57,11 +58,13 @@ def lengthen(
             f"{config.env_steps:,}: first continue it with: jaxrl-evolve resume {folder.path}"
         )
     build(longer, path)  # what cannot go on leaves the folder as it is
+    barrier("history read")  # all processes have come here by what was there before
     if jax.process_index() == 0:
         with Lock(folder):
             until = {"steps": config.steps, "env_steps": config.env_steps, "updates": config.updates}
             data = longer.to_json()
             folders.write_json(folder.config, {**data, HISTORY: [*history, until]})
+    barrier("history written")  # by which checkpoints are known
     return longer
 
 

@@ -15,9 +15,11 @@ from jaxrl_evolve.algorithms.ppo import PPO
 from jaxrl_evolve.command.main import main
 from jaxrl_evolve.results.report import ReportError, read_run
 from jaxrl_evolve.settings import plugins
+from jaxrl_evolve.training import extend as module
 from jaxrl_evolve.training import loop
 from jaxrl_evolve.training.experiment import build, traced
-from jaxrl_evolve.training.extend import extend
+from jaxrl_evolve.training.extend import extend, lengthen
+from jaxrl_evolve.training.history import history_of
 from jaxrl_evolve.training.interrupts import Interrupted
 from jaxrl_evolve.training.restore import load
 from jaxrl_evolve.training.train import train
@@ -48,6 +50,26 @@ def test_it_goes_on_by_the_longer_horizon(finished):
     assert config["history"] == [{"steps": 640, "env_steps": 640, "updates": 10}]
     assert json.loads((out / "result.json").read_text())["env_steps"] == 1600
     assert load(out).config == dataclasses.replace(CONFIG, steps=1600)
+
+
+def test_no_process_goes_on_before_the_history_is_written(finished, monkeypatch):
+    """The second of two, of which the first comes to each meeting last; checkpoints are known by the history."""
+    _, out = finished
+    there = []
+
+    def meeting(name):
+        if len(there) == 1:
+            with monkeypatch.context() as patch:
+                patch.setattr(jax, "process_index", lambda: 0)
+                patch.setattr(module, "barrier", lambda name: None)
+                lengthen(out, CONFIG, 25 * 64)
+        there.append(history_of(out))
+
+    monkeypatch.setattr(module, "barrier", meeting, raising=False)
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    lengthen(out, CONFIG, 25 * 64)
+    assert history_of(out) == [{"steps": 640, "env_steps": 640, "updates": 10}]
+    assert there == [[], history_of(out)]  # nor is it written before all have read that there is none
 
 
 def test_what_is_not_known_here_leaves_the_folder_as_it_is(tmp_path):

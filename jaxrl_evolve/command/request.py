@@ -30,7 +30,7 @@ class Output:
     resume: bool = False
     """Continue the run in the folder, if there is one."""
     overwrite: bool = False
-    """Delete the run in the folder first."""
+    """Replace the run in the folder. It is deleted with the first row of the new one."""
     quiet: bool = False
     """Show no progress and no summary."""
 

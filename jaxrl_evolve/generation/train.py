@@ -17,6 +17,7 @@ from jaxrl_evolve.generation.setting import Setting
 from jaxrl_evolve.generation.standing import FOLDER
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds
+from jaxrl_evolve.storage.destinations import check_trackers
 from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.training.host import open_host
 
@@ -37,7 +38,7 @@ def generate(
         config: which.
         out: run folder to write; None writes nothing.
         resume: go on with what is in ``out``.
-        overwrite: delete what is in ``out`` first.
+        overwrite: replace what is in ``out``, which comes back if this fails before its first row.
         quiet: show no progress.
         step: which checkpoint to resume from, by the number of cycles that were over; the newest by default.
         setting: instead of the one that the environment's name stands for.
@@ -49,6 +50,8 @@ def generate(
     """
     experiment = build(config, setting)
     check_proposer(config, experiment.setting)
+    if out is not None and not resume:
+        check_trackers(config.sinks)
     with contextlib.ExitStack() as stack:
         host = open_host(
             stack,

@@ -26,6 +26,7 @@ from jaxrl_evolve.runs.axes import devices_for_runs, mesh_for, place
 from jaxrl_evolve.runs.evaluation import warn_of_cut
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds
+from jaxrl_evolve.storage.destinations import check_trackers
 from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.storage.provenance import command
 from jaxrl_evolve.training.experiment import traced
@@ -57,7 +58,7 @@ def meta_train(
         config: what to train.
         out: run folder to write; None writes nothing.
         resume: continue the run in ``out``.
-        overwrite: delete the run in ``out`` first.
+        overwrite: replace the run in ``out``, which comes back if this one fails before its first row.
         quiet: show no progress.
         step: which checkpoint to resume from, by its number of generations; the newest by default. What the run did
             after it is deleted, and made anew.
@@ -69,6 +70,8 @@ def meta_train(
     """
     experiment, mesh, programs = check(config)
     warn_of_cut("fitness.max_steps", config.fitness.max_steps, experiment.env)
+    if out is not None and not resume:
+        check_trackers(config.sinks)
     root = random.key(config.seed)
     # Its root is an argument, so that meta-seeds share a compiled program.
     test = lambda eta, hp, root: make_test(config, experiment, root)(eta, hp)

@@ -144,7 +144,8 @@ def _expanded(name: str) -> list[str]:
     path = Path(name)
     if name in shipped() or not path.is_dir() or (path / FILE_NAME).is_file():
         return [name]
-    inside = sorted(file.parent for file in path.glob(f"*/{FILE_NAME}"))
+    # Not what a run lays aside that overwrites another.
+    inside = sorted(file.parent for file in path.glob(f"*/{FILE_NAME}") if file.parent.name[0] != ".")
     return [str(folder) for folder in inside] or [name]
 
 

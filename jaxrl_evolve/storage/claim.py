@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from jaxrl_evolve.storage.configurations import HISTORY
 from jaxrl_evolve.storage.folder import FolderError, RunFolder, existing, kind_of
 from jaxrl_evolve.storage.kinds import Kind, with_kind, without_kind
 from jaxrl_evolve.storage.lock import HELD, NAME, Lock
+from jaxrl_evolve.storage.overwritten import overwritten, put_aside
 from jaxrl_evolve.storage.unwritten import nothing_left
 
 _FIGURES = (".png", ".pdf", ".svg", ".gif", ".mp4")
@@ -88,12 +88,17 @@ def claim_sweep(
 def _locked(
     out: str | os.PathLike[str], kind: Kind, stack: contextlib.ExitStack, *, resume: bool, overwrite: bool
 ) -> RunFolder:
-    """The folder as `create` gives it, locked; what was new goes again with a run that fails before it writes."""
+    """The folder as `create` gives it, locked. With a run that fails before it writes, what was new goes again, and what was
+    overwritten is there again.
+    """
     path = Path(out)
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     folder = create(out, kind, overwrite=overwrite, resume=resume)
     stack.enter_context(Lock(folder))
     # Under the lock: before, what is there may be another process's.
+    if overwrite:
+        _clear(path, kind)
+    stack.enter_context(overwritten(path))
     stack.enter_context(nothing_left(path, made))
     return folder
 
@@ -103,7 +108,7 @@ def create(
 ) -> RunFolder:
     """A folder for a new run or sweep, or with ``resume`` that of one to be continued.
 
-    ``overwrite`` deletes what an earlier run of the same kind left, and refuses if anything else lies there.
+    ``overwrite`` takes one that holds what an earlier run of the same kind left, and nothing else.
     ``resume`` takes up a folder of the same kind, and makes a new one where there is none.
 
     Raises:
@@ -120,7 +125,7 @@ def create(
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path, prefix=".", suffix=".tmp"):
             pass
-        entries = sorted(name for name in os.listdir(path) if not _ignored(name))
+        entries = _entries(path)
     except OSError as error:
         raise FolderError(f"cannot write to output folder {path}: {error.strerror}") from None
     if not entries:
@@ -134,12 +139,23 @@ def create(
             "--overwrite"
         )
     _check_deletable(path, kind, entries)
-    with Lock(RunFolder(path)):
-        # The mark goes last: a deletion that was cut short can be taken up again.
-        for name in sorted(entries, key=lambda name: name == kind.mark):
-            target = path / name
-            shutil.rmtree(target) if target.is_dir() and not target.is_symlink() else target.unlink()
     return RunFolder(path)
+
+
+def _entries(path: Path) -> list[str]:
+    return sorted(name for name in os.listdir(path) if not _ignored(name))
+
+
+def _clear(path: Path, kind: Kind) -> None:
+    """Put what an earlier run left aside."""
+    if not (entries := _entries(path)):
+        return
+    _check_deletable(path, kind, entries)
+    try:
+        # The mark goes last: what was cut short can be taken up again.
+        put_aside(path, sorted(entries, key=lambda name: name == kind.mark))
+    except OSError as error:
+        raise FolderError(f"cannot overwrite {path}: {error.strerror}") from None
 
 
 def _check_deletable(path: Path, kind: Kind, entries: list[str]) -> None:

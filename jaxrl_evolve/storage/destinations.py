@@ -7,9 +7,13 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import jax
+
 from jaxrl_evolve.storage.folder import RunFolder, plain, write_text
+from jaxrl_evolve.storage.overwritten import has_written
 from jaxrl_evolve.storage.sinks import STEP, Sink, SinkError, aggregate, jsonl, per_seed, table, together
 
 
@@ -21,7 +25,7 @@ def open_all(
     resume_at: int | None,
     rows: Sequence[Mapping[str, Any]] = (),
 ) -> Sink:
-    """Every sink of a run.
+    """Every sink of a run. With the first row that all have, what the run overwrites is gone.
 
     Args:
         folder: the run folder.
@@ -48,8 +52,44 @@ def open_all(
         if chosen.wandb != "off":
             offline = chosen.wandb == "offline"
             add(wandb(folder.path / "wandb", chosen.wandb_project, name, config, chosen.per_seed, offline))
+        add(Sink(lambda row, step: has_written(), lambda: None))
         on_failure.pop_all()
     return together(*opened)
+
+
+def check_trackers(chosen: Any) -> None:
+    """Refuse trackers that are not installed, before a run has cost anything. Only the first process writes to them.
+
+    Args:
+        chosen: a `jaxrl_evolve.training.config.SinkConfig`.
+
+    Raises:
+        SinkError: naming the package.
+    """
+    if jax.process_index() == 0:
+        if chosen.tensorboard:
+            _tensorboardx()
+        if chosen.wandb != "off":
+            _wandb()
+
+
+def _tensorboardx() -> ModuleType:
+    try:
+        import tensorboardX
+    except ImportError:
+        raise SinkError(
+            "TensorBoard was asked for, but tensorboardX is not installed: pip install tensorboardX"
+        ) from None
+    return tensorboardX
+
+
+def _wandb() -> Any:
+    try:
+        import wandb  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        hint = 'pip install "jaxrl-evolve[wandb]"'
+        raise SinkError(f"W&B was asked for, but wandb is not installed: {hint}") from None
+    return wandb
 
 
 def tensorboard(folder: str | os.PathLike[str], seeds: bool = False, resume_at: int | None = None) -> Sink:
@@ -58,18 +98,15 @@ def tensorboard(folder: str | os.PathLike[str], seeds: bool = False, resume_at: 
     Args:
         folder: the event files' folder.
         seeds: every seed by itself (`per_seed`) instead of the `aggregate`.
-        resume_at: hide what an earlier run wrote after this step.
+        resume_at: hide what an earlier run wrote after this step; None hides all of it.
 
     Raises:
         SinkError: tensorboardX is not installed.
     """
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError:
-        raise SinkError(
-            "TensorBoard was asked for, but tensorboardX is not installed: pip install tensorboardX"
-        ) from None
-    writer = SummaryWriter(os.fspath(folder), purge_step=None if resume_at is None else resume_at + 1)
+    events = os.fspath(folder)
+    # Who starts anew where an earlier run had no checkpoint yet finds its events, and hides them all.
+    begin = (0 if any(Path(folder).glob("*")) else None) if resume_at is None else resume_at + 1
+    writer = _tensorboardx().SummaryWriter(events, purge_step=begin)
     flatten = per_seed if seeds else aggregate
 
     def write(row: Mapping[str, Any], step: int) -> None:
@@ -101,11 +138,7 @@ def wandb(
     Raises:
         SinkError: wandb is not installed, or refuses to start.
     """
-    try:
-        import wandb as client  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        hint = 'pip install "jaxrl-evolve[wandb]"'
-        raise SinkError(f"W&B was asked for, but wandb is not installed: {hint}") from None
+    client = _wandb()
     identity = Path(folder) / "wandb" / "run_id"
     identity.parent.mkdir(parents=True, exist_ok=True)
     if not identity.exists():

@@ -9,7 +9,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jaxrl_evolve.storage import kinds
+from jaxrl_evolve.storage.lock import HELD, NAME
 
+ASIDE = ".overwritten.tmp"
+"""The folder, in that of a run, of what the run overwrites."""
 _OF_THE_START = (kinds.RUN, kinds.SWEEP, "points.json")
 _TRACKERS = ("tensorboard", "wandb")
 
@@ -33,7 +36,8 @@ def nothing_left(path: Path, made: Sequence[Path]) -> Iterator[None]:
         raise
 
 
-def _is_unwritten(path: Path) -> bool:
+def is_unwritten(path: Path) -> bool:
+    """Whether a folder has no row, checkpoint or result."""
     return all(_says_nothing(entry) for entry in path.iterdir() if not entry.name.startswith("."))
 
 
@@ -46,9 +50,11 @@ def _says_nothing(entry: Path) -> bool:
 
 
 def _empty(path: Path, made: Sequence[Path]) -> None:
-    if not _is_unwritten(path):
+    if not is_unwritten(path):
         return
-    for entry in path.iterdir():
+    # Who comes for the folder while an earlier run is put back into it must find the lock.
+    spared = (ASIDE, NAME, HELD) if (path / ASIDE).exists() else ()
+    for entry in (entry for entry in path.iterdir() if entry.name not in spared):
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     for folder in made:
         folder.rmdir()

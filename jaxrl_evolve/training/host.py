@@ -280,7 +280,7 @@ def open_host(
         keep: checkpoints kept, newest first.
         seconds: what times are kept of.
         resume: continue the run in ``out``.
-        overwrite: delete the run in ``out`` first.
+        overwrite: replace the run in ``out``, which comes back if this one fails before its first row.
         end: as in `check_end`; None asks for no checkpoint.
 
     Raises:

@@ -14,6 +14,7 @@ from typing import Any
 
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds, sinks
+from jaxrl_evolve.storage.destinations import check_trackers
 from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.training.arms import arms_of_run, check_arms
 from jaxrl_evolve.training.callbacks import Callback, check_listeners, told
@@ -52,7 +53,7 @@ def train(
         config: what to train.
         out: run folder to write; None writes nothing.
         resume: continue the run in ``out``.
-        overwrite: delete the run in ``out`` first.
+        overwrite: replace the run in ``out``, which comes back if this one fails before its first row.
         quiet: show no progress.
         step: which checkpoint to resume from, by its number of updates; the newest by default. What the run
             did after it is deleted, and made anew.
@@ -79,6 +80,8 @@ def train(
     groups = groups_of(config, points)
     check_memory(config, experiment, groups)
     check_probe(config, experiment)
+    if out is not None and not resume:
+        check_trackers(config.sinks)
     with contextlib.ExitStack() as stack:
         for sink in destinations:
             stack.callback(sink.close)

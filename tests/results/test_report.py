@@ -12,6 +12,7 @@ import pytest
 from jaxrl_evolve.results import figures, statistics
 from jaxrl_evolve.results.report import ReportError, read_run, read_runs, report
 from jaxrl_evolve.results.scores import normalise
+from jaxrl_evolve.storage.unwritten import ASIDE
 
 FAST = {"resamples": 300}
 
@@ -347,7 +348,7 @@ def test_folders_without_results_are_refused(tmp_path):
     result.unlink()
     with pytest.raises(ReportError, match=r"run has no result\.json: its run has not finished"):
         report([folder], tmp_path / "out")
-    (tmp_path / "empty").mkdir()
+    _run(tmp_path / "empty" / "run" / ASIDE)  # which another run is about to overwrite
     with pytest.raises(ReportError, match="empty holds no finished run"):
         report([tmp_path / "empty"], tmp_path / "out")
     with pytest.raises(ReportError, match="nowhere is not a folder"):

@@ -19,6 +19,8 @@ from jaxrl_evolve.storage.claim import claim, claim_sweep, create
 from jaxrl_evolve.storage.folder import FolderError
 from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.storage.lock import Lock
+from jaxrl_evolve.storage.overwritten import has_written
+from jaxrl_evolve.storage.unwritten import ASIDE
 
 KIND = Kind("train", kinds.RUN, dict, lambda *_: "", kinds.METRICS_FILES, kinds.STATE_FOLDERS)
 OTHER = Kind("meta-test", kinds.RUN, dict, lambda *_: "", ("table.csv",), "results")
@@ -43,8 +45,8 @@ def test_an_existing_folder_is_refused_unless_asked_for(tmp_path):
         create(run.path, KIND)
     before = sorted(os.listdir(run.path))
     assert create(run.path, KIND, resume=True) == run and sorted(os.listdir(run.path)) == before
-    create(run.path, KIND, overwrite=True)
-    assert os.listdir(run.path) in ([], [".lock"])
+    take(run.path, {"algorithm": "a2c"}, overwrite=True)
+    assert sorted(os.listdir(run.path)) == [".lock", "config.json"]
     assert create(tmp_path / "new", KIND, resume=True).path.is_dir()
     with pytest.raises(FolderError, match="exclude each other"):
         create(run.path, KIND, overwrite=True, resume=True)
@@ -71,8 +73,8 @@ def test_overwrite_does_not_follow_links(tmp_path):
     (precious / "data").touch()
     run = a_run(tmp_path / "run")
     (run.path / "checkpoints" / "link").symlink_to(precious)
-    create(run.path, KIND, overwrite=True)
-    assert (precious / "data").exists()
+    take(run.path, {"algorithm": "ppo"}, overwrite=True)
+    assert (precious / "data").exists() and not (run.path / "checkpoints").exists()
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare" / "metrics.jsonl").touch()
     with pytest.raises(FolderError, match="it has no config.json"):
@@ -115,8 +117,8 @@ def test_one_process_per_folder_and_a_dead_one_binds_nobody(tmp_path):
         ):
             pass
         with pytest.raises(FolderError, match="another process"):
-            create(tmp_path, KIND, overwrite=True)
-        assert run.config.exists()
+            take(tmp_path, {"algorithm": "ppo"}, overwrite=True)
+        assert run.config.exists() and run.metrics.exists()
         child.kill()
     with Lock(run):
         assert (tmp_path / ".lock").read_text() == f"{os.getpid()}\n"
@@ -266,6 +268,117 @@ def test_a_folder_of_another_kind_is_neither_taken_up_nor_deleted(tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
     assert take(tmp_path, {"objectives": [1]}, OTHER, overwrite=True).path == tmp_path
     assert not (tmp_path / "table.csv").exists()
+
+
+def contents(path):
+    return {
+        str(file.relative_to(path)): file.read_bytes()
+        for file in path.rglob("*")
+        if file.is_file() and file.name != ".lock"
+    }
+
+
+def overwrite(path, error=None, *, writes=None, kind=KIND, **how):
+    """A run that writes what it is asked to, and fails if there is an error."""
+    with contextlib.ExitStack() as stack:
+        claimed = (claim_sweep if kind.mark == kinds.SWEEP else claim)(
+            path, kind, {"algorithm": "a2c"}, stack, **how or {"overwrite": True}
+        )
+        assert not claimed.metrics.exists()
+        if writes:
+            writes(claimed)
+        if error is not None:
+            raise error
+
+
+class Cut(Exception):
+    signal = "SIGTERM"
+
+
+def row(run):
+    run.metrics.write_text("{}")
+    has_written()
+
+
+def test_what_is_overwritten_comes_back_if_nothing_was_written(tmp_path):
+    run = a_run(tmp_path / "run")
+    run.metrics.write_text("old")
+    before, opened = contents(run.path), []
+    for writes in (
+        None,
+        lambda run: run.metrics.touch(),
+        lambda run: (run.path / "wandb" / "x").mkdir(parents=True),
+    ):
+        with pytest.raises(KeyError):
+            overwrite(run.path, KeyError("compile"), writes=writes)
+        assert contents(run.path) == before and (run.checkpoints / "step_000000001").is_dir()
+        opened += [name for name in os.listdir(run.path) if name.startswith(".")]
+    assert set(opened) == {".lock"}
+    # Ended by a signal before its first row it is to be resumed, and neither is lost: whoever overwrites it has the old one back.
+    with pytest.raises(Cut):
+        overwrite(run.path, Cut())
+    assert json.loads(run.config.read_text())["algorithm"] == "a2c"
+    assert contents(run.path / ASIDE) == before
+    with pytest.raises(KeyError):
+        overwrite(run.path, KeyError("compile"))
+    assert contents(run.path) == before
+    with pytest.raises(Cut):
+        overwrite(run.path, Cut())
+    overwrite(run.path, resume=True, writes=row)
+    assert sorted(contents(run.path)) == ["config.json", "metrics.jsonl"]
+
+
+@pytest.mark.parametrize("error", [None, KeyError("later"), Cut()])
+def test_what_is_overwritten_is_gone_with_the_first_row(tmp_path, error):
+    run = a_run(tmp_path / "run")
+
+    def writes(run):
+        assert (run.path / ASIDE / "checkpoints").is_dir()
+        row(run)
+        assert not (run.path / ASIDE).exists()
+
+    with pytest.raises(type(error)) if error else contextlib.nullcontext():
+        overwrite(run.path, error, writes=writes)
+    assert sorted(contents(run.path)) == ["config.json", "metrics.jsonl"]
+    # So it is where something was written that is no row.
+    with pytest.raises(KeyError):
+        overwrite(run.path, KeyError("later"), writes=lambda run: (run.path / "metrics.csv").write_text("x"))
+    assert sorted(contents(run.path)) == ["config.json", "metrics.csv"]
+
+
+def test_a_sweep_is_overwritten_with_the_first_row_of_a_run_in_it(tmp_path):
+    take(tmp_path / "a", {"algorithm": "ppo"}, SWEEP)
+    a_run(tmp_path / "a" / "shape_000")
+    before = contents(tmp_path / "a")
+
+    def inside(sweep, error=None):
+        overwrite(sweep.path / "shape_000", error, writes=None if error else row)
+        assert not (sweep.path / ASIDE).exists()
+
+    with pytest.raises(KeyError):
+        overwrite(tmp_path / "a", kind=SWEEP, writes=lambda sweep: inside(sweep, KeyError("compile")))
+    assert contents(tmp_path / "a") == before
+    overwrite(tmp_path / "a", kind=SWEEP, writes=inside)
+    assert sorted(contents(tmp_path / "a")) == [
+        "shape_000/config.json",
+        "shape_000/metrics.jsonl",
+        "sweep.json",
+    ]
+
+
+def test_what_cannot_be_moved_is_where_it_was(tmp_path, monkeypatch):
+    run = a_run(tmp_path)
+    before, rename = contents(tmp_path), os.rename
+
+    def busy(source, target):
+        if source == run.path / "return.png":
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", busy)
+    with pytest.raises(FolderError, match="^cannot overwrite .*: Device or resource busy$"):
+        overwrite(tmp_path)
+    assert contents(tmp_path) == before and not (tmp_path / ASIDE).exists()
 
 
 def test_a_damaged_configuration_can_be_overwritten(tmp_path):

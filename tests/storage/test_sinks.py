@@ -148,7 +148,8 @@ def test_tensorboard(tmp_path):
     sink = destinations.tensorboard(tmp_path / "mean")
     sink.write(row(20), 20)
     sink.close()
-    found, _ = events(tmp_path / "mean")
+    found, starts = events(tmp_path / "mean")
+    assert starts == []
     loss = np.float32(20 / 7)
     assert ("loss/mean", 20, loss) in found and ("loss/iqm", 20, loss) in found
     sink = destinations.tensorboard(tmp_path / "seeds", seeds=True, resume_at=10)
@@ -157,6 +158,8 @@ def test_tensorboard(tmp_path):
     found, starts = events(tmp_path / "seeds")
     assert ("seed_0/loss", 20, loss) in found and starts == [11]
     assert "seed_1/loss" not in [tag for tag, _, _ in found]  # NaN
+    destinations.tensorboard(tmp_path / "mean").close()  # cut before the first checkpoint, it starts anew
+    assert events(tmp_path / "mean")[1] == [0]
 
 
 def test_wandb(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from jaxrl_evolve.results.report.runs import ReportError
 from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.folder import FolderError, kind_of
+from jaxrl_evolve.storage.unwritten import ASIDE
 
 TRAINED, SWEPT, META_TRAINED, META_SWEPT, GENERATED = "train", "sweep", "meta-train", "meta-sweep", "generate"
 REPORTED = (TRAINED, SWEPT, META_TRAINED, META_SWEPT, GENERATED)
@@ -74,9 +75,8 @@ def _below(folder: Path, number: int) -> tuple[list[Found], list[str]]:
     is theirs.
     """
     names = ("result.json", kinds.RUN, kinds.SWEEP)
-    there = {
-        path: _kind(path) or TRAINED for path in sorted({p.parent for n in names for p in folder.rglob(n)})
-    }
+    marked = sorted({p.parent for n in names for p in folder.rglob(n) if ASIDE not in p.parts})
+    there = {path: _kind(path) or TRAINED for path in marked}
     whole = {path for path, kind in there.items() if kind != TRAINED}
     found, notes = list[Found](), list[str]()
     for path, kind in there.items():
@@ -98,7 +98,8 @@ def _finished(path: Path, kind: str, number: int) -> list[Found]:
     if (path / "result.json").exists():
         return [Found(path, kind, number)]
     if kind == META_SWEPT:
-        return [Found(p.parent, META_TRAINED, number, below=True) for p in sorted(path.rglob("result.json"))]
+        made = (p.parent for p in sorted(path.rglob("result.json")) if ASIDE not in p.parts)
+        return [Found(p, META_TRAINED, number, below=True) for p in made]
     return []
 
 

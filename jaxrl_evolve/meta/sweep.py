@@ -30,9 +30,10 @@ from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.checkpoint import CheckpointError
 from jaxrl_evolve.storage.claim import claim_sweep
+from jaxrl_evolve.storage.destinations import check_trackers
 from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.storage.provenance import provenance
-from jaxrl_evolve.training.interrupts import Diverged, Interrupted, interruption, resumable
+from jaxrl_evolve.training.interrupts import Diverged, part_of_more
 from jaxrl_evolve.training.outcome import estimate_iqm
 
 _SHARED = ("objective", "env", "seed", "seeds")
@@ -87,7 +88,7 @@ def meta_sweep(
         seeds: meta-seeds, counting up from that of ``config``.
         grid: ``"field=v1,v2"``; nested fields by dots, every combination. None is one point.
         resume: continue the sweep in ``out``.
-        overwrite: delete the sweep in ``out`` first.
+        overwrite: replace the sweep in ``out``, which comes back if this one fails before its first row.
         quiet: show no progress.
 
     Returns:
@@ -101,6 +102,8 @@ def meta_sweep(
         Diverged: no run came to a finite held-out fitness.
     """
     made = plan(config, seeds, grid)
+    if not resume:
+        check_trackers(config.sinks)
     with contextlib.ExitStack() as stack:
         folder = claim_sweep(out, META_SWEEP, folders.plain(made), stack, resume=resume, overwrite=overwrite)
         return _run(made, folder, quiet)
@@ -178,12 +181,9 @@ def _run(made: MetaPlan, folder: folders.RunFolder, quiet: bool) -> str:
     runs = list(_runs(made))
     outcomes = []
     for i, run in enumerate(runs):
-        try:
-            with resumable(folder.path):
-                outcomes.append(_outcome(run.config, folder.path / run.folder, quiet))
-        except Interrupted as error:
-            where = f"in {run.folder}, {i + 1} of {len(runs)}"
-            raise interruption(error.signal, where, folder.path) from None
+        where, last = f"{run.folder}, {i + 1} of {len(runs)}", i + 1 == len(runs)
+        with part_of_more(f"in {where}", "" if last else f"after {where}", folder.path):
+            outcomes.append(_outcome(run.config, folder.path / run.folder, quiet))
         if outcomes[-1].failure and not quiet:
             print(f"jaxrl-evolve: {run.folder}: {outcomes[-1].failure}; the sweep goes on", file=sys.stderr)
     if jax.process_index() != 0:

@@ -18,7 +18,7 @@ from jaxrl_evolve.storage.folder import plain, read_json
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import Experiment, build, limited
 from jaxrl_evolve.training.groups import groups_of
-from jaxrl_evolve.training.interrupts import Diverged
+from jaxrl_evolve.training.interrupts import Diverged, part_of_more
 from jaxrl_evolve.training.memory import check_memory
 from jaxrl_evolve.training.suites import Suite, find_suite
 from jaxrl_evolve.training.train import train
@@ -92,11 +92,13 @@ def benchmark(
     for cell, experiment in zip(plan, experiments, strict=True):
         check_memory(cell.config, experiment, groups_of(cell.config, None))
     lost: dict[Path, str] = {}
-    for cell in plan:
-        try:  # from the start where nothing is there yet
-            train(cell.config, cell.folder, resume=True, quiet=quiet)
-        except Diverged as error:
-            lost[cell.folder] = left_out(cell, error)
+    for i, cell in enumerate(plan):
+        where, last = f"{cell.label} on {cell.game}, {i + 1} of {len(plan)}", i + 1 == len(plan)
+        with part_of_more(f"in {where}", "" if last else f"after {where}"):
+            try:  # from the start where nothing is there yet
+                train(cell.config, cell.folder, resume=True, quiet=quiet)
+            except Diverged as error:
+                lost[cell.folder] = left_out(cell, error)
     made = None
     if jax.process_index() == 0 and (done := finished(out)):  # the first one writes
         beside = lambda ours: published_section(ours, suite.games, suite.published, suite.steps)

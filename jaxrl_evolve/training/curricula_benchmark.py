@@ -26,7 +26,7 @@ from jaxrl_evolve.training.experiment import build
 from jaxrl_evolve.training.groups import groups_of
 from jaxrl_evolve.training.held_out import evaluate_levels
 from jaxrl_evolve.training.held_out_config import HeldOut
-from jaxrl_evolve.training.interrupts import Diverged
+from jaxrl_evolve.training.interrupts import Diverged, part_of_more
 from jaxrl_evolve.training.memory import check_memory
 from jaxrl_evolve.training.suites import CURRICULA
 from jaxrl_evolve.training.train import train
@@ -76,12 +76,15 @@ def benchmark_curricula(
         check_memory(cell.config, build(cell.config), groups_of(cell.config, None))
     _settle(out / f"{protocol}.json", sizes)
     lost: dict[Path, str] = {}
-    for cell in plan:
-        try:
-            train(cell.config, cell.folder, resume=True, quiet=quiet)
+    for i, cell in enumerate(plan):
+        where = f"{cell.label}, {i + 1} of {len(plan)}"
+        with part_of_more(f"in {where}", f"before the test of {where}"):
+            try:
+                train(cell.config, cell.folder, resume=True, quiet=quiet)
+            except Diverged as error:
+                lost[cell.folder] = left_out(cell, error)
+        if cell.folder not in lost:
             judge(cell.folder, sizes.test)
-        except Diverged as error:
-            lost[cell.folder] = left_out(cell, error)
     made = None
     if len(lost) < len(plan) or _tested(out, protocol):
         made = report_curricula(out, protocol, notes=tuple(lost.values()))

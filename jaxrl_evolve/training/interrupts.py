@@ -24,6 +24,7 @@ _SHOW_CURSOR = b"\x1b[?25h"  # which a progress bar hides
 _owned = False  # whether this process is the command's own
 _heeding: list[Interrupts] = []  # those entered, the innermost last
 _folders: list[str] = []  # that can be resumed, the outermost first: that of a sweep before that of its run
+_late: list[list[str]] = []  # of each `part_of_more` entered, the signals that its runs got
 
 
 class Interrupted(Exception):
@@ -64,6 +65,34 @@ def resumable(out: str | os.PathLike[str]) -> Iterator[None]:
         _folders.pop()
 
 
+@contextlib.contextmanager
+def part_of_more(during: str, after: str, out: str | os.PathLike[str] | None = None) -> Iterator[None]:
+    """While entered, one of several runs is made that are one piece of work, which a signal to the run ends as a whole.
+
+    A run that gets a signal in its last stretch comes to its end. Then what would follow is not begun. Of several processes all
+    make the same calls.
+
+    Args:
+        during: where the work stops if the run does, as in ``"in shape_001, 2 of 3"``.
+        after: where it stops if the run is over, as in ``"after shape_001, 2 of 3"``; empty where nothing follows.
+        out: folder to resume; None where the same command goes on.
+
+    Raises:
+        Interrupted: the run did, or got a signal.
+    """
+    how = "the same command goes on" if out is None else _continue(out)
+    _late.append(signals := [])
+    try:
+        with contextlib.nullcontext() if out is None else resumable(out):
+            yield
+    except Interrupted as error:
+        raise Interrupted(error.signal, f"{error.signal} {during}; {how}") from None
+    finally:
+        _late.pop()
+    if after and (name := agreed(signals[0] if signals else None)):
+        raise Interrupted(name, f"{name} {after}; {how}")
+
+
 class Interrupts:
     """While entered, the first SIGINT or SIGTERM sets `requested`; the second ends.
 
@@ -97,6 +126,8 @@ class Interrupts:
             # None stands for a handler that was not installed from Python and cannot be put back.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._previous = {}
+        if self.requested is not None and _late:
+            _late[-1].append(self.requested)
 
     def heed(self) -> bool:
         """Whether a signal is the first: to be asked once for each."""

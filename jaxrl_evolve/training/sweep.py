@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -23,12 +24,13 @@ from jaxrl_evolve.settings.nested import update
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.claim import claim_sweep
+from jaxrl_evolve.storage.destinations import check_trackers
 from jaxrl_evolve.storage.kinds import Kind
 from jaxrl_evolve.storage.provenance import provenance
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.experiment import build, learner_of
 from jaxrl_evolve.training.groups import groups_of
-from jaxrl_evolve.training.interrupts import Diverged, Interrupted, interruption, resumable
+from jaxrl_evolve.training.interrupts import Diverged, part_of_more
 from jaxrl_evolve.training.memory import check_memory
 from jaxrl_evolve.training.start import begin
 from jaxrl_evolve.training.sweep_parts import of_part, part_folder
@@ -90,7 +92,7 @@ def sweep(
         part: ``"2/4"`` trains the second of four parts of the points, in a folder ``part_2_of_4`` that is made in ``out``
             (the same for all) and is a sweep of its own. `report` of ``out`` has the points of all parts.
         resume: continue the sweep in ``out``.
-        overwrite: delete the sweep in ``out`` first.
+        overwrite: replace the sweep in ``out``, which comes back if this one fails before its first row.
         quiet: show no progress.
 
     Returns:
@@ -106,6 +108,8 @@ def sweep(
     if part:
         made, out = of_part(made, part), part_folder(part, out)
         _check_plan(made)  # of a shape a part may have fewer points
+    if not resume:
+        check_trackers(config.sinks)
     with contextlib.ExitStack() as stack:
         asked = folders.plain(made)
         if not part:  # as plans were written before there were parts
@@ -182,6 +186,16 @@ def _check_plan(made: Plan) -> None:
         check_memory(shaped, experiment, groups_of(shaped, hps))
 
 
+def _trained(config: TrainConfig[Any, Any], path: Path, hps: Sequence[Any], quiet: bool) -> Mapping[str, Any]:
+    """What came of the points of one program; of those that all diverged, nothing."""
+    try:
+        started = (path / "config.json").exists()
+        return train(config, path, resume=started, quiet=quiet, points=hps).summary
+    except Diverged:
+        lost = {"eval_return": [None] * config.seeds, "iqm": None, "ci95": [None, None]}
+        return {"points": [lost] * len(hps), "env_steps": config.env_steps}
+
+
 def _run(made: Plan, folder: folders.RunFolder, quiet: bool) -> str:
     points: list[dict[str, Any]] = []
     seconds = {"compile_seconds": 0.0, "run_seconds": 0.0, "eval_seconds": 0.0}
@@ -189,17 +203,9 @@ def _run(made: Plan, folder: folders.RunFolder, quiet: bool) -> str:
         config = _of_shape(made.config, shape)
         hps = [update(config, point).hp for point in shape.points]
         path = folder.path / f"shape_{i:03d}"
-        started = (path / "config.json").exists()
-        try:
-            with resumable(folder.path):
-                result = train(config, path, resume=started, quiet=quiet, points=hps)
-            summary: Mapping[str, Any] = result.summary
-        except Interrupted as error:
-            where = f"in {path.name}, {i + 1} of {len(made.shapes)}"
-            raise interruption(error.signal, where, folder.path) from None
-        except Diverged:
-            lost = {"eval_return": [None] * config.seeds, "iqm": None, "ci95": [None, None]}
-            summary = {"points": [lost] * len(hps), "env_steps": config.env_steps}
+        where, last = f"{path.name}, {i + 1} of {len(made.shapes)}", i + 1 == len(made.shapes)
+        with part_of_more(f"in {where}", "" if last else f"after {where}", folder.path):
+            summary = _trained(config, path, hps, quiet)
         for j, (settings, result) in enumerate(zip(shape.points, summary["points"], strict=True)):
             points.append(
                 {

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from late import late
 from tiny import tiny
 
 from jaxrl_evolve.command.main import main
@@ -140,6 +141,16 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(instant: Any, tmp_path: A
     assert main(["resume", str(out), "--quiet"]) == 0
     assert [path.name for path, _ in instant] == ["seed_0", "seed_1", "seed_2"]
     np.testing.assert_allclose(result_of(out)["points"][0]["test_fitness"], [0.0, 0.4, 0.8], rtol=1e-6)
+
+
+def test_a_signal_in_the_last_stretch_of_a_run_begins_no_other(
+    instant: list[Any], tmp_path: Any, monkeypatch: Any
+):
+    monkeypatch.setattr(module, "meta_train", late(module.meta_train))
+    where = f"^SIGTERM after seed_0, 1 of 2; continue with: .* resume {tmp_path / 'sweep'}$"
+    with pytest.raises(Interrupted, match=where):
+        meta_sweep(tiny(), tmp_path / "sweep", seeds=2)
+    assert [path.name for path, _ in instant] == ["seed_0"]
 
 
 def test_the_command_sweeps_real_meta_trainings(tmp_path: Any):

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from late import late
 
 from jaxrl_evolve import TrainConfig, random
 from jaxrl_evolve.command.main import main
@@ -20,6 +21,7 @@ from jaxrl_evolve.self_play.exploitability_config import ExploitabilityConfig
 from jaxrl_evolve.self_play.players import dealt, find_player, play
 from jaxrl_evolve.self_play.tournament import Matrix, markdown, rows_csv, tournament
 from jaxrl_evolve.self_play.tournament_config import TournamentConfig
+from jaxrl_evolve.training.interrupts import Interrupted
 from jaxrl_evolve.training.restore import load
 from jaxrl_evolve.training.train import train
 
@@ -73,12 +75,18 @@ def test_policies_of_a_run(run: str):
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5), snapshots.actors, checkpoints.actors)
 
 
-def test_an_answer_is_learned_and_both_meet_on_new_episodes(run: str, tmp_path: Any):
+def test_an_answer_is_learned_and_both_meet_on_new_episodes(run: str, tmp_path: Any, monkeypatch: Any):
     config = ExploitabilityConfig(
         run, number=1, policy="snapshots", steps=5_120, seeds=2, comparators=5, episodes=8
     )
     out = tmp_path / "out"
-    found = exploitability(config, out)
+    with monkeypatch.context() as patch:
+        patch.setattr("jaxrl_evolve.self_play.exploitability.train", late(train))
+        with pytest.raises(
+            Interrupted, match=f"^SIGTERM once answers were learned; continue with: .* {out}$"
+        ):
+            exploitability(config, out)
+    found = exploitability(config, out, resume=True)
     assert found["step"] == 3 and found["policies"] == 3 and found["env_steps"] == 2 * 5_120
     # Two answers learn for forty updates, two in a row of metrics, from 16 episodes against 5 each; then 8 meet 8, for each answer and once more.
     assert found["queries"] == 2 * 40 * 16 * 5 + 3 * 64

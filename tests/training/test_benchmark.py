@@ -9,13 +9,14 @@ from typing import Any
 
 import jax
 import pytest
+from late import late
 
 from jaxrl_evolve.command.main import main
 from jaxrl_evolve.storage.folder import plain
 from jaxrl_evolve.training import benchmark as module
 from jaxrl_evolve.training.benchmark import benchmark, cells
 from jaxrl_evolve.training.config import EvaluationConfig
-from jaxrl_evolve.training.interrupts import Diverged
+from jaxrl_evolve.training.interrupts import Diverged, Interrupted
 from jaxrl_evolve.training.suites import SUITES, Suite, find_suite
 
 TINY = (
@@ -95,6 +96,18 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(module, "train", train)
     return lost
+
+
+@pytest.mark.usefixtures("tiny", "instant")
+def test_a_signal_in_the_last_stretch_of_a_cell_begins_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    out, presets = tmp_path / "out", ["dqn"]
+    monkeypatch.setattr(module, "train", late(module.train))
+    with pytest.raises(Interrupted, match="^SIGTERM after dqn on Pole, 1 of 2; the same command goes on$"):
+        benchmark("tiny", out, presets=presets, seeds=2)
+    assert (out / "dqn/Pole/seed-0/result.json").is_file() and not (out / "dqn/Car").exists()
+    assert len(benchmark("tiny", out, presets=presets, games=["Car"], seeds=2).comparison.rows) == 2
 
 
 @pytest.mark.usefixtures("tiny")

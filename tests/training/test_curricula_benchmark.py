@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from late import late
 
 from jaxrl_evolve.command.commands import find_command
 from jaxrl_evolve.storage.folder import plain, write_json
 from jaxrl_evolve.training import curricula_benchmark as module
 from jaxrl_evolve.training.curricula_benchmark import benchmark_curricula, cells
 from jaxrl_evolve.training.curricula_suite import METHODS, PROTOCOLS, find_protocol
-from jaxrl_evolve.training.interrupts import Diverged
+from jaxrl_evolve.training.interrupts import Diverged, Interrupted
 
 SUCCESS = {"random": 0.5, "plr temperature=0.3": 0.25}
 """On the worst levels."""
@@ -110,6 +111,21 @@ def test_a_curriculum_whose_seeds_all_diverge_is_lost_and_the_others_go_on(
         with pytest.raises(Diverged, match="no run of any of the 1 cells in .* kept a finite loss"):
             benchmark_curricula(out, presets=["random"], seeds=4)
     assert not (tmp_path / "none" / "report").exists()
+
+
+def test_a_signal_in_the_last_stretch_of_a_cell_begins_no_test(
+    instant: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    go = lambda: benchmark_curricula(tmp_path, presets=["random"], seeds=4)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "train", late(module.train))
+        with pytest.raises(
+            Interrupted, match="^SIGTERM before the test of random, 1 of 1; the same command goes"
+        ):
+            go()
+    assert instant == [("train", "random")]
+    go()
+    assert instant[2:] == [("test", "random")]
 
 
 def test_a_plan_is_of_equal_steps_with_those_that_only_score_levels():

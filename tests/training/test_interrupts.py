@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from jaxrl_evolve.training.interrupts import Interrupts, resumable
+from jaxrl_evolve.training import interrupts as module
+from jaxrl_evolve.training.interrupts import Diverged, Interrupted, Interrupts, part_of_more, resumable
 
 TESTS = Path(__file__).parents[1]
 
@@ -70,6 +71,35 @@ def test_outside_the_main_thread_it_does_nothing():
     thread.start()
     thread.join()
     assert requested == [(None, before)] and signal.getsignal(signal.SIGINT) == before
+
+
+def test_a_signal_that_comes_too_late_for_a_run_ends_what_it_is_a_part_of(monkeypatch):
+    def run():
+        with Interrupts():
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with part_of_more("in a, 1 of 3", "after a, 1 of 3", "runs/a"), Interrupts():
+        pass
+    said = "^SIGTERM after b, 2 of 3; continue with: .* resume runs/a$"
+    with pytest.raises(Interrupted, match=said) as late, part_of_more("", "after b, 2 of 3", "runs/a"):
+        run()
+    assert late.value.signal == "SIGTERM"
+    with part_of_more("in c, 3 of 3", ""):  # nothing is left to be stopped
+        run()
+    said = "^SIGINT in c, 3 of 3; the same command goes on$"
+    with pytest.raises(Interrupted, match=said), part_of_more("in c, 3 of 3", ""):  # noqa: PT012
+        run()
+        raise Interrupted("SIGINT", "…")
+    with pytest.raises(Diverged), part_of_more("in a", "after a"):  # noqa: PT012
+        run()
+        raise Diverged
+    # One that no process got is none, and neither is one from before; one that another process got is one.
+    run()
+    with part_of_more("in a", "after a"), Interrupts():
+        pass
+    monkeypatch.setattr(module, "agreed", lambda name: "SIGINT")
+    with pytest.raises(Interrupted, match="^SIGINT after a"), part_of_more("in a", "after a"):
+        pass
 
 
 COMPUTING = """

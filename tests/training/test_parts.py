@@ -1,8 +1,10 @@
 """Environments, algorithms and objectives of one's own that do not fit are refused in one sentence, before a folder is made."""
 
 import dataclasses
+import json
 import sys
 import warnings
+from functools import partial
 
 import jax.numpy as jnp
 import pytest
@@ -23,13 +25,15 @@ from jaxrl_evolve.objectives.lpg import lpg
 from jaxrl_evolve.objectives.objective import no_parameters
 from jaxrl_evolve.settings.notices import Notice
 from jaxrl_evolve.storage.folder import FolderError
-from jaxrl_evolve.storage.sinks import read_jsonl
+from jaxrl_evolve.storage.sinks import SinkError, read_jsonl
+from jaxrl_evolve.storage.unwritten import ASIDE
 from jaxrl_evolve.training import loop as training
+from jaxrl_evolve.training.config import SinkConfig
 from jaxrl_evolve.training.experiment import build
 from jaxrl_evolve.training.interrupts import Diverged
 from jaxrl_evolve.training.notices import warn_of_unread, warn_of_warm_up
 from jaxrl_evolve.training.parts import make_env
-from jaxrl_evolve.training.sweep import plan
+from jaxrl_evolve.training.sweep import plan, sweep
 from jaxrl_evolve.training.train import train
 
 SOUND = walk.make()
@@ -467,6 +471,24 @@ def test_a_run_that_fails_before_it_writes_leaves_nothing(tmp_path, monkeypatch)
         with pytest.raises(KeyError):
             train(config, out, resume=True)
     assert sorted([path.name for path in out.iterdir()] + ["result.json"]) == before
+    there = contents(out)
+    with monkeypatch.context() as patch:  # what it should have overwritten is there again
+        patch.setattr(training, "compile_programs", lambda *given: fails())
+        with pytest.raises(KeyError):
+            train(config, out, overwrite=True)
+        assert contents(out) == there
+        patch.setitem(sys.modules, "wandb", None)  # which is found before anything is compiled
+        tracked = dataclasses.replace(config, sinks=SinkConfig(wandb="offline"))
+        for run, place in ((train, out), (partial(sweep, grid=["hp.clip=0.1"]), tmp_path / "swept")):
+            with pytest.raises(SinkError, match="wandb is not installed"):
+                run(tracked, place, overwrite=True)
+        assert contents(out) == there and not (tmp_path / "swept").exists()
+    train(dataclasses.replace(config, seed=1), out, overwrite=True)
+    assert json.loads((out / "config.json").read_text())["seed"] == 1 and not (out / ASIDE).exists()
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
 
 
 def lost(what, when, tmp_path):

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import walk
+from late import late
 from same import assert_close, host
 
 from jaxrl_evolve.results import statistics
@@ -167,6 +168,15 @@ def test_an_interrupted_sweep_goes_on_as_if_nothing_had_been(swept, tmp_path, mo
     rows = report([out / "shape_000"], tmp_path / "report", resamples=200).comparison.rows
     iqms = sorted((point["iqm"] for point in again["points"][:2]), reverse=True)
     assert [row.iqm.value for row in rows] == pytest.approx(iqms)
+
+
+@pytest.mark.usefixtures("swept")  # which has compiled it
+def test_a_signal_during_the_last_evaluation_of_a_program_begins_no_other(tmp_path, monkeypatch):
+    out = tmp_path / "cut"
+    monkeypatch.setattr(loops.Loop, "finish", late(loops.Loop.finish))
+    with pytest.raises(Interrupted, match=f"^SIGTERM after shape_000, 1 of 2; continue with: .* {out}$"):
+        sweep(walk.config(seeds=2), out, grid=GRID)
+    assert result_of(out / "shape_000") and not (out / "shape_001").exists()
 
 
 def points_of(made):

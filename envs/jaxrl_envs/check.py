@@ -27,6 +27,7 @@ from jaxrl_envs.endings import (
     limit_as_termination,
     limit_moves,
 )
+from jaxrl_envs.seeds import key_of
 from jaxrl_envs.spaces import Discrete, Space
 from jaxrl_envs.trees import close, equal, stack
 
@@ -61,7 +62,7 @@ def check_env(env: Env, key: jax.Array | None = None, steps: int = 32, eager: bo
         raise EnvError(f"check_env takes a jaxrl_envs.Env, not a {type(env).__name__}")
     if steps < 4:
         raise ValueError(f"steps is {steps}; it must be at least 4")
-    key = jax.random.key(0) if key is None else key
+    key = key_of(0) if key is None else key
     check = _Check(env, key)
     check.types()
     check.purity_and_scan()
@@ -259,7 +260,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         env = make(given.name, **dict(_option(o) for o in given.option))
-        check_env(env, jax.random.key(given.seed), given.steps, not given.no_eager)
+        check_env(env, key_of(given.seed), given.steps, not given.no_eager)
     except EnvError as error:
         print(error, file=sys.stderr)
         return 1

@@ -96,6 +96,7 @@ def _check(arguments: Check) -> str:
 def _render(arguments: Render) -> str:
     import jax
 
+    from jaxrl_envs.seeds import key_of
     from jaxrl_envs.specs.environments import from_spec
     from jaxrl_envs.specs.kinds import kind_of
     from jaxrl_envs.specs.picture import png
@@ -107,7 +108,7 @@ def _render(arguments: Render) -> str:
     spec = _read(arguments)
     start(Devices())
     env = from_spec(spec)
-    _, state = jax.jit(env.reset)(jax.random.key(arguments.seed), env.params)
+    _, state = jax.jit(env.reset)(key_of(arguments.seed), env.params)
     write_whole(out, png(kind_of(spec).frame(state, env.params, spec)))
     return f"wrote {out}"
 
@@ -115,6 +116,7 @@ def _render(arguments: Render) -> str:
 def _play(arguments: Play) -> str:
     import jax
 
+    from jaxrl_envs.seeds import key_of
     from jaxrl_envs.specs.environments import from_spec
     from jaxrl_envs.specs.kinds import kind_of
     from jaxrl_envs.specs.picture import gif
@@ -131,7 +133,7 @@ def _play(arguments: Play) -> str:
     start(Devices())
     env, frame = from_spec(spec), kind_of(spec).frame
     reset, step = jax.jit(env.reset), jax.jit(env.step)
-    key = jax.random.key(arguments.seed)
+    key = key_of(arguments.seed)
     _, state = reset(key, env.params)
     frames, total, said = [frame(state, env.params, spec)], 0.0, "was cut off"
     for t in range(arguments.max_steps):

@@ -20,6 +20,7 @@ from flax import serialization
 from jaxtyping import Array
 
 from jaxrl_envs.contract import Env
+from jaxrl_envs.seeds import key_of
 from jaxrl_envs.specs.editing import Editing, editable, edited_data, editing_of, editor
 from jaxrl_envs.specs.grid import GRID
 from jaxrl_envs.vector import vectorize
@@ -106,7 +107,7 @@ class Generator:
         reset = jax.jit(self.env.reset)
         self.steps += len(specs) * self.config.starts
         of = lambda spec: editing_of(spec, self.canvas.bounds, *_WAYS, drawn=0.0)
-        return [float(reset(jax.random.key(0), of(spec))[1].way) for spec in specs]
+        return [float(reset(key_of(0), of(spec))[1].way) for spec in specs]
 
 
 def _player(
@@ -163,7 +164,7 @@ def editor_proposer(
             "it must be another"
         )
     original = GRID.read(canvas.prepared(copy.deepcopy(dict(domain.original))))
-    agent = Generator(canvas, original, config, jax.random.key(seed))
+    agent = Generator(canvas, original, config, key_of(seed))
 
     def propose(feedback: Feedback, archive: Archive, k: int, key: Array) -> Proposed:
         before = agent.steps

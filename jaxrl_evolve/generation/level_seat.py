@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 from jaxrl_envs.contract import Env
+from jaxrl_envs.seeds import key_of
 from jaxrl_evolve.curricula.domain_randomisation import domain_randomisation
 from jaxrl_evolve.curricula.level_buffer import log_weights
 from jaxrl_evolve.curricula.levels.names import LEVEL_CURRICULA
@@ -170,7 +171,7 @@ def refilled(levels: Levels) -> Callable[[Seat], Seat]:
     def refill(seat: Seat) -> Seat:
         if not levels.specs:
             return seat
-        state: LevelState = levels.curriculum.init(jax.random.key(0))
+        state: LevelState = levels.curriculum.init(key_of(0))
         rows = jnp.arange(seat.shares.size, dtype=jnp.int32)
         there = (seat.shares > 0) | (rows == 0)
         buffer = replace(

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from jaxrl_envs.seeds import key_of
 from jaxrl_evolve.objectives import AnyObjective
 from jaxrl_evolve.objectives.families import time_of
 from jaxrl_evolve.objectives.kinds import Learned, find_objective, learned
@@ -36,7 +37,7 @@ def started_from(config: MetaTrainConfig[Any, Any, Any], objective: AnyObjective
     there = learned(name)
     if there is not None and there.kind == config.family.kind:
         _check_meaning(config, there)
-    key = jax.random.key(0)
+    key = key_of(0)
     eta, wanted = other.init(key), jax.eval_shape(objective.init, key)
     missing = set(wanted) - set(eta) if isinstance(eta, dict) else set()
     fits = isinstance(eta, dict) and all("time" in leaf for leaf in missing) and set(eta) <= set(wanted)

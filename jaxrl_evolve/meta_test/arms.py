@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl_envs.seeds import key_of
 from jaxrl_evolve.meta_test.config import MetaTestConfig
 from jaxrl_evolve.meta_test.outcome import result_path
 from jaxrl_evolve.objectives import AnyObjective, RuleObjective, TargetObjective
@@ -165,7 +166,7 @@ def _objective_arm(label: str, sources: list[str]) -> Arm:
             )
         objective = objectives[0]
         algorithm = "lpg" if isinstance(objective, TargetObjective) else "ppo"
-        eta = jax.tree.map(lambda x: x[None], objective.init(jax.random.key(0)))
+        eta = jax.tree.map(lambda x: x[None], objective.init(key_of(0)))
         return Arm(label, algorithm, objective, eta, horizons=objective.horizons)
     stored = [load(shipped().get(source, source)) for source in sources]
     first = stored[0]

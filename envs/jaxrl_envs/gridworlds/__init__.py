@@ -20,6 +20,7 @@ from jaxrl_envs.gridworlds.planning import optimal_actions, optimal_return
 from jaxrl_envs.gridworlds.tables import FAMILIES, LEVELS, Object
 from jaxrl_envs.keywords import reject_unknown
 from jaxrl_envs.parameters import like_default
+from jaxrl_envs.seeds import key_of
 
 if TYPE_CHECKING:
     from jaxrl_envs.gridworlds.engine import GridState, GridWorld
@@ -73,7 +74,7 @@ def make(name: str, **kwargs: Any) -> Env:
     reject_unknown(full, kwargs, options)
     limit, seed = kwargs.pop("max_steps", None), kwargs.pop("level_seed", 0)
     if family:
-        level = _drawn(jax.random.key(like_default(full, "level_seed", np.int32(0), seed)), family)
+        level = _drawn(key_of(like_default(full, "level_seed", np.int32(0), seed)), family)
     else:
         level, made = hand_made_level(name), LEVELS[name]
         if made.objects[0].cell is None and kwargs.setdefault("placement", "random") == "fixed":

@@ -18,6 +18,7 @@ from jaxrl_envs.contract import Env
 from jaxrl_envs.drawing import grid_world
 from jaxrl_envs.keywords import near, reject_unknown
 from jaxrl_envs.parameters import like_default
+from jaxrl_envs.seeds import key_of
 
 
 class ChainFamily(NamedTuple):
@@ -113,7 +114,7 @@ def make(name: str, **kwargs: Any) -> Env:
     family = find_chain(name)
     reject_unknown(full, kwargs, ["length", "correct", "level_seed"])
     seed = like_default(full, "level_seed", np.int32(0), kwargs.pop("level_seed", 0))
-    chain = sample_chain(jax.random.key(seed), name)
+    chain = sample_chain(key_of(seed), name)
     for field in ("length", "correct"):
         if field in kwargs:
             value = like_default(full, field, getattr(chain, field), kwargs[field])

@@ -25,6 +25,7 @@ from jaxrl_envs.maze.layouts import LAYOUTS
 from jaxrl_envs.maze.level import DIRECTIONS, Maze, make_maze, read_maze
 from jaxrl_envs.maze.planning import optimal_return, shortest_path, solvable
 from jaxrl_envs.parameters import like_default
+from jaxrl_envs.seeds import key_of
 from jaxrl_envs.spaces import Discrete
 
 __all__ = [
@@ -111,7 +112,7 @@ def make(name: str, **kwargs: Any) -> Env:
         return from_maze(maze, full, **look)
     seed = like_default(full, "level_seed", np.int32(0), kwargs.pop("level_seed", 0))
     sample = _sampler(name, full, limit, kwargs)
-    env = from_maze(jax.jit(sample)(jax.random.key(seed)), full, **look)
+    env = from_maze(jax.jit(sample)(key_of(seed)), full, **look)
     env = dataclasses.replace(env, sample_params=sample)
     if name != "random":
         return env

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxrl_envs.seeds import key_of
 from jaxrl_envs.specs import trials
 from jaxrl_envs.specs.caps import BUILT_IN, PRESETS
 from jaxrl_envs.specs.encoding import encode
@@ -141,7 +142,7 @@ def _climbed(
                 for i, v in enumerate(verdicts)
                 if v.accepted and v.spec is not None and v.spec.size == size and _program(v.spec) == program
             ]
-            key = jax.random.fold_in(jax.random.key(seed), RUNGS.index(_NAMES[rung]))
+            key = jax.random.fold_in(key_of(seed), RUNGS.index(_NAMES[rung]))
             found = _in_batches(rung, key, [verdicts[i] for i in open_ones], size, config)
             for i, verdict in zip(open_ones, found, strict=True):
                 verdicts[i] = verdict

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxrl_envs.seeds import key_of
 from jaxrl_envs.specs.caps import PRESETS
 from jaxrl_envs.specs.encoding import params_of
 from jaxrl_envs.specs.engine import engine
@@ -34,6 +35,6 @@ def start_frames(sources: Sequence[Any], seed: int = 0) -> list[np.ndarray]:
     frames = []
     for spec in specs:
         params = params_of(spec)
-        _, state = resets[spec.size](jax.random.key(seed), params)
+        _, state = resets[spec.size](key_of(seed), params)
         frames.append(render(state, params))
     return frames

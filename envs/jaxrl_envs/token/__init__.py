@@ -17,6 +17,7 @@ import numpy as np
 from jaxrl_envs.contract import ASKED, ENV_REWARD, TAUGHT, Arms, Env
 from jaxrl_envs.keywords import near, reject_unknown
 from jaxrl_envs.parameters import like_default
+from jaxrl_envs.seeds import key_of
 from jaxrl_envs.spaces import Box, Discrete
 from jaxrl_envs.token import arc, countdown, refusal, sorting, sum_mod, summary, zebra
 from jaxrl_envs.token.engine import TOLD, TokenState, engine, score
@@ -122,7 +123,7 @@ def from_task(task: Task, name: str = "token/own", **kwargs: Any) -> Env:
 
     seed = kwargs.get("level_seed")
     if seed is not None:
-        default = fixed(jax.random.key(like_default(name, "level_seed", np.int32(0), seed)))
+        default = fixed(key_of(like_default(name, "level_seed", np.int32(0), seed)))
     difficulty, most = task.difficulty, task.longest
 
     def of_arm(key: jax.Array, arm: jax.Array) -> TokenParams:

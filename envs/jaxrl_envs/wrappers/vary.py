@@ -13,6 +13,7 @@ from flax import struct
 from jaxrl_envs.contract import Env, EnvStep
 from jaxrl_envs.keywords import near
 from jaxrl_envs.parameters import LIMITS
+from jaxrl_envs.seeds import key_of
 from jaxrl_envs.wrappers.around import also_alone, around, interval
 
 
@@ -112,7 +113,7 @@ def level_seeds(env: Env, count: int = 0) -> Env:
 
     def reset(key: jax.Array, params: SeededParams) -> tuple[Any, Any]:
         del key
-        return env.reset(jax.random.key(params.seed), params.env)
+        return env.reset(key_of(params.seed), params.env)
 
     def step(key: jax.Array, state: Any, action: Any, params: SeededParams) -> EnvStep:
         return env.step(key, state, action, params.env)

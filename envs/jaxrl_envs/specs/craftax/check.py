@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from craftax.craftax_classic.constants import SOLID_BLOCKS
 
+from jaxrl_envs.seeds import key_of
 from jaxrl_envs.specs.craftax.encoding import encode
 from jaxrl_envs.specs.craftax.engine import from_spec
 from jaxrl_envs.specs.craftax.model import BLOCKS, SIZES, CraftaxSpec
@@ -50,7 +51,7 @@ def check(spec: CraftaxSpec, seed: int, resets: int, episodes: int, tries: int) 
         raise ValueError(f"tries is {tries}, but nobody plays worlds of Craftax by a script; it must be 0")
     if reasons := infeasible(spec):
         return Checked(tuple(reasons))
-    key = jax.random.key(seed)
+    key = key_of(seed)
     finite, blocked, deadly, counts = jax.device_get(_starts(spec.size, resets)(key, encode(spec)))
     found = {
         "an observation has a number that is none": ~finite,

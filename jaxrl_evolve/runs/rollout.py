@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float, Int
 
-from jaxrl_envs.contract import own_end, own_reward, reported
+from jaxrl_envs.contract import own_end, reported
 from jaxrl_envs.vector import VectorEnv, VectorState, choose
 from jaxrl_evolve.learners.learner import Learner
 from jaxrl_evolve.runs.tasks import Assignment
@@ -86,14 +86,16 @@ def rollout(
     """
     actor = learner.actor(learner_state)
 
-    def step(carry: tuple[VectorState, Any], keys: Array) -> tuple[Any, Any]:
-        state, memory = carry
+    def step(carry: tuple[VectorState, Any, Array], keys: Array) -> tuple[Any, Any]:
+        state, memory, returns = carry
         state, memory, seen = _act(keys, learner, actor, venv, state, memory, env_params)
-        return (state, memory), seen.transition
+        return (state, memory, returns + _final_return(seen)), seen.transition
 
     keys = jax.random.split(key, (length, 2))
-    (after, memory), trajectory = jax.lax.scan(step, (venv_state, memory), keys)
-    return after, memory, trajectory, _ended_episodes(venv.env.metrics, venv_state, after, trajectory)
+    start = (venv_state, memory, jnp.zeros((venv.num_envs,), jnp.float32))
+    (after, memory, returns), trajectory = jax.lax.scan(step, start, keys)
+    ended = _ended_episodes(venv.env.metrics, venv_state, after, trajectory, returns)
+    return after, memory, trajectory, ended
 
 
 def rollout_on_tasks(
@@ -125,17 +127,19 @@ def rollout_on_tasks(
     """
     actor = learner.actor(learner_state)
 
-    def step(carry: tuple[VectorState, Any, Assignment], keys: Array) -> tuple[Any, Any]:
-        state, memory, running = carry
+    def step(carry: tuple[VectorState, Any, Assignment, Array], keys: Array) -> tuple[Any, Any]:
+        state, memory, running, returns = carry
         state, memory, seen = _act(keys, learner, actor, venv, state, memory, running.params, proposed.params)
         transition = replace(seen.transition, task=running.number)
         running = choose(state.first, proposed, running)  # the next step begins an episode
-        return (state, memory, running), (transition, seen.episode_return, seen.episode_length)
+        carry = state, memory, running, returns + _final_return(seen)
+        return carry, (transition, seen.episode_return, seen.episode_length)
 
     keys = jax.random.split(key, (length, 2))
-    (after, memory, running), seen = jax.lax.scan(step, (venv_state, memory, running), keys)
+    start = (venv_state, memory, running, jnp.zeros((venv.num_envs,), jnp.float32))
+    (after, memory, running, final), seen = jax.lax.scan(step, start, keys)
     trajectory, returns, lengths = seen
-    ended = _ended_episodes(venv.env.metrics, venv_state, after, trajectory)
+    ended = _ended_episodes(venv.env.metrics, venv_state, after, trajectory, final)
     return after, memory, running, Played(trajectory, ended, returns, lengths)
 
 
@@ -188,20 +192,29 @@ def _numbers(next_obs: Any, terminated: Array) -> Any:
     return jax.tree.map(leaf, next_obs)
 
 
+def _final_return(seen: _Seen) -> Array:
+    """What each episode that ends with this step has collected, 0 where one goes on, float32 ``[N]``."""
+    return jnp.where(own_end(seen.transition), seen.episode_return, 0.0)
+
+
 def _ended_episodes(
-    metrics: tuple[str, ...], before: VectorState, after: VectorState, trajectory: Trajectory
+    metrics: tuple[str, ...],
+    before: VectorState,
+    after: VectorState,
+    trajectory: Trajectory,
+    returns: Float[Array, " N"],
 ) -> EpisodeSums:
     """Sums over the episodes that ended, without a record of each.
 
-    What running episodes had collected before, plus what was collected now, less what is still running
-    after, belongs to those that ended.
+    Their steps are those that running episodes had taken before and that were taken now, less those of what is still
+    running after: whole numbers, of which nothing is lost. Of returns a difference would keep the rounding of every
+    running episode, and what is not finite in one, so these are summed slot by slot where episodes end.
     """
     episodes = own_end(trajectory).sum(dtype=jnp.float32)
-    collected = own_reward(trajectory).sum() + before.episode_return.sum() - after.episode_return.sum()
     steps = trajectory.reward.size + before.episode_length.sum() - after.episode_length.sum()
     seen = reported(metrics, trajectory.info)
     info = {name: _at_ends(values, own_end(trajectory)) for name, values in seen.items()}
-    return EpisodeSums(episodes, jnp.where(episodes > 0, collected, 0.0), steps.astype(jnp.float32), info)
+    return EpisodeSums(episodes, returns.sum(), steps.astype(jnp.float32), info)
 
 
 def _at_ends(values: Array, ended: Array) -> Array:

@@ -163,3 +163,29 @@ def test_games_of_several_lives_count_once():
     assert int(t.ended.sum()) == 4
     found = (episodes.episodes, episodes.returns, episodes.lengths, episodes.info["time"])
     assert [float(x) for x in found] == [2.0, 12.0, 12.0, 12.0]
+
+
+def test_returns_of_ended_episodes_have_nothing_of_those_that_run():
+    """Regression: they were a difference of sums over all slots, with the rounding and the NaN of running episodes."""
+    env, learner, slots = probes.scripted_env(), clockwork(), 512
+    venv = vectorize(env, slots)
+    start = venv.reset(jax.random.key(0), env.params)
+    memory = learner.initial_memory(slots)
+
+    @jax.jit
+    def collect(before: Any) -> Any:
+        state = start._replace(episode_return=before)
+        return rollout(jax.random.key(1), learner, jnp.int32(2), venv, state, memory, env.params, 2)[2:]
+
+    t = collect(np.zeros(slots, np.float32))[0]
+    ending = np.asarray(t.ended.any(0))
+    before = np.where(ending, 0.1, 6_000 * np.random.default_rng(0).random(slots)).astype(np.float32)
+    now, wanted = before.astype(np.float64), 0.0
+    for reward, ended in zip(np.asarray(t.reward), np.asarray(t.ended), strict=True):
+        now += reward
+        wanted += now[ended].sum()
+        now[ended] = 0.0
+    found = collect(before)[1].returns
+    assert 0 < ending.sum() < slots
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    assert collect(np.where(ending, before, np.nan).astype(np.float32))[1].returns == found

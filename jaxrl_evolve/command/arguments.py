@@ -68,6 +68,17 @@ class Devices:
     """Folder of the compilation cache; empty for the user's cache folder, 'off' for none."""
 
 
+def checkpoint(step: int) -> int | None:
+    """The checkpoint that the option ``--step`` names, by its number of updates; None for the newest, which is -1.
+
+    Raises:
+        ValueError: it is below -1.
+    """
+    if step < -1:
+        raise ValueError(f"step is {step}; it must be a number of updates, or -1 for the newest checkpoint")
+    return None if step == -1 else step
+
+
 def flat(cls: Any) -> Any:
     """A dataclass whose options have no prefix."""
     return Annotated[cls, tyro.conf.arg(name="")]

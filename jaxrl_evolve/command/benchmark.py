@@ -37,7 +37,7 @@ class Arguments:
     """Changes of the benchmark's evaluation, for all: `--evaluation final_episodes=5`, of `curricula` `levels=500 episodes=2`."""
     quiet: bool = False
     """Print nothing but the report."""
-    devices: Devices = dataclasses.field(default_factory=Devices)
+    devices: Annotated[Devices, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Devices)
 
 
 def _run(arguments: Arguments) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from jaxrl_evolve.command.arguments import Command, Devices, parser
+from jaxrl_evolve.command.arguments import Command, Devices, checkpoint, parser
 from jaxrl_evolve.command.start import start
 
 
@@ -21,7 +21,7 @@ class Arguments:
     folder: tyro.conf.Positional[str]
     """Run folder."""
     episodes: int = 128
-    """Whole episodes per seed."""
+    """Whole episodes per seed; not of levels and arm_levels alone, which have level_episodes."""
     mode: Literal["greedy", "sample"] = "greedy"
     """Take the policy's mode, or sample from it."""
     seed: int = 0
@@ -80,6 +80,10 @@ def _check_read(arguments: Arguments) -> None:
         ):
             missing = f"{'neither ' if others[1:] else 'not '}{' nor '.join(others)}"
             raise ValueError(f"{name} is given, but {missing}, to which it belongs")
+    if arguments.episodes != usual.episodes and not arguments.held_out:
+        for name in ("levels", "arm_levels"):
+            if getattr(arguments, name):
+                raise ValueError(f"episodes is given, but {name} has level_episodes on each level instead")
     if arguments.table and not Path(arguments.table).parent.is_dir():  # said before minutes of playing
         raise ValueError(f"table is {arguments.table!r}, in a folder that does not exist")
 
@@ -87,16 +91,17 @@ def _check_read(arguments: Arguments) -> None:
 def _run(arguments: Arguments) -> str:
     from jaxrl_evolve.training.restore import evaluate_folder
 
+    step = checkpoint(arguments.step)
     start(arguments.devices)
     _check_read(arguments)
     if arguments.levels or arguments.held_out or arguments.arm_levels:
-        return _told(_on_levels(arguments))
+        return _told(_on_levels(arguments, step))
     outcome = evaluate_folder(
         arguments.folder,
         arguments.episodes,
         mode=arguments.mode,
         seed=arguments.seed,
-        step=None if arguments.step < 0 else arguments.step,
+        step=step,
         max_steps=arguments.max_steps,
     )
     return _told(outcome)
@@ -111,7 +116,7 @@ def _told(outcome: dict[str, Any]) -> str:
     return re.sub(numbers, lambda found: f"[{' '.join(found[1].split())}]", text)
 
 
-def _on_levels(arguments: Arguments) -> dict[str, Any]:
+def _on_levels(arguments: Arguments, step: int | None) -> dict[str, Any]:
     from jaxrl_evolve.results.report.text import csv_text
     from jaxrl_evolve.storage.folder import write_text
     from jaxrl_evolve.training.held_out import evaluate_levels
@@ -134,7 +139,7 @@ def _on_levels(arguments: Arguments) -> dict[str, Any]:
         held_out,
         mode=arguments.mode,
         seed=arguments.seed,
-        step=None if arguments.step < 0 else arguments.step,
+        step=step,
         max_steps=arguments.max_steps,
     )
     if arguments.table:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import tyro
 
-from jaxrl_evolve.command.arguments import Command, Devices, parser
+from jaxrl_evolve.command.arguments import Command, Devices, checkpoint, parser
 from jaxrl_evolve.command.start import start
 
 
@@ -34,13 +34,14 @@ class Arguments:
 def _run(arguments: Arguments) -> str:
     from jaxrl_evolve.training.export import export
 
+    step = checkpoint(arguments.step)
     start(Devices())
     return export(
         arguments.folder,
         arguments.out,
         run=arguments.run,
         mode=arguments.mode,
-        step=None if arguments.step < 0 else arguments.step,
+        step=step,
         platforms=arguments.platforms,
         overwrite=arguments.overwrite,
     )

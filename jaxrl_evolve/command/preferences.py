@@ -31,7 +31,7 @@ class Games:
     config: Annotated[GamesConfig, tyro.conf.arg(name="")] = dataclasses.field(default_factory=GamesConfig)
     quiet: bool = False
     """Print nothing but the report."""
-    devices: Devices = dataclasses.field(default_factory=Devices)
+    devices: Annotated[Devices, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Devices)
 
 
 def _games(arguments: Games) -> str:
@@ -73,7 +73,7 @@ class Exploitability:
 
     config: Annotated[ExploitabilityConfig, tyro.conf.arg(name="")]
     output: Annotated[Folder, tyro.conf.arg(name="")]
-    devices: Devices = dataclasses.field(default_factory=Devices)
+    devices: Annotated[Devices, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Devices)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Tournament:
 
     config: Annotated[TournamentConfig, tyro.conf.arg(name="")]
     output: Annotated[Folder, tyro.conf.arg(name="")]
-    devices: Devices = dataclasses.field(default_factory=Devices)
+    devices: Annotated[Devices, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Devices)
 
 
 def _exploitability(arguments: Exploitability) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from jaxrl_evolve.command.arguments import Command, Devices, parser
+from jaxrl_evolve.command.arguments import Command, Devices, checkpoint, parser
 from jaxrl_evolve.command.start import start
 
 
@@ -19,7 +19,7 @@ class Arguments:
     """Run folder."""
     step: int = -1
     """Checkpoint to go on from, by its number of updates (of generations, in a meta-training); -1 for the newest
-    (and always, for a sweep)."""
+    (and always for what has no checkpoints of its own, such as a sweep)."""
     steps: int = 0
     """More environment steps per seed for a finished training run, those made until now included: the horizon becomes
     longer from here on. 0 for those that it was started with."""
@@ -32,10 +32,15 @@ def _run(arguments: Arguments) -> str:
     from jaxrl_evolve.command.finished import unless_finished
     from jaxrl_evolve.command.kinds import kind_in
     from jaxrl_evolve.results.ranking import placed
+    from jaxrl_evolve.storage.kinds import about
 
-    kind = kind_in(arguments.folder)
+    step, kind = checkpoint(arguments.step), kind_in(arguments.folder)
+    if step is not None and not kind.has_checkpoints:
+        raise ValueError(
+            f"step is {step}, but {arguments.folder} holds {about(kind.name).what}, which has no checkpoints of its own"
+        )
     start(arguments.devices, kind.shared)
-    step, tell = None if arguments.step < 0 else arguments.step, unless_finished(arguments.folder)
+    tell = unless_finished(arguments.folder)
     if arguments.steps:
         return tell(_extended(arguments, kind.name))
     said = kind.resume(arguments.folder, step, arguments.quiet)

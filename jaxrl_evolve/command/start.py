@@ -15,9 +15,12 @@ def start(devices: Devices, shared: bool = False) -> None:
             write the same files.
 
     Raises:
-        ValueError: the numbers of the processes don't fit, or there is nothing that they could share.
+        ValueError: the numbers of the processes don't fit, or are there without a coordinator, or there is nothing that they
+            could share.
     """
-    if devices.coordinator and not shared:
+    if not devices.coordinator:
+        _check_alone(devices)
+    elif not shared:
         raise ValueError(
             f"coordinator is {devices.coordinator!r}, but what this command does is not shared among processes: leave it out"
         )
@@ -32,3 +35,13 @@ def start(devices: Devices, shared: bool = False) -> None:
         take_signals_back()
     if devices.cache != "off":
         use_compilation_cache(devices.cache or None)
+
+
+def _check_alone(devices: Devices) -> None:
+    """Refuse what only several processes read: without a coordinator, such as from a variable that is not set, each would do all."""
+    usual = Devices()
+    for name in ("processes", "process_id", "join_seconds"):
+        if (value := getattr(devices, name)) != getattr(usual, name):
+            raise ValueError(
+                f"{name} is {value}, but there is no coordinator: give its address, or leave {name} out"
+            )

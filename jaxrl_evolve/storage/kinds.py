@@ -7,6 +7,7 @@ command has the table of all.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -33,7 +34,7 @@ class Kind(NamedTuple):
         read: its configuration, or the plan of a sweep, from JSON data without the field ``kind``. Raises ValueError,
             or what comes of data of another structure (KeyError, TypeError, AttributeError).
         resume: ``(folder, step, quiet) -> what came out``, in words. ``step`` is a checkpoint's number, None for the
-            newest; kinds without checkpoints of their own do not heed it.
+            newest; kinds without checkpoints of their own are given None.
         files: names of the files it leaves beside the mark, ``result.json`` and figures.
         folders: a pattern of the names of the folders that it leaves.
         shared: whether several processes share its work.
@@ -51,6 +52,11 @@ class Kind(NamedTuple):
     def word(self) -> str:
         """``"run"`` or ``"sweep"``."""
         return "sweep" if self.mark == SWEEP else "run"
+
+    @property
+    def has_checkpoints(self) -> bool:
+        """Whether its folder has checkpoints of its own, of which one can be chosen."""
+        return re.fullmatch(self.folders, "checkpoints") is not None
 
 
 class About(NamedTuple):

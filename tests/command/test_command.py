@@ -196,6 +196,13 @@ def test_what_several_processes_do_not_share_is_resumed_by_one_alone(tmp_path, c
     assert {name for name in KINDS if not KINDS[name].shared} == {"tournament", "exploitability", "generate"}
 
 
+def test_a_checkpoint_is_chosen_only_where_there_are_some(tmp_path, capsys):
+    (tmp_path / "config.json").write_text('{"kind": "meta-test"}')
+    assert main(["resume", str(tmp_path), "--step", "8"]) == 2
+    assert "holds a meta-test, which has no checkpoints of its own" in capsys.readouterr().err
+    assert {name for name in KINDS if KINDS[name].has_checkpoints} == {"train", "meta-train", "generate"}
+
+
 def test_a_run_folder_from_before_kinds_were_written_goes_on(trained, tmp_path, capsys):
     out = tmp_path / "old"
     shutil.copytree(trained, out)
@@ -380,6 +387,61 @@ WRONG = {
     "coordinator of what is not shared": (
         ["evaluate", OUT, "--coordinator", "x:1"],
         "coordinator is 'x:1', but what this command does is not shared among processes: leave it out",
+    ),
+    "coordinator of a comparison of methods": (
+        ["preferences", "games", "--out", OUT, "--coordinator", "x:1"],
+        "coordinator is 'x:1', but what this command does is not shared among processes: leave it out",
+    ),
+    "coordinator of a tournament": (
+        ["preferences", "tournament", OUT, "--out", OUT, "--coordinator", "x:1"],
+        "coordinator is 'x:1', but what this command does is not shared",
+    ),
+    "coordinator of a search for an answer": (
+        ["preferences", "exploitability", OUT, "--out", OUT, "--coordinator", "x:1"],
+        "coordinator is 'x:1', but what this command does is not shared",
+    ),
+    "coordinator of a benchmark": (
+        ["benchmark", "minatar-100k", "--out", OUT, "--coordinator", "x:1"],
+        "processes is 0 and process_id -1",
+    ),
+    "a coordinator whose variable is not set": (
+        [*train_words(OUT), "--coordinator", "", "--processes", "2", "--process_id", "0"],
+        "processes is 2, but there is no coordinator: give its address, or leave processes out",
+    ),
+    "a process alone": (train_words(OUT, process_id=0), "process_id is 0, but there is no coordinator"),
+    "nobody to wait for": (
+        ["evaluate", OUT, "--join_seconds", "60"],
+        "join_seconds is 60.0, but there is no coordinator",
+    ),
+    "numbers that the cluster tells": (
+        train_words(OUT, coordinator="auto", processes=2, process_id=0),
+        "processes is 2 and process_id 0; with the coordinator 'auto' the cluster tells both: leave them out",
+    ),
+    **{
+        f"waiting for {seconds}": (
+            train_words(OUT, coordinator="x:1", processes=2, process_id=0, join_seconds=seconds),
+            f"join_seconds is {seconds}; it must be a number above 0, and at most 86,400",
+        )
+        for seconds in ("inf", "nan", "-5", "86401")
+    },
+    **{
+        f"an older checkpoint than the first, {words[0]}": (
+            [*words, "--step", "-7"],
+            "step is -7; it must be a number of updates, or -1 for the newest checkpoint",
+        )
+        for words in (["resume", OUT], ["evaluate", OUT], ["export", OUT, "--out", OUT])
+    },
+    "an older checkpoint than the first, exploitability": (
+        ["preferences", "exploitability", OUT, "--out", OUT, "--step", "-7"],
+        "step is -7; it must be a whole number of at least -1",
+    ),
+    "episodes of levels": (
+        ["evaluate", OUT, "--levels", "9", "--episodes", "50"],
+        "episodes is given, but levels has level_episodes on each level instead",
+    ),
+    "episodes of arms": (
+        ["evaluate", OUT, "--arm_levels", "9", "--episodes", "50"],
+        "episodes is given, but arm_levels has level_episodes on each level instead",
     ),
     "both": ([*train_words(OUT), "--overwrite", "--resume"], "exclude each other"),
     "a2c's passes": (

@@ -25,11 +25,15 @@ from jaxrl_envs.fusion import computed_once
 class KeyTag(enum.IntEnum):
     """Numbers that set one use of randomness apart from all others that grow from the same seed.
 
-    They are folded into a key (``jax.random.fold_in(key, KeyTag.EVALUATION)``). Changing one changes results.
+    They are folded into a key (``jax.random.fold_in(key, KeyTag.EVALUATION)``). Changing one changes results. Not all uses have
+    one: tests level by level, searches for answers and tournaments grow from the root of their seed as runs do, so under a
+    training's own seed they read its keys; an objective's parameters are drawn by the key of a training's seed 1.
     """
 
     EVALUATION = 0x45564C
-    """Evaluations, so that how often there is one does not change training."""
+    """Evaluations, so that how often there is one does not change training; of a run folder anew, at its root."""
+    FILMS = 0x46494C4D
+    """Episodes that are drawn."""
     SWEEP_DRAWS = 0x5357
     """Points of a random search."""
     TASKS = 0x5441534B

@@ -12,7 +12,6 @@ import contextlib
 import ctypes
 import dataclasses
 import functools
-import math
 import os
 import secrets
 import select
@@ -31,8 +30,6 @@ HEARTBEAT_SECONDS = 60
 
 JOIN_SECONDS = 30
 """How long processes wait for each other at the start."""
-
-_LONGEST_JOIN = 86_400  # seconds: what waits longer was not started
 
 _HELLO_SECONDS = 5.0  # for a process that has connected to say who it is
 _LEAVE_SECONDS = 10.0  # for the others to end before the first process, whom jax must not miss
@@ -70,31 +67,22 @@ def join(coordinator: str, processes: int, process_id: int, seconds: float = JOI
 
     Args:
         coordinator: ``host:port`` of the first process, or ``"auto"`` where the cluster tells.
-        processes: how many there are; 0 with ``"auto"``.
-        process_id: this one's number, from 0; -1 with ``"auto"``.
-        seconds: how long to wait for the others, at most a day.
+        processes: how many there are (not with ``"auto"``).
+        process_id: this one's number, from 0 (not with ``"auto"``).
+        seconds: how long to wait for the others.
 
     Raises:
         ValueError: the address or the numbers don't fit, or this machine's name has no address.
         OSError: not all processes have come in time, or the port can't be used.
     """
-    if not 0 < seconds <= _LONGEST_JOIN:  # nor NaN
-        raise ValueError(
-            f"join_seconds is {seconds:g}; it must be a number above 0, and at most {_LONGEST_JOIN:,} (a day)"
-        )
     initialize = functools.partial(
         jax.distributed.initialize,
-        initialization_timeout=math.ceil(seconds),
+        initialization_timeout=max(1, int(seconds)),
         heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
     )
     # It would take SIGTERM for itself, and nobody here asks it whether one came.
     jax.config.update("jax_enable_preemption_service", False)
     if coordinator == "auto":
-        if (processes, process_id) != (0, -1):
-            raise ValueError(
-                f"processes is {processes} and process_id {process_id}; with the coordinator 'auto' the cluster tells both: "
-                "leave them out"
-            )
         _check_own_name()
         initialize()
         if jax.process_count() > 1:

@@ -62,7 +62,7 @@ def render(
     policies = [trained.policy(number, mode) for number in _numbers(trained, run)]
     if env.render is None:
         raise ValueError(f"the suite of {env.name} offers no drawing of it, so an episode cannot be shown")
-    key = random.key(seed)
+    key = jax.random.fold_in(random.key(seed), random.KeyTag.FILMS)
     if trained.experiment.drawn and env.sample_params is not None:  # as in evaluation
         key, key_task = jax.random.split(key)
         env = dataclasses.replace(env, params=env.sample_params(key_task))

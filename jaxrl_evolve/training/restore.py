@@ -182,7 +182,8 @@ def evaluate_folder(
         lambda: jax.jit(jax.vmap(experiment.evaluation(episodes, max_steps, mode), (0, 0, None))),
     )
     runs = jax.tree.leaves(trained.learner_state)[0].shape[0]
-    keys = jax.random.split(random.key(seed), runs)
+    root = jax.random.fold_in(random.key(seed), random.KeyTag.EVALUATION)  # or these were training's own keys
+    keys = jax.random.split(root, runs)
     outcome = test(keys, trained.learner_state, experiment.env.params)
     lost = trained.diverged >= 0
     of_runs = lambda x: np.where(along(lost, np.asarray(x)[:, 0]), np.nan, np.asarray(x).mean(1))

@@ -406,7 +406,7 @@ WRONG = {
     ),
     "a coordinator whose variable is not set": (
         [*train_words(OUT), "--coordinator", "", "--processes", "2", "--process_id", "0"],
-        "processes is 2, but there is no coordinator: give its address, or leave processes out",
+        "processes is 2, but there is no coordinator: give its address, or leave this out",
     ),
     "a process alone": (train_words(OUT, process_id=0), "process_id is 0, but there is no coordinator"),
     "nobody to wait for": (
@@ -415,7 +415,7 @@ WRONG = {
     ),
     "numbers that the cluster tells": (
         train_words(OUT, coordinator="auto", processes=2, process_id=0),
-        "processes is 2 and process_id 0; with the coordinator 'auto' the cluster tells both: leave them out",
+        "processes is 2, but with the coordinator 'auto' the cluster tells it: leave it out",
     ),
     **{
         f"waiting for {seconds}": (

@@ -75,7 +75,8 @@ def test_an_exported_policy_plays_the_evaluation_over_again(run, tmp_path, mode:
         return action, after, ()
 
     again = make_evaluation(env, learner._replace(act=act, actor=lambda state: ()), 16, 20, mode)
-    outcome = jax.jit(lambda key: again(jax.random.split(key, 3)[1], (), env.params))(random.key(5))
+    root = jax.random.fold_in(random.key(5), random.KeyTag.EVALUATION)
+    outcome = jax.jit(lambda key: again(jax.random.split(key, 3)[1], (), env.params))(root)
     told = evaluate_folder(run, 16, mode=mode, seed=5, max_steps=20)
     assert np.asarray(outcome.returns).mean() == told["eval_return"][1] != told["eval_return"][0]
 

@@ -14,6 +14,7 @@ from PIL import Image, ImageSequence
 
 from jaxrl_envs import make
 from jaxrl_evolve.command.main import main
+from jaxrl_evolve.random import KeyTag
 from jaxrl_evolve.training.config import TrainConfig
 from jaxrl_evolve.training.render import film, play, render
 from jaxrl_evolve.training.restore import load
@@ -42,7 +43,8 @@ def cartpole(tmp_path_factory):
 def frames_of(folder, runs, seed):
     trained = load(folder)
     env, policies = trained.experiment.env, [trained.policy(run) for run in runs]
-    shown = film(env, play(env, policies, jax.random.key(seed), 1000))
+    key = jax.random.fold_in(jax.random.key(seed), KeyTag.FILMS)
+    shown = film(env, play(env, policies, key, 1000))
     return [shown.frame(i) for i in range(shown.count)]
 
 
@@ -68,6 +70,20 @@ def test_a_gif_shows_a_whole_episode(cartpole, tmp_path):
     )
     assert (tmp_path / "deep" / "a.gif").read_bytes() == (cartpole / "episode.gif").read_bytes()
     assert os.listdir(tmp_path / "deep") == ["a.gif"]
+
+
+def test_a_film_has_a_key_that_no_training_has(cartpole, monkeypatch):
+    class Seen(Exception):
+        pass
+
+    def seen(env, policies, key, max_steps):
+        raise Seen(jax.random.key_data(key).tolist())
+
+    monkeypatch.setattr(sys.modules[render.__module__], "play", seen)
+    with pytest.raises(Seen) as found:
+        render(cartpole, seed=3)
+    key = jax.random.fold_in(jax.random.key(3), KeyTag.FILMS)
+    assert found.value.args[0] == jax.random.key_data(key).tolist()
 
 
 def test_runs_modes_and_limits(cartpole, tmp_path):

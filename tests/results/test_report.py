@@ -632,6 +632,51 @@ def test_runs_that_are_not_from_the_beginning_are_marked_and_told(tmp_path):
             read_run(longer)
 
 
+def _asked(folder: Path, **settings):
+    whole = {"objective": "", "evaluation": {"mode": "greedy"}} | settings
+    (folder / "config.json").write_text(json.dumps(whole))
+    return folder
+
+
+def test_one_name_for_different_methods_is_told(tmp_path):
+    """Regression: one aggregate was made of all, without a word."""
+    pole = _asked(_run(tmp_path / "pole"), curriculum="plr", curriculum_options={"score": "pvl"})
+    bot = _asked(
+        _run(tmp_path / "bot", env="Acrobot-v1", returns=[-80.0] * 5),
+        objective="ta-lpo",
+        objective_sha256="0123456789",
+    )
+    found = report([pole, bot], tmp_path / "out", **FAST)
+    assert list(found.comparison.aggregates) == ["ppo"]
+    assert [note for note in found.notes if "not the same" in note] == [
+        f"ppo is not the same on all environments: its {told}, so what is said of it across them is of no one method."
+        for told in (
+            "objective differs (the algorithm's own: CartPole-v1; ta-lpo (sha256 01234567): Acrobot-v1)",
+            "curriculum differs (plr score=pvl: CartPole-v1; none: Acrobot-v1)",
+        )
+    ]
+    named = report([pole, bot], tmp_path / "out", labels=["ppo", "lpo"], **FAST)
+    assert not [note for note in named.notes if "not the same" in note]
+
+
+def test_evaluations_that_differ_are_told(tmp_path):
+    greedy, sample = _asked(_run(tmp_path / "a")), _run(tmp_path / "b", "sac")
+    plain = _run(tmp_path / "c", "dqn")  # whose folder does not tell
+    _asked(sample, evaluation={"mode": "sample"})
+    found = report([greedy, sample, plain], tmp_path / "out", **FAST)
+    assert "Evaluations differ on CartPole-v1: greedy: ppo; sample: sac." in found.notes
+    _asked(sample)
+    found = report([greedy, sample, plain], tmp_path / "out", **FAST)
+    assert not [note for note in found.notes if "differ" in note]
+
+
+def test_only_runs_of_one_method_are_pooled(tmp_path):
+    one, other = _asked(_run(tmp_path / "a/x")), _asked(_run(tmp_path / "b/x", seed=8), objective="lpo")
+    same = _asked(_run(tmp_path / "c/x", seed=9))
+    rows = report([one, other, same], tmp_path / "out", pool=True, **FAST).comparison.rows
+    assert [len(row.run.returns) for row in rows] == [10, 5]
+
+
 def test_a_damaged_folder_is_left_out_unless_it_was_named(tmp_path):
     root = tmp_path / "runs"
     _run(root / "whole")

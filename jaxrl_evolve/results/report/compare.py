@@ -136,6 +136,7 @@ def _notes(rows: Sequence[Row]) -> list[str]:
             few.setdefault(caution, []).append(f"{row.label} on {row.run.task}")
     notes += [f"{caution[0].upper()}{caution[1:]}: {_listed(of)}." for caution, of in few.items()]
     notes += _about_origins(rows)
+    notes += _about_asked(rows)
     if any(row.run.settings for row in rows):
         notes.append(
             "The best of a sweep's points is partly luck: before it is reported it must be trained again with other "
@@ -172,6 +173,35 @@ def _about_origins(rows: Sequence[Row]) -> list[str]:
             for start, names in started.items()
         ),
     ]
+
+
+def _about_asked(rows: Sequence[Row]) -> list[str]:
+    """That runs of one name are of different objectives or curricula, or that some were evaluated otherwise than others."""
+    notes = []
+    for label in dict.fromkeys(row.label for row in rows):
+        of_label = [row for row in rows if row.label == label]
+        for name in ("objective", "curriculum", "evaluation mode"):
+            if told := _differing(name, [(row.run.task, row) for row in of_label]):
+                notes.append(
+                    f"{label} is not the same on all environments: its {name} differs ({told}), so what is said of it across "
+                    "them is of no one method."
+                )
+    for task in dict.fromkeys(row.run.task for row in rows):
+        of_task = [(row.label, row) for row in rows if row.run.task == task]
+        if told := _differing("evaluation mode", of_task):
+            notes.append(f"Evaluations differ on {task}: {told}.")
+    return notes
+
+
+def _differing(name: str, rows: Sequence[tuple[str, Row]]) -> str:
+    """What a setting is for whom, or nothing if it is the same for all that tell it."""
+    values: dict[str, list[str]] = {}
+    for who, row in rows:
+        if name in row.run.asked:
+            values.setdefault(row.run.asked[name], []).append(who)
+    if len(values) < 2:
+        return ""
+    return "; ".join(f"{value}: {_listed(who)}" for value, who in values.items())
 
 
 def _listed(names: Sequence[str]) -> str:

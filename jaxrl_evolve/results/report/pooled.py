@@ -16,7 +16,7 @@ _TIMINGS = ("compile_seconds", "run_seconds", "steps_per_second")
 
 
 def pooled(runs: Sequence[Run]) -> list[Run]:
-    """Runs of one name, algorithm, task, settings, number of steps and origin joined into one of all their seeds, where the first was.
+    """Runs of one name, algorithm, task, settings, number of steps, origin, objective, curriculum and evaluation joined into one of all their seeds, where the first was.
 
     Returns follow each other in the order of the runs, curves at the steps that all have. Seconds are sums. The folder is the one
     that holds them all, and `Run.parts` has each as it was.
@@ -24,7 +24,8 @@ def pooled(runs: Sequence[Run]) -> list[Run]:
     together: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
         alike = (run.name, run.algorithm, run.task, run.env_steps, run.extended, run.start)
-        together.setdefault((*alike, repr(dict(run.settings))), []).append(run)
+        told = repr(dict(run.settings)), repr(dict(run.asked))
+        together.setdefault((*alike, *told), []).append(run)
     return [parts[0] if len(parts) == 1 else _joined(parts) for parts in together.values()]
 
 

@@ -37,6 +37,7 @@ class Run:
         name: what to call it instead of its algorithm.
         extended: environment steps per seed at each end that it had come to before it was given more.
         start: where the trained weights are from that it started with; empty for new ones.
+        asked: what it was told of objective, curriculum and evaluation, by name; nothing of what its folder does not tell.
         parts: the runs of other root seeds that it was joined from (see `pooled`); empty for what one folder holds.
     """
 
@@ -51,6 +52,7 @@ class Run:
     name: str = ""
     extended: tuple[int, ...] = ()
     start: str = ""
+    asked: Mapping[str, str] = dataclasses.field(default_factory=dict)
     parts: tuple[Run, ...] = ()
 
     @property
@@ -195,19 +197,37 @@ def _read(folder: Path, lost: bool = True) -> Run:
     if result.get("tasks") == "drawn":  # another task than that of who is evaluated on the environment's own
         task += ", drawn tasks"
     curves = _read_curves(folder / "metrics.jsonl", len(returns))
-    extended, start = _origin(folder, result)
+    path_asked = folder / kinds.RUN
+    config = read_object(path_asked) if path_asked.exists() else {}
+    extended, start = _origin(path_asked, config, result)
     if extended and result["env_steps"] <= extended[-1]:
         raise ReportError(
             f"{path} is from before the run was given more steps, after {extended[-1]:,}, and it has not finished since; resume it first"
         )
     facts = result["algorithm"], task, returns, result["env_steps"], curves, result
-    return Run(folder, *facts, extended=extended, start=start)
+    return Run(folder, *facts, extended=extended, start=start, asked=_asked(config))
 
 
-def _origin(folder: Path, result: Mapping[str, Any]) -> tuple[tuple[int, ...], str]:
-    """`Run.extended` and `Run.start`."""
-    path = folder / kinds.RUN
-    config = read_object(path) if path.exists() else {}
+def _asked(config: Mapping[str, Any]) -> dict[str, str]:
+    """`Run.asked`, which compares runs and so takes any value as it is."""
+    found: dict[str, str] = {}
+    if "objective" in config:
+        found["objective"] = str(config["objective"] or "the algorithm's own")
+        if checksum := config.get("objective_sha256"):  # one file may lie at several places
+            name = "a file" if "/" in found["objective"] else found["objective"]
+            found["objective"] = f"{name} (sha256 {str(checksum)[:8]})"
+    if "objective" in config or "curriculum" in config:  # which is written where there is one
+        options = config.get("curriculum_options") or {}
+        told = " ".join(f"{k}={v}" for k, v in options.items()) if isinstance(options, dict) else str(options)
+        found["curriculum"] = f"{config.get('curriculum') or 'none'} {told}".strip()
+    evaluation = config.get("evaluation")
+    if isinstance(evaluation, dict) and "mode" in evaluation:
+        found["evaluation mode"] = str(evaluation["mode"])
+    return found
+
+
+def _origin(path: Path, config: Mapping[str, Any], result: Mapping[str, Any]) -> tuple[tuple[int, ...], str]:
+    """`Run.extended` and `Run.start`, of a configuration and the file that it is from."""
     history, start = config.get(HISTORY) or [], result.get("start") or config.get("start") or ""
     try:
         extended = tuple(int(part["env_steps"]) for part in history)

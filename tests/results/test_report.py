@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from jaxrl_evolve.results import figures, statistics
-from jaxrl_evolve.results.report import ReportError, read_run, read_runs, report
+from jaxrl_evolve.results.report import ReportError, compare, read_run, read_runs, report
+from jaxrl_evolve.results.report.pooled import pooled
 from jaxrl_evolve.results.scores import normalise
 from jaxrl_evolve.storage.unwritten import ASIDE
 
@@ -646,8 +648,8 @@ def test_one_name_for_different_methods_is_told(tmp_path):
         objective="ta-lpo",
         objective_sha256="0123456789",
     )
-    found = report([pole, bot], tmp_path / "out", **FAST)
-    assert list(found.comparison.aggregates) == ["ppo"]
+    found = compare([read_run(pole), read_run(bot)], **FAST)
+    assert list(found.aggregates) == ["ppo"]
     assert [note for note in found.notes if "not the same" in note] == [
         f"ppo is not the same on all environments: its {told}, so what is said of it across them is of no one method."
         for told in (
@@ -655,7 +657,7 @@ def test_one_name_for_different_methods_is_told(tmp_path):
             "curriculum differs (plr score=pvl: CartPole-v1; none: Acrobot-v1)",
         )
     ]
-    named = report([pole, bot], tmp_path / "out", labels=["ppo", "lpo"], **FAST)
+    named = compare([read_run(pole), replace(read_run(bot), name="lpo")], **FAST)
     assert not [note for note in named.notes if "not the same" in note]
 
 
@@ -663,18 +665,18 @@ def test_evaluations_that_differ_are_told(tmp_path):
     greedy, sample = _asked(_run(tmp_path / "a")), _run(tmp_path / "b", "sac")
     plain = _run(tmp_path / "c", "dqn")  # whose folder does not tell
     _asked(sample, evaluation={"mode": "sample"})
-    found = report([greedy, sample, plain], tmp_path / "out", **FAST)
+    found = compare([read_run(folder) for folder in (greedy, sample, plain)], **FAST)
     assert "Evaluations differ on CartPole-v1: greedy: ppo; sample: sac." in found.notes
     _asked(sample)
-    found = report([greedy, sample, plain], tmp_path / "out", **FAST)
+    found = compare([read_run(folder) for folder in (greedy, sample, plain)], **FAST)
     assert not [note for note in found.notes if "differ" in note]
 
 
 def test_only_runs_of_one_method_are_pooled(tmp_path):
     one, other = _asked(_run(tmp_path / "a/x")), _asked(_run(tmp_path / "b/x", seed=8), objective="lpo")
     same = _asked(_run(tmp_path / "c/x", seed=9))
-    rows = report([one, other, same], tmp_path / "out", pool=True, **FAST).comparison.rows
-    assert [len(row.run.returns) for row in rows] == [10, 5]
+    runs = pooled([read_run(folder) for folder in (one, other, same)])
+    assert [len(run.returns) for run in runs] == [10, 5]
 
 
 def test_a_damaged_folder_is_left_out_unless_it_was_named(tmp_path):

@@ -62,6 +62,12 @@ class Chat:
         self._secret = secret_from(config.key_variable)
         import_httpx()
 
+    def heard(self, text: str) -> str:
+        """Words of a server's without the key. All that goes on from here has been through it: answers as they are kept, read and sent
+        again, and what is said of errors.
+        """
+        return self._secret.redacted(text)
+
     def ask(self, request: Mapping[str, Any]) -> Answer:
         """The answer to a request of chat completions.
 
@@ -121,27 +127,25 @@ class Chat:
 
     def _told(self, content: bytes) -> str:
         """What the server says of an error: first without the key, then shortened."""
-        text = self._secret.redacted(content.decode(errors="replace"))
+        text = self.heard(content.decode(errors="replace"))
         try:
             data = parse_json(text.encode(errors="replace"))
             error = data.get("error", data) if isinstance(data, dict) else data
             text = str(error.get("message", error)) if isinstance(error, dict) else str(error)
         except Unreadable:
             pass
-        text = cleaned(self._secret.redacted(text), _TOLD)
+        text = self.heard(cleaned(text, _TOLD))
         return f": {text}" if text else ""
 
     def _read(self, reply: Reply, worst: Usage, call: int, took: Any) -> Answer:
         try:
-            text, whole, usage = read_completion(
-                self._secret.redacted(reply.content.decode(errors="replace"))
-            )
+            text, whole, usage = read_completion(self.heard(reply.content.decode(errors="replace")))
         except Unreadable as error:
             self.ledger.settle(call, took(worst), "unreadable")
-            raise ChatFailure(f"the server's answer is no chat completion: {error}") from None
+            raise ChatFailure(self.heard(f"the server's answer is no chat completion: {error}")) from None
         usage = took(usage or worst)
         self.ledger.settle(call, usage, "answered")
-        return Answer(self._secret.redacted(text), whole, usage)
+        return Answer(self.heard(text), whole, usage)
 
 
 def read_completion(text: str) -> tuple[str, bool, Usage | None]:

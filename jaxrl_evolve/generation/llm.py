@@ -60,7 +60,10 @@ class _Model:
         self.samples[content] = sample + 1
         self.sequence += 1
         author = cleaned(line.get("author") or "somebody who is not named", 100)
-        return Said(line["answer"], line.get("whole", True) is True, author)
+        text = line["answer"]
+        if self.chat is not None:
+            text = self.chat.heard(text)  # an earlier version may have kept more of it
+        return Said(text, line.get("whole", True) is True, author)
 
     def _asked(self, messages: Messages, judging: bool) -> dict[str, Any]:
         config = self.config

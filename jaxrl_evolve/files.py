@@ -13,6 +13,7 @@ import math
 import os
 import stat
 import zipfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -115,8 +116,8 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     """The object of these fields, each of which is there once."""
     made = dict(pairs)
     if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        times = Counter(name for name, _ in pairs)
+        twice = next(name for name in times if times[name] > 1)
         raise Unreadable(f"it has the field {twice[:40]!r} twice in one object")
     return made
 

@@ -95,7 +95,8 @@ def look_at_all(
         elif proposal is not None:
             found[proposal.identity] = proposal
     chosen = most_novel(archive, list(found.values()), k)
-    left = [p for p in found.values() if p.identity not in {c.identity for c in chosen}]
+    taken = {p.identity for p in chosen}
+    left = [p for p in found.values() if p.identity not in taken]
     rejections += [Rejection("surplus", ("others are more novel",), p.author) for p in left]
     return Proposed(tuple(chosen), tuple(rejections))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from typing import Any
 
 from jaxrl_evolve.files import Unreadable
@@ -11,8 +12,9 @@ from jaxrl_evolve.generation.archive import Archive
 from jaxrl_evolve.generation.proposal import Candidate
 from jaxrl_evolve.generation.texts import strict_json
 
-_FENCE = re.compile(r"```[ \t]*(?:json|JSON)?[ \t]*\r?\n(.*?)```", re.DOTALL)
+_FENCE = re.compile(r"```[ \t]*(?:(?:json|JSON)[ \t]*)?\r?\n(.*?)```", re.DOTALL)
 _MOST_BLOCKS = 64
+_MOST_ITEMS = 256  # of which each is looked at: a few bytes can be the beginning of much work
 _LIST = "environments"
 
 
@@ -35,16 +37,19 @@ def items_in(text: str) -> list[Any]:
     """The elements of an answer: of one object with a list of them, of a bare list, or of several blocks, one object each.
 
     Raises:
-        Unreadable: there are none.
+        Unreadable: there are none, or too many.
     """
     try:
-        return _items(strict_json(text))
+        data = [strict_json(text)]
     except Unreadable as error:
-        wrong = error
-    blocks = _FENCE.findall(text)[:_MOST_BLOCKS] or _first_object(text)
-    if not blocks:
-        raise Unreadable(f"there is no JSON in the answer: {wrong}")
-    return [item for block in blocks for item in _items(strict_json(block))]
+        blocks = [found[1] for found in islice(_FENCE.finditer(text), _MOST_BLOCKS)] or _first_object(text)
+        if not blocks:
+            raise Unreadable(f"there is no JSON in the answer: {error}") from None
+        data = [strict_json(block) for block in blocks]
+    items = [item for each in data for item in _items(each)]
+    if len(items) > _MOST_ITEMS:
+        raise Unreadable(f"it has {len(items):,} environments, more than the {_MOST_ITEMS} that are read")
+    return items
 
 
 def _items(data: Any) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from typing import Any
 
 from jaxrl_envs.specs.language import Fault, SpecError
@@ -55,8 +56,8 @@ def parse(text: str | bytes) -> Any:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            keys = [key for key, _ in pairs]
-            return _Twice(found, next(key for key in keys if keys.count(key) > 1))
+            times = Counter(key for key, _ in pairs)
+            return _Twice(found, next(key for key in times if times[key] > 1))
         return found
 
     def constant(word: str) -> Any:

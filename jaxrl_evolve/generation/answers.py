@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+from jaxrl_envs.specs.text import shown
 from jaxrl_evolve.generation.journal import Journal
 
 ANSWER, REPORT = "answer", "report"
@@ -62,9 +63,13 @@ class Answers:
         self.mode, self.by = mode, by
         self._journal = Journal(path, writing=mode in ("record", "auto"))
         self._all = [line for line in self._journal.lines if line.get("kind") == ANSWER]
-        for number, line in enumerate(self._all):
-            if not isinstance(line.get("answer"), str):
-                raise ValueError(f"{path} is damaged: answer {number} has no text")
+        for index, line in enumerate(self._journal.lines):
+            if line.get("kind") == ANSWER:
+                for field, kinds in (("answer", str), ("key", str | None)):
+                    if not isinstance(line.get(field), kinds):
+                        raise self._journal.damaged(
+                            index, f"{field} is {shown(line.get(field))}; it must be text"
+                        )
         self._used = in_order(self._all)
         self._by_key = {line.get("key"): line for line in reversed(self._all)}
         if mode == "replay" and not self._all:

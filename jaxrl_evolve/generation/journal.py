@@ -1,4 +1,7 @@
-"""A file of JSON lines that is only ever added to. What a killed process had written half is cut off when it is opened again."""
+"""A file of JSON lines that is only ever added to. What a killed process had written half is cut off when it is opened again.
+
+A last line that is whole counts, also where nothing ends it, as where a person wrote it.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from jaxrl_evolve.files import Unreadable, parse_json, read_regular
 from jaxrl_evolve.storage.folder import FolderError, Unwritable, plain
 
 _MOST_BYTES = 2**30
+_ENDS = (b"\n", b"\r")
 
 
 class Journal:
@@ -20,6 +24,7 @@ class Journal:
     Attributes:
         path: the file; None keeps the lines in memory.
         lines: JSON objects, the oldest first.
+        torn: whether there was half a line at the end, which is left out.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, *, writing: bool = True) -> None:
@@ -34,6 +39,8 @@ class Journal:
         """
         self.path = None if path is None else Path(path)
         self.lines: list[dict[str, Any]] = []
+        self.torn = False
+        self._numbers: list[int] = []  # of the lines, in the file
         if self.path is None:
             return
         try:
@@ -44,10 +51,26 @@ class Journal:
             raise FolderError(
                 f"cannot read {self.path}: {getattr(error, 'strerror', None) or error}"
             ) from None
-        end = content.rfind(b"\n") + 1
-        self.lines = [self._line(number, line) for number, line in enumerate(content[:end].splitlines(), 1)]
-        if writing and end < len(content):
-            self._cut(end)
+        whole = self._read(content)
+        if writing and content and not content.endswith(_ENDS):
+            self._mend(whole)
+
+    def _read(self, content: bytes) -> int:
+        """Take the lines; the bytes of those that are whole."""
+        lines, size = content.splitlines(keepends=True), 0
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                try:
+                    self.lines.append(self._line(number, line))
+                except FolderError:
+                    # What is written half is the beginning of an object, and never one.
+                    self.torn = number == len(lines) and not line.endswith(_ENDS)
+                    if not self.torn:
+                        raise
+                    break
+                self._numbers.append(number)
+            size += len(line)
+        return size
 
     def _line(self, number: int, line: bytes) -> dict[str, Any]:
         try:
@@ -58,10 +81,25 @@ class Journal:
             raise FolderError(f"{self.path} is damaged: line {number} is no JSON object")
         return value
 
-    def _cut(self, end: int) -> None:
+    def damaged(self, index: int, why: str) -> FolderError:
+        """The error of a line that holds what it must not.
+
+        Args:
+            index: of the line among `lines`, as they were read.
+            why: a clause.
+        """
+        return FolderError(f"{self.path} is damaged: line {self._numbers[index]}: {why}")
+
+    def _mend(self, whole: int) -> None:
+        """Cut off what is written half, or end the last line."""
         assert self.path is not None
         try:
-            os.truncate(self.path, end)
+            with open(self.path, "r+b") as file:
+                if self.torn:
+                    file.truncate(whole)
+                elif whole:
+                    file.seek(0, os.SEEK_END)
+                    file.write(b"\n")
         except OSError as error:
             raise Unwritable(f"cannot write {self.path}: {error.strerror}") from None
 

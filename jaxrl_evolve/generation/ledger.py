@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from jaxrl_envs.specs.text import shown
 from jaxrl_evolve.generation.chat_config import ChatConfig
 from jaxrl_evolve.generation.journal import Journal
 
+_MOST = 2**53  # that anyone counts
 _PER_MESSAGE = 32  # tokens that a server may put around a message
 
 
@@ -41,16 +44,29 @@ class Ledger:
     """
 
     def __init__(self, config: ChatConfig, path: str | os.PathLike[str] | None = None) -> None:
+        """Take up what was asked for before.
+
+        Args:
+            config: the limits.
+            path: of the file; None keeps the account in memory.
+
+        Raises:
+            FolderError: the file cannot be read, or a line of it is none of an account; the message names both.
+        """
         self.config = config
         self._journal = Journal(path)
         self._open: dict[int, Usage] = {}
         self._done: list[Usage] = []
-        for line in self._journal.lines:
-            usage = Usage(int(line["prompt"]), int(line["answer"]), float(line["seconds"]))
-            self._take(int(line["call"]), line["sent"] is True, usage)
+        for index, line in enumerate(self._journal.lines):
+            if wrong := _wrong(line):
+                raise self._journal.damaged(index, wrong)
+            usage = Usage(line["prompt"], line["answer"], float(line["seconds"]))
+            self._take(line["call"], line["sent"], usage)
 
     def _take(self, call: int, sent: bool, usage: Usage) -> None:
         if sent:
+            if call in self._open:  # no two have one number, but whatever a file says, none is lost
+                self._done.append(self._open[call])
             self._open[call] = usage
         else:
             self._open.pop(call, None)
@@ -132,3 +148,16 @@ class Ledger:
         line: dict[str, Any] = {"call": call, "sent": sent, **usage._asdict()}
         self._journal.append(line if sent else {**line, "cost": self.cost(usage), "outcome": outcome})
         self._take(call, sent, usage)
+
+
+def _wrong(line: Mapping[str, Any]) -> str:
+    """What is wrong with a line of an account, as a clause; nothing where nothing is."""
+    if not isinstance(line.get("sent"), bool):
+        return f"sent is {shown(line.get('sent'))}; it must be true or false"
+    for name in ("call", "prompt", "answer"):
+        if type(value := line.get(name)) is not int or not 0 <= value < _MOST:
+            return f"{name} is {shown(value)}; it must be a whole number from 0"
+    seconds = line.get("seconds")
+    if type(seconds) not in (int, float) or not 0 <= seconds < _MOST:
+        return f"seconds is {shown(seconds)}; it must be a number from 0"
+    return ""

@@ -42,9 +42,8 @@ def recorded_proposer(domain: Domain, path: str | os.PathLike[str], offline: Pro
     Raises:
         ValueError: there is no such file, it is damaged, or an answer does not say who wrote it.
     """
-    every = in_order(
-        line for line in Journal(path, writing=False).lines if line.get("kind", ANSWER) == ANSWER
-    )
+    journal = Journal(path, writing=False)
+    every = in_order(line for line in journal.lines if line.get("kind", ANSWER) == ANSWER)
     lines = [line for line in every if line.get("asks") != JUDGEMENT]
     judged = [line for line in every if line.get("asks") == JUDGEMENT]
     if not lines:
@@ -63,6 +62,9 @@ def recorded_proposer(domain: Domain, path: str | os.PathLike[str], offline: Pro
     def propose(feedback: Feedback, archive: Archive, k: int, key: Array) -> Proposed:
         nonlocal at
         found = _read(domain, archive, requests, at, k)
+        if journal.torn and not at:
+            torn = f"the last line of {os.fspath(path)} is written half, and left out"
+            found = dataclasses.replace(found, notes=(torn, *found.notes))
         at += 1
         return filled_up(found, offline, feedback, archive, k, key)
 

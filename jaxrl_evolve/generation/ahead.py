@@ -21,6 +21,7 @@ from jaxrl_evolve.generation.domain import Domain
 from jaxrl_evolve.generation.feedback import Feedback
 from jaxrl_evolve.generation.offline import offline_proposer
 from jaxrl_evolve.generation.proposal import Proposal, Proposed, Proposer, Rejection
+from jaxrl_evolve.generation.standing import Standing
 from jaxrl_evolve.storage.folder import plain
 
 
@@ -46,6 +47,19 @@ class Ahead:
                 "steps": found.steps,
             }
         )
+
+    def written(self, standing: Standing, k: int, key: Array) -> tuple[Standing, Exception | None]:
+        """Where the loop stands with what came, and what the proposer failed with.
+
+        The cycle that was trained meanwhile is not lost by that: a loop that is resumed after it asks once more.
+        """
+        own = {name: value for name, value in standing.own.items() if name != "came"}
+        try:
+            came = self.wait(standing.feedback, standing.archive, k, key)
+            state = self.state(standing.proposer)
+        except Exception as error:  # whatever a proposer does
+            return dataclasses.replace(standing, own=own), error
+        return dataclasses.replace(standing, proposer=state, own={**own, "came": came}), None
 
     def state(self, before: Mapping[str, Any]) -> Mapping[str, Any]:
         """The proposer's state; that of before while it is still thinking."""

@@ -50,7 +50,7 @@ def added(
             archive, domain, proposal, (trials or {}).get(proposal.identity, Belief())
         )
         if kind_of.get(proposal.operator) == "grant":
-            for parent in proposal.parents:
+            for parent in entries[proposal.identity].parents:
                 entries[parent] = replace(entries[parent], grants=entries[parent].grants + 1)
     return replace(archive, entries=entries)
 

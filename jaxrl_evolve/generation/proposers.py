@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxrl_evolve.generation.answers import FILE as ANSWERS
+from jaxrl_evolve.generation.check import checked
 from jaxrl_evolve.generation.config import GenerateConfig
 from jaxrl_evolve.generation.llm import llm_proposer
 from jaxrl_evolve.generation.loops import LOOPS
@@ -83,7 +84,7 @@ def make_proposer(config: GenerateConfig, setting: Setting, folder: Path | None)
     made = called(whose, make, setting.domain, config.file, asked.offline, saying=(ValueError,))
     if not isinstance(made, Proposer):
         raise Refused(f"{whose} gave {told(made)}; it must be a Proposer")
-    return made
+    return checked(f"proposer {config.proposer!r}", made, setting.domain)
 
 
 def check_proposer(config: GenerateConfig, setting: Setting) -> None:

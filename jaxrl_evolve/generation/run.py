@@ -94,9 +94,12 @@ class Run:
             if updates:
                 metrics = self._play(part, updates, results)
         success = self._learn_of(results, proposed)
-        waited = self._end_ahead(cycle)
+        waited, failed = self._end_ahead(cycle)
         proposed = dataclasses.replace(proposed, seconds=proposed.seconds + waited)
         self._write(metrics, proposed, success, results)
+        if failed is not None:
+            self.host.wait()
+            raise failed
 
     def _key(self, cycle: int) -> Any:
         return jax.random.fold_in(jax.random.fold_in(self.root, random.KeyTag.PROPOSALS), cycle)
@@ -110,17 +113,14 @@ class Run:
             key = jax.random.fold_in(self._key(cycle + 1), 1)
             self.ahead.begin(self.standing.feedback, self.standing.archive, self.config.specs, key)
 
-    def _end_ahead(self, cycle: int) -> float:
-        """Write down what came meanwhile; the seconds that were waited."""
+    def _end_ahead(self, cycle: int) -> tuple[float, Exception | None]:
+        """Write down what came meanwhile; the seconds that were waited, and what the proposer failed with."""
         if self.ahead is None or not self._asks_ahead(cycle):
-            return 0.0
-        key, standing = jax.random.fold_in(self._key(cycle + 1), 2), self.standing
-        before = self.host.seconds["propose_seconds"]
+            return 0.0, None
+        key, before = jax.random.fold_in(self._key(cycle + 1), 2), self.host.seconds["propose_seconds"]
         with self.host.timed("propose_seconds"):
-            came = self.ahead.wait(standing.feedback, standing.archive, self.config.specs, key)
-        state = self.ahead.state(standing.proposer)
-        self.standing = dataclasses.replace(standing, proposer=state, own={**standing.own, "came": came})
-        return self.host.seconds["propose_seconds"] - before
+            self.standing, failed = self.ahead.written(self.standing, self.config.specs, key)
+        return self.host.seconds["propose_seconds"] - before, failed
 
     def _original(self) -> dict[str, float]:
         return {self.standing.archive.original.identity: 1.0}

@@ -65,6 +65,27 @@ def test_a_killed_loop_has_what_it_had_asked_for(tmp_path, run, monkeypatch):
     assert read("parts") == read("whole")
 
 
+def test_a_cycle_is_not_lost_by_a_proposer_that_fails_beside_it(tmp_path, run, monkeypatch):
+    make, fails = training.make_proposer, [True]
+
+    def failing(*arguments):
+        proposer = make(*arguments)
+
+        def propose(feedback, archive, k, key):
+            if fails and threading.current_thread().name == "jaxrl_evolve-propose":
+                raise RuntimeError("boom")
+            return proposer.propose(feedback, archive, k, key)
+
+        return proposer._replace(propose=propose)
+
+    monkeypatch.setattr(training, "make_proposer", failing)
+    with pytest.raises(RuntimeError, match="boom"):
+        run(tmp_path / "run")
+    assert [path.name for path in tmp_path.glob("run/cycles/cycle_*")] == ["cycle_000001.json"]
+    fails.clear()
+    assert run(tmp_path / "run").standing.done == CONFIG.cycles
+
+
 def test_nobody_waits_for_who_is_slow_and_what_is_late_is_taken_up():
     domain = hall.DOMAIN
     offline, archive, told, done = offline_proposer(domain), new_archive(domain), threading.Event(), []

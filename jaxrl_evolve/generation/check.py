@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -21,6 +21,7 @@ from jaxrl_evolve.generation.texts import MOST_CHARACTERS, cleaned
 from jaxrl_evolve.settings.foreign import Refused, called, told
 from jaxrl_evolve.storage.folder import plain
 
+Judge = Callable[[Proposal, Sequence[Entry]], str]
 _FUNCTIONS = ("propose", "state", "restore", "close", "cost")
 _TEXTS = {"author": 100, "operator": 40, "target": 100, "purpose": MOST_CHARACTERS}
 """Characters that are kept of each."""
@@ -53,13 +54,6 @@ def checked(whose: str, proposer: Proposer, domain: Domain) -> Proposer:
             raise Refused(f"{what} gave {told(found)}; it must be an object of JSON data")
         return called(what, plain, found)
 
-    def judge(proposal: Proposal, near: Sequence[Entry]) -> str:
-        what = f"judge of {whose}"
-        found = called(what, proposer.judge, proposal, near)
-        if not isinstance(found, str):
-            raise Refused(f"{what} gave {told(found)}; it must be text, empty where a spec is interesting")
-        return cleaned(found)
-
     def cost() -> dict[str, float]:
         what = f"cost of {whose}"
         found = called(what, proposer.cost)
@@ -72,9 +66,22 @@ def checked(whose: str, proposer: Proposer, domain: Domain) -> Proposer:
         state=state,
         restore=lambda state: called(f"restore of {whose}", proposer.restore, state),
         close=lambda: called(f"close of {whose}", proposer.close),
-        judge=None if proposer.judge is None else judge,
+        judge=_judge(f"judge of {whose}", proposer.judge),
         cost=cost,
     )
+
+
+def _judge(what: str, function: Judge | None) -> Judge | None:
+    if function is None:
+        return None
+
+    def judge(proposal: Proposal, near: Sequence[Entry]) -> str:
+        found = called(what, function, proposal, near)
+        if not isinstance(found, str):
+            raise Refused(f"{what} gave {told(found)}; it must be text, empty where a spec is interesting")
+        return cleaned(found)
+
+    return judge
 
 
 def _proposed(what: str, found: Any, domain: Domain, archive: Archive, k: int) -> Proposed:

@@ -158,6 +158,6 @@ def _wrong(line: Mapping[str, Any]) -> str:
         if type(value := line.get(name)) is not int or not 0 <= value < _MOST:
             return f"{name} is {shown(value)}; it must be a whole number from 0"
     seconds = line.get("seconds")
-    if type(seconds) not in (int, float) or not 0 <= seconds < _MOST:
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds < _MOST:
         return f"seconds is {shown(seconds)}; it must be a number from 0"
     return ""

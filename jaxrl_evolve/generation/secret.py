@@ -20,11 +20,7 @@ class Secret:
 
     def __init__(self, value: str = "") -> None:
         self._value = value
-        forms = (
-            {value, quote(value, safe=""), base64.b64encode(value.encode()).decode().rstrip("=")}
-            if value
-            else set()
-        )
+        forms = {value, quote(value, safe=""), *_base64(value)} if value else set()
         bare = {_UNLIKE.sub(_shown, form) for form in forms}
         self._pieces = {f[i : i + _PIECE] for f in bare for i in range(max(len(f) - _PIECE, 0) + 1)}
 
@@ -70,6 +66,13 @@ class Secret:
             else:
                 found.append([start, starts[start]])
         return found
+
+
+def _base64(value: str) -> Iterator[str]:
+    """How a value is written there, wherever in a longer text it begins, in both alphabets."""
+    for before, others in ((0, 0), (1, 2), (2, 3)):  # letters that others have a part in
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            yield encode(b"\0" * before + value.encode()).decode().rstrip("=")[others:]
 
 
 def _in_text(text: str, stretches: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import hall
@@ -107,3 +108,14 @@ def test_what_stands_around_a_key_is_left_as_it_is():
     other = "\\u0073k \u200b\\b caf\u00e9 \ud800 \\\\n"
     assert secret.redacted(other) == other
     assert Secret("short").redacted("a s\u200bhort one, no sh ort one") == "a [key] one, no sh ort one"
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_in_base64_wherever_it_begins(encode):
+    key = "sk-?>~?>~?>~0123456789"  # whose two alphabets differ
+    secret = Secret(key)
+    for before in ("", "B", "Be", "Bearer "):
+        text = encode(f"{before}{key}: more".encode()).decode()
+        left = secret.redacted(text)
+        assert "[key]" in left
+        assert len(left) <= len(text) - 4 * len(key) // 3 + len("[key]") + 4

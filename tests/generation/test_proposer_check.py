@@ -6,6 +6,7 @@ import dataclasses
 import json
 
 import hall
+import hall_env
 import numpy as np
 import pytest
 from asking import ARCHIVE, FEEDBACK, OFFLINE
@@ -16,8 +17,10 @@ from jaxrl_evolve.generation.candidates import look_at_all
 from jaxrl_evolve.generation.check import checked
 from jaxrl_evolve.generation.lifecycle import added
 from jaxrl_evolve.generation.proposal import Candidate, Proposal, Proposed, Proposer, Rejection
+from jaxrl_evolve.generation.proposers import make_proposer
 from jaxrl_evolve.generation.standing import Standing
 from jaxrl_evolve.settings.foreign import Refused
+from jaxrl_evolve.training.register import register
 
 (GOOD,) = look_at_all(hall.DOMAIN, ARCHIVE, [Candidate(hall.spec(length=3), "me")], 1).proposals
 OTHER = look_at_all(hall.DOMAIN, ARCHIVE, [Candidate(hall.spec(length=n), "me") for n in range(2, 9)], 9)
@@ -79,6 +82,16 @@ def test_rubbish_is_refused_by_a_sentence_with_the_name(found, said):
     with pytest.raises(Refused, match=rf"^propose of proposer 'mine' .*{said}") as caught:
         propose(found)
     assert "\n" not in str(caught.value)
+
+
+def test_proposers_by_name_are_looked_at():
+    register("proposer", "rubbish", lambda *_: Proposer("rubbish", lambda *_: None))
+    config = dataclasses.replace(hall_env.CONFIG, proposer="rubbish")
+    made = make_proposer(config, hall_env.SETTING, None)
+    with pytest.raises(
+        Refused, match="^propose of proposer 'rubbish' gave a NoneType; it must be a Proposed"
+    ):
+        made.propose(FEEDBACK, ARCHIVE, 2, random.key(0))
 
 
 def test_what_holds_passes_as_it_is():

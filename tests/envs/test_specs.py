@@ -157,6 +157,30 @@ def test_a_range_that_rounding_closes_is_a_number():
     assert GRID.identity(spec) == GRID.identity(GRID.read(changed("rules.0.chance", 0.5)))
 
 
+def test_names_that_refer_to_nothing_are_told_beside_fields_that_are_wrong():
+    (door, *_) = re.findall(r"^```json\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    data = {**json.loads(door), "width": 0, "hight": 5}
+    data["terrain"][3]["type"], data["success"][0]["all"][0] = "gaol", "at_gaol"
+    data["rules"][0]["needs"][0]["item"] = "kez"
+    said = lambda: {fault.path: fault.near for fault in refused(data).faults}
+    wrong = {"width": (), "hight": ("height",)}
+    lost = {
+        "terrain[3].type": ("goal",),
+        "success[0].all[0]": ("at_goal",),
+        "rules[0].needs[0].item": ("key",),
+    }
+    assert said() == wrong | lost
+    data["types"][0]["name"] = 7  # so it is not known which types there are
+    assert said() == wrong | {"types[0].name": (), "success[0].all[0]": ("at_goal",)}
+    assert [fault.path for fault in refused({**data, "version": 2}).faults] == ["version"]
+
+
+def refused(data):
+    with pytest.raises(SpecError) as error:
+        GRID.read(data)
+    return error.value
+
+
 def test_thousands_of_faults_are_told_in_a_moment():
     """Of the first hundred each; looking for near matches of all took an hour."""
     data = {**tech_tree.spec_data(), **{f"k{i}": 0 for i in range(40_000)}}

@@ -241,6 +241,24 @@ def test_a_picture_shows_what_is_carried_on_the_side_that_is_not_faced():
     assert (frames[0] == frames[1]).all()  # whose inventory is many things
 
 
+def test_a_legend_counts_what_a_walker_holds():
+    spec = tech_tree.original()
+    params, frame = encoding.encode(spec), kind_of(spec).frame
+    row = [*picture.legend(spec)].index("wood")
+
+    def shown(wood):
+        held = np.zeros(CAPS.types, np.int32)
+        held[2 + [t.name for t in spec.types].index("wood")] = wood
+        grid = np.ones((CAPS.side, CAPS.side), np.int8)
+        return frame(SimpleNamespace(grid=grid, row=1, column=2, facing=0, inventory=held), params, spec)
+
+    none, two, three = map(shown, (0, 2, 3))
+    for one, other in ((none, two), (two, three)):  # frames of a film are of one size
+        where = np.argwhere((one != other).any(-1))
+        assert len(where) and where[:, 1].min() > 9 * 24
+        assert 4 + 16 * row <= where[:, 0].min() and where[:, 0].max() < 4 + 16 * (row + 1)
+
+
 def test_an_empty_hand_is_no_impossible_thing_and_two_things_are():
     holds = lambda name, of, **more: {"name": name, "kind": "holds", "of": of, "number": 1} | more
     freed = carrying(predicates=[holds("goal", "void", after=["put_down"])])

@@ -49,7 +49,7 @@ def kind_of(spec: Spec) -> Kind:
     from jaxrl_envs.specs import picture
     from jaxrl_envs.specs.grid import GRID
 
-    drawn = lambda state, params, spec: picture.with_legend(picture.render(state, params), spec)
+    drawn = lambda state, params, spec: picture.with_legend(picture.render(state, params), spec, state)
     return Kind(GRID, drawn, _check_grid)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxrl_envs.specs.arrays import GridParams
-from jaxrl_envs.specs.caps import FLOOR, VOID
+from jaxrl_envs.specs.caps import BUILT_IN, FLOOR, VOID
 from jaxrl_envs.specs.cells import DIRECTIONS
 from jaxrl_envs.specs.engine import GridState
 from jaxrl_envs.specs.model import COLOURS, GridSpec
@@ -68,22 +68,42 @@ def _draw_agent(frame: np.ndarray, row: int, column: int, facing: int, load: np.
         cell[apart < 0.15 * _CELL] = load
 
 
-def with_legend(frame: np.ndarray, spec: GridSpec) -> np.ndarray:
-    """A frame with the names of the types beside it, uint8 ``[H, W, 3]``."""
-    from PIL import Image, ImageDraw
-
+def legend(spec: GridSpec) -> dict[str, tuple[int, int, int]]:
+    """The colour of each type that may lie on the map or be held, in their order."""
     strewn = {step.type for step in spec.terrain}
     made = {name for rule in spec.rules for name in (rule.becomes, rule.spawns) if name}
-    rows = [t for t in spec.types if t.name in strewn | made]
-    line, width = 16, 130
+    held = {row.item for row in spec.agent.inventory} | {
+        row.item for rule in spec.rules for row in rule.changes
+    }
+    return {t.name: _COLOURS[t.colour] for t in spec.types if t.name in strewn | made | held}
+
+
+def with_legend(frame: np.ndarray, spec: GridSpec, state: GridState | None = None) -> np.ndarray:
+    """A frame with the names of the types beside it, and how many of each the agent holds, uint8 ``[H, W, 3]``.
+
+    Args:
+        frame: uint8 ``[H, W, 3]``.
+        spec: that is shown.
+        state: whose inventory is told; without one none is.
+    """
+    from PIL import Image, ImageDraw
+
+    rows = legend(spec)
+    types = [*BUILT_IN, *(t.name for t in spec.types)]
+    held = dict(zip(types, np.asarray(state.inventory).tolist(), strict=False)) if state is not None else {}
+    line, width = 16, 150
     height = max(frame.shape[0], line * (len(rows) + 2) + 8)
     image = Image.new("RGB", (frame.shape[1] + width, height), _PAPER)
     image.paste(Image.fromarray(frame), (0, 0))
     pen, left = ImageDraw.Draw(image), frame.shape[1] + 8
-    for i, kind in enumerate(rows):
+    for i, (name, colour) in enumerate(rows.items()):
         top = 4 + i * line
-        pen.rectangle((left, top + 2, left + 10, top + 12), fill=_COLOURS[kind.colour])
-        pen.text((left + 16, top), kind.name, fill=_COLOURS["black"])
+        pen.rectangle((left, top + 2, left + 10, top + 12), fill=colour)
+        pen.text((left + 16, top), name, fill=_COLOURS["black"])
+        if held.get(name):
+            edge = image.width - 22  # over the end of a name that is too long
+            pen.rectangle((edge, top, image.width, top + line - 1), fill=_PAPER)
+            pen.text((edge, top), f"x {held[name]}", fill=_AGENT)
     top = 4 + len(rows) * line
     pen.ellipse((left, top + 2, left + 10, top + 12), fill=_AGENT)
     pen.text((left + 16, top), "agent", fill=_COLOURS["black"])

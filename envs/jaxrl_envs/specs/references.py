@@ -9,9 +9,10 @@ from pydantic import BaseModel
 
 from jaxrl_envs.specs import bodies, metadata
 from jaxrl_envs.specs.caps import BUILT_IN, PRESETS
-from jaxrl_envs.specs.fields import allowed, bounds, close_to, ranged, whole
+from jaxrl_envs.specs.fields import allowed, bounds, ranged, whole
 from jaxrl_envs.specs.instructions import Band, Cells, Span, Step, ends, told
 from jaxrl_envs.specs.language import Fault
+from jaxrl_envs.specs.lookup import known
 from jaxrl_envs.specs.model import Agent, Clause, GridSpec, Predicate, Region, Rule
 from jaxrl_envs.specs.text import shown
 
@@ -91,14 +92,6 @@ def _numbers(part: BaseModel, path: str) -> Iterator[Fault]:
                     yield from _numbers(row, f"{here}[{i}]")
 
 
-def _known(path: str, name: str | None, known: Iterable[str], what: str) -> Iterator[Fault]:
-    known = list(known)
-    if name is not None and name not in known:
-        near = close_to(name, known)
-        there = "" if near else f"; there are {', '.join(known) or 'none'}"
-        yield Fault(path, shown(name), f"there is no {what} of that name{there}", near)
-
-
 def _names(spec: GridSpec) -> Iterator[Fault]:
     for field in ("types", "predicates"):
         seen = set(BUILT_IN) if field == "types" else set[str]()
@@ -117,7 +110,7 @@ def _terrain(spec: GridSpec) -> Iterator[Fault]:
     for i, step in enumerate(spec.terrain):
         yield from _drawing(step, f"terrain[{i}]", spec)
         for field in ("type", "on", "to"):
-            yield from _known(f"terrain[{i}].{field}", getattr(step, field, None), _types(spec), "type")
+            yield from known(f"terrain[{i}].{field}", getattr(step, field, None), _types(spec), "type")
         if isinstance(step, Band) and ends(step.nearest)[0] > ends(step.farthest)[1]:
             yield Fault(f"terrain[{i}].nearest", told(step.nearest), "it must be at most farthest")
         if step.type == "void":
@@ -176,7 +169,7 @@ def _region(region: Region | None, path: str, spec: GridSpec) -> Iterator[Fault]
 def _items(rows: Iterable[Any], path: str, types: list[str]) -> Iterator[Fault]:
     seen = set[str]()
     for i, row in enumerate(rows):
-        yield from _known(f"{path}[{i}].item", row.item, types, "type")
+        yield from known(f"{path}[{i}].item", row.item, types, "type")
         if row.item in BUILT_IN:
             yield Fault(f"{path}[{i}].item", shown(row.item), "that cannot be held")
         if row.item in seen:
@@ -192,7 +185,7 @@ def _agent(agent: Agent, spec: GridSpec) -> Iterator[Fault]:
 def _rule(rule: Rule, path: str, spec: GridSpec) -> Iterator[Fault]:
     types, carrier = _types(spec), spec.agent.body == "carrier"
     for field in ("of", "by", "near", "becomes", "spawns"):
-        yield from _known(f"{path}.{field}", getattr(rule, field), types, "type")
+        yield from known(f"{path}.{field}", getattr(rule, field), types, "type")
     for field in ("needs", "at_most", "changes"):
         yield from _items(getattr(rule, field), f"{path}.{field}", types)
     if rule.of is None and rule.when not in ("timer", "on"):
@@ -285,9 +278,9 @@ def _predicate(predicate: Predicate, path: str, spec: GridSpec) -> Iterator[Faul
         names, what = (
             (_types(spec), "type") if kind != "achieved" else ([p.name for p in spec.predicates], "predicate")
         )
-        yield from _known(f"{path}.of", predicate.of, names, what)
+        yield from known(f"{path}.of", predicate.of, names, what)
     if "by" in reads:
-        yield from _known(f"{path}.by", predicate.by, _types(spec), "type")
+        yield from known(f"{path}.by", predicate.by, _types(spec), "type")
     if kind == "achieved" and any(p.name == predicate.of and p.kind == "achieved" for p in spec.predicates):
         yield Fault(
             f"{path}.of", shown(predicate.of), "it must be a predicate of another kind than 'achieved'"
@@ -309,12 +302,12 @@ def _clauses(spec: GridSpec) -> Iterator[Fault]:
     seen = set[str]()
     for i, weight in enumerate(spec.reward.weights):
         path = f"reward.weights[{i}].predicate"
-        yield from _known(path, weight.predicate, names, "predicate")
+        yield from known(path, weight.predicate, names, "predicate")
         if weight.predicate in seen:
             yield Fault(path, shown(weight.predicate), "it stands there twice")
         seen.add(weight.predicate)
     for i, name in enumerate(spec.targets):
-        yield from _known(f"targets[{i}]", name, names, "predicate")
+        yield from known(f"targets[{i}]", name, names, "predicate")
 
 
 def _clause(clause: Clause, path: str, names: list[str]) -> Iterator[Fault]:
@@ -322,4 +315,4 @@ def _clause(clause: Clause, path: str, names: list[str]) -> Iterator[Fault]:
         yield Fault(path, "", "it has no predicates, so it would always hold; it must have at least one")
     for field in ("all", "none"):
         for i, name in enumerate(getattr(clause, field)):
-            yield from _known(f"{path}.{field}[{i}]", name, names, "predicate")
+            yield from known(f"{path}.{field}[{i}]", name, names, "predicate")

@@ -13,7 +13,7 @@ from jaxrl_envs.specs.language import Data, Fault, SpecError
 from jaxrl_envs.specs.text import refuse, shown
 
 M = TypeVar("M", bound=BaseModel)
-_MOST_TOLD = 100
+MOST_TOLD = 100
 """Faults that are told one by one: looking for near matches of each of any number would take as long as whoever wrote it likes."""
 
 
@@ -53,14 +53,14 @@ def _faults(model: type[BaseModel], error: ValidationError) -> list[Fault]:
     """One for each place, of those within each other the innermost."""
     found: dict[str, Fault] = {}
     said = error.errors(include_url=False, include_context=False)
-    for one in said[:_MOST_TOLD]:
+    for one in said[:MOST_TOLD]:
         fault = _fault(model, one["type"], one["loc"], one.get("input"))
         found.setdefault(fault.path, fault)
     deeper = lambda path: any(
         other.startswith(path) and other[len(path) : len(path) + 1] in (".", "[") for other in found
     )
     told = [fault for path, fault in found.items() if not path or not deeper(path)]
-    more = len(said) - _MOST_TOLD
+    more = len(said) - MOST_TOLD
     return [*told, *([Fault("", "", f"it has {more:,} faults more of this kind")] if more > 0 else [])]
 
 

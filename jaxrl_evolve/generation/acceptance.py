@@ -8,7 +8,6 @@ So is what a scripted player does not win either, where one is asked.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -93,13 +92,13 @@ def unproved(archive: Archive, doubts: Mapping[str, tuple[Proposal, tuple[str, .
         archive: in which they are.
         doubts: of `doubts_of`; the first reason is the word that is counted by.
     """
-    retry, counts = archive.cycle + archive.config.retry, Counter(archive.rejections)
-    counts.update(reasons[0] for _, reasons in doubts.values())
+    retry = archive.cycle + archive.config.retry
+    refusals = [(reasons[0], reasons[1:]) for _, reasons in doubts.values()]
     left = [
         replace(archive.entries[i], status="quarantined", quarantines=1, retry=retry, reasons=reasons)
         for i, (_, reasons) in doubts.items()
     ]
-    return replace(archive.replaced(left), rejections=dict(counts))
+    return archive.replaced(left).counting(refusals)
 
 
 def set_aside(archive: Archive, trials: Mapping[str, Belief]) -> Archive:

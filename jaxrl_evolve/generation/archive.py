@@ -7,7 +7,7 @@ is killed has the archive of its last cycle.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -75,6 +75,7 @@ class Archive:
         entries: all that were ever taken up, those that were found invalid too, so that nobody looks at them again.
         cycle: of the loop, from 0.
         rejections: what was not taken up, counted by reason.
+        refused: by reason, the sentence that the first of them got.
         config: when statuses change.
     """
 
@@ -82,6 +83,7 @@ class Archive:
     cycle: int = 0
     rejections: Mapping[str, int] = dataclasses.field(default_factory=dict)
     config: ArchiveConfig = dataclasses.field(default_factory=ArchiveConfig)
+    refused: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.entries:
@@ -143,6 +145,16 @@ class Archive:
                 break
             chosen.setdefault(entry.identity, entry)
         return list(chosen.values())
+
+    def counting(self, refusals: Iterable[tuple[str, Sequence[str]]]) -> Archive:
+        """With these refusals counted, each a reason and sentences; of each reason the first sentence is kept."""
+        counts, said = dict(self.rejections), dict(self.refused)
+        for reason, sentences in refusals:
+            counts[reason] = counts.get(reason, 0) + 1
+            if sentences:
+                more = f" (and {len(sentences) - 1} more)" if len(sentences) > 1 else ""
+                said.setdefault(reason, f"{sentences[0]}{more}")
+        return dataclasses.replace(self, rejections=counts, refused=said)
 
     def lineage(self, identity: str) -> list[str]:
         """Ancestors of a spec, parents before grandparents, none twice."""

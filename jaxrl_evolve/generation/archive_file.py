@@ -23,6 +23,7 @@ def archive_data(archive: Archive) -> dict[str, Any]:
         "cycle": archive.cycle,
         "config": archive.config,
         "rejections": archive.rejections,
+        "refused": archive.refused,
         "entries": list(archive.entries.values()),
     }
 
@@ -58,7 +59,9 @@ def read_archive(path: str | os.PathLike[str]) -> tuple[Archive, dict[str, Any]]
         entries = [_entry(each) for each in data["entries"]]
         rejections = {str(reason): int(count) for reason, count in data["rejections"].items()}
         config = from_fields(ArchiveConfig, data["config"], "config")
-        archive = Archive({e.identity: e for e in entries}, int(data["cycle"]), rejections, config)
+        # A file of before has no sentences.
+        refused = {str(reason): str(said) for reason, said in data.get("refused", {}).items()}
+        archive = Archive({e.identity: e for e in entries}, int(data["cycle"]), rejections, config, refused)
         if len(archive.entries) != len(entries):
             raise ValueError("a spec stands there twice")
         if lost := [p for e in entries for p in e.parents if p not in archive.entries]:

@@ -60,7 +60,8 @@ class GenerateConfig:
     """Steps in the original after the last cycle."""
     curriculum: str = ""
     """Curriculum of levels that chooses among the specs of a phase, rollout by rollout (`plr`, `mna`, `sfl`), or, of the loop `levels`, among the
-    environment's own levels (`random` and all of `list curricula` that have no agents of their own). Empty for shares that are kept through a phase.
+    environment's own levels (`random` and all of `list curricula` that have no agents of their own). Empty for shares that are kept through a phase; of the
+    loop `levels` empty is `random`: levels are drawn anew, which is domain randomisation.
     A level is scored by whole rollouts, so `rollout_length` must hold an episode of the original."""
     unit: Literal["steps", "episodes"] = "steps"
     """Of what shares are kept: of steps, where a slot keeps its spec through a phase, or of episodes, where it draws one for each."""

@@ -125,7 +125,7 @@ def _nothing(venv: VectorEnv) -> Any:
 def _levels(config: GenerateConfig, loop: Loop, env: Env) -> Levels | None:
     """Which curriculum of levels chooses, if one does."""
     if loop.plays == "family":
-        return of_family(config.curriculum or "random", env, config.num_envs)
+        return of_family(loop.scheduler(config.curriculum), env, config.num_envs)
     return of_specs(config.curriculum, env, config.archive.active) if config.curriculum else None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -78,7 +77,7 @@ def rejected(
     rejections: Iterable[Rejection] = (),
     invalid: Mapping[str, tuple[Proposal, tuple[str, ...]]] | None = None,
 ) -> Archive:
-    """With what was not taken up counted, by reason.
+    """With what was not taken up counted, by reason, beside what one of each was told.
 
     Args:
         archive: before.
@@ -87,15 +86,14 @@ def rejected(
         invalid: by identity, proposals that a later rung found invalid, with the reasons. They are kept, so that nobody looks at
             them again.
     """
-    counts = Counter(archive.rejections)
-    counts.update(rejection.reason for rejection in rejections)
+    refusals = [(rejection.reason, rejection.faults) for rejection in rejections]
     entries = dict(archive.entries)
     for identity, (proposal, reasons) in (invalid or {}).items():
-        counts.update([reasons[0] if reasons else "invalid"])
+        refusals.append((reasons[0] if reasons else "invalid", reasons[1:]))
         if identity not in entries:
             made = _entry(archive, domain, proposal, Belief())
             entries[identity] = replace(made, status="rejected", reasons=tuple(reasons))
-    return replace(archive, entries=entries, rejections=dict(counts))
+    return replace(archive, entries=entries).counting(refusals)
 
 
 def observed(archive: Archive, results: Mapping[str, tuple[int, int]]) -> Archive:

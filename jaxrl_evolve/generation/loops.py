@@ -42,6 +42,15 @@ class Loop(NamedTuple):
     mutates: bool = False
     population: bool = False
 
+    @property
+    def asks(self) -> bool:
+        """Whether a proposer is ever asked."""
+        return self.proposes != "never" and not self.by_hand and not self.mutates
+
+    def scheduler(self, curriculum: str) -> str:
+        """Which curriculum chooses what is played, if one does: of a family domain randomisation where none is named."""
+        return curriculum or ("random" if self.plays == "family" else "")
+
 
 LOOPS = {
     "envgen": Loop(
@@ -78,7 +87,7 @@ LOOPS = {
         population=True,
     ),
     "levels": Loop(
-        "control: levels of the environment's own family beside the original, as a curriculum of levels chooses them",
+        "control: levels of the environment's own family beside the original, as a curriculum of levels chooses them, at random if none is named",
         proposes="never",
         generated=0.8,
         mixed=True,

@@ -67,6 +67,7 @@ def summarise(
         "proposer": config.proposer,
         # Who wrote the specs is part of what a result says.
         "authors": authors(archive),
+        "curriculum": LOOPS[config.loop].scheduler(config.curriculum),
         "env": config.env,
         "seed": config.seed,
         "cycles": archive.cycle,
@@ -93,10 +94,13 @@ def authors(archive: Archive) -> dict[str, int]:
 
 def report(config: GenerateConfig, standing: Standing, rows: Sequence[Mapping[str, Any]]) -> str:
     """A page for readers."""
-    archive = standing.archive
+    archive, loop = standing.archive, LOOPS[config.loop]
     steps = ", ".join(f"{n:,} {name}" for name, n in standing.steps.items())
     told = ", ".join(f"{n} by {name}" for name, n in authors(archive).items()) or "none"
+    proposer = config.proposer if loop.asks else "none is asked"
     found = rows[-1] if rows else {}
+    scheduler = loop.scheduler(config.curriculum)
+    by = f" What is played by the curriculum {scheduler}." if scheduler else ""
     columns = [
         "success",
         *[c for c in found if c.startswith(SKILL)],
@@ -113,14 +117,15 @@ def report(config: GenerateConfig, standing: Standing, rows: Sequence[Mapping[st
     ]
     parts = [
         f"# {config.loop} on {config.env}",
-        f"{LOOPS[config.loop].about}. Proposer: {config.proposer}; specs: {told}. Environment steps: {steps}.",
+        f"{loop.about}. Proposer: {proposer}; specs: {told}.{by} Environment steps: {steps}.",
         "## Episodes of each specialist in its spec" if counts else "## Episodes in the original",
         markdown_table(["Cycle", "Steps", *(c.removeprefix(SKILL) for c in columns), *counts], lines),
         "## Specs",
         tree(archive),
     ]
     if archive.rejections:
-        parts += ["## Refused", ", ".join(f"{n} {reason}" for reason, n in archive.rejections.items()) + "."]
+        refused = [[reason, n, archive.refused.get(reason, "")] for reason, n in archive.rejections.items()]
+        parts += ["## Refused", markdown_table(["Rung or reason", "Candidates", "One of them"], refused)]
     if standing.notes:
         parts += ["## Notes", "\n".join(f"- {cleaned(note)}" for note in standing.notes)]
     return "\n\n".join(parts) + "\n"
@@ -140,19 +145,20 @@ def tree(archive: Archive) -> str:
     waiting = [(entry, 0) for entry in reversed(children.get("", []))]
     while waiting:
         entry, depth = waiting.pop()
-        lines.append(f"{'  ' * depth}- {_line(entry)}")
+        lines.append(f"{'  ' * depth}- {_line(entry, entry is archive.original)}")
         waiting.extend((child, depth + 1) for child in reversed(children.get(entry.identity, [])))
     return "\n".join(lines)
 
 
-def _line(entry: Entry) -> str:
+def _line(entry: Entry, first: bool) -> str:
     target = f" for {entry.target}" if entry.target else ""
     success = (
         f", expected success {100 * entry.belief.mean:.0f} % after {entry.episodes} episodes"
         if entry.episodes
         else ""
     )
-    return f"`{entry.identity[:8]}` {entry.operator or 'written'}{target} by {entry.author}, cycle {entry.born}: {entry.status}{success}"
+    came = "" if first else f" by {entry.author}, cycle {entry.born + 1}"  # the original was there before
+    return f"`{entry.identity[:8]}` {entry.operator or 'written'}{target}{came}: {entry.status}{success}"
 
 
 def sentence(summary: Mapping[str, Any], out: str) -> str:

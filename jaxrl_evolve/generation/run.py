@@ -29,6 +29,7 @@ from jaxrl_evolve.generation.proposal import Proposal, Proposed, Proposer
 from jaxrl_evolve.generation.scaffolds import by_hand, faded
 from jaxrl_evolve.generation.schedule import evenly, shares
 from jaxrl_evolve.generation.seat import SKILLS, stacked
+from jaxrl_evolve.generation.setting import strange
 from jaxrl_evolve.generation.skill_file import EPISODES, WON, spec_counts, write_skills
 from jaxrl_evolve.generation.standing import NOTES, Standing, read_standing, write_standing
 from jaxrl_evolve.runs.evaluation import Episodes
@@ -149,16 +150,19 @@ class Run:
         with self.host.timed("propose_seconds"):
             doubts, looked = doubts_of(good, trials, self.setting, self.config, cycle)
         archive = unproved(archive, doubts)
+        strangers = [] if loop.specialists else strange(self.setting, good)
+        # Cycles are counted from 1 wherever one reads of them, as in rows.
+        notes = [f"cycle {cycle + 1}: {note}" for note in (*found.notes, *strangers)]
         active = [p.identity for p in good if archive.entries[p.identity].status == "active"]
         self.standing = dataclasses.replace(
             standing.with_steps(validation=validated.steps + tried + looked, proposing=found.steps),
             archive=archive,
             latest=tuple(active) or standing.latest,
             proposer=self.ahead.state(standing.proposer) if self.ahead else self.proposer.state(),
-            notes=(*standing.notes, *(f"cycle {cycle}: {note}" for note in found.notes))[-NOTES:],
+            notes=(*standing.notes, *notes)[-NOTES:],
         )
-        for note in found.notes:
-            self.host.say(f"cycle {cycle}: {note}")
+        for note in notes:
+            self.host.say(note)
         reasons = tuple(reason for _, faults in (invalid | doubts).values() for reason in faults)
         reasons += tuple(fault for r in found.rejections if r.reason == "invalid" for fault in r.faults)
         return dataclasses.replace(found, proposals=tuple(good), notes=reasons[:_TOLD])
@@ -229,7 +233,8 @@ class Run:
         more = {"original": original, "generated": int(steps.sum()) - original}
         self.standing = self.standing.with_steps(scoring=updates * self.programs.scoring, **more)
         if int(self.state.diverged) >= 0:
-            raise Diverged(f"the agent diverged in cycle {self.standing.done}; what was before it is saved")
+            cycle = self.standing.done + 1
+            raise Diverged(f"the agent diverged in cycle {cycle}; what was before it is saved")
         return metrics
 
     def _evaluate(self, learner: Any, params: Any, contest: int = 0) -> Episodes:
@@ -273,10 +278,10 @@ class Run:
         told = row_of(standing, host.seconds["run_seconds"], proposed)
         host.row({**told, **success, **metrics}, standing.env_steps)
         if folder := host.writable:
-            # Before the checkpoint: one that counts has where the loop stood.
-            specs = {identity: entry.data for identity, entry in standing.archive.entries.items()}
-            write_skills(folder.path, standing.done - 1, self.setting, specs, results, standing.feedback)
+            # Before the checkpoint: one that counts has where the loop stood. The page has the notes that a person waits for.
+            write_skills(folder.path, standing, self.setting, results, success["success"])
             write_standing(folder.path, standing, self.config.keep)
+            folders.write_text(folder.path / REPORT, report(self.config, standing, host.rows))
         host.save(standing.done, self.saved(), {"done": standing.done})
         host.advanced(standing.done, success["success"])
 

@@ -87,3 +87,13 @@ def make_setting(name: str, options: Mapping[str, Any] | None = None) -> Setting
             hint = suggestion(option, OPTIONS[name])
             raise ValueError(f"env_options has {option!r}, which loops on {name} do not take: {hint}")
     return SETTINGS[name](**dict(options or {}))
+
+
+def strange(setting: Setting, proposals: Sequence[Proposal]) -> list[str]:
+    """Of specs that have no skill of the original a sentence each: they are played, and nothing that is counted can be learned there."""
+    skills = [skill.name for skill in setting.domain.skills]
+    return [
+        f"spec {p.identity[:8]} by {p.author} has no skill of the original ({', '.join(skills)}), so none is counted in it"
+        for p in proposals
+        if not {*setting.columns(p.data)} & {*skills}
+    ]

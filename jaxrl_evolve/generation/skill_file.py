@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from jaxrl_evolve.generation.feedback import Feedback, Rate
+from jaxrl_evolve.generation.feedback import Rate
 from jaxrl_evolve.generation.setting import Setting
 from jaxrl_evolve.generation.skill_table import SkillTable
-from jaxrl_evolve.generation.standing import FOLDER
+from jaxrl_evolve.generation.standing import FOLDER, Standing
 from jaxrl_evolve.storage.folder import write_json
 
 EPISODES, WON, STEPS, SKILLS = 0, 1, 2, 3
@@ -30,28 +30,27 @@ def spec_counts(table: SkillTable) -> Int[np.ndarray, "specs columns"]:
 
 def write_skills(
     folder: Path,
-    cycle: int,
+    standing: Standing,
     setting: Setting,
-    specs: Mapping[str, Mapping[str, Any]],
     counts: Mapping[str, np.ndarray],
-    feedback: Feedback,
+    success: float | None,
 ) -> None:
     """Write the table of a cycle.
 
     Args:
         folder: of the run.
-        cycle: its number, from 0.
+        standing: after the cycle: its number, from 1, the specs, and what the evaluation in the original told.
         setting: whose columns say which skill is which, and what a spec hands out.
-        specs: JSON data by identity.
         counts: rows of `spec_counts` by identity, of what was trained on.
-        feedback: of the evaluation in the original.
+        success: share of the episodes in the original; not told where no skill was looked at in it.
 
     Raises:
         FolderError: it cannot be written.
     """
+    cycle, entries = standing.done, standing.archive.entries
     rows = []
     for identity, row in counts.items():
-        data, episodes = specs[identity], int(row[EPISODES])
+        data, episodes = entries[identity].data, int(row[EPISODES])
         names, given = list(setting.columns(data)), set(setting.granted(data))
         of = lambda name, row=row, names=names: int(row[SKILLS + names.index(name)])
         skills = {
@@ -61,7 +60,11 @@ def write_skills(
         }
         success = Rate.of(int(row[WON]), episodes)
         rows.append({"spec": identity, "steps": int(row[STEPS]), "success": success, "skills": skills})
-    evaluated = {name: report.rate for name, report in feedback.skills.items()}
+    evaluated = {name: report.rate for name, report in standing.feedback.skills.items()}
     place = folder / FOLDER
     place.mkdir(exist_ok=True)
-    write_json(place / f"skills_{cycle:06d}.json", {"cycle": cycle, "evaluated": evaluated, "trained": rows})
+    told: dict[str, Any] = {"cycle": cycle, "evaluated": evaluated, "trained": rows}
+    if evaluated and success is not None:
+        episodes = next(iter(evaluated.values())).episodes
+        told["success"] = Rate.of(round(success * episodes), episodes)
+    write_json(place / f"skills_{cycle:06d}.json", told)

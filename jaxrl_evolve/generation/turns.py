@@ -5,6 +5,7 @@ language mends. So a model's answers and their record are read in the same way.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from jaxrl_evolve.files import Unreadable
@@ -14,6 +15,8 @@ from jaxrl_evolve.generation.domain import Domain
 from jaxrl_evolve.generation.extraction import candidates_in
 from jaxrl_evolve.generation.proposal import Candidate, Proposed, Rejection
 from jaxrl_evolve.generation.texts import cleaned
+
+_TOLD = 10  # faults of specs that nobody could mend
 
 
 class Said(NamedTuple):
@@ -68,7 +71,8 @@ def in_turns(domain: Domain, archive: Archive, said: Said, again: Again, k: int,
     held = look_at_all(domain, archive, good, k)
     # What was not mended, the language may mend; what neither did is refused with its faults.
     mended = look_at_all(domain, archive, broken, k - len(held.proposals), repair=True)
-    notes = (read.unreadable,) if read.unreadable else ()
+    refused = (fault for r in mended.rejections if r.reason == "invalid" for fault in r.faults)
+    notes = (*((read.unreadable,) if read.unreadable else ()), *islice(refused, _TOLD))
     return _without_twice(held, mended).and_then(Proposed(notes=notes))
 
 

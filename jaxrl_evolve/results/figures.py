@@ -62,6 +62,7 @@ def learning_curves(
     statistic_name: str = "IQM",
     confidence: float = 0.95,
     per_seed: bool = False,
+    shares: bool = False,
 ) -> Path:
     """Draw a statistic over seeds with a pointwise bootstrap band, one panel per task.
 
@@ -75,6 +76,7 @@ def learning_curves(
         statistic_name: how the axis calls it.
         confidence: coverage of the band; one or two runs have none.
         per_seed: also draw each run as a thin line.
+        shares: whether returns are shares: the axis begins at 0, and of equal curves, as where all are 0, each is seen.
 
     Returns:
         ``path``.
@@ -89,7 +91,8 @@ def learning_curves(
     panels = list(dict.fromkeys(curve.panel for curve in curves))
     with panels_figure(path, len(panels), width=4.6, height=3.1) as (figure, axes):
         for axis, panel in zip(axes, panels, strict=True):
-            for curve in (c for c in curves if c.panel == panel):
+            there = [c for c in curves if c.panel == panel]
+            for i, curve in enumerate(there):
                 keep = _thin(len(curve.env_steps))
                 x, y = np.asarray(curve.env_steps)[keep], np.asarray(curve.returns, np.float64)[:, keep]
                 value, low, high = bootstrap_curve(y, statistic, confidence=confidence)
@@ -99,10 +102,14 @@ def learning_curves(
                 axis.fill_between(x, low, high, color=style["color"], alpha=0.2, linewidth=0)
                 # A marker shows what a line cannot: a point without neighbours.
                 marker = "o" if np.isfinite(value).sum() <= 1 else None
-                axis.plot(x, value, linewidth=1.7, label=_short(curve.label), marker=marker, **style)
+                width = 1.7 + (1.3 * min(len(there) - 1 - i, 4) if shares else 0.0)
+                axis.plot(x, value, linewidth=width, label=_short(curve.label), marker=marker, **style)
             axis.set_title(panel)
             axis.xaxis.set_major_formatter(_si())
             axis.margins(x=0.02)
+            if shares:
+                top = max(axis.get_ylim()[1], 0.1)
+                axis.set_ylim(-0.03 * top, min(top, 1.03))
         label_bottom(axes, xlabel)
         most = max(len(curve.returns) for curve in curves)
         interval = f"{100 * confidence:g} % interval" if most >= FEWEST else "no interval"

@@ -147,7 +147,7 @@ def steps(loops: Mapping[str, Mapping[str, int]], path: str | os.PathLike[str], 
         raise ValueError("there are no loops to draw")
     uses = list(dict.fromkeys(use for found in loops.values() for use in found))
     styles = styles_of(uses)
-    with panels_figure(path, 1, 6.0, 0.9 + 0.3 * len(loops)) as (figure, (axis,)):
+    with panels_figure(path, 1, 6.0, 1.3 + 0.3 * len(loops)) as (figure, (axis,)):
         left = np.zeros(len(loops))
         for use in uses:
             width = np.array([found.get(use, 0) for found in loops.values()], np.float64)
@@ -157,18 +157,25 @@ def steps(loops: Mapping[str, Mapping[str, int]], path: str | os.PathLike[str], 
         axis.invert_yaxis()
         axis.grid(axis="y", visible=False)
         axis.set_xlabel("Environment steps")
-        add_legend(figure, [axis])
+        add_legend(figure, [axis], below=True)
         figure.suptitle(title, fontsize=11)
     return Path(path)
 
 
-def maps(frames: Sequence[tuple[str, np.ndarray]], path: str | os.PathLike[str], *, title: str = "") -> Path:
+def maps(
+    frames: Sequence[tuple[str, np.ndarray]],
+    path: str | os.PathLike[str],
+    *,
+    title: str = "",
+    legend: Sequence[tuple[str, tuple[int, int, int]]] = (),
+) -> Path:
     """Draw specs side by side.
 
     Args:
-        frames: a name and a picture, uint8 ``[H, W, 3]``, of each.
+        frames: a name, of several lines or one, and a picture, uint8 ``[H, W, 3]``, of each.
         path: as in `tree`.
         title: above the figure.
+        legend: what is on them: a name and a colour, red, green and blue from 0 to 255.
 
     Returns:
         ``path``.
@@ -179,10 +186,22 @@ def maps(frames: Sequence[tuple[str, np.ndarray]], path: str | os.PathLike[str],
     """
     if not frames:
         raise ValueError("there are no maps to draw")
-    with panels_figure(path, len(frames), 2.2, 2.3) as (figure, axes):
+    with panels_figure(path, len(frames), 2.4, 2.6 if legend else 2.3) as (figure, axes):
         for axis, (name, frame) in zip(axes, frames, strict=True):
             axis.imshow(frame)
             axis.set_axis_off()
             axis.set_title(name, fontsize=7)
+        if legend:
+            from matplotlib.patches import Patch
+
+            colour = lambda rgb: tuple(x / 255 for x in rgb)
+            figure.legend(
+                handles=[
+                    Patch(facecolor=colour(rgb), edgecolor="#444444", label=name) for name, rgb in legend
+                ],
+                loc="outside lower center",
+                ncols=4,
+                fontsize=7,
+            )
         figure.suptitle(title, fontsize=11)
     return Path(path)

@@ -58,13 +58,13 @@ def label_bottom(axes: Sequence[Any], text: str) -> None:
         axis.set_xlabel(text)
 
 
-def add_legend(figure: Any, axes: Sequence[Any]) -> None:
-    """One legend of all axes: inside a single one, below several."""
+def add_legend(figure: Any, axes: Sequence[Any], *, below: bool = False) -> None:
+    """One legend of all axes: inside a single one unless it is to be below, below several."""
     handles: dict[str, Any] = {}
     for axis in axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    if len(axes) == 1:
+    if len(axes) == 1 and not below:
         axes[0].legend(handles.values(), handles.keys(), loc="best")
     else:
         figure.legend(

@@ -29,7 +29,7 @@ _COLOURS = {
     "pink": (225, 130, 170),
 }
 _CELL, _PAPER, _EDGE = 24, (250, 250, 248), (228, 228, 224)
-_AGENT = (30, 60, 160)
+AGENT = (30, 60, 160)
 
 
 def render(state: GridState, params: GridParams) -> np.ndarray:
@@ -59,7 +59,7 @@ def render(state: GridState, params: GridParams) -> np.ndarray:
 def _draw_agent(frame: np.ndarray, row: int, column: int, facing: int, load: np.ndarray | None) -> None:
     cell = frame[row * _CELL : (row + 1) * _CELL, column * _CELL : (column + 1) * _CELL]
     centred = np.arange(_CELL) - (_CELL - 2) / 2
-    cell[np.hypot(centred[:, None], centred) < 0.36 * _CELL] = _AGENT
+    cell[np.hypot(centred[:, None], centred) < 0.36 * _CELL] = AGENT
     down, right = 0.2 * _CELL * DIRECTIONS[facing]
     cell[np.hypot(centred[:, None] - down, centred - right) < 0.12 * _CELL] = _PAPER
     if load is not None:
@@ -68,14 +68,15 @@ def _draw_agent(frame: np.ndarray, row: int, column: int, facing: int, load: np.
         cell[apart < 0.15 * _CELL] = load
 
 
-def legend(spec: GridSpec) -> dict[str, tuple[int, int, int]]:
-    """The colour of each type that may lie on the map or be held, in their order."""
+def legend(spec: GridSpec, *, held: bool = True) -> dict[str, tuple[int, int, int]]:
+    """The colour of each type that may lie on the map, in their order, and of each that may be held if that is wanted too."""
     strewn = {step.type for step in spec.terrain}
     made = {name for rule in spec.rules for name in (rule.becomes, rule.spawns) if name}
-    held = {row.item for row in spec.agent.inventory} | {
-        row.item for rule in spec.rules for row in rule.changes
-    }
-    return {t.name: _COLOURS[t.colour] for t in spec.types if t.name in strewn | made | held}
+    there = strewn | made
+    if held:
+        there |= {row.item for row in spec.agent.inventory}
+        there |= {row.item for rule in spec.rules for row in rule.changes}
+    return {t.name: _COLOURS[t.colour] for t in spec.types if t.name in there}
 
 
 def with_legend(frame: np.ndarray, spec: GridSpec, state: GridState | None = None) -> np.ndarray:
@@ -103,9 +104,9 @@ def with_legend(frame: np.ndarray, spec: GridSpec, state: GridState | None = Non
         if held.get(name):
             edge = image.width - 22  # over the end of a name that is too long
             pen.rectangle((edge, top, image.width, top + line - 1), fill=_PAPER)
-            pen.text((edge, top), f"x {held[name]}", fill=_AGENT)
+            pen.text((edge, top), f"x {held[name]}", fill=AGENT)
     top = 4 + len(rows) * line
-    pen.ellipse((left, top + 2, left + 10, top + 12), fill=_AGENT)
+    pen.ellipse((left, top + 2, left + 10, top + 12), fill=AGENT)
     pen.text((left + 16, top), "agent", fill=_COLOURS["black"])
     return np.asarray(image, np.uint8)
 

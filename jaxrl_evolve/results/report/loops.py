@@ -29,7 +29,8 @@ class LoopRow:
         seed: of the loop.
         rows: of ``metrics.jsonl``, one for each cycle.
         entries: specs of ``archive.json`` by identity, the original first.
-        tables: of ``cycles/skills_*.json``, the oldest first.
+        tables: of ``cycles/skills_*.json``, the oldest first; cycles are counted from 1, as in rows.
+        refused: by reason, the sentence that one of those got that were refused.
         result: all of ``result.json``.
     """
 
@@ -41,6 +42,7 @@ class LoopRow:
     entries: Mapping[str, Mapping[str, Any]]
     tables: tuple[Mapping[str, Any], ...]
     result: Mapping[str, Any]
+    refused: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def shown(self) -> dict[str, Mapping[str, Any]]:
@@ -81,8 +83,10 @@ def read_loop(folder: Path, name: str) -> LoopRow:
         entries = {entry["identity"]: entry for entry in archive["entries"]}
         proposer = "" if result["proposer"] == "offline" or len(entries) == 1 else f", {result['proposer']}"
         task = task_name(result["env"], **(config.get("env_options") or {}))
-        label = name or f"{result['loop']}{proposer}"
-        row = LoopRow(label, folder, task, int(config["seed"]), rows, entries, tuple(tables), result)
+        by = f", {result['curriculum']}" if result.get("curriculum") else ""
+        label = name or f"{result['loop']}{proposer}{by}"
+        said = dict(archive.get("refused", {}))
+        row = LoopRow(label, folder, task, int(config["seed"]), rows, entries, tuple(tables), result, said)
         _look(row)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ReportError(
@@ -103,6 +107,7 @@ def _look(row: LoopRow) -> None:
         _ = list(entry["reasons"])
     for table in row.tables:
         rates = [rate for spec in table["trained"] for rate in (spec["success"], *spec["skills"].values())]
+        rates += [table["success"]] if table.get("success") else []
         for mean, low, high, episodes in [*rates, *table["evaluated"].values()]:
             _numbers([mean, low, high, episodes])
         if lost := [spec["spec"] for spec in table["trained"] if spec["spec"] not in row.entries]:
@@ -159,9 +164,14 @@ def below(row: LoopRow) -> list[tuple[str, int]]:
     return found
 
 
+def born(row: LoopRow, identity: str) -> int:
+    """The cycle in which a spec came, from 1; the original was there before."""
+    return int(row.entries[identity]["born"]) + (identity != next(iter(row.entries)))
+
+
 def refusals(row: LoopRow) -> list[tuple[str, int, str]]:
     """By rung, or other reason: how many candidates were refused, and the sentence that one of them got."""
-    said: dict[str, str] = {}
+    said = {reason: str(sentence) for reason, sentence in row.refused.items()}
     for entry in row.entries.values():
         if entry["reasons"]:
             said.setdefault(entry["reasons"][0], " ".join(map(str, entry["reasons"][1:])))
@@ -174,8 +184,12 @@ def skill_names(row: LoopRow) -> list[str]:
 
 
 def cells(row: LoopRow, table: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Sequence[float]]]]:
-    """The rows of one cycle: spec, ``trained`` or ``evaluated``, and rates ``(share, low, high, episodes)`` by skill and of success."""
+    """The rows of one cycle: spec, ``trained`` or ``evaluated``, and rates ``(share, low, high, episodes)`` by skill and of success.
+
+    A loop without an original to evaluate, and a file of before, have no success there.
+    """
     trained = [
         (each["spec"], "trained", {"success": each["success"], **each["skills"]}) for each in table["trained"]
     ]
-    return [*trained, (next(iter(row.entries)), "evaluated", table["evaluated"])]
+    success = {"success": table["success"]} if table.get("success") else {}
+    return [*trained, (next(iter(row.entries)), "evaluated", {**success, **table["evaluated"]})]

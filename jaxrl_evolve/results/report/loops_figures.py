@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +15,14 @@ from jaxrl_evolve.results.report.loops import (
     STEPS,
     LoopRow,
     below,
+    born,
     cells,
     expected,
     short,
     skill_names,
 )
 
+Colour = tuple[int, int, int]
 _LOOPS, _SPECS, _LINES, _MAPS = 6, 60, 60, 12  # that there is room for; the tables have all
 
 
@@ -30,7 +34,7 @@ def draw_loops(rows: Sequence[LoopRow], out: Path) -> tuple[list[Path], list[str
     if curves := _curves(rows):
         files.append(figures.learning_curves(
             curves, out / "loops_success.png", xlabel="Environment steps that were learned from",
-            ylabel="Success in the original",
+            ylabel="Success in the original", shares=True,
         ))  # fmt: skip
     for i, row in enumerate(rows[:_LOOPS], 1):
         made, about = _draw_one(row, out, f"loop_{i}")
@@ -80,9 +84,9 @@ def _draw_one(row: LoopRow, out: Path, name: str) -> tuple[list[Path], list[str]
     if lines:
         names = ["success", *skill_names(row)]
         files.append(loop_figures.skills(lines[-_LINES:], names, out / f"{name}_skills.png", title=told))
-    frames, about = _frames(row)
+    frames, legend, about = _frames(row)
     if frames:
-        files.append(loop_figures.maps(frames, out / f"{name}_maps.png", title=told))
+        files.append(loop_figures.maps(frames, out / f"{name}_maps.png", title=told, legend=legend))
     return files, [*notes, *(f"{told}: {text}" for text in about)]
 
 
@@ -98,23 +102,44 @@ def _nodes(row: LoopRow, order: Sequence[str]) -> list[Node]:
             else short(row, identity)
         )
         parents = tuple(place[parent] for parent in entry["parents"] if parent in place)
-        nodes.append(Node(name, int(entry["born"]), expected(entry), entry["status"], parents))
+        nodes.append(Node(name, born(row, identity), expected(entry), entry["status"], parents))
     return nodes
 
 
-def _frames(row: LoopRow) -> tuple[list[tuple[str, np.ndarray]], list[str]]:
-    """A start of each spec that was played most, the original first; and why there is none."""
+def _frames(row: LoopRow) -> tuple[list[tuple[str, np.ndarray]], list[tuple[str, Colour]], list[str]]:
+    """A start of each spec that was played most, the original first; what is on them; and why there is none."""
     if row.result.get("language") != "grid":
-        return [], ["there are maps of grid specs alone."]
+        return [], [], ["there are maps of grid specs alone."]
     played = sorted(row.shown, key=lambda identity: -row.entries[identity]["episodes"])
     first = next(iter(row.entries))
     chosen = [first, *(identity for identity in played if identity != first)][:_MAPS]
+    data = [dict(row.entries[identity]["data"]) for identity in chosen]
     try:
+        from jaxrl_envs.specs.grid import GRID
+        from jaxrl_envs.specs.picture import AGENT, legend
         from jaxrl_envs.specs.starts import start_frames
 
-        frames = start_frames([dict(row.entries[identity]["data"]) for identity in chosen])
+        frames = start_frames(data)
+        there = {pair: None for each in data for pair in legend(GRID.read(each), held=False).items()}
     except (ImportError, ValueError) as error:
-        return [], [f"there are no maps: {error}."]
+        return [], [], [f"there are no maps: {error}."]
     said = lambda e: f"{100 * expected(e):.0f} % of {e['episodes']:,}" if e["episodes"] else "not played"
-    titles = [f"{short(row, identity)}: {said(row.entries[identity])}" for identity in chosen]
-    return list(zip(titles, frames, strict=True)), []
+    titles = [
+        f"{short(row, i)}: {said(row.entries[i])}\n{asked(each)}"
+        for i, each in zip(chosen, data, strict=True)
+    ]
+    return list(zip(titles, frames, strict=True)), [*there, ("agent", AGENT)], []
+
+
+def asked(data: Mapping[str, Any]) -> str:
+    """What a grid spec asks for and hands out, in two short lines at most: what tells maps apart that look alike."""
+    clauses = [
+        " and ".join([*clause.get("all", ()), *(f"no {name}" for name in clause.get("none", ()))])
+        for clause in data["success"]
+    ]
+    number = lambda count: (
+        f"{count['low']:g} to {count['high']:g}" if isinstance(count, dict) else f"{count:g}"
+    )
+    held = [f"{number(row['count'])} {row['item']}" for row in (data.get("agent") or {}).get("inventory", ())]
+    gifts = f", with {', '.join(held)}" if held else ""
+    return textwrap.fill(f"{' or '.join(clauses)}{gifts}", 36, max_lines=2, placeholder=" …")

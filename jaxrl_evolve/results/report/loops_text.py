@@ -9,6 +9,7 @@ from jaxrl_evolve.results.report.loops import (
     COSTS,
     STEPS,
     LoopRow,
+    born,
     cells,
     expected,
     refusals,
@@ -85,7 +86,7 @@ def _one(i: int, row: LoopRow, drawn: Sequence[str]) -> list[str]:
         ]
         parts += [
             f"Skills in cycle {row.tables[-1]['cycle']}: percent of episodes with 95 % intervals (Wilson's); `skills.csv` has all cycles. "
-            "What a spec hands out has no number. While training, short episodes count more; where the original is evaluated, each slot plays one.",
+            "A dash is no number: of a skill that a spec hands out, or where no episode ended. While training, short episodes count more; where the original is evaluated, each slot plays one.",
             markdown_table(["Spec", "While", *names], lines),
         ]
     if (name := f"loop_{i}_skills.png") in drawn:
@@ -121,7 +122,7 @@ def specs_csv(rows: Sequence[LoopRow]) -> str:
     lines = []
     for row in rows:
         for identity, e in row.entries.items():
-            origin = [row.folder, identity, e["born"], " ".join(e["parents"])]
+            origin = [row.folder, identity, born(row, identity), " ".join(e["parents"])]
             facts = [e["author"], e["operator"], e["target"], e["status"], expected(e), e["episodes"]]
             lines.append([*origin, *facts, "; ".join(map(str, e["reasons"]))])
     return csv_text(header, lines)

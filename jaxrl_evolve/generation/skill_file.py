@@ -58,8 +58,8 @@ def write_skills(
             for skill in setting.domain.skills
             if skill.name in names and skill.name not in given
         }
-        success = Rate.of(int(row[WON]), episodes)
-        rows.append({"spec": identity, "steps": int(row[STEPS]), "success": success, "skills": skills})
+        won = Rate.of(int(row[WON]), episodes)
+        rows.append({"spec": identity, "steps": int(row[STEPS]), "success": won, "skills": skills})
     evaluated = {name: report.rate for name, report in standing.feedback.skills.items()}
     place = folder / FOLDER
     place.mkdir(exist_ok=True)

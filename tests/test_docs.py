@@ -10,6 +10,7 @@ import pytest
 from rooms import ORDER, plan
 
 from jaxrl_evolve.command.commands import find_command, overview
+from jaxrl_evolve.command.listing import _SECTIONS
 from jaxrl_evolve.learners.ppo import PPOConfig, PPOHyperparameters
 from jaxrl_evolve.learners.pqn_config import PQNConfig, PQNHyperparameters
 from jaxrl_evolve.learners.rainbow_config import RainbowConfig, RainbowHyperparameters
@@ -22,6 +23,7 @@ from jaxrl_evolve.networks.action_values_config import ActionValuesConfig
 from jaxrl_evolve.networks.decoder.sampling import Sampling
 from jaxrl_evolve.networks.decoder_config import DecoderConfig
 from jaxrl_evolve.networks.network import NetworkConfig
+from jaxrl_evolve.settings import plugins
 from jaxrl_evolve.storage.folder import write_json
 from jaxrl_evolve.storage.sinks import read_jsonl
 from jaxrl_evolve.training.config import EvaluationConfig, SinkConfig, TrainConfig
@@ -115,6 +117,17 @@ def test_relative_links_lead_somewhere(page):
         if "://" in target or target.startswith("#") or (results in path.parents and not results.exists()):
             continue
         assert path.exists(), f"{page.name} links to {target}"
+
+
+def test_what_may_be_added_is_told_wherever_one_looks_for_it():
+    told, pages = find_command("list").summary, [DOCS / "where.md", DOCS / "extend.md"]
+    assert not [title for title in _SECTIONS if title not in told]
+    for page in pages:
+        assert not [group for group in plugins.GROUPS.values() if group not in page.read_text()], page
+    links = set(re.findall(r"\]\(([^)#]+)", (ROOT / "README.md").read_text()))
+    assert not [
+        page.name for page in PAGES[1:] if page.name != "index.md" and f"docs/{page.name}" not in links
+    ]
 
 
 def test_the_extension_page_shows_the_files_of_the_package():

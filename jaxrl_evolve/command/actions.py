@@ -23,15 +23,16 @@ class Action(NamedTuple):
     run: Callable[[Any], str]
 
 
-def with_actions(usage: str, summary: str, actions: Mapping[str, Action]) -> Command:
-    """A subcommand whose first word says what it does."""
+def with_actions(usage: str, summary: str, actions: Mapping[str, Action], example: str = "") -> Command:
+    """A subcommand whose first word says what it does; the example, words after its name, stands in its help."""
     command = usage.partition(" ")[0]
 
     def parsed(words: list[str]) -> tuple[Action, Any]:
         if not words or asks_for_help(words[:1]):
             lines = [f"  {name:<14}  {action.summary}" for name, action in actions.items()]
-            more = f"{PROGRAM} {command} ACTION --help explains it."
-            print("\n".join([f"usage: {PROGRAM} {command} ACTION …", "", *lines, "", more]))
+            more = [f"For example: {PROGRAM} {command} {example}"] if example else []
+            more.append(f"{PROGRAM} {command} ACTION --help explains it.")
+            print("\n".join([f"usage: {PROGRAM} {command} ACTION …", "", *lines, "", *more]))
             raise SystemExit(0 if words else 2)
         name, *rest = words
         if name not in actions:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxrl_evolve.command.arguments import Command, option
+from jaxrl_evolve.command.arguments import PROGRAM, Command, option
 from jaxrl_evolve.command.request import or_dump, parse_run
 from jaxrl_evolve.command.start import start
 
 _DESCRIPTION = (
     "Train an agent in environments that are generated as it learns, and in the one that they are generated for. "
-    "Without further options the offline proposer proposes, which needs no network."
+    "Without further options the offline proposer proposes, which needs no network. "
+    f"For example: {PROGRAM} generate --loop dicode --cycles 4 --out runs/generated"
 )
 
 

@@ -91,7 +91,7 @@ def _run(arguments: Arguments) -> str:
 
 COMMAND = Command(
     usage="list",
-    summary="name environments, algorithms, objectives, curricula and networks",
+    summary="name environments, algorithms, objectives, curricula, networks and proposers",
     parse=parser(Arguments, "list"),
     run=_run,
 )

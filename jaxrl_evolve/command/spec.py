@@ -183,4 +183,5 @@ COMMAND = with_actions(
     "spec check|render|play FILE",
     "check, draw or play an environment that a file describes",
     ACTIONS,
+    example="check door.json",
 )

@@ -9,6 +9,8 @@ from PIL import Image
 from jaxrl_envs.specs import tech_tree
 from jaxrl_envs.specs.environments import read_file
 from jaxrl_envs.specs.puzzles.collection import collection
+from jaxrl_evolve.command import generate
+from jaxrl_evolve.command.arguments import PROGRAM
 from jaxrl_evolve.command.main import main
 
 
@@ -37,6 +39,12 @@ def test_faults_end_with_2_and_a_sentence_each(tmp_path, capsys):
     assert "tries is -1; it must be at least 0" in capsys.readouterr().err
     assert main(["spec", "chekc", str(path)]) == 2
     assert "did you mean check?" in capsys.readouterr().err
+
+
+def test_help_shows_an_example(capsys):
+    assert main(["spec", "--help"]) == 0
+    assert "\nFor example: jaxrl-evolve spec check door.json\n" in capsys.readouterr().out
+    assert f"For example: {PROGRAM} generate --loop dicode" in generate._DESCRIPTION
 
 
 def test_files_and_numbers_are_looked_at_before_anything_is_played(file, tmp_path, capsys):

@@ -26,6 +26,23 @@ def with_specs(archive, *specs, operator="grant", parents=(), target="climb"):
     return added(archive, hall.DOMAIN, found.proposals), [p.identity for p in found.proposals]
 
 
+def test_of_each_reason_the_first_sentence_is_kept_and_a_file_of_before_has_none(tmp_path):
+    looked = look_at_all(
+        hall.DOMAIN,
+        new_archive(hall.DOMAIN),
+        [Candidate(hall.spec(length=99, slip=9), "a"), Candidate({}, "a")],
+        2,
+    )
+    archive = rejected(new_archive(hall.DOMAIN), hall.DOMAIN, looked.rejections)
+    assert archive.rejections == {"invalid": 2}
+    assert archive.refused == {"invalid": "length is 99; it must be a whole number from 1 to 20 (and 1 more)"}
+    path = tmp_path / "archive.json"
+    write_archive(path, archive)
+    assert read_archive(path)[0] == archive
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "refused"}))
+    assert read_archive(path)[0].refused == {}
+
+
 def after(archive, **results):
     return settled(observed(archive, results))
 

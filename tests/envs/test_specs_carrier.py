@@ -4,7 +4,7 @@ import collections
 import contextlib
 import functools
 import json
-from types import SimpleNamespace
+from dataclasses import fields
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,7 @@ from jaxrl_envs.specs import (
 from jaxrl_envs.specs.caps import PRESETS
 from jaxrl_envs.specs.engine import engine
 from jaxrl_envs.specs.environments import from_spec
+from jaxrl_envs.specs.episode import GridState
 from jaxrl_envs.specs.kinds import kind_of
 from jaxrl_envs.specs.model import DEEDS
 
@@ -219,12 +220,16 @@ def carrying(**changes):
     return GRID.write(xland.translate([1, 3, 1, 0, 0], [], [[3, 1], [4, 2]])) | changes
 
 
+def drawn_state(facing, held):
+    """What a picture reads of a state, on an empty map."""
+    known = {"grid": np.ones((CAPS.side, CAPS.side), np.int8), "row": 1, "column": 2, "facing": facing}
+    return GridState(**{f.name: ({**known, "inventory": held}).get(f.name) for f in fields(GridState)})
+
+
 def test_a_picture_shows_what_is_carried_on_the_side_that_is_not_faced():
     spec = GRID.read(carrying())
     params = encoding.encode(spec)
-    grid = np.ones((CAPS.side, CAPS.side), np.int8)
-    held = np.zeros(CAPS.types, np.int32)
-    state = lambda facing, held: SimpleNamespace(grid=grid, row=1, column=2, facing=facing, inventory=held)
+    held, state = np.zeros(CAPS.types, np.int32), drawn_state
     ball = 2 + [t.name for t in spec.types].index("ball-red")
     red = lambda frame: np.argwhere((frame == (214, 69, 58)).all(-1))
     assert not len(red(picture.render(state(0, held), params)))
@@ -249,8 +254,7 @@ def test_a_legend_counts_what_a_walker_holds():
     def shown(wood):
         held = np.zeros(CAPS.types, np.int32)
         held[2 + [t.name for t in spec.types].index("wood")] = wood
-        grid = np.ones((CAPS.side, CAPS.side), np.int8)
-        return frame(SimpleNamespace(grid=grid, row=1, column=2, facing=0, inventory=held), params, spec)
+        return frame(drawn_state(0, held), params, spec)
 
     none, two, three = map(shown, (0, 2, 3))
     for one, other in ((none, two), (two, three)):  # frames of a film are of one size

@@ -15,21 +15,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl_evolve.generation import outcome
 from jaxrl_evolve.generation import train as training
 from jaxrl_evolve.generation.acceptance import doubts_of
 from jaxrl_evolve.generation.archive_config import ArchiveConfig
 from jaxrl_evolve.generation.belief import Belief
-from jaxrl_evolve.generation.candidates import filled_up, look_at_all
+from jaxrl_evolve.generation.candidates import filled_up
 from jaxrl_evolve.generation.config import PROPOSERS, GenerateConfig
 from jaxrl_evolve.generation.experiment import build
 from jaxrl_evolve.generation.intervals import wilson
-from jaxrl_evolve.generation.lifecycle import added, new_archive, rejected
 from jaxrl_evolve.generation.loops import LOOPS
-from jaxrl_evolve.generation.proposal import Candidate, Proposal, Proposed, Proposer
+from jaxrl_evolve.generation.proposal import Proposal, Proposed, Proposer
 from jaxrl_evolve.generation.proposers import BUILTIN_PROPOSERS
 from jaxrl_evolve.generation.setting import Validated, Verdict, make_setting
-from jaxrl_evolve.generation.standing import Standing
 from jaxrl_evolve.generation.train import generate
 from jaxrl_evolve.results.report import report
 from jaxrl_evolve.results.report.loops import STEPS
@@ -149,36 +146,6 @@ def test_loops_make_the_same_steps_and_differ_in_where(run, loop):
     rates = found.standing.feedback.skills
     assert rates.keys() == set(hall.SKILLS) and all(r.rate.episodes == 16 for r in rates.values())
     assert rates["walk"].rate.mean >= rates["carry"].rate.mean >= rates["climb"].rate.mean
-
-
-def test_what_no_skill_of_the_original_is_in_is_said_and_played(tmp_path, monkeypatch, programs):
-    columns = lambda data: [] if data["length"] == 3 else hall.SKILLS
-    made = programs._replace(loop=LOOPS["fixed"], setting=SETTING._replace(columns=columns))
-    monkeypatch.setattr(training, "build", lambda *_: made)
-    file = tmp_path / "mine.json"
-    file.write_text(json.dumps([hall.spec(length=3), hall.spec(length=4)]))
-    more = {"proposer": "person", "file": str(file), "specs": 2, "cycles": 1, "final_steps": 0}
-    found = generate(dataclasses.replace(CONFIG, loop="fixed", **more), setting=made.setting).standing
-    strange = next(e for e in found.archive.entries.values() if e.data["length"] == 3)
-    skills = "walk, carry, climb, swim"
-    told = f"cycle 1: spec {strange.identity[:8]} by person: mine.json has no skill of the original ({skills}), so none is counted in it"
-    assert found.notes == (told,) and strange.episodes
-
-
-def test_the_page_of_a_loop_counts_cycles_from_1_and_says_who_chooses():
-    archive = new_archive(hall.DOMAIN)
-    look = lambda *specs: look_at_all(hall.DOMAIN, archive, [Candidate(s, "me") for s in specs], 2)
-    found = look(hall.spec(length=3), hall.spec(length=99))
-    archive = rejected(added(archive, hall.DOMAIN, found.proposals), hall.DOMAIN, found.rejections)
-    page = outcome.report(dataclasses.replace(CONFIG, loop="levels"), Standing(archive), [])
-    first, second = [line for line in page.splitlines() if line.startswith("- `")]
-    assert first.endswith("` original: active") and second.endswith(" written by me, cycle 1: active")
-    assert "| invalid | 1 | length is 99; it must be a whole number from 1 to 20 |" in page
-    assert "Proposer: none is asked" in page and "What is played by the curriculum random." in page
-    told = outcome.summarise(dataclasses.replace(CONFIG, loop="levels"), Standing(archive), [], {})
-    assert told["curriculum"] == "random"
-    page = outcome.report(CONFIG, Standing(archive), [])
-    assert "Proposer: offline" in page and "curriculum" not in page
 
 
 def test_names_of_loops_are_those_of_the_configuration():

@@ -245,17 +245,6 @@ def test_recorded_answers_say_who_wrote_them(tmp_path):
         recorded_proposer(hall.DOMAIN, tmp_path / "nothing.jsonl", OFFLINE)
 
 
-def test_what_is_refused_of_a_recorded_answer_is_said(tmp_path):
-    specs = environments(hall.spec(goal="fly"), {"width": 9})
-    path = recorded(tmp_path / "answers.jsonl", {"author": "me", "answer": json.dumps(specs)})
-    found = recorded_proposer(hall.DOMAIN, path, NOBODY).propose(Feedback(), ARCHIVE, 2, random.key(0))
-    told = [note.removeprefix("recorded answer 1: ") for note in found.notes]
-    assert told[:2] == [
-        "goal is 'fly'; it must be one of walk, carry, climb, swim",
-        "width: there is no such field",
-    ]
-
-
 def test_a_person_may_change_the_file_while_the_loop_runs(tmp_path):
     path = tmp_path / "mine.json"
     proposer = person_proposer(hall.DOMAIN, path, NOBODY)

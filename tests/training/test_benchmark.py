@@ -167,7 +167,7 @@ def test_the_command_trains_and_reports(tmp_path: Path, tiny: None, capsys: pyte
     del tiny
     out = tmp_path / "results"
     words = ["benchmark", "tiny", "--preset", f"dqn {TINY}", "--games", "Car", "--seeds", "1", "--quiet"]
-    assert main([*words, "--out", str(out), "--devices.cache", "off"]) == 0
+    assert main([*words, "--out", str(out), "--cache", "off"]) == 0
     assert "MountainCar" in capsys.readouterr().out and (out / "report" / "returns.csv").exists()
 
 

@@ -164,7 +164,7 @@ def test_what_cannot_be_run_is_one_sentence_before_anything_is_trained(words: st
     with pytest.raises(ValueError, match=said) as caught:
         command.run(
             command.parse(
-                ["curricula", "--out", str(tmp_path / "x"), "--devices.cache", "off", *shlex.split(words)]
+                ["curricula", "--out", str(tmp_path / "x"), "--cache", "off", *shlex.split(words)]
             )
         )
     assert "\n" not in str(caught.value) and not (tmp_path / "x").exists()
@@ -179,7 +179,7 @@ def test_other_benchmarks_have_no_protocols(tmp_path: Path):
     with pytest.raises(
         ValueError, match="benchmark is 'curriculum', which is not known: did you mean curricula"
     ):
-        command.run(command.parse(["curriculum", "--out", str(tmp_path / "x"), "--devices.cache", "off"]))
+        command.run(command.parse(["curriculum", "--out", str(tmp_path / "x"), "--cache", "off"]))
 
 
 def test_sizes_are_kept_as_they_were_written(tmp_path: Path):

@@ -103,6 +103,21 @@ class Proposed:
             self.steps + later.steps,
         )
 
+    def new(self, archive: Archive) -> Proposed:
+        """Each spec once, and none that is in the archive: what comes again is a rejection. Specs are shared out by how many there are."""
+        left, again = dict[str, Proposal](), list[Rejection]()
+        for proposal in self.proposals:
+            if proposal.identity in left or proposal.identity in archive.entries:
+                why = "it was proposed twice" if proposal.identity in left else "it is there already"
+                again.append(Rejection("duplicate", (why,), proposal.author))
+            else:
+                left[proposal.identity] = proposal
+        if not again:
+            return self
+        return dataclasses.replace(
+            self, proposals=tuple(left.values()), rejections=(*self.rejections, *again)
+        )
+
 
 class Propose(Protocol):
     """Ask for specs.

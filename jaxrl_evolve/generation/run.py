@@ -133,7 +133,7 @@ class Run:
             return Proposed()
         key = self._key(cycle)
         with self.host.timed("propose_seconds"):
-            found = self._found(standing.archive, cycle, k, key)
+            found = self._found(standing.archive, cycle, k, key).new(standing.archive)
             validated = self.setting.validate(found.proposals, self.config.seed + cycle)
         invalid = {
             p.identity: (p, v.reasons)

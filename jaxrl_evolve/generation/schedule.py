@@ -47,6 +47,8 @@ def evenly(original: Mapping[str, float], latest: Sequence[str], generated: floa
         generated: their share together.
     """
     first = next(iter(original))
-    if not latest:
+    others = {identity for identity in latest if identity != first}
+    if not others:
         return {first: 1.0}
-    return {first: 1.0 - generated, **dict.fromkeys(latest, generated / len(latest))}
+    share = generated / len(others)  # of each once, however often it is named
+    return {first: 1.0 - generated, **{identity: share for identity in latest if identity in others}}

@@ -66,7 +66,11 @@ def _won_again(specs, config, seed):
         some = specs[first : first + config.batch]
         rows = [encode(spec) for spec in [*some, *([some[0]] * (config.batch - len(some)))]]
         params = jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
-        starts = program(jax.random.fold_in(jax.random.key(seed), first), params, Wanted(nothing, nothing))
+        starts = program(
+            jax.random.fold_in(jax.random.key(seed), first),
+            params,
+            Wanted(nothing, nothing, nothing.astype(np.int32)),
+        )
         shares.append(np.asarray(starts.won)[: len(some)])
     return np.concatenate(shares)
 

@@ -84,9 +84,9 @@ def canonical(spec: GridSpec) -> GridSpec:
             "targets": tuple(sorted({*spec.targets})),
             "types": tuple(sorted(spec.types, key=lambda t: t.name)),
             "terrain": tuple(_step(s) for s in spec.terrain if ends(getattr(s, "count", 1.0)) != (0, 0)),
-            "agent": spec.agent.model_copy(update={"region": _region(spec), "inventory": _sorted(held)}),
+            "agent": spec.agent.model_copy(update={"region": _start(spec), "inventory": _sorted(held)}),
             "rules": tuple(rules) if spec.agent.body == "carrier" else _sorted(rules),
-            "predicates": tuple(sorted((_predicate(p) for p in spec.predicates), key=lambda p: p.name)),
+            "predicates": tuple(sorted((_predicate(p, spec) for p in spec.predicates), key=lambda p: p.name)),
             "success": _clauses(spec.success),
             "failure": _clauses(spec.failure),
             "reward": _reward(spec.reward),
@@ -94,10 +94,21 @@ def canonical(spec: GridSpec) -> GridSpec:
     )
 
 
-def _region(spec: GridSpec) -> Region | None:
-    region = spec.agent.region
+def _start(spec: GridSpec) -> Region | None:
+    region = _on_map(spec.agent.region, spec)
     whole = Region(row=0, column=0, height=spec.height, width=spec.width)
     return None if region == whole else region
+
+
+def _on_map(region: Region | None, spec: GridSpec) -> Region | None:
+    """Without what lies beyond the map, of which nothing is read."""
+    if region is None:
+        return None
+    height, width = (
+        min(region.height, spec.height - region.row),
+        min(region.width, spec.width - region.column),
+    )
+    return region.model_copy(update={"height": height, "width": width})
 
 
 def _step(step: Step) -> Step:
@@ -128,7 +139,7 @@ def _deeds(deeds: Iterable[str]) -> tuple[str, ...]:
     return tuple(deed for deed in DEEDS if deed in {*deeds})
 
 
-def _predicate(predicate: Predicate) -> Predicate:
+def _predicate(predicate: Predicate, spec: GridSpec) -> Predicate:
     """What its kind doesn't read has the default."""
     kind = predicate.kind
     compares, counts = (
@@ -139,6 +150,7 @@ def _predicate(predicate: Predicate) -> Predicate:
         update={
             "compare": predicate.compare if compares else ">=",
             "number": predicate.number if counts else 1,
+            "region": _on_map(predicate.region, spec),
             "after": _deeds(predicate.after),
         }
     )

@@ -33,6 +33,14 @@ PRESETS = {
     "large": Caps(21, 24, 48, 24, 8, 32, 9),
 }
 """By name, the smallest first; each holds the ones before it."""
+
+
+def fitting(**needed: int) -> str:
+    """The smallest preset that has room for so many of each (by names of `Caps`), or the largest, of which `read` says that it has not."""
+    fits = lambda caps: all(number <= getattr(caps, name) for name, number in needed.items())
+    return next((name for name, caps in PRESETS.items() if fits(caps)), [*PRESETS][-1])
+
+
 BUILT_IN = ("void", "floor")
 """Types that every spec has: what lies beyond the map, and an empty cell."""
 VOID, FLOOR = range(2)

@@ -23,14 +23,13 @@ from flax import struct
 from jaxrl_envs.contract import Env, EnvStep
 from jaxrl_envs.spaces import Box, Discrete
 from jaxrl_envs.specs.arrays import SLOTS, GridParams
-from jaxrl_envs.specs.caps import BUILT_IN, PRESETS
+from jaxrl_envs.specs.caps import PRESETS
 from jaxrl_envs.specs.cells import beside, cell_at
 from jaxrl_envs.specs.encoding import params_of
 from jaxrl_envs.specs.engine import GridState, engine
-from jaxrl_envs.specs.feasibility import needed, passable
 from jaxrl_envs.specs.instructions import Span
 from jaxrl_envs.specs.model import GridSpec
-from jaxrl_envs.specs.trials import Wanted
+from jaxrl_envs.specs.trials import Wanted, at_hand, wanted_of
 
 MOST = 16
 """Numbers of a spec that can be edited, at most; the first so many of its terrain."""
@@ -121,30 +120,24 @@ def editing_of(
         step = spec.terrain[i]
         low, high = bounds[step.type, slot]
         table[:, n] = i, SLOTS[step.op].index(slot), low, high, np.clip(getattr(step, slot), low, high)
-    types = [*BUILT_IN, *(t.name for t in spec.types)]
-    flags = np.zeros((2, PRESETS[spec.size].types), bool)
-    for row, names in zip(flags, (needed(spec), passable(spec)), strict=True):
-        row[: len(types)] = [name in names for name in types]
     share, least, most = (jnp.float32(x) for x in (drawn, shortest, longest))
     row, column, lowest, highest, numbers = jnp.asarray(table)
-    base, wanted = params_of(spec), Wanted(*jnp.asarray(flags))
+    base, wanted = params_of(spec), jax.tree.map(jnp.asarray, wanted_of(spec))
     return Editing(base, wanted, row, column, lowest, highest, numbers, share, least, most)
 
 
 def way(state: GridState, params: GridParams, wanted: Wanted) -> tuple[jax.Array, jax.Array]:
-    """Of one start whether all that is needed is within reach, bool, and the steps to the nearest of each needed type, added up, int32."""
+    """Of one start whether all that is needed is within reach, bool, and the steps until the nearest of each needed type is, added up, int32."""
     side = state.grid.shape[0]
     walked = wanted.passable[state.grid]
-    kinds = jnp.arange(wanted.needed.size, dtype=state.grid.dtype)[:, None, None]
-    there = (state.grid == kinds) | (state.ground == kinds)  # what lies on it can be moved off
+    there = at_hand(state, wanted.reach)
 
     def more(carry: Any) -> jax.Array:
         return carry[3]
 
     def once(carry: Any) -> Any:
         found, steps, time, _ = carry
-        seen = found | beside(found)  # what lies beside can be reached for
-        steps = jnp.minimum(steps, jnp.where((there & seen).any((1, 2)), time, side * side))
+        steps = jnp.minimum(steps, jnp.where((there & found).any((1, 2)), time, side * side))
         wider = found | (walked & beside(found))
         return wider, steps, time + 1, (wider != found).any()
 

@@ -5,12 +5,17 @@ Of ranges in rules and predicates the end that asks for more must do. Otherwise 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
-from jaxrl_envs.specs.caps import MOST_HEALTH, MOST_HELD
+from jaxrl_envs.specs.caps import MOST_HEALTH, MOST_HELD, PRESETS
 from jaxrl_envs.specs.instructions import ends
 from jaxrl_envs.specs.model import GridSpec, Predicate, Rule
 from jaxrl_envs.specs.ranges import has_ranges
+
+ANYWHERE = 2 * PRESETS["large"].side
+"""More steps than lie between any two cells."""
 
 
 class Supply(NamedTuple):
@@ -19,10 +24,12 @@ class Supply(NamedTuple):
     Attributes:
         present: types that may lie on the map.
         held: how many of a thing the agent may have.
+        apart: types of which it comes no nearer to any than so many steps; it may come to all others.
     """
 
     present: set[str]
     held: dict[str, int]
+    apart: dict[str, int]
 
 
 def on_map(spec: GridSpec) -> set[str]:
@@ -34,35 +41,62 @@ def on_map(spec: GridSpec) -> set[str]:
     } | {"floor"}
 
 
-def supply(spec: GridSpec, without: str | None = None) -> Supply:
-    """What there may be, if one type is missing from the terrain."""
+def supply(
+    spec: GridSpec, without: str | None = None, apart: Mapping[str, int] = MappingProxyType({})
+) -> Supply:
+    """What there may be, if one type is missing from the terrain, or the agent comes no nearer to types of the terrain than so many steps.
+    What a rule makes of them, or more of them, may come to be anywhere.
+    """
     # The edge of the map is void.
     found = Supply(
         on_map(spec) - {without} | {"void"},
         {stock.item: int(ends(stock.count)[1]) for stock in spec.agent.inventory},
+        dict(apart),
     )
     carries = spec.agent.body == "carrier"
     if carries:  # its hand may be empty, which is void, as is what lies ahead of it at the edge
         found.held["void"] = 1
     size = -1
-    while size != (size := len(found.present) + sum(found.held.values())):
+    while size != (size := len(found.present) + sum(found.held.values()) - len(found.apart)):
         for kind in spec.types:
-            if kind.pickable and kind.name in found.present:
+            if kind.pickable and kind.name in found.present and _come_to(kind.name, 1, found):
                 found.held[kind.name] = MOST_HELD
         if carries:  # it puts down whatever it has
             found.present.update(name for name, count in found.held.items() if count)
         for rule in spec.rules:
             if ends(rule.chance)[0] > 0 and not missing(rule, found, spec):
-                found.present.update({rule.becomes, rule.spawns} - {None})  # type: ignore[arg-type]
+                made = [name for name in (rule.becomes, rule.spawns) if name]
+                found.present.update(made)
+                for name in made:
+                    found.apart.pop(name, None)
                 found.held.update({row.item: MOST_HELD for row in rule.changes if ends(row.count)[0] > 0})
                 found.held.update({rule.becomes: 1} if rule.when == "held" and rule.becomes else {})
     return found
 
 
+def _come_to(name: str, steps: int, found: Supply) -> bool:
+    """Whether the agent may come within so many steps of one."""
+    return found.apart.get(name, 0) <= steps
+
+
+def _cells(rule: Rule) -> Iterator[tuple[str, int]]:
+    """Types that must lie on the map for a rule, and how near to the agent at most."""
+    touched = rule.when in ("step", "interact", "pick_up") or (rule.when == "adjacent" and rule.by is None)
+    if rule.of and rule.when != "held":
+        yield rule.of, 1 if touched else ANYWHERE
+    if rule.by:
+        yield rule.by, 1 if rule.of is None else ANYWHERE
+    if rule.near:
+        yield rule.near, 2  # over a corner
+
+
 def missing(rule: Rule, found: Supply, spec: GridSpec) -> list[tuple[str, int]]:
     """What a rule lacks: types on the map, with 0, and things in the inventory, with how many."""
-    cells = [name for name in (rule.of if rule.when != "held" else None, rule.by, rule.near) if name]
-    lacks = [(name, 0) for name in cells if name not in found.present]
+    lacks = [
+        (name, 0)
+        for name, steps in _cells(rule)
+        if name not in found.present or not _come_to(name, steps, found)
+    ]
     needs = ((row.item, int(ends(row.count)[1])) for row in rule.needs)
     lacks += [(item, count) for item, count in needs if found.held.get(item, 0) < count]
     if rule.when == "held" and rule.of and not found.held.get(rule.of, 0):
@@ -84,7 +118,11 @@ def lacking(predicate: Predicate, found: Supply, spec: GridSpec) -> list[tuple[s
         return [(of, number)] if wants and found.held.get(of, 0) < number else []
     if kind in ("near", "beside", "meets", "at") or (kind in ("count", "with", "without") and wants):
         asked = (of, predicate.by if kind != "without" else None)
-        return [(name, 0) for name in asked if name and name not in found.present]
+        near = int(ends(predicate.number)[1]) if kind == "near" else ANYWHERE
+        if kind == "with" and predicate.by is None:  # the agent is on it
+            near = 1
+        far = lambda name: name == of and not _come_to(name, near, found)
+        return [(name, 0) for name in asked if name and (name not in found.present or far(name))]
     most = {"survived": spec.time_limit, "health": MOST_HEALTH}.get(kind)
     return [(kind, -1)] if wants and most is not None and number > most else []
 
@@ -123,6 +161,19 @@ def _said(lack: tuple[str, int]) -> str:
 def needed(spec: GridSpec) -> set[str]:
     """Types without which the terrain leaves no way to success."""
     return {name for name in on_map(spec) - {"floor"} if all(clause_lacks(spec, supply(spec, name)))}
+
+
+def reach(spec: GridSpec, name: str) -> int:
+    """How many steps the agent must come near to a type of the terrain that success needs: 1 to use it, more where `near` or a rule
+    asks for less, `ANYWHERE` where it need only be there.
+    """
+    if spec.agent.body == "carrier":
+        return 1
+    asked = {int(ends(p.number)[1]) for p in spec.predicates if p.kind == "near" and p.of == name}
+    for steps in sorted({ANYWHERE, 2, *(min(n, ANYWHERE) for n in asked)}, reverse=True):
+        if steps > 1 and not all(clause_lacks(spec, supply(spec, apart={name: steps}))):
+            return steps
+    return 1
 
 
 def passable(spec: GridSpec) -> set[str]:

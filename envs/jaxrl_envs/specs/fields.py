@@ -22,28 +22,31 @@ class Place(NamedTuple):
         path: as in ``rules[2].chance``.
         field: that it is; None of the whole and of what is no field.
         model: what the value there is made of, where that is an object or a list of them; None if not, or if several are possible.
+        end: whether it is one end of a range, of which ``field`` has the bounds.
     """
 
     path: str
     field: FieldInfo | None
     model: type[BaseModel] | None
+    end: bool = False
 
 
 def place(top: type[BaseModel], location: Sequence[int | str]) -> Place:
     """The place of a location as pydantic tells it, in which names of members of unions are mixed with those of fields."""
     path, field, model = "", None, top
-    several: bool = False
+    several = end = False
     for part in location:
         if isinstance(part, int):
             path += f"[{part}]"
         elif model is not None and part in model.model_fields:
-            field = model.model_fields[part]
+            end = model is Span
+            field = field if end else model.model_fields[part]
             path += f".{part}" if path else part
-            inside = models(field.annotation)
+            inside = models(field.annotation) if field and not end else []
             model, several = inside[0] if len(inside) == 1 else None, len(inside) > 1
         elif several and part in OPERATIONS:
             model, several = OPERATIONS[part], False
-    return Place(path, field, model)
+    return Place(path, field, model, end)
 
 
 def models(annotation: Any) -> list[type[BaseModel]]:
@@ -118,12 +121,13 @@ def _members(annotation: Any) -> tuple[Any, ...]:
     return (annotation,)
 
 
-def allowed(field: FieldInfo, row: bool = False) -> str:
+def allowed(field: FieldInfo, row: bool = False, end: bool = False) -> str:
     """A clause: what a field must be.
 
     Args:
         field: of a model.
         row: whether one row of its list is meant.
+        end: whether one end of its range is.
     """
     ends = bounds(field)
     kind = "whole number" if whole(field) else "number"
@@ -135,7 +139,7 @@ def allowed(field: FieldInfo, row: bool = False) -> str:
         said = field.description
     elif ends is not None:
         said = f"a {kind} from {ends[0]:g} to {ends[1]:g}"
-        said += ", or an object with low and high" if spans(field) else ""
+        said += ", or an object with low and high" if spans(field) and not end else ""
     elif bool in _members(field.annotation):
         said = "true or false"
     elif inside := models(field.annotation):
@@ -148,7 +152,7 @@ def allowed(field: FieldInfo, row: bool = False) -> str:
         said = f"text of at most {most(field)} characters"
     else:
         said = "a name: a small letter, then small letters, digits, - or _, at most 24 in all"
-    return f"it must be {said}{', or null' if nullable(field) and not row else ''}"
+    return f"it must be {said}{', or null' if nullable(field) and not row and not end else ''}"
 
 
 def _is_text(field: FieldInfo) -> bool:

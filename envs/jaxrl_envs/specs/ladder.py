@@ -29,13 +29,14 @@ from jaxrl_envs.seeds import key_of
 from jaxrl_envs.specs import trials
 from jaxrl_envs.specs.caps import BUILT_IN, PRESETS
 from jaxrl_envs.specs.encoding import encode
-from jaxrl_envs.specs.feasibility import infeasible, needed, passable
+from jaxrl_envs.specs.feasibility import infeasible
 from jaxrl_envs.specs.grid import GRID
 from jaxrl_envs.specs.instructions import ends
 from jaxrl_envs.specs.language import Data, SpecError
 from jaxrl_envs.specs.model import BODIES, GridSpec
 from jaxrl_envs.specs.ranges import has_ranges
-from jaxrl_envs.specs.trials import Plays, Starts, Tries, Wanted
+from jaxrl_envs.specs.trials import Plays, Starts, Tries
+from jaxrl_envs.specs.waiting import chained
 
 WITNESS = "witness"
 RUNGS = ("schema", "feasibility", "resets", "policies", WITNESS)
@@ -191,7 +192,7 @@ def _specs(verdicts: Sequence[Verdict]) -> list[GridSpec]:
 def _reset(key: jax.Array, verdicts: Sequence[Verdict], size: str, config: LadderConfig) -> list[Verdict]:
     specs = _specs(verdicts)
     params = trials.stacked([encode(spec) for spec in specs], config.batch)
-    wanted = trials.stacked([_wanted(spec) for spec in specs], config.batch)
+    wanted = trials.stacked([trials.wanted_of(spec) for spec in specs], config.batch)
     starts: Starts = jax.device_get(trials.starts_of(PRESETS[size], config.resets)(key, params, wanted))
     starts = jax.tree.map(partial(trials.exact_share, config.resets), starts)
     found = []
@@ -201,14 +202,6 @@ def _reset(key: jax.Array, verdicts: Sequence[Verdict], size: str, config: Ladde
         reasons = _about_starts(mine, specs[i], config)
         found.append(verdict._replace(rung="resets" if reasons else "", reasons=tuple(reasons), starts=said))
     return found
-
-
-def _wanted(spec: GridSpec) -> Wanted:
-    names = [*BUILT_IN, *(t.name for t in spec.types)]
-    flags: Any = np.zeros((2, PRESETS[spec.size].types), bool)
-    for row, chosen in zip(flags, (needed(spec), passable(spec)), strict=True):
-        row[[names.index(name) for name in chosen]] = True
-    return Wanted(*flags)
 
 
 def _about_starts(starts: Starts, spec: GridSpec, config: LadderConfig) -> list[str]:
@@ -233,12 +226,12 @@ def _about_starts(starts: Starts, spec: GridSpec, config: LadderConfig) -> list[
 
 
 def waits(spec: GridSpec, config: LadderConfig) -> int:
-    """Steps for which an episode of doing nothing lasts: no fewer than others, and as long as survival that is asked for, and two rounds of the
-    slowest timer, would take.
+    """Steps for which an episode of doing nothing lasts: no fewer than others, and as long as survival that is asked for, two rounds of the
+    slowest timer, and rules that come to pass by themselves, one after the other, would take.
     """
     asked = [ends(p.number)[1] for p in spec.predicates if p.kind == "survived"]
     rounds = [2 * ends(rule.every)[1] for rule in spec.rules if rule.when == "timer"]
-    return int(min(spec.time_limit, max(config.steps, *asked, *rounds, 0)))
+    return int(min(spec.time_limit, max(config.steps, *asked, *rounds, chained(spec))))
 
 
 def _play(key: jax.Array, verdicts: Sequence[Verdict], size: str, config: LadderConfig) -> list[Verdict]:

@@ -75,7 +75,7 @@ def _numbers(part: BaseModel, path: str) -> Iterator[Fault]:
                 ((".low", value.low), (".high", value.high)) if isinstance(value, Span) else (("", value),)
             )
             outside = [
-                Fault(here + end, _as_written(number), allowed(field))
+                Fault(here + end, _as_written(number), allowed(field, end=bool(end)))
                 for end, number in named
                 if not limits[0] <= number <= limits[1] or (whole(field) and number != int(number))
             ]

@@ -21,11 +21,11 @@ from jaxrl_envs.specs.fields import (
     spans,
     whole,
 )
-from jaxrl_envs.specs.instructions import OPERATIONS
+from jaxrl_envs.specs.instructions import OPERATIONS, Fill, Span
 from jaxrl_envs.specs.language import Data, SpecError
 from jaxrl_envs.specs.model import GridSpec
 from jaxrl_envs.specs.shaping import newer, shaped
-from jaxrl_envs.specs.slips import fields_meant, meant
+from jaxrl_envs.specs.slips import fields_meant, meant, spelt
 from jaxrl_envs.specs.text import plain, shown
 
 
@@ -41,7 +41,7 @@ def repair(data: Data) -> tuple[Data, list[str]]:
         SpecError: it is no JSON data of bounded size.
     """
     data, changes, dropped = copy.deepcopy(plain(data)), list[str](), list[str]()
-    if not isinstance(data, dict) or newer(data, GridSpec):
+    if not isinstance(data, dict) or later(data, GridSpec):
         return data, changes
     _keys(data, GridSpec, "", dropped)
     size = GridSpec.model_fields["size"]
@@ -59,6 +59,13 @@ def repair(data: Data) -> tuple[Data, list[str]]:
         return data, changes
     spec, added = prerequisites.added(spec)
     return (data_of(spec) if added else data), changes + added
+
+
+def later(data: Data, model: type[BaseModel]) -> bool:
+    """Whether data say, however the key is spelt, that they are of a later version than is read."""
+    if "version" in data:
+        return newer(data, model)
+    return any(newer({"version": data[key]}, model) for key in data if spelt(key, "version"))
 
 
 def _fit(data: Data, caps: Caps | None, changes: list[str]) -> None:
@@ -131,6 +138,7 @@ def _rows(rows: list[Any], field: FieldInfo, path: str, changes: list[str]) -> l
         if isinstance(row, dict) and inside:
             model = inside[0]
             if len(inside) > 1:
+                _operation(row, f"{path}[{i}]", changes)
                 op = row.get("op")
                 if isinstance(op, str) and op not in OPERATIONS and (near := meant(op, OPERATIONS)):
                     op = row["op"] = _said(f"{path}[{i}].op", op, near, changes)
@@ -143,6 +151,14 @@ def _rows(rows: list[Any], field: FieldInfo, path: str, changes: list[str]) -> l
     return rows
 
 
+def _operation(row: Data, path: str, changes: list[str]) -> None:
+    """Put the value of a misspelt ``op`` there, by which all other keys are known."""
+    for key, name in fields_meant(row, Fill).items():
+        if name == "op":
+            row["op"] = row.pop(key)
+            changes.append(f"{path}.{shown(key)[1:-1]} is dropped: there is no such field; op has its value")
+
+
 def _word(word: str, field: FieldInfo, path: str, changes: list[str]) -> str:
     options = [str(option) for option in choices(field)]
     near = None if word in options else meant(word, options)
@@ -150,11 +166,9 @@ def _word(word: str, field: FieldInfo, path: str, changes: list[str]) -> str:
 
 
 def _span(value: Data, field: FieldInfo, path: str, changes: list[str]) -> Data:
-    for key in [*value]:
-        if key not in ("low", "high"):
-            changes.append(f"{path}.{shown(key)[1:-1]} is dropped: there is no such field")
-            del value[key]
-        elif isinstance(value[key], int | float) and not isinstance(value[key], bool):
+    _keys(value, Span, path, changes)
+    for key in value:
+        if isinstance(value[key], int | float) and not isinstance(value[key], bool):
             value[key] = _number(value[key], field, f"{path}.{key}", changes, True)
     low, high = value.get("low"), value.get("high")
     if isinstance(low, int | float) and isinstance(high, int | float) and low > high:

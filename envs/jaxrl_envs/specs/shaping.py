@@ -83,6 +83,6 @@ def _fault(model: type[BaseModel], kind: str, location: tuple[int | str, ...], v
             return Fault(f"{there.path}.op", shown(given), f"it must be one of {', '.join(OPERATIONS)}", near)
         return Fault(f"{there.path}.op", "", f"it must be given, one of {', '.join(OPERATIONS)}")
     row = isinstance(location[-1], int) if location else False
-    clause = allowed(there.field, row) if there.field else "it must be an object"
+    clause = allowed(there.field, row, there.end) if there.field else "it must be an object"
     near = close_to(value, map(str, choices(there.field))) if there.field and isinstance(value, str) else ()
     return Fault(there.path, shown(value), clause, near)

@@ -61,5 +61,10 @@ def fields_meant(data: Data, model: type[BaseModel]) -> dict[str, str | None]:
     return found
 
 
+def spelt(key: str, name: str) -> bool:
+    """Whether a key has the letters of a field's name, in whatever case and with whatever signs between them."""
+    return _letters(key) == _letters(name)
+
+
 def _letters(word: str) -> str:
     return "".join(c for c in word.casefold() if c.isalnum())

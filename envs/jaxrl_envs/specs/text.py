@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 from collections import Counter
 from typing import Any
 
@@ -38,6 +39,25 @@ def _briefly(value: Any) -> str:
 def refuse(allowed: str, path: str = "", value: str = "") -> SpecError:
     """The error of one fault."""
     return SpecError(Fault(path, value, allowed))
+
+
+def whole(value: Any, path: str) -> int:
+    """A whole number that a program gives, of Python or of NumPy, as one of Python.
+
+    Raises:
+        SpecError: it is none; the sentence names the path.
+    """
+    try:
+        if not isinstance(value, bool):
+            return operator.index(value)
+    except TypeError:
+        pass
+    raise refuse("it must be a whole number", path, shown(value))
+
+
+def _halved(text: str) -> bool:
+    """Whether it has half of a surrogate pair, which is no character."""
+    return any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def parse(text: str | bytes) -> Any:
@@ -116,6 +136,8 @@ def plain(data: Any) -> Any:
             for key in value:
                 if not isinstance(key, str):
                     raise refuse(f"it has {shown(key)} for a key, which must be text")
+                if _halved(key):
+                    raise refuse(f"it has {shown(key)} for a key; half a character is no text")
             named = lambda key, path=path: f"{path}.{shown(key)[1:-1]}" if path else shown(key)[1:-1]
             if isinstance(value, _Twice):
                 raise refuse("it stands twice in one object; it must stand there once", named(value.key))
@@ -124,7 +146,7 @@ def plain(data: Any) -> Any:
             waiting.extend((inside, level + 1, f"{path}[{i}]") for i, inside in enumerate(value))
         elif isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST:
             raise refuse("it has a whole number of more than 15 digits")
-        elif isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):
+        elif isinstance(value, str) and _halved(value):
             raise refuse("it has half a character, which is no text")
         elif isinstance(value, float) and not math.isfinite(value):
             raise refuse(f"it has {value} for a number, which must be finite")

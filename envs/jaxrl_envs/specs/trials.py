@@ -11,18 +11,27 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl_envs.specs.arrays import GridParams
-from jaxrl_envs.specs.caps import Caps
+from jaxrl_envs.specs.caps import BUILT_IN, PRESETS, Caps
 from jaxrl_envs.specs.cells import beside, cell_at
 from jaxrl_envs.specs.engine import GridState, actions_of, engine, idle_of
+from jaxrl_envs.specs.feasibility import ANYWHERE, needed, passable, reach
+from jaxrl_envs.specs.model import GridSpec
 from jaxrl_envs.specs.predicates import ends
 from jaxrl_envs.specs.scripted import play_scripted
 
 
 class Wanted(NamedTuple):
-    """What is asked of resets, bool ``[T]``: types that success needs of the terrain, and types that the agent may get past."""
+    """What is asked of resets, ``[T]``.
 
-    needed: jax.Array
-    passable: jax.Array
+    Attributes:
+        needed: types that success needs of the terrain, bool.
+        passable: types that the agent may get past, bool.
+        reach: steps within which it must come of each, int32; `feasibility.ANYWHERE` where it need only be there.
+    """
+
+    needed: Any
+    passable: Any
+    reach: Any
 
 
 class Starts(NamedTuple):
@@ -67,11 +76,8 @@ def starts_of(caps: Caps, resets: int) -> Any:
     def one(key: jax.Array, params: GridParams, wanted: Wanted) -> Starts:
         obs, state = made.reset(key, params)
         won, lost = ends(state.now, state.health, params)
-        there = reached(state, params, wanted.passable)
-        types = jnp.arange(wanted.needed.size, dtype=jnp.int8)[:, None, None]
-        # What lies on ground that is needed can be moved off it.
-        lies = (state.grid == types) | (state.ground == types)
-        missing = wanted.needed & ~(lies & there).any((1, 2))
+        there = reached(state, wanted.passable)
+        missing = wanted.needed & ~(at_hand(state, wanted.reach) & there).any((1, 2))
         under = cell_at(caps.side, state.row, state.column) & params.types.walkable[state.grid]
         flags = Starts(jnp.isfinite(obs).all(), under.any(), won, lost, missing, ~missing.any())
         return jax.tree.map(lambda flag: flag.astype(jnp.float32), flags)
@@ -83,12 +89,43 @@ def starts_of(caps: Caps, resets: int) -> Any:
     return jax.jit(jax.vmap(many, (None, 0, 0)))
 
 
-def reached(state: GridState, params: GridParams, passable: jax.Array) -> jax.Array:
-    """Cells that the agent may come to or stand beside, bool ``[S, S]``, if all that may be got past is.
+def wanted_of(spec: GridSpec) -> Wanted:
+    """What is asked of the resets of a spec, as NumPy arrays."""
+    names, size = [*BUILT_IN, *(t.name for t in spec.types)], PRESETS[spec.size].types
+    wanted = Wanted(np.zeros(size, bool), np.zeros(size, bool), np.zeros(size, np.int32))
+    for name in needed(spec):
+        wanted.needed[names.index(name)] = True
+        wanted.reach[names.index(name)] = reach(spec, name)
+    wanted.passable[[names.index(name) for name in passable(spec)]] = True
+    return wanted
+
+
+def at_hand(state: GridState, reach: jax.Array) -> jax.Array:
+    """Cells from which one of a type is no more than so many steps away, whatever lies between, bool ``[T, S, S]``.
 
     Args:
         state: of a start.
-        params: the spec.
+        reach: steps, int32 ``[T]``.
+    """
+    types = jnp.arange(reach.size, dtype=jnp.int8)[:, None, None]
+    # What lies on ground that is needed can be moved off it.
+    lies = (state.grid == types) | (state.ground == types)
+    anywhere = reach >= ANYWHERE
+    most = jnp.where(anywhere, 0, reach)
+
+    def wider(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        cells, steps = carry
+        return cells | (beside(cells) & (steps < most)[:, None, None]), steps + 1
+
+    cells, _ = jax.lax.while_loop(lambda carry: (carry[1] < most).any(), wider, (lies, jnp.int32(0)))
+    return cells | (anywhere & lies.any((1, 2)))[:, None, None]
+
+
+def reached(state: GridState, passable: jax.Array) -> jax.Array:
+    """Cells that the agent may come to, bool ``[S, S]``, if all that may be got past is.
+
+    Args:
+        state: of a start.
         passable: types, bool ``[T]``.
     """
     open_cells = passable[state.grid]
@@ -97,7 +134,7 @@ def reached(state: GridState, params: GridParams, passable: jax.Array) -> jax.Ar
     found, _ = jax.lax.while_loop(
         lambda carry: (carry[0] != carry[1]).any(), spread, (start, jnp.zeros_like(start))
     )
-    return found | beside(found)
+    return found
 
 
 @functools.cache

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl_envs.specs.caps import BUILT_IN, PRESETS
+from jaxrl_envs.specs.caps import BUILT_IN, fitting
 from jaxrl_envs.specs.grid import GRID
 from jaxrl_envs.specs.language import Fault, SpecError
 from jaxrl_envs.specs.model import SIDES, GridSpec
+from jaxrl_envs.specs.text import whole
 
 TILES = (
     "empty", "floor", "wall", "ball", "square", "pyramid", "goal", "key", "door-locked", "door-closed", "door-open", "hex", "star",
@@ -68,7 +69,8 @@ def translate(
         _numbers("rules", rules, (None, 7)),
         _numbers("init_tiles", init_tiles, (None, 2)),
     ]
-    size = next((preset for preset, caps in PRESETS.items() if max(height, width) <= caps.side), "large")
+    height, width = whole(height, "height"), whole(width, "width")
+    limit = 3 * height * width if time_limit is None else whole(time_limit, "time_limit")
     things = [(i, (int(t), int(c))) for i, (t, c) in enumerate(table[2]) if (t, c) != (0, 0)]
     strewn = [_tile(f"init_tiles[{i}]", *pair) for i, pair in things]
     _without_doors("init_tiles", "given", strewn)
@@ -87,7 +89,9 @@ def translate(
     return GRID.read(
         {
             "name": name,
-            "size": _fitting(size, len(names), len(said)),
+            "size": fitting(
+                side=max(height, width), types=len(names) + len(BUILT_IN), rules=len(said), instructions=len(names) + 1
+            ),
             "height": height,
             "width": width,
             "types": [_type(name) for name in names],
@@ -103,7 +107,7 @@ def translate(
             "predicates": [{"name": "goal", **aim}],
             "success": [{"all": ["goal"]}],
             "reward": {"success": 1, "fade": _FADE},
-            "time_limit": 3 * height * width if time_limit is None else time_limit,
+            "time_limit": limit,
         }
     )  # fmt: skip
 
@@ -116,15 +120,6 @@ def tiles_of(spec: GridSpec) -> np.ndarray:
             f"spec has a type {foreign[0]!r}, which is no tile and colour; it must come of a translation"
         )
     return np.asarray([(0, 0), _FLOOR, *(pairs[kind.name] for kind in spec.types)], np.uint8)
-
-
-def _fitting(size: str, types: int, rules: int) -> str:
-    """The smallest preset from ``size`` on that has room, or the largest, of which `read` says that it has not."""
-    order = [*PRESETS]
-    fits = lambda caps: (
-        types + len(BUILT_IN) <= caps.types and rules <= caps.rules and types + 1 <= caps.instructions
-    )
-    return next((n for n in order[order.index(size) :] if fits(PRESETS[n])), order[-1])
 
 
 def _refused(path: str, value: str, why: str) -> SpecError:

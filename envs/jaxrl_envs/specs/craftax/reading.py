@@ -12,8 +12,8 @@ from jaxrl_envs.specs.craftax.canonical import canonical
 from jaxrl_envs.specs.craftax.model import MOST_PLACED, SIZES, SKILLS, CraftaxSpec
 from jaxrl_envs.specs.craftax.skills import TIME, missing, steps_to_eat
 from jaxrl_envs.specs.language import Data, Fault, SpecError
-from jaxrl_envs.specs.repair import mend
-from jaxrl_envs.specs.shaping import newer, shaped
+from jaxrl_envs.specs.repair import later, mend
+from jaxrl_envs.specs.shaping import shaped
 from jaxrl_envs.specs.text import parse, plain
 
 _BANDS = ("plants", "cows", "zombies", "skeletons")
@@ -96,7 +96,7 @@ def repair(data: Data) -> tuple[Data, list[str]]:
         SpecError: it is no JSON data of bounded size.
     """
     data, changes = copy.deepcopy(plain(data)), list[str]()
-    if not isinstance(data, dict) or newer(data, CraftaxSpec):
+    if not isinstance(data, dict) or later(data, CraftaxSpec):
         return data, changes
     mend(data, CraftaxSpec, "", changes)
     try:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from jaxrl_envs.specs.caps import BUILT_IN
 from jaxrl_envs.specs.model import COLOURS
-from jaxrl_envs.specs.puzzles.source import Line, blocks, wrong
+from jaxrl_envs.specs.puzzles.source import Game, Line, blocks, wrong
 
 PLAYER, BACKGROUND = "player", "background"
 _NAME = re.compile(r"^[a-z][a-z0-9_]{0,23}$")
@@ -40,13 +40,14 @@ class World(NamedTuple):
         return self.either.get(word, (word,))
 
 
-def world_of(sections: dict[str, list[Line]]) -> World:
+def world_of(game: Game) -> World:
     """What the sections of objects, legend and collision layers say.
 
     Raises:
         SpecError: a line says something else.
     """
-    colours, glyphs = _objects(sections["objects"])
+    sections = game.sections
+    colours, glyphs = _objects(sections["objects"], game.heads["objects"])
     either = dict[str, tuple[str, ...]]()
     for line in sections["legend"]:
         if line.text:
@@ -55,7 +56,7 @@ def world_of(sections: dict[str, list[Line]]) -> World:
     return World(colours, things, grounds, either, glyphs)
 
 
-def _objects(lines: list[Line]) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+def _objects(lines: list[Line], head: Line) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
     colours, glyphs = dict[str, str](), dict[str, tuple[str, ...]]()
     for block in blocks(lines):
         name, *letters = block[0].text.lower().split()
@@ -77,7 +78,7 @@ def _objects(lines: list[Line]) -> tuple[dict[str, str], dict[str, tuple[str, ..
         glyphs |= dict.fromkeys(letters, (name,))
     for name in (BACKGROUND, PLAYER):
         if name not in colours:
-            wrong(Line(lines[0].number - 1 if lines else 1, "OBJECTS"), f"there must be an object {name}")
+            wrong(head, f"there must be an object {name}")
     return colours, glyphs
 
 

@@ -43,8 +43,21 @@ def wrong(line: Line, allowed: str, known: Sequence[str] = (), word: str = "") -
     raise SpecError(Fault(f"line {line.number}", shown(line.text), allowed, close_to(word, known)))
 
 
-def sections_of(text: str | bytes) -> tuple[str, dict[str, list[Line]]]:
-    """The title, and the lines of each section; blank ones stay, since they part objects and levels.
+class Game(NamedTuple):
+    """The title; the lines of each section, with blank ones, which part objects and levels; the line that heads each section."""
+
+    title: str
+    sections: dict[str, list[Line]]
+    heads: dict[str, Line]
+
+
+def bar(line: Line) -> bool:
+    """Whether it is a row of ``=`` alone, which frames a heading."""
+    return {*line.text} == {"="}
+
+
+def sections_of(text: str | bytes) -> Game:
+    """What the text has. Bars are left out, but those below LEVELS, where they may be rows of a level.
 
     Raises:
         SpecError: it is too long, no text, or not in the order of `SECTIONS`.
@@ -55,15 +68,15 @@ def sections_of(text: str | bytes) -> tuple[str, dict[str, list[Line]]]:
         text = text.decode() if isinstance(text, bytes) else text
     except UnicodeDecodeError:
         raise refuse("it is not UTF-8 text") from None
-    title, found, now = "", dict[str, list[Line]](), ""
+    title, found, heads, now = "", dict[str, list[Line]](), dict[str, Line](), ""
     for number, said in enumerate(_without_comments(text).splitlines(), start=1):
         line = Line(number, said.strip())
         word = line.text.lower()
         if word in SECTIONS:
             if [*found, word] != sorted({*found, word}, key=SECTIONS.index):
                 wrong(line, f"each section must stand once, in the order {', '.join(SECTIONS)}")
-            found[word], now = [], word
-        elif word and set(word) == {"="} and (now != "levels" or len(word) > 9):
+            found[word], heads[word], now = [], line, word
+        elif bar(line) and now != "levels":
             continue
         elif now:
             found[now].append(line)
@@ -80,7 +93,7 @@ def sections_of(text: str | bytes) -> tuple[str, dict[str, list[Line]]]:
     missing = [name for name in SECTIONS if name not in found and name != "sounds"]
     if missing:
         raise refuse(f"it has no section {missing[0].upper()}; it must have {', '.join(SECTIONS)}")
-    return title, found
+    return Game(title, found, heads)
 
 
 def _without_comments(text: str) -> str:

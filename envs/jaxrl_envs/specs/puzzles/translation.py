@@ -6,13 +6,14 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from jaxrl_envs.specs.caps import PRESETS
+from jaxrl_envs.specs.caps import BUILT_IN, PRESETS, fitting
 from jaxrl_envs.specs.grid import GRID
 from jaxrl_envs.specs.model import GridSpec
 from jaxrl_envs.specs.puzzles.conditions import conditions_of
 from jaxrl_envs.specs.puzzles.objects import BACKGROUND, PLAYER, World, world_of
 from jaxrl_envs.specs.puzzles.rules import rules_of
-from jaxrl_envs.specs.puzzles.source import Line, blocks, sections_of, wrong
+from jaxrl_envs.specs.puzzles.source import Game, Line, bar, blocks, sections_of, wrong
+from jaxrl_envs.specs.text import whole
 
 ENDINGS = (".txt", ".puzzle")
 """Of files that hold a game; all others hold a spec as JSON."""
@@ -28,8 +29,9 @@ def translate(text: str | bytes, time_limit: int = 100) -> list[GridSpec]:
     Raises:
         SpecError: with the line, what stands there, and what may.
     """
-    title, sections = sections_of(text)
-    world = world_of(sections)
+    time_limit, told = whole(time_limit, "time_limit"), sections_of(text)
+    title, sections, heads = told
+    world = world_of(told)
     rules = rules_of(sections["rules"], world)
     predicates = [
         {"name": f"win{i + 1}", **predicate}
@@ -50,18 +52,51 @@ def translate(text: str | bytes, time_limit: int = 100) -> list[GridSpec]:
         "failure": [{"all": [predicate["name"]]} for predicate in lost],
         "time_limit": time_limit,
     }
-    levels = blocks([_without_message(line) for line in sections["levels"]])
+    _within_bounds(game, told)
+    levels = _blocks_of(sections["levels"], world)
     if not levels:
-        wrong(Line(0, "LEVELS"), "there must be a level")
+        wrong(heads["levels"], "there must be a level")
     named = lambda i: f"{title} {i + 1}".strip() if len(levels) > 1 else title
     return [
-        GRID.read({"name": named(i)[:60], **game, **_level(block, world)}) for i, block in enumerate(levels)
+        GRID.read({"name": named(i)[:60], **game, **_sized(_level(block, world), game)})
+        for i, block in enumerate(levels)
     ]
 
 
-def _without_message(line: Line) -> Line:
-    """A line of the levels; a message parts them as a blank one does."""
-    return line._replace(text="") if re.match(r"message\b", line.text, re.IGNORECASE) else line
+def _within_bounds(game: dict[str, Any], told: Game) -> None:
+    """Refuse what no preset has room for, where it stands in the text."""
+    most, lost = PRESETS["large"], len(game["failure"])
+    for section, number, cap, what in (
+        ("objects", len(game["types"]), most.types - len(BUILT_IN), "objects beside background and player"),
+        ("rules", len(game["rules"]), most.rules, "late rules once names of several objects are spelt out"),
+        ("rules", lost, most.clauses, "kinds of ground on which the player is lost"),
+        ("winconditions", len(game["predicates"]) - lost, most.predicates - lost, "conditions"),
+    ):
+        if number > cap:
+            wrong(told.heads[section], f"there may be at most {cap} {what}, and there are {number}")
+
+
+def _blocks_of(lines: Sequence[Line], world: World) -> list[list[Line]]:
+    """The rows of each level, parted by blank lines, messages and bars. Where ``=`` stands for something a row of it alone is a row
+    of a level, unless it is by itself, since no level has one row.
+    """
+    message = lambda line: re.match(r"message\b", line.text, re.IGNORECASE)
+    parts = lambda line: message(line) or (bar(line) and "=" not in world.glyphs)
+    found = blocks([line._replace(text="") if parts(line) else line for line in lines])
+    return [block for block in found if len(block) > 1 or not bar(block[0])]
+
+
+def _sized(level: dict[str, Any], game: dict[str, Any]) -> dict[str, Any]:
+    """A level with the smallest preset that has room for it and for its game."""
+    size = fitting(
+        side=max(level["height"], level["width"]),
+        types=len(game["types"]) + len(BUILT_IN),
+        rules=len(game["rules"]),
+        predicates=len(game["predicates"]),
+        clauses=max(1, len(game["failure"])),
+        instructions=len(level["terrain"]),
+    )
+    return {"size": size, **level}
 
 
 def _type(name: str, world: World, pushed: set[str]) -> dict[str, Any]:
@@ -107,9 +142,7 @@ def _level(block: Sequence[Line], world: World) -> dict[str, Any]:
         wrong(block[0], f"a level must have one player, and this has {len(places)}")
     order = [*sorted(world.grounds), *sorted(world.things - {PLAYER})]
     rows = {name: ["".join(row) for row in drawings[name]] for name in order}
-    size = next(name for name, caps in PRESETS.items() if max(height, width) <= caps.side)
     return {
-        "size": size,
         "height": height,
         "width": width,
         "terrain": [

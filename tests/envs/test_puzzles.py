@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import puzzle_oracle
 import pytest
-from test_specs_engine import BATCH, CAPS, keys, programs, stacked
+from test_specs_engine import BATCH, CAPS, GRID, keys, programs, stacked
 
 from jaxrl_envs import make
 from jaxrl_envs.specs import SpecError, feasibility, language
@@ -201,6 +201,66 @@ def test_what_comes_after_the_player_is_lost_cannot_change_that():
     game = puzzle_oracle.Game(safe[: safe.index("message")] + "######\n#@_$_#\n######")
     puzzle = SimpleNamespace(spec=translate(safe)[0], name="ice")
     played([puzzle] * BATCH, ["rrr"] * BATCH, [game])
+
+
+def crates(level, objects=(), legend=""):
+    """A game of crates with more objects, whose letters are those of `LETTERS`."""
+    names = [f"thing{i}" for i in range(len(objects))]
+    text = ICE.replace("Hole\nred\n", "Hole\nred\n" + "".join(f"\n{name}\nred\n" for name in names))
+    text = text.replace("Wall, Crate\n", f"{', '.join(['Wall', 'Crate', *names])}\n").replace("RULE\n", "")
+    signs = "".join(f"{sign} = {name}\n" for sign, name in zip(objects, names, strict=True))
+    text = text.replace("_ = Ice\n", f"_ = Ice\n{signs}{legend}")
+    return text[: text.index("LEVELS")] + f"=======\nLEVELS\n{level}"
+
+
+LETTERS = "abcdefghijklmnoqrstuv"
+ROOM = "######\n#@$..#\n######\n"
+
+
+def test_a_level_has_the_smallest_size_that_its_game_fits():
+    types = [(more, translate(crates(ROOM, LETTERS[:more]))[0].size) for more in (0, 10, 11, 18)]
+    assert types == [
+        (0, "small"),
+        (10, "small"),
+        (11, "large"),
+        (18, "large"),
+    ]  # beside four others, of 14 and 22
+    with pytest.raises(SpecError) as error:
+        translate(crates(ROOM, LETTERS[:19]))
+    assert str(error.value) == (
+        "line 3 is 'OBJECTS'; there may be at most 22 objects beside background and player, and there are 23"
+    )
+    drawn = crates(
+        "#######\n#@abcd#\n#efghi#\n#j$_..#\n#######\n", LETTERS[:10]
+    )  # of 13 kinds, one more than small has
+    assert [translate(text)[0].size for text in (drawn, drawn.replace("#j", "#."))] == ["medium", "small"]
+
+
+def test_bars_frame_headings_and_are_rows_of_a_level_where_the_legend_has_them():
+    bare, named = translate(crates(ROOM))[0], "= = Wall\n"
+    for frame in ("=", "===", "=" * 6, "=" * 7, "=" * 30):
+        for level in (
+            f"{frame}\n{ROOM}",
+            f"{frame}\n\n{ROOM}",
+            f"{frame}\n\n{ROOM}{frame}\n",
+            f"{ROOM}\n{frame}\n{ROOM}",
+        ):
+            assert {GRID.identity(spec) for spec in translate(crates(level))} == {GRID.identity(bare)}
+        assert translate(crates(f"{frame}\n\n{ROOM}", legend=named))[0] == bare
+    wide = f"{'#' * 12}\n#@$.......{'#' * 2}\n{'#' * 12}\n{'#' * 12}\n"
+    same = translate(crates(wide.replace("#", "="), legend=named))[0]
+    assert same.height == 4 and GRID.identity(same) == GRID.identity(translate(crates(wide))[0])
+    with pytest.raises(SpecError, match="a level must have from 3 to 21 rows and columns, and this has 1"):
+        translate(crates("######\n======\n#@$..#\n######\n"))
+    with pytest.raises(SpecError, match="^line [0-9]+ is 'LEVELS'; there must be a level"):
+        translate(crates("=======\n"))
+
+
+def test_numbers_of_programs_are_numbers():
+    text = crates(ROOM)
+    assert translate(text, np.int64(70)) == translate(text, 70)
+    with pytest.raises(SpecError, match="^time_limit is '70'; it must be a whole number$"):
+        translate(text, "70")
 
 
 def test_messages_part_levels_and_are_none():

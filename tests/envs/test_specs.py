@@ -72,6 +72,8 @@ FAULTS = {
     '{"width": 10000000000000000}': "the spec: it has a whole number of more than 15 digits",
     "[]": "the spec: it is a list of 0; it must be an object",
     b"\xff": "the spec: it is not UTF-8 text",
+    '{"\\ud800": 1}': r"the spec: it has '\ud800' for a key; half a character is no text",
+    '{"types": [{"\\udfff": 1}]}': r"the spec: it has '\udfff' for a key; half a character is no text",
     '{"version": 2, "new": 1}': "version is 2; it must be at most 1; a newer jaxrl_evolve reads newer specs",
 }
 NAMES = "it must be a name: a small letter, then small letters, digits, - or _, at most 24 in all"
@@ -89,6 +91,9 @@ IN_PLACE = [
     ("terrain.0.op", "scater", "terrain[0].op is 'scater'; it must be one of fill, border, rectangle, line, rooms, noise, scatter, band, path, cells; did you mean scatter?"),
     ("terrain.0.count", {"low": 5, "high": 2}, "terrain[0].count.low is 5; it must be at most high, which is 2"),
     ("terrain.0.count", {"low": 5}, "terrain[0].count.high: it must be given"),
+    ("terrain.0.count", {"low": "a", "high": []}, "terrain[0].count.low is 'a'; it must be a whole number from 0 to 200"),
+    ("terrain.0.count", {"low": 1, "high": 201}, "terrain[0].count.high is 201; it must be a whole number from 0 to 200"),
+    ("rules.0.most", {"low": 1, "high": {}}, "rules[0].most.high is an object; it must be a whole number from 1 to 64"),
     ("terrain.0.count", 2.5, "terrain[0].count is 2.5; it must be a whole number from 0 to 200, or an object with low and high"),
     ("terrain.0.type", "tre", "terrain[0].type is 'tre'; there is no type of that name; did you mean tree?"),
     ("types.0.name", "Tree 1", f"types[0].name is 'Tree 1'; {NAMES}"),
@@ -147,6 +152,24 @@ def test_failure_that_need_not_come_first_is_allowed():
     assert asked({"all": ["late"]}, "open_chest", "soon")
     with pytest.raises(SpecError, match="it can never hold"):
         asked({"all": ["open_chest"]}, "ever")
+
+
+def test_what_lies_beyond_the_map_is_no_part_of_a_region_or_its_hash():
+    at = lambda height, width: {"row": 2, "column": 3, "height": height, "width": width}
+    started = lambda region: GRID.read(changed("agent", {"region": region}))
+    there = lambda region: GRID.read(
+        changed("predicates.0", {"name": "collect_wood", "kind": "at", "region": region})
+    )
+    for made in (started, there):
+        assert made(at(21, 21)) == made(at(7, 6)) and GRID.read(GRID.write(made(at(21, 21)))) == made(
+            at(7, 6)
+        )
+        assert (
+            GRID.identity(made(at(6, 6))) != GRID.identity(made(at(7, 6))) == GRID.identity(made(at(8, 21)))
+        )
+    whole = {"row": 0, "column": 0, "height": 21, "width": 21}
+    assert started(whole) == started(None)
+    assert GRID.identity(tech_tree.original()) == "cecfa48d02df56306b465af8034c4647"
 
 
 def test_a_range_that_rounding_closes_is_a_number():

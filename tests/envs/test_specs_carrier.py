@@ -292,6 +292,14 @@ def test_nobody_plays_a_carrier_by_a_script():
 def test_what_is_no_ruleset_is_said():
     with pytest.raises(SpecError, match="rules is no table; its rows must be of one length"):
         xland.translate([1, 3, 1, 0, 0], [[1, 2], [3]], [[3, 1]])
+    task = [1, 3, 1, 0, 0], [], [[3, 1]]
+    for number, said in (("9", "height is '9'"), (9.5, "height is 9.5"), (True, "height is true")):
+        with pytest.raises(SpecError, match=f"^{said}; it must be a whole number$"):
+            xland.translate(*task, height=number)
+    with pytest.raises(SpecError, match="^time_limit is 'x'; it must be a whole number$"):
+        xland.translate(*task, time_limit="x")
+    sized = xland.translate(*task, height=np.int64(7), width=np.uint8(7), time_limit=np.int32(50))
+    assert sized == xland.translate(*task, height=7, width=7, time_limit=50)
     with pytest.raises(
         ValueError, match="spec has a type 'table', which is no tile|spec has a type '[a-z_]+'"
     ):

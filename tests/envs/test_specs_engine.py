@@ -456,7 +456,7 @@ def test_what_comes_by_waiting_is_waited_for():
         "time_limit": limit,
     }
     read = lambda data: ladder.waits(tech_tree.GRID.read(data), config)
-    assert [read(waiting(limit)) for limit in (20, 39, 160)] == [20, 39, 80] and read(tree) == 30
+    assert [read(waiting(limit)) for limit in (20, 39, 160, 999)] == [20, 39, 160, 240] and read(tree) == 30
     lives = {
         **waiting(160),
         "predicates": [*tree["predicates"], {"name": "grown", "kind": "survived", "number": 120}],

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from jaxrl_envs.specs import language, tech_tree
+from jaxrl_envs.specs import SpecError, language, tech_tree
 
 GRID, WORLDS = language("grid"), language("craftax")
 
@@ -77,6 +77,34 @@ def test_fields_written_otherwise_and_required_ones_that_are_misspelt_keep_their
 def test_a_map_is_cut_to_the_size_that_it_will_have(fields, side):
     mended, said = repaired(**fields)
     assert GRID.read(mended).height == side and f"height is {side} instead of 30" in said
+
+
+@pytest.mark.parametrize("of", [GRID, WORLDS])
+@pytest.mark.parametrize("key", ["version", "Version", "VERSION_"])
+def test_of_a_later_version_nothing_is_mended(of, key):
+    data = {**(tech_tree.spec_data() if of is GRID else {}), "height": 99, "Time_Limit": 5, key: 2}
+    assert of.repair(data) == (data, [])
+    with pytest.raises(SpecError):
+        of.read(data)
+    assert of.repair({**data, key: 1})[1]
+
+
+def test_keys_of_ranges_and_of_instructions_are_put_right_as_others_are():
+    step = {"Op": "Scatter", "type": "tree", "count": {"low": 0, "High": 4}}
+    mended, said = repaired(terrain=[step])
+    assert mended["terrain"][0] == {
+        "op": "scatter",
+        "type": "tree",
+        "on": "floor",
+        "count": {"low": 0, "high": 4},
+    }
+    assert said[:3] == [
+        "terrain[0].Op is dropped: there is no such field; op has its value",
+        "terrain[0].op is 'scatter' instead of 'Scatter'",
+        "terrain[0].count.High is dropped: there is no such field; high has its value",
+    ]
+    strange, _ = repaired(terrain=[{"op": "fill", "type": "tree", "operation": "border"}, {"of": "fill"}])
+    assert strange["terrain"] == [{"op": "fill", "type": "tree"}, {"of": "fill"}]
 
 
 @pytest.mark.parametrize("of", [GRID, WORLDS])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 
@@ -14,8 +15,8 @@ from jaxrl_evolve.generation.archive_file import read_archive, write_archive
 from jaxrl_evolve.generation.belief import Belief
 from jaxrl_evolve.generation.candidates import look_at_all
 from jaxrl_evolve.generation.lifecycle import added, new_archive, observed, rejected, settled
-from jaxrl_evolve.generation.proposal import Candidate
-from jaxrl_evolve.generation.schedule import shares
+from jaxrl_evolve.generation.proposal import Candidate, Proposed, Rejection
+from jaxrl_evolve.generation.schedule import evenly, shares
 from jaxrl_evolve.storage.folder import FolderError
 
 
@@ -120,6 +121,22 @@ def test_the_fittest_of_each_cell_play_first_and_no_more_than_there_may():
     assert archive.fitness(archive.entries[a]) == pytest.approx(Belief(5, 5).learnability + 0.03)
 
 
+def test_what_is_proposed_twice_or_is_there_is_a_duplicate():
+    archive = new_archive(hall.DOMAIN)
+    one, two = look_at_all(
+        hall.DOMAIN, archive, [Candidate(hall.spec(length=n), "me") for n in (3, 4)], 2
+    ).proposals
+    first = dataclasses.replace(one, identity=archive.original.identity)
+    found = Proposed((one, two, one, first), notes=("a note",)).new(archive)
+    assert found.proposals == (one, two) and found.notes == ("a note",)
+    assert found.rejections == (
+        Rejection("duplicate", ("it was proposed twice",), "me"),
+        Rejection("duplicate", ("it is there already",), "me"),
+    )
+    only = Proposed((one, two))
+    assert only.new(archive) is only
+
+
 def test_novelty_is_the_mean_distance_to_the_nearest():
     archive, _ = with_specs(
         new_archive(hall.DOMAIN, ArchiveConfig(neighbours=2)), hall.spec(length=20), hall.spec(length=4)
@@ -137,6 +154,9 @@ def test_shares_are_by_rank_of_fitness_beside_a_fixed_share_of_the_original():
     assert shares(archive, 0.4) == pytest.approx({first: 0.4, b: 0.4, a: 0.2})
     assert shares(archive, 0.4, "even") == pytest.approx({first: 0.4, b: 0.3, a: 0.3})
     assert shares(new_archive(hall.DOMAIN), 0.2) == {first: 1.0}
+    for latest in ([a, b], [a, b, a, b], [first, a, b, b]):  # named more than once
+        assert evenly({first: 1.0}, latest, 0.8) == pytest.approx({first: 0.2, a: 0.4, b: 0.4})
+    assert evenly({first: 1.0}, [first], 0.8) == evenly({first: 1.0}, [], 0.8) == {first: 1.0}
     with pytest.raises(ValueError, match="original is 2"):
         shares(archive, 2)
 

@@ -19,12 +19,12 @@ from jaxrl_evolve.generation import train as training
 from jaxrl_evolve.generation.acceptance import doubts_of
 from jaxrl_evolve.generation.archive_config import ArchiveConfig
 from jaxrl_evolve.generation.belief import Belief
-from jaxrl_evolve.generation.candidates import filled_up
+from jaxrl_evolve.generation.candidates import filled_up, look_at_all
 from jaxrl_evolve.generation.config import PROPOSERS, GenerateConfig
 from jaxrl_evolve.generation.experiment import build
 from jaxrl_evolve.generation.intervals import wilson
 from jaxrl_evolve.generation.loops import LOOPS
-from jaxrl_evolve.generation.proposal import Proposal, Proposed, Proposer
+from jaxrl_evolve.generation.proposal import Candidate, Proposal, Proposed, Proposer
 from jaxrl_evolve.generation.proposers import BUILTIN_PROPOSERS
 from jaxrl_evolve.generation.setting import Validated, Verdict, make_setting
 from jaxrl_evolve.generation.train import generate
@@ -208,6 +208,22 @@ def test_a_proposer_of_ones_own_is_found_by_its_name(tmp_path, run):
         ValueError, match="proposer 'llm' was registered, but that is one of the library's names"
     ):
         run(tmp_path / "again", dataclasses.replace(CONFIG, proposer="llm"))
+
+
+def test_what_a_proposer_says_twice_takes_no_share_of_the_steps(run):
+    def stammering(domain, file, offline):
+        def propose(feedback, archive, k, key):
+            specs = [Candidate(hall.spec(length=n), "me") for n in (3, 4)]
+            found = look_at_all(domain, archive, specs, k).proposals
+            return Proposed((*found, *found))
+
+        return Proposer("stammering", propose)
+
+    register("proposer", "stammering", stammering)
+    config = dataclasses.replace(CONFIG, loop="envgen-mixed", proposer="stammering", cycles=1, final_steps=0)
+    standing = run(None, config).standing
+    assert (standing.steps["original"], standing.steps["generated"]) == (256, 768)  # a fifth of 8 slots is 2
+    assert standing.archive.rejections == {"duplicate": 2} and len(standing.latest) == 2
 
 
 def test_files_of_proposers_are_looked_at_before_a_folder_is_made(tmp_path, run):

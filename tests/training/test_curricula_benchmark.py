@@ -163,9 +163,7 @@ def test_what_cannot_be_run_is_one_sentence_before_anything_is_trained(words: st
     command = find_command("benchmark")
     with pytest.raises(ValueError, match=said) as caught:
         command.run(
-            command.parse(
-                ["curricula", "--out", str(tmp_path / "x"), "--cache", "off", *shlex.split(words)]
-            )
+            command.parse(["curricula", "--out", str(tmp_path / "x"), "--cache", "off", *shlex.split(words)])
         )
     assert "\n" not in str(caught.value) and not (tmp_path / "x").exists()
 

@@ -1,7 +1,6 @@
 """How near the agent must come to what success needs, and for how long who does nothing has to wait: by hand, and by brute force."""
 
-from types import SimpleNamespace
-
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from test_specs_engine import played
@@ -73,7 +72,7 @@ def test_cells_at_hand_are_those_of_a_count_of_steps():
     grid, ground = rng.integers(0, 4, (2, side, side)).astype(np.int8)
     steps = np.asarray([0, 1, 3, feasibility.ANYWHERE, 2], np.int32)
     grid[grid == 2], ground[ground == 2], grid[6, 6] = 1, 1, 2
-    found = np.asarray(at_hand(SimpleNamespace(grid=grid, ground=ground), steps))
+    found = np.asarray(at_hand(*map(jnp.asarray, (grid, ground, steps))))
     for kind, most in enumerate(steps):
         for cell in np.ndindex(side, side):
             away = [abs(cell - other).sum() for other in np.argwhere((grid == kind) | (ground == kind))]

@@ -130,7 +130,7 @@ def way(state: GridState, params: GridParams, wanted: Wanted) -> tuple[jax.Array
     """Of one start whether all that is needed is within reach, bool, and the steps until the nearest of each needed type is, added up, int32."""
     side = state.grid.shape[0]
     walked = wanted.passable[state.grid]
-    there = at_hand(state, wanted.reach)
+    there = at_hand(state.grid, state.ground, wanted.reach)
 
     def more(carry: Any) -> jax.Array:
         return carry[3]

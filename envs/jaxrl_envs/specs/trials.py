@@ -77,7 +77,7 @@ def starts_of(caps: Caps, resets: int) -> Any:
         obs, state = made.reset(key, params)
         won, lost = ends(state.now, state.health, params)
         there = reached(state, wanted.passable)
-        missing = wanted.needed & ~(at_hand(state, wanted.reach) & there).any((1, 2))
+        missing = wanted.needed & ~(at_hand(state.grid, state.ground, wanted.reach) & there).any((1, 2))
         under = cell_at(caps.side, state.row, state.column) & params.types.walkable[state.grid]
         flags = Starts(jnp.isfinite(obs).all(), under.any(), won, lost, missing, ~missing.any())
         return jax.tree.map(lambda flag: flag.astype(jnp.float32), flags)
@@ -100,16 +100,16 @@ def wanted_of(spec: GridSpec) -> Wanted:
     return wanted
 
 
-def at_hand(state: GridState, reach: jax.Array) -> jax.Array:
+def at_hand(grid: jax.Array, ground: jax.Array, reach: jax.Array) -> jax.Array:
     """Cells from which one of a type is no more than so many steps away, whatever lies between, bool ``[T, S, S]``.
 
     Args:
-        state: of a start.
+        grid, ground: of a start, int8 ``[S, S]``.
         reach: steps, int32 ``[T]``.
     """
     types = jnp.arange(reach.size, dtype=jnp.int8)[:, None, None]
     # What lies on ground that is needed can be moved off it.
-    lies = (state.grid == types) | (state.ground == types)
+    lies = (grid == types) | (ground == types)
     anywhere = reach >= ANYWHERE
     most = jnp.where(anywhere, 0, reach)
 

@@ -104,7 +104,8 @@ def at_hand(grid: jax.Array, ground: jax.Array, reach: jax.Array) -> jax.Array:
     """Cells from which one of a type is no more than so many steps away, whatever lies between, bool ``[T, S, S]``.
 
     Args:
-        grid, ground: of a start, int8 ``[S, S]``.
+        grid: the map of a start, int8 ``[S, S]``.
+        ground: what lies below, likewise.
         reach: steps, int32 ``[T]``.
     """
     types = jnp.arange(reach.size, dtype=jnp.int8)[:, None, None]

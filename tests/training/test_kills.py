@@ -56,7 +56,7 @@ def assert_rows_are_there(kind, out):
 @pytest.mark.timeout(1800)  # half a minute alone on a machine, minutes on a busy one
 @pytest.mark.parametrize("kind", mortal.COUNT)
 @pytest.mark.parametrize("times", [9, pytest.param(70, marks=pytest.mark.slow)])
-@pytest.mark.core
+@pytest.mark.core("9-ppo")
 def test_killed_at_random_moments(times, kind, folder):
     """While it starts, in the middle of a write, between two of them, while it computes; also after going back."""
     whole = Life(kind, folder / "whole", folder)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl_envs.specs import ladder, language, tech_tree
+from jaxrl_envs.specs import feasibility, ladder, language, tech_tree
 from jaxrl_envs.specs.encoding import params_of
 from jaxrl_envs.specs.kinds import kind_of
 from jaxrl_envs.specs.scripted import _FAR, _allowed, _distance
@@ -36,7 +36,7 @@ def door(key_column):
 def test_a_win_is_a_witness_and_what_has_none_is_told_field_by_field():
     # The rung before it lets the key behind its own door pass, since a rule opens that door.
     lost = GRID.read(door(key_column=5))
-    assert not ladder.infeasible(lost) and "door" in ladder.passable(lost)
+    assert not ladder.infeasible(lost) and "door" in feasibility.passable(lost)
     tree, opened = tech_tree.original(), GRID.read(door(key_column=1))
     verdicts = ladder.witnessed([tree, opened, lost], 0, CONFIG)
     assert [v.rung for v in verdicts] == ["", "", "witness"]

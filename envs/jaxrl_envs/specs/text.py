@@ -57,7 +57,7 @@ def whole(value: Any, path: str) -> int:
 
 def _halved(text: str) -> bool:
     """Whether it has half of a surrogate pair, which is no character."""
-    return any("\ud800" <= c <= "\udfff" for c in text)
+    return not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def parse(text: str | bytes) -> Any:
@@ -117,16 +117,30 @@ class _Twice(dict[str, Any]):
         self.key = key
 
 
+_Way = tuple[()] | tuple[Any, str | int]
+"""The way to a value: that to what it lies in, and its key or place there. Only who is refused is told the path."""
+
+
+def _path(way: _Way) -> str:
+    if not way:
+        return ""
+    before, last = _path(way[0]), way[1]
+    if isinstance(last, int):
+        return f"{before}[{last}]"
+    name = shown(last)[1:-1]
+    return f"{before}.{name}" if before else name
+
+
 def plain(data: Any) -> Any:
     """Data as it came, if it is nothing but JSON's types, of bounded depth and size.
 
     Raises:
         SpecError: it is not.
     """
-    waiting: list[tuple[Any, int, str]] = [(data, 1, "")]
+    waiting: list[tuple[Any, int, _Way]] = [(data, 1, ())]
     seen = 0
     while waiting:
-        value, level, path = waiting.pop()
+        value, level, way = waiting.pop()
         seen += 1
         if level > DEEPEST:
             raise refuse(f"it is nested more than {DEEPEST} levels deep")
@@ -138,12 +152,12 @@ def plain(data: Any) -> Any:
                     raise refuse(f"it has {shown(key)} for a key, which must be text")
                 if _halved(key):
                     raise refuse(f"it has {shown(key)} for a key; half a character is no text")
-            named = lambda key, path=path: f"{path}.{shown(key)[1:-1]}" if path else shown(key)[1:-1]
             if isinstance(value, _Twice):
-                raise refuse("it stands twice in one object; it must stand there once", named(value.key))
-            waiting.extend((inside, level + 1, named(key)) for key, inside in value.items())
+                place = _path((way, value.key))
+                raise refuse("it stands twice in one object; it must stand there once", place)
+            waiting.extend((inside, level + 1, (way, key)) for key, inside in value.items())
         elif isinstance(value, list):
-            waiting.extend((inside, level + 1, f"{path}[{i}]") for i, inside in enumerate(value))
+            waiting.extend((inside, level + 1, (way, i)) for i, inside in enumerate(value))
         elif isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST:
             raise refuse("it has a whole number of more than 15 digits")
         elif isinstance(value, str) and _halved(value):

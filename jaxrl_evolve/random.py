@@ -20,6 +20,7 @@ from jax.extend.random import define_prng_impl
 from jaxtyping import Array, UInt32
 
 from jaxrl_envs.fusion import computed_once
+from jaxrl_envs.seeds import key_of
 
 
 class KeyTag(enum.IntEnum):
@@ -154,8 +155,7 @@ def key(seed: int) -> Array:
     """
     if not 0 <= seed < 2**32:
         raise ValueError(f"seed is {seed}; it must be a whole number from 0 to {2**32 - 1}")
-    # Named, since ``JAX_DEFAULT_PRNG_IMPL`` may make another kind of key the usual one.
-    return fused(jax.random.key(seed, impl="threefry2x32"))
+    return fused(key_of(seed))
 
 
 def fused(keys: Array) -> Array:

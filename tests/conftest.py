@@ -45,9 +45,11 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    if config.getoption("record_durations") and not hasattr(config, "workerinput"):
-        before = durations.read() if config.getoption("quick") else {}
-        config.pluginmanager.register(durations.Recorder(before))
+    if config.getoption("record_durations"):
+        config.pluginmanager.register(durations.Shared())
+        if not hasattr(config, "workerinput"):
+            before = durations.read() if config.getoption("quick") else {}
+            config.pluginmanager.register(durations.Recorder(before))
 
 
 # Two processes share the files out, so the longest come first: at the end, there are short ones to share.

@@ -1,53 +1,88 @@
-"""What tests took: files that take long begin first, and `make test` leaves most long tests to `make test-all`.
+"""What tests take: files that take long begin first, and `make test` leaves most long tests to `make test-all`.
 
     pytest -n 2 --dist loadfile --no-loadscope-reorder --record-durations [--quick]
 
 writes ``durations.csv``, with a cold cache (``JAX_COMPILATION_CACHE_DIR`` an empty folder) on an idle machine: a whole run
 anew, a quick one what took longer than before, since the test that compiled a program for others may not be there. A test that
 is not in it counts as short: new ones always run.
+
+What tests share, fixtures of a module or of the session, is made by whichever comes first, and is counted for all of them: were
+it counted for the first alone, leaving that one out would leave it to the next.
 """
 
 from __future__ import annotations
 
 import csv
+import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
 RECORD = Path(__file__).with_name("durations.csv")
-KEPT = 0.5
+KEPT = 0.4
 """Seconds from which on a test is written down."""
-LIMIT = 0.8
+LIMIT = 0.6
 """Seconds beyond which only tests of the core, marked so, are part of ``--quick``."""
 
 
-def read(path: Path | None = None) -> dict[str, float]:
+class Took(NamedTuple):
+    """Seconds of a test.
+
+    Attributes:
+        own: of the test and of what is made for it alone.
+        shared: of all that it shares with others, whoever was the first to need it.
+    """
+
+    own: float = 0.0
+    shared: float = 0.0
+
+
+def read(path: Path | None = None) -> dict[str, Took]:
     """Seconds by test."""
     with (path or RECORD).open(encoding="utf-8", newline="") as lines:
-        return {row["test"]: float(row["seconds"]) for row in csv.DictReader(lines)}
+        return {row["test"]: Took(float(row["own"]), float(row["shared"])) for row in csv.DictReader(lines)}
 
 
-def write(seconds: Mapping[str, float], path: Path | None = None) -> None:
+def write(seconds: Mapping[str, Took], path: Path | None = None) -> None:
     """Those of some length, by name, so that a change shows which."""
     with (path or RECORD).open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["test", "seconds"])
-        rows.writerows([test, f"{took:.1f}"] for test, took in sorted(seconds.items()) if took >= KEPT)
+        rows.writerow(["test", *Took._fields])
+        rows.writerows(
+            [test, *(f"{part:.1f}" for part in took)]
+            for test, took in sorted(seconds.items())
+            if sum(took) >= KEPT
+        )
 
 
 def chosen(
-    items: list[pytest.Item], took: Mapping[str, float], quick: bool
+    items: list[pytest.Item], seconds: Mapping[str, Took], quick: bool
 ) -> tuple[list[pytest.Item], list[pytest.Item]]:
-    """What runs, files that take longest first, and what does not."""
-    stays = lambda item: not quick or took.get(item.nodeid, 0.0) <= LIMIT or of_the_core(item)
+    """What runs, files that take longest first, and what does not.
+
+    What a test of the core shares with the short ones of its file costs these nothing.
+    """
+    took = {item.nodeid: seconds.get(item.nodeid, Took()) for item in items}
+    made: dict[Path, float] = defaultdict(float)
+    for item in items:
+        if of_the_core(item):
+            made[item.path] = max(made[item.path], took[item.nodeid].shared)
+
+    def stays(item: pytest.Item) -> bool:
+        own, shared = took[item.nodeid]
+        return not quick or of_the_core(item) or (own if shared <= made[item.path] else own + shared) <= LIMIT
+
     runs = [item for item in items if stays(item)]
-    left = [item for item in items if not stays(item)]
     files: dict[Path, float] = defaultdict(float)
+    shared: dict[Path, float] = defaultdict(float)
     for item in runs:
-        files[item.path] += took.get(item.nodeid, 0.0)
-    return sorted(runs, key=lambda item: -files[item.path]), left
+        files[item.path] += took[item.nodeid].own
+        shared[item.path] = max(shared[item.path], took[item.nodeid].shared)
+    longest = sorted(runs, key=lambda item: -files[item.path] - shared[item.path])
+    return longest, [item for item in items if not stays(item)]
 
 
 def of_the_core(item: pytest.Item) -> bool:
@@ -57,16 +92,57 @@ def of_the_core(item: pytest.Item) -> bool:
     return mark is not None and (not mark.args or (variant is not None and variant.id in mark.args))
 
 
+class Shared:
+    """Tells, in the process that runs a test, what the fixtures that it shares took, and how much of that is in its time."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[tuple[Any, int], float] = {}
+        self.new: set[tuple[Any, int]] = set()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            return (yield)
+        finally:
+            if fixturedef.scope != "function":
+                made = (fixturedef, getattr(request, "param_index", 0))
+                self.seconds[made] = time.perf_counter() - began
+                self.new.add(made)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> Iterator[None]:
+        report = yield
+        if call.when == "teardown":
+            chosen = getattr(getattr(item, "callspec", None), "indices", {})
+            used = {
+                (fixtures[-1], chosen.get(name, 0))
+                for name, fixtures in item._fixtureinfo.name2fixturedefs.items()
+            }
+            took = {made: self.seconds[made] for made in used if made in self.seconds}
+            within = sum(took[made] for made in self.new & took.keys())
+            report.user_properties.append(("shared", (sum(took.values()), within)))
+            self.new.clear()
+        return report
+
+
 class Recorder:
     """Adds up what the parts of each test take."""
 
-    def __init__(self, before: Mapping[str, float]) -> None:
+    def __init__(self, before: Mapping[str, Took]) -> None:
         self.before = before
-        self.seconds: dict[str, float] = defaultdict(float)
+        self.whole: dict[str, float] = defaultdict(float)
+        self.shared: dict[str, tuple[float, float]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.seconds[report.nodeid] += report.duration
+        self.whole[report.nodeid] += report.duration
+        self.shared.update(
+            (report.nodeid, shared) for name, shared in report.user_properties if name == "shared"
+        )
 
     def pytest_sessionfinish(self) -> None:
-        longer = {test: max(took, self.before.get(test, 0.0)) for test, took in self.seconds.items()}
-        write({**self.before, **longer})
+        now: dict[str, Took] = {}
+        for test, whole in self.whole.items():
+            shared, within = self.shared.get(test, (0.0, 0.0))
+            now[test] = max(Took(whole - within, shared), self.before.get(test, Took()), key=sum)
+        write({**self.before, **now})

@@ -8,6 +8,7 @@ from typing import Any
 
 import durations
 import pytest
+from durations import Took
 
 
 def item(file: str, name: str, *marks: pytest.Mark, variant: str | None = None) -> Any:
@@ -24,23 +25,71 @@ def test_long_tests_are_left_out_of_a_quick_run_unless_they_are_of_the_core_or_n
     short, long = item("a", "short"), item("a", "long")
     kept, new = item("b", "kept", core), item("b", "new")
     ppo, dqn = item("c", "learns[ppo]", some, variant="ppo"), item("c", "learns[dqn]", some, variant="dqn")
-    took = {"a::short": 0.8, "a::long": 9.0, "b::kept": 5.0, "c::learns[ppo]": 6.0, "c::learns[dqn]": 6.0}
+    took = {
+        "a::short": durations.LIMIT,
+        "a::long": 9.0,
+        "b::kept": 5.0,
+        "c::learns[ppo]": 6.0,
+        "c::learns[dqn]": 6.0,
+    }
+    took = {test: Took(seconds) for test, seconds in took.items()}
     everything = [short, long, kept, new, ppo, dqn]
     assert durations.chosen(everything, took, quick=True) == ([ppo, kept, new, short], [long, dqn])
     assert durations.chosen(everything, took, quick=False) == ([ppo, dqn, short, long, kept, new], [])
 
 
+def test_what_is_shared_counts_for_all_who_need_it_unless_the_core_does():
+    core = pytest.mark.core.mark
+    with_it = [item("a", "one"), item("a", "two"), item("a", "neither")]
+    took = {"a::one": Took(0.1, 5.0), "a::two": Took(0.2, 5.0), "a::neither": Took(0.3)}
+    assert durations.chosen(with_it, took, quick=True) == ([with_it[2]], with_it[:2])
+    first = item("a", "one", core)
+    assert durations.chosen([first, *with_it[1:]], took, quick=True) == ([first, *with_it[1:]], [])
+    other = item("b", "other", core)  # of another file
+    assert durations.chosen([*with_it, other], took, quick=True) == ([with_it[2], other], with_it[:2])
+
+
 def test_a_quick_run_adds_what_took_longer_and_a_whole_one_begins_anew(tmp_path: Path, monkeypatch: Any):
     monkeypatch.setattr(durations, "RECORD", tmp_path / "durations.csv")
-    durations.write({"a": 3.0, "b": 1.0, "gone": 2.0, "short": 0.4}, durations.RECORD)
-    assert durations.read(durations.RECORD) == {"a": 3.0, "b": 1.0, "gone": 2.0}
-    for before in (durations.read(durations.RECORD), {}):
-        recorder = durations.Recorder(before)
-        for part, took in (("a", 0.5), ("a", 0.7), ("b", 4.0)):
-            recorder.pytest_runtest_logreport(SimpleNamespace(nodeid=part, duration=took))  # pyright: ignore
+    before = {"a": Took(3.0), "b": Took(1.0), "gone": Took(2.0)}
+    durations.write({**before, "short": Took(durations.KEPT - 0.1)}, durations.RECORD)
+    assert durations.read(durations.RECORD) == before
+    for known in (before, {}):
+        recorder = durations.Recorder(known)
+        for part, took, told in (("a", 0.5, []), ("a", 0.7, [("shared", (0.6, 0.4))]), ("b", 4.0, [])):
+            report: Any = SimpleNamespace(nodeid=part, duration=took, user_properties=told)
+            recorder.pytest_runtest_logreport(report)
         recorder.pytest_sessionfinish()
-        kept = {"a": 3.0, "b": 4.0, "gone": 2.0} if before else {"a": 1.2, "b": 4.0}
-        assert durations.read(durations.RECORD) == kept
+        now = {"a": Took(0.8, 0.6), "b": Took(4.0)}
+        assert durations.read(durations.RECORD) == ({**before, "b": Took(4.0)} if known else now)
+
+
+def test_a_fixture_is_in_the_time_of_all_who_share_it(tmp_path: Path, monkeypatch: Any):
+    monkeypatch.setattr(durations, "RECORD", tmp_path / "durations.csv")
+    monkeypatch.setattr(durations, "KEPT", 0.1)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "test_shared.py").write_text(
+        """
+import time, pytest
+@pytest.fixture(scope="module", params=["ppo", "dqn"])
+def run(request): time.sleep(0.2)
+@pytest.fixture
+def alone(): time.sleep(0.3)
+def test_first(run): pass
+def test_second(run): pass
+def test_alone(alone): pass
+"""
+    )
+    plugins = [durations.Shared(), durations.Recorder({})]
+    options = ["-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), "-c", str(tmp_path / "pytest.ini")]
+    assert pytest.main([str(tmp_path), *options], plugins=plugins) == 0
+    took = durations.read(durations.RECORD)
+    of_all = [f"test_shared.py::test_{name}[{run}]" for name in ("first", "second") for run in ("ppo", "dqn")]
+    assert sorted(took) == sorted([*of_all, "test_shared.py::test_alone"])
+    assert all(
+        took[test] == Took(pytest.approx(0.0, abs=0.1), pytest.approx(0.2, abs=0.1)) for test in of_all
+    )
+    assert took["test_shared.py::test_alone"] == Took(pytest.approx(0.3, abs=0.1), 0.0)
 
 
 def test_every_variant_that_a_mark_names_is_there(request: pytest.FixtureRequest):

@@ -18,7 +18,6 @@ def hopper():
     return env, jax.jit(env.reset), jax.jit(env.step)
 
 
-@pytest.mark.core
 def test_hopper_limit_and_fall(hopper):
     """The fall is told from the observation that step returned: height below 0.7 or angle above 0.2."""
     env, reset, step = hopper

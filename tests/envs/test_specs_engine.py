@@ -305,7 +305,6 @@ def test_the_chest_is_opened_by_who_follows_the_tree_and_each_skill_pays_once():
     assert out.info["skills"][0, : len(tech_tree.SKILLS)].all()
 
 
-@pytest.mark.core
 def test_the_ladder_says_on_which_rung_a_spec_fails_and_why():
     tree = tech_tree.spec_data()
     easy = {**tech_tree.spec_data("collect_wood"), "agent": {"inventory": [{"item": "wood", "count": 1}]}}

@@ -105,7 +105,6 @@ def _played(verdicts):
     return [v.spec.agent.body for v in verdicts if v.spec is not None and v.plays]
 
 
-@pytest.mark.core
 def test_random_and_hostile_specs_are_played_or_refused():
     counts, played = fuzz(160, CONFIG, 0, ("walker", "carrier", "walker", "ruleset"))
     assert counts["schema"] > 20 and counts["resets"] > 3 and counts["accepted"] > 6

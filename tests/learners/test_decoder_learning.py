@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from jaxrl_envs import Box, Discrete, Env, EnvStep
 from jaxrl_envs.check import check_env
@@ -53,7 +52,6 @@ def successor() -> Env:
     return Env("tiny/Successor", reset, step, (), observations, Discrete(vocabulary), metrics=("success",))
 
 
-@pytest.mark.core
 def test_ppo_learns_to_answer_with_what_it_remembers():
     env = successor()
     check_env(env, steps=8, eager=False)

@@ -220,7 +220,6 @@ def said_step_by_step(params: Any, drafts: Any, answers: Any, prompts: Any) -> A
     return jax.lax.scan(step, network.initial_memory(len(read)), given)[1].sum(0)
 
 
-@pytest.mark.core
 def test_the_first_step_is_that_of_who_revises():
     """The slope of ``-(1 - w) / beta (label - 1/2) log pi(revision | draft) / pi(draft | draft)``, both ways; of drafts there is none."""
     state, found, told = moved(REWARD)

@@ -388,7 +388,6 @@ def test_runs_side_by_side_are_the_runs_alone():
     assert float(metrics["reference_kl"][0]) != 0
 
 
-@pytest.mark.core
 def test_a_resumed_run_is_the_run_that_went_on(tmp_path: Any):
     learner = {
         "epochs": 1,

@@ -227,7 +227,6 @@ def _gone_on(config: Any, folder: Any) -> Any:
     return whole
 
 
-@pytest.mark.core
 def test_a_run_with_a_bandit_resumes_as_it_would_have_gone_on(tmp_path: Any, monkeypatch: Any):
     """And is evaluated on levels that the environment draws, on a probe set, and afterwards arm by arm."""
     from jaxrl_evolve import TrainConfig

@@ -64,7 +64,6 @@ def files(folder):
 
 @pytest.mark.parametrize("mode", ["greedy", "sample"])
 @pytest.mark.usefixtures("writable")
-@pytest.mark.core("greedy")
 def test_an_exported_policy_plays_the_evaluation_over_again(run, tmp_path, mode: Any):
     export(run, tmp_path / "policy", run=1, mode=mode)
     acting, trained = program(tmp_path / "policy"), load(run)
@@ -82,6 +81,7 @@ def test_an_exported_policy_plays_the_evaluation_over_again(run, tmp_path, mode:
 
 
 @pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.core("normal")
 @pytest.mark.usefixtures("writable")
 def test_a_program_acts_like_its_policy_to_the_bit(name):
     _, _, _, policy = made(name, "sample")

@@ -10,7 +10,8 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 # Annotations are checked at run time in one cell of CI's matrix, by TYPE_CHECKS=on: it takes a seventh of the time.
 export TYPE_CHECKS ?= off
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt
+# Python compiles what it imports, a small part of what is installed.
+PIP := $(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check --no-input -c constraints.txt
 
 .NOTPARALLEL:
 .PHONY: demo test test-all test-next test-flags lint types docs bench clean

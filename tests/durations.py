@@ -15,7 +15,7 @@ from __future__ import annotations
 import csv
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,17 +33,29 @@ class Took(NamedTuple):
 
     Attributes:
         own: of the test and of what is made for it alone.
-        shared: of all that it shares with others, whoever was the first to need it.
+        shared: of each fixture that it shares with others, whoever was the first to need it.
     """
 
     own: float = 0.0
-    shared: float = 0.0
+    shared: Mapping[str, float] = {}
+
+    @property
+    def alone(self) -> float:
+        """If there were no other tests."""
+        return self.own + sum(self.shared.values())
 
 
 def read(path: Path | None = None) -> dict[str, Took]:
     """Seconds by test."""
     with (path or RECORD).open(encoding="utf-8", newline="") as lines:
-        return {row["test"]: Took(float(row["own"]), float(row["shared"])) for row in csv.DictReader(lines)}
+        return {
+            row["test"]: Took(float(row["own"]), _mapping(row["shared"])) for row in csv.DictReader(lines)
+        }
+
+
+def _mapping(text: str) -> dict[str, float]:
+    pairs = (entry.rsplit(" ", 1) for entry in text.split("; ") if entry)
+    return {fixture: float(seconds) for fixture, seconds in pairs}
 
 
 def write(seconds: Mapping[str, Took], path: Path | None = None) -> None:
@@ -51,11 +63,11 @@ def write(seconds: Mapping[str, Took], path: Path | None = None) -> None:
     with (path or RECORD).open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["test", *Took._fields])
-        rows.writerows(
-            [test, *(f"{part:.1f}" for part in took)]
-            for test, took in sorted(seconds.items())
-            if sum(took) >= KEPT
-        )
+        for test, took in sorted(seconds.items()):
+            if took.alone >= KEPT:
+                long = {fixture: made for fixture, made in sorted(took.shared.items()) if made >= 0.1}
+                shared = "; ".join(f"{fixture} {made:.1f}" for fixture, made in long.items())
+                rows.writerow([test, f"{took.own:.1f}", shared])
 
 
 def chosen(
@@ -66,23 +78,24 @@ def chosen(
     What a test of the core shares with the short ones of its file costs these nothing.
     """
     took = {item.nodeid: seconds.get(item.nodeid, Took()) for item in items}
-    made: dict[Path, float] = defaultdict(float)
+    made: dict[Path, set[str]] = defaultdict(set)
     for item in items:
         if of_the_core(item):
-            made[item.path] = max(made[item.path], took[item.nodeid].shared)
+            made[item.path] |= took[item.nodeid].shared.keys()
 
     def stays(item: pytest.Item) -> bool:
         own, shared = took[item.nodeid]
-        return not quick or of_the_core(item) or (own if shared <= made[item.path] else own + shared) <= LIMIT
+        anew = sum(shared[fixture] for fixture in shared.keys() - made[item.path])
+        return not quick or of_the_core(item) or own + anew <= LIMIT
 
     runs = [item for item in items if stays(item)]
     files: dict[Path, float] = defaultdict(float)
-    shared: dict[Path, float] = defaultdict(float)
+    fixtures: dict[Path, dict[str, float]] = defaultdict(dict)
     for item in runs:
         files[item.path] += took[item.nodeid].own
-        shared[item.path] = max(shared[item.path], took[item.nodeid].shared)
-    longest = sorted(runs, key=lambda item: -files[item.path] - shared[item.path])
-    return longest, [item for item in items if not stays(item)]
+        fixtures[item.path].update(took[item.nodeid].shared)
+    length = {path: own + sum(fixtures[path].values()) for path, own in files.items()}
+    return sorted(runs, key=lambda item: -length[item.path]), [item for item in items if not stays(item)]
 
 
 def of_the_core(item: pytest.Item) -> bool:
@@ -93,14 +106,14 @@ def of_the_core(item: pytest.Item) -> bool:
 
 
 class Shared:
-    """Tells, in the process that runs a test, what the fixtures that it shares took, and how much of that is in its time."""
+    """Tells, in the process that runs a test, what the fixtures that it shares took, and which of them are in its time."""
 
     def __init__(self) -> None:
         self.seconds: dict[tuple[Any, int], float] = {}
         self.new: set[tuple[Any, int]] = set()
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Iterator[None]:
+    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Generator[None, Any, Any]:
         began = time.perf_counter()
         try:
             return (yield)
@@ -111,17 +124,17 @@ class Shared:
                 self.new.add(made)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: Any, call: Any) -> Iterator[None]:
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> Generator[None, Any, Any]:
         report = yield
         if call.when == "teardown":
-            chosen = getattr(getattr(item, "callspec", None), "indices", {})
-            used = {
-                (fixtures[-1], chosen.get(name, 0))
-                for name, fixtures in item._fixtureinfo.name2fixturedefs.items()
+            variant = getattr(getattr(item, "callspec", None), "indices", {})
+            there = item._fixtureinfo.name2fixturedefs.items()
+            used = {(name, variant.get(name, 0)): (all_[-1], variant.get(name, 0)) for name, all_ in there}
+            took = {
+                f"{name}[{n}]": self.seconds[made] for (name, n), made in used.items() if made in self.seconds
             }
-            took = {made: self.seconds[made] for made in used if made in self.seconds}
-            within = sum(took[made] for made in self.new & took.keys())
-            report.user_properties.append(("shared", (sum(took.values()), within)))
+            within = sum(self.seconds[made] for made in self.new & set(used.values()))
+            report.user_properties.append(("shared", (took, within)))
             self.new.clear()
         return report
 
@@ -132,17 +145,17 @@ class Recorder:
     def __init__(self, before: Mapping[str, Took]) -> None:
         self.before = before
         self.whole: dict[str, float] = defaultdict(float)
-        self.shared: dict[str, tuple[float, float]] = {}
+        self.shared: dict[str, tuple[dict[str, float], float]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.whole[report.nodeid] += report.duration
-        self.shared.update(
-            (report.nodeid, shared) for name, shared in report.user_properties if name == "shared"
-        )
+        self.shared.update((report.nodeid, told) for name, told in report.user_properties if name == "shared")
 
     def pytest_sessionfinish(self) -> None:
         now: dict[str, Took] = {}
         for test, whole in self.whole.items():
-            shared, within = self.shared.get(test, (0.0, 0.0))
-            now[test] = max(Took(whole - within, shared), self.before.get(test, Took()), key=sum)
+            shared, within = self.shared.get(test, ({}, 0.0))
+            now[test] = max(
+                Took(whole - within, shared), self.before.get(test, Took()), key=lambda took: took.alone
+            )
         write({**self.before, **now})

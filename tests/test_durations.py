@@ -41,10 +41,12 @@ def test_long_tests_are_left_out_of_a_quick_run_unless_they_are_of_the_core_or_n
 def test_what_is_shared_counts_for_all_who_need_it_unless_the_core_does():
     core = pytest.mark.core.mark
     with_it = [item("a", "one"), item("a", "two"), item("a", "neither")]
-    took = {"a::one": Took(0.1, 5.0), "a::two": Took(0.2, 5.0), "a::neither": Took(0.3)}
+    took = {"a::one": Took(0.1, {"run": 5.0}), "a::two": Took(0.2, {"run": 5.0}), "a::neither": Took(0.3)}
     assert durations.chosen(with_it, took, quick=True) == ([with_it[2]], with_it[:2])
     first = item("a", "one", core)
     assert durations.chosen([first, *with_it[1:]], took, quick=True) == ([first, *with_it[1:]], [])
+    took["a::two"] = Took(0.2, {"run": 5.0, "games": 3.0})
+    assert durations.chosen([first, *with_it[1:]], took, quick=True) == ([first, with_it[2]], [with_it[1]])
     other = item("b", "other", core)  # of another file
     assert durations.chosen([*with_it, other], took, quick=True) == ([with_it[2], other], with_it[:2])
 
@@ -56,11 +58,15 @@ def test_a_quick_run_adds_what_took_longer_and_a_whole_one_begins_anew(tmp_path:
     assert durations.read(durations.RECORD) == before
     for known in (before, {}):
         recorder = durations.Recorder(known)
-        for part, took, told in (("a", 0.5, []), ("a", 0.7, [("shared", (0.6, 0.4))]), ("b", 4.0, [])):
+        for part, took, told in (
+            ("a", 0.5, []),
+            ("a", 0.7, [("shared", ({"run[0]": 0.6}, 0.4))]),
+            ("b", 4.0, []),
+        ):
             report: Any = SimpleNamespace(nodeid=part, duration=took, user_properties=told)
             recorder.pytest_runtest_logreport(report)
         recorder.pytest_sessionfinish()
-        now = {"a": Took(0.8, 0.6), "b": Took(4.0)}
+        now = {"a": Took(0.8, {"run[0]": 0.6}), "b": Took(4.0)}
         assert durations.read(durations.RECORD) == ({**before, "b": Took(4.0)} if known else now)
 
 
@@ -84,12 +90,12 @@ def test_alone(alone): pass
     options = ["-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), "-c", str(tmp_path / "pytest.ini")]
     assert pytest.main([str(tmp_path), *options], plugins=plugins) == 0
     took = durations.read(durations.RECORD)
-    of_all = [f"test_shared.py::test_{name}[{run}]" for name in ("first", "second") for run in ("ppo", "dqn")]
-    assert sorted(took) == sorted([*of_all, "test_shared.py::test_alone"])
-    assert all(
-        took[test] == Took(pytest.approx(0.0, abs=0.1), pytest.approx(0.2, abs=0.1)) for test in of_all
-    )
-    assert took["test_shared.py::test_alone"] == Took(pytest.approx(0.3, abs=0.1), 0.0)
+    near = lambda seconds: pytest.approx(seconds, abs=0.1)
+    for name in ("first", "second"):
+        for number, run in enumerate(("ppo", "dqn")):
+            own, shared = took.pop(f"test_shared.py::test_{name}[{run}]")
+            assert (own, shared) == (near(0.0), {f"run[{number}]": near(0.2)})
+    assert took == {"test_shared.py::test_alone": Took(near(0.3))}
 
 
 def test_every_variant_that_a_mark_names_is_there(request: pytest.FixtureRequest):

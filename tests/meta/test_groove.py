@@ -157,7 +157,6 @@ def lives() -> Any:
 
 
 @pytest.mark.parametrize("run", ["es"], indirect=True)
-@pytest.mark.core("es")
 def test_regret_is_the_antagonists_return_less_the_pairs(run: Run, lives: Any):
     """The first generation of the compiled program, and the same from single lives."""
     c, experiment, curated, live, oppose = lives

@@ -87,7 +87,6 @@ def test_metrics_are_means_over_each_life_alone(parts: Any):
     assert np.all(np.asarray(mixed.metrics["episodes"])[4] > np.asarray(short.metrics["episodes"])[4])
 
 
-@pytest.mark.core
 def test_pairs_dealt_over_devices_live_the_same(parts: Any):
     if jax.device_count() < 2:
         pytest.skip("one device")

@@ -1,11 +1,8 @@
 """A run that is killed at any moment, again and again, ends as the uninterrupted one, bit for bit."""
 
 import random
-import shutil
 import signal
-import tempfile
 import time
-from pathlib import Path
 
 import mortal
 import numpy as np
@@ -15,15 +12,6 @@ from same import assert_same_run
 
 from jaxrl_evolve.storage.sinks import read_jsonl
 from jaxrl_evolve.storage.steps import entries
-
-
-@pytest.fixture
-def folder():
-    """In memory where that can be had: a kill does not ask what is on disk."""
-    memory = Path("/dev/shm")
-    path = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
-    yield path
-    shutil.rmtree(path)
 
 
 class Life:
@@ -57,11 +45,11 @@ def assert_rows_are_there(kind, out):
 @pytest.mark.parametrize("kind", mortal.COUNT)
 @pytest.mark.parametrize("times", [9, pytest.param(70, marks=pytest.mark.slow)])
 @pytest.mark.core("9-ppo")
-def test_killed_at_random_moments(times, kind, folder):
+def test_killed_at_random_moments(times, kind, tmp_path):
     """While it starts, in the middle of a write, between two of them, while it computes; also after going back."""
-    whole = Life(kind, folder / "whole", folder)
+    whole = Life(kind, tmp_path / "whole", tmp_path)
     assert whole.end() == 0
-    moment, out = random.Random(kind), folder / "killed"
+    moment, out = random.Random(kind), tmp_path / "killed"
     in_a_row = whole.moments.value // mortal.LENGTH
     kills, went_back, reached = 0, 0, set()
     for _ in range(5 * times):
@@ -73,7 +61,7 @@ def test_killed_at_random_moments(times, kind, folder):
         back = there and (finished or moment.random() < 0.25)
         step = moment.choice(there[:-1] or there) if back else None
         timed = kills % 4 == 3  # by the clock, wherever it is then; the others at a call
-        life = Life(kind, out, folder, step, 0 if timed else moment.randint(1, 4 * in_a_row))
+        life = Life(kind, out, tmp_path, step, 0 if timed else moment.randint(1, 4 * in_a_row))
         if timed:
             until = moment.randint(0, 2)
             while life.rows.value < until and life.child.is_alive():
@@ -87,9 +75,9 @@ def test_killed_at_random_moments(times, kind, folder):
         assert_rows_are_there(kind, out)
         reached |= set(steps_of(out))
     assert kills >= times and went_back >= times // 9 and len(reached) >= mortal.LENGTH // 2
-    assert Life(kind, out, folder).end() == 0
-    assert_same_run(out, folder / "whole", mortal.COUNT[kind])
-    found, expected = (np.load(folder / f"{name}.npz") for name in ("killed", "whole"))
+    assert Life(kind, out, tmp_path).end() == 0
+    assert_same_run(out, tmp_path / "whole", mortal.COUNT[kind])
+    found, expected = (np.load(tmp_path / f"{name}.npz") for name in ("killed", "whole"))
     assert found.files == expected.files
     for name in expected.files:
         np.testing.assert_array_equal(found[name], expected[name])

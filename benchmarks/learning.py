@@ -177,7 +177,10 @@ SUITES: dict[str, Suite] = {
         algorithm="sac",
     ),
     "sac_brax": Suite(
-        (Case("brax/hopper", "spring"), Case("brax/halfcheetah", "spring")),
+        tuple(
+            Case(f"brax/{body}", "spring", changes={"env_options": {"backend": "spring"}})
+            for body in ("hopper", "halfcheetah")
+        ),
         steps=300_000,
         seeds=5,
         evaluation=EvaluationConfig(times=5, episodes=16, final_episodes=32, max_steps=1_000),
@@ -206,7 +209,7 @@ def run(case: Case, suite: Suite, folder: Path, seeds: int, steps: int, seed: in
         "iqm": result.iqm,
         "ci95_low": low,
         "ci95_high": high,
-        "mean": float(np.nanmean(returns)),
+        "mean": statistics.estimate(returns, statistics.mean, non_finite="worst").value,
         "train_return": float(statistics.iqm(np.asarray(result.rows[-1]["episode_return"], float))),
         "reference": case.reference,
         "seeds": seeds,

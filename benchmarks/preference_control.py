@@ -1,10 +1,11 @@
 """Control learned from comparisons: tables of the studies that ``benchmarks/README.md`` describes.
 
-    python benchmarks/preference_control.py sectors|pendulum|hopper|populations [--only NAME ...] [--seeds N] [--steps N] [--table]
+    python benchmarks/preference_control.py sectors|pendulum|hopper|populations [--only CELL ...] [--seeds N] [--steps N] [--table]
 
 writes ``benchmarks/results/preference_<study>.csv`` and ``.md``. A cell that is in the table is not run again; one that was interrupted goes on from its
 last checkpoint in ``runs/preference_control``; ``--table`` makes the table anew of the rows that are there, and runs nothing. ``populations`` ends with a
-tournament of what its cells have learned.
+tournament of what its cells have learned. Processes may train different cells into one table. Other seeds than those of the reported table, and other sizes, go
+into another folder: ``--results``.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ from preference_control_table import markdown
 import jaxrl_evolve
 from jaxrl_evolve.results.report.text import csv_text
 from jaxrl_evolve.self_play.players import asked
+from jaxrl_evolve.storage.folder import write_text
 from jaxrl_evolve.training.config import EvaluationConfig, TrainConfig
 from jaxrl_evolve.training.train import train
 
 COLUMNS = (
     *("cell", "seed", "root_seed", "env_steps", "queries", "eval_return", "train_return"),
-    *("average", "late", "last", "shares", "run_seconds", "hardware", "date", "commit"),
+    *("average", "late", "last", "shares", "diverged", "run_seconds", "compile_seconds"),
+    *("hardware", "versions", "date", "commit", "dirty"),
 )
 
 
@@ -57,17 +60,26 @@ def cell_rows(study: Study, cell: Cell, config: TrainConfig, result: Any) -> lis
         "run_seconds": round(summary["run_seconds"], 1),
         "hardware": hardware(summary["device"]),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "compile_seconds": round(summary["compile_seconds"], 1),
+        "versions": " ".join(f"{name}={summary['versions'][name]}" for name in ("python", "jax", "brax")),
         "commit": (summary["git"] or {}).get("commit"),
+        "dirty": (summary["git"] or {}).get("dirty"),
     }
     rows = []
     for i in range(config.seeds):
         played = {
-            "eval_return": round(float(result.eval_return[i]), 3),
-            "train_return": round(float(last["episode_return"][i]), 3),
+            "eval_return": told(result.eval_return[i]),
+            "train_return": told(last["episode_return"][i]),
+            "diverged": summary["diverged"].get(str(i), ""),
         }
         own = study.measure(result, i) if study.measure else {}
         rows.append({"cell": cell.name, "seed": i, "queries": queries(result, i), **played, **own, **about})
     return rows
+
+
+def told(value: float | None) -> float | str:
+    """A return; nothing of who has none, whose episodes have not ended or who diverged."""
+    return "" if value is None or not np.isfinite(value) else round(float(value), 3)
 
 
 def curve_rows(cell: Cell, result: Any) -> list[list[Any]]:
@@ -94,8 +106,8 @@ def write(study: Study, rows: list[Mapping[str, Any]], path: Path) -> None:
     """Rows in the order of the cells, and their table."""
     order = [cell.name for cell in study.cells]
     rows = sorted(rows, key=lambda row: (order.index(row["cell"]), int(row["seed"])))
-    path.write_text(csv_text(COLUMNS, [[row.get(name, "") for name in COLUMNS] for row in rows]))
-    path.with_suffix(".md").write_text(markdown(study, read(path), read(_meetings(path))))
+    write_text(path, csv_text(COLUMNS, [[row.get(name, "") for name in COLUMNS] for row in rows]))
+    write_text(path.with_suffix(".md"), markdown(study, read(path), read(_meetings(path))))
 
 
 def _meetings(path: Path) -> Path:
@@ -111,16 +123,16 @@ def meet(study: Study, runs: Path, path: Path) -> None:
     out = runs / "tournament"
     config = TournamentConfig(folders, preference=study.preference, episodes=64)
     tournament(config, out, resume=out.exists())
-    _meetings(path).write_text((out / "tournament.csv").read_text())
+    write_text(_meetings(path), (out / "tournament.csv").read_text())
 
 
-def main(words: list[str] | None = None) -> None:
-    """Train what is not there, and write."""
+def parse(words: list[str] | None = None) -> argparse.Namespace:
+    """What is asked for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("study", choices=STUDIES)
-    parser.add_argument("--only", nargs="+", default=[], help="cells whose name contains one of these")
+    parser.add_argument("--only", nargs="+", default=[], metavar="CELL", help="cells, by name")
     parser.add_argument("--seeds", type=int, help="seeds per cell")
     parser.add_argument("--steps", type=int, help="environment steps per seed, for all cells")
     parser.add_argument(
@@ -130,26 +142,41 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "preference_control")
     parser.add_argument("--table", action="store_true", help="make the table of stored rows, and run nothing")
     args = parser.parse_args(words)
+    cells = [cell.name for cell in STUDIES[args.study].cells]
+    if unknown := [name for name in args.only if name not in cells]:
+        parser.error(f"--only has {unknown[0]!r}; it must be among {', '.join(map(repr, cells))}")
+    if args.results == RESULTS and (args.seed or args.steps or args.seeds):
+        parser.error(
+            "other seeds, numbers of seeds and steps than the table's need a folder of their own: --results"
+        )
+    return args
+
+
+def main(words: list[str] | None = None) -> None:
+    """Train what is not there, and write."""
+    args = parse(words)
     study, path = STUDIES[args.study], args.results / f"preference_{args.study}.csv"
     args.results.mkdir(parents=True, exist_ok=True)
     runs = args.runs / f"{args.study}_seed_{args.seed}"
     runs.mkdir(parents=True, exist_ok=True)
     jaxrl_evolve.use_all_cores()
     for cell in () if args.table else study.cells:
-        there = read(path)
-        if any(row["cell"] == cell.name for row in there):
+        if args.only and cell.name not in args.only:
             continue
-        if args.only and not any(part in cell.name for part in args.only):
+        if any(row["cell"] == cell.name for row in read(path)):
             continue
         config = settings_of(study, cell, args.steps or cell.steps, args.seeds or study.seeds, args.seed)
         folder = runs / cell.folder
         result = train(config, folder, resume=folder.exists(), quiet=False)
         rows = cell_rows(study, cell, config, result)
-        write(study, [*there, *rows], path)
         if study.curves:
             _add_curve(path.with_name(f"{path.stem}_curves.csv"), cell, result)
-        returns = [row["eval_return"] for row in rows]
-        print(f"{cell.name}: mean return {np.mean(returns):.4g} over {len(rows)} seeds", flush=True)
+        write(study, [*read(path), *rows], path)  # others may have come meanwhile
+        returns = [row["eval_return"] for row in rows if row["eval_return"] != ""]
+        print(
+            f"{cell.name}: mean return {np.mean(returns):.4g} of {len(returns)} of {len(rows)} seeds",
+            flush=True,
+        )
     whole = {row["cell"] for row in read(path)} == {cell.name for cell in study.cells}
     if study.meets and whole and not args.table and not _meetings(path).exists():
         meet(study, runs, path)
@@ -160,7 +187,7 @@ def main(words: list[str] | None = None) -> None:
 def _add_curve(path: Path, cell: Cell, result: Any) -> None:
     names = ("cell", "seed", "env_steps", "queries", "episode_return")
     there = [[row[name] for name in names] for row in read(path) if row["cell"] != cell.name]
-    path.write_text(csv_text(names, [*there, *curve_rows(cell, result)]))
+    write_text(path, csv_text(names, [*there, *curve_rows(cell, result)]))
 
 
 if __name__ == "__main__":

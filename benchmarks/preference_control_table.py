@@ -49,7 +49,8 @@ def _told(rows: Rows) -> str:
 
 
 def _numbers(own: Rows, name: str) -> list[float]:
-    return [float(row[name]) for row in own]
+    """Of each seed; NaN of who has none."""
+    return [float(row[name] or "nan") for row in own]
 
 
 def _return_table(study: Study, there: Mapping[str, Rows]) -> str:
@@ -61,14 +62,14 @@ def _return_table(study: Study, there: Mapping[str, Rows]) -> str:
             bar = (
                 "" if cell.bar is None else f"above {cell.bar:g}: {'yes' if found.value > cell.bar else 'no'}"
             )
-            asked = f"{_numbers(own, 'queries')[0]:,.0f}" if own[0]["queries"] else "none"
+            lost = sum(not np.isfinite(value) for value in values)
             lines.append(
                 [
                     cell.name,
                     with_bounds(found),
-                    f"{min(values):.4g}",
+                    f"{lost} lost" if lost else f"{min(values):.4g}",
                     f"{int(own[0]['env_steps']):,}",
-                    asked,
+                    _asked(own),
                     bar,
                     f"{float(own[0]['run_seconds']):,.0f} s",
                 ]
@@ -76,6 +77,16 @@ def _return_table(study: Study, there: Mapping[str, Rows]) -> str:
     return markdown_table(
         ["", "Return", "Worst seed", "Steps per seed", "Queries per seed", "Bar", "Time, all seeds"], lines
     )
+
+
+def _asked(own: Rows) -> str:
+    """Labels of a seed: of all of them, where they differ the mean, the fewest and the most."""
+    if not own[0]["queries"]:
+        return "none"
+    labels = _numbers(own, "queries")
+    if min(labels) == max(labels):
+        return f"{labels[0]:,.0f}"
+    return f"{mean(np.array(labels)):,.0f} ({min(labels):,.0f} to {max(labels):,.0f})"
 
 
 def _sector_table(there: Mapping[str, Rows]) -> str:

@@ -357,6 +357,51 @@ def test_control_from_comparisons_is_reported_from_stored_rows():
     assert "| SPO-PPO | – | – | – | 0.700 |" in said
 
 
+def test_a_seed_that_is_lost_counts_as_the_worst_and_is_told():
+    import preference_control as control
+    import preference_control_table as table
+    from preference_control_studies import STUDIES
+
+    assert [control.told(x) for x in (None, float("nan"), 1.23456)] == ["", "", 1.235]
+    about = {"hardware": "x", "date": "d", "env_steps": "64", "run_seconds": "2", "cell": "SPO, episodes"}
+    rows = [
+        {**about, "seed": str(i), "eval_return": value, "queries": labels}
+        for i, (value, labels) in enumerate((("-170", "100"), ("", "40"), ("-190", "70")))
+    ]
+    said = table.markdown(STUDIES["pendulum"], rows)
+    assert "| SPO, episodes | -183.3" in said  # of -170, -190 and the worst of both
+    assert "| 1 lost | 64 | 70 (40 to 100) | above -180: no |" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["populations", "--only", "SPO"], "--only has 'SPO'; it must be among 'SPO-PPO', 'EMA-SPO-PPO'"),
+        (["hopper", "--seed", "100"], "need a folder of their own: --results"),
+        (["hopper", "--steps", "64"], "need a folder of their own: --results"),
+    ],
+)
+def test_reported_tables_are_of_what_they_say(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+):
+    import preference_control
+
+    with pytest.raises(SystemExit):
+        preference_control.parse(words)
+    assert message in capsys.readouterr().err
+
+
+def test_tasks_of_brax_have_the_backend_that_their_name_says():
+    import learning
+
+    cases = [
+        case for suite in learning.SUITES.values() for case in suite.cases if case.env.startswith("brax/")
+    ]
+    assert len(cases) > 4
+    for case in cases:
+        assert case.note.startswith(case.changes["env_options"]["backend"])
+
+
 def test_an_update_of_spo_is_timed_beside_plain_ppo_and_its_comparisons():
     import preference_speed as speed
 

@@ -31,7 +31,7 @@ from jaxrl_evolve.learners.sac_config import SACHyperparameters
 from jaxrl_evolve.learners.spo_environment import example_of
 from jaxrl_evolve.objectives.objective import AnyObjective
 from jaxrl_evolve.preferences.check import check_oracle
-from jaxrl_evolve.preferences.episodes import Watch, kinds_of
+from jaxrl_evolve.preferences.episodes import Watch, kinds_of, watched
 from jaxrl_evolve.preferences.named import oracle_from_name
 from jaxrl_evolve.preferences.oracle import Oracle
 from jaxrl_evolve.preferences.reward_model import RewardModel
@@ -130,7 +130,7 @@ def _sessions(
         raise ValueError(
             f"learner.queries is {config.queries}; it must be a multiple of learner.sessions, {config.sessions}"
         )
-    watch = Watch(config.segment) if watch is None else watch
+    watch = watched(env.action_space, config.segment) if watch is None else watch
     oracle = oracle_from_name(config.preference) if oracle is None else oracle
     model = RewardModel(features_of(env), config.model_hidden, config.members)
     if config.check_oracle:

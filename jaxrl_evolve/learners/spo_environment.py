@@ -15,7 +15,7 @@ from jaxrl_envs.spaces import Box, Space
 from jaxrl_evolve import random
 from jaxrl_evolve.learners.self_play_config import SelfPlayConfig
 from jaxrl_evolve.preferences.check import check_oracle
-from jaxrl_evolve.preferences.episodes import Watch, kinds_of
+from jaxrl_evolve.preferences.episodes import Watch, kinds_of, watched
 from jaxrl_evolve.preferences.named import oracle_from_name
 from jaxrl_evolve.preferences.oracle import Oracle, by_mark
 from jaxrl_evolve.preferences.summary import random_summaries
@@ -55,7 +55,7 @@ def judgement(
         raise ValueError(
             f"learner.segment is {config.segment}; it must be at most the horizon of episodes, {horizon}"
         )
-    watch = Watch(config.segment or horizon) if watch is None else watch
+    watch = watched(env.action_space, config.segment or horizon) if watch is None else watch
     example = example_of(env, num_envs)
     if isinstance(oracle, Mapping):
         oracle = by_mark([judge(config, one, watch, example) for one in oracle.values()])

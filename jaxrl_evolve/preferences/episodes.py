@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxrl_envs.spaces import Box, Space
 from jaxrl_evolve.preferences.summary import Summary
 from jaxrl_evolve.trajectory import Trajectory
 
@@ -17,12 +18,20 @@ Criteria = Callable[[Any, Array, Array, Any], Array]
 End = Callable[[Any], Array]
 
 
-def return_effort_length(obs: Any, action: Array, reward: Array, next_obs: Any) -> Float[Array, " 3"]:
-    """Three criteria of one step that any task has: its reward, how small its action was, and that it was lived."""
+def return_effort_length(
+    obs: Any, action: Array, reward: Array, next_obs: Any, within: Box | None = None
+) -> Float[Array, " 3"]:
+    """Three criteria of one step that any task has: its reward, how small its action was, and that it was lived.
+
+    An action counts as it is done, ``within`` the bounds of its space: policies draw from distributions without any, and how far
+    beyond them a draw lies is not felt by the environment.
+    """
     del obs, next_obs
-    effort = (
-        jnp.square(action.astype(jnp.float32)).sum() if jnp.issubdtype(action.dtype, jnp.floating) else 0.0
-    )
+    effort: Any = 0.0
+    if jnp.issubdtype(action.dtype, jnp.floating):
+        done = action.astype(jnp.float32)
+        done = done if within is None else jnp.clip(done, within.bound("low"), within.bound("high"))
+        effort = jnp.square(done).sum()
     return jnp.stack([reward.astype(jnp.float32), -jnp.asarray(effort, jnp.float32), jnp.float32(1)])
 
 
@@ -46,6 +55,17 @@ class Watch(NamedTuple):
     criteria: Criteria = return_effort_length
     end: End = first_two
     myopia: float = 1.0
+
+
+def watched(action_space: Space, horizon: int) -> Watch:
+    """What is seen unless one has a watch of one's own."""
+    return Watch(horizon, _within(action_space)) if isinstance(action_space, Box) else Watch(horizon)
+
+
+@lru_cache(maxsize=64)
+def _within(space: Box) -> Criteria:
+    """The same function for the same space, so that programs made of it are."""
+    return partial(return_effort_length, within=space)
 
 
 def nothing_lived(watch: Watch, trajectory: Trajectory) -> Summary:

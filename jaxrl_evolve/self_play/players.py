@@ -19,7 +19,7 @@ from jaxrl_evolve.compilation import kept
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.learners.spo_environment import time_limit
 from jaxrl_evolve.preferences.count import Count
-from jaxrl_evolve.preferences.episodes import Watch, lived, nothing_lived
+from jaxrl_evolve.preferences.episodes import lived, nothing_lived, watched
 from jaxrl_evolve.preferences.named import oracle_from_name
 from jaxrl_evolve.preferences.oracle import Oracle
 from jaxrl_evolve.preferences.summary import Summary
@@ -174,7 +174,7 @@ def _played(
     start = venv.reset(key_reset, params)
     memory = learner.initial_memory(episodes)
     t = rollout(key_play, playing, actor, venv, start, memory, params, horizon)[2]
-    watch = Watch(horizon)
+    watch = watched(env.action_space, horizon)
     after = lived(watch, nothing_lived(watch, t), t)[1]
     last = jnp.where(t.ended.any(0), t.ended.argmax(0), horizon - 1)
     return jax.tree.map(lambda x: x[last, jnp.arange(episodes)], after)

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from compiled import program
 
+from jaxrl_envs.spaces import Box, Discrete
 from jaxrl_evolve.preferences import oracles
 from jaxrl_evolve.preferences import summary as summaries
 from jaxrl_evolve.preferences.check import check_oracle, check_table
+from jaxrl_evolve.preferences.episodes import watched
 from jaxrl_evolve.preferences.oracle import Oracle, from_advantage, frozen, label
 from jaxrl_evolve.preferences.summary import Summary, random_summaries
 
@@ -246,3 +248,12 @@ def test_a_check_of_few_pairs_is_no_check():
 def test_settings_of_oracles_are_refused_by_name(make, told):
     with pytest.raises(ValueError, match=told):
         make()
+
+
+def test_an_action_is_as_much_effort_as_is_done():
+    box = Box(-1.0, 0.5, (3,))
+    action, reward = jnp.array([-4.0, 0.25, 9.0]), jnp.float32(2.0)
+    seen = watched(box, 7)
+    np.testing.assert_allclose(seen.criteria(0, action, reward, 0), [2.0, -(1.0 + 0.0625 + 0.25), 1.0])
+    assert seen == watched(Box(-1.0, 0.5, (3,)), 7)  # so that no program is made twice
+    np.testing.assert_allclose(watched(Discrete(9), 7).criteria(0, jnp.int32(8), reward, 0), [2.0, 0.0, 1.0])

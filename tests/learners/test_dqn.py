@@ -213,6 +213,7 @@ def test_nothing_is_learned_while_the_buffer_warms_up_and_the_target_is_renewed_
     assert float(metrics["replay_fill"]) == 1.0
 
 
+@pytest.mark.core
 def test_a_chunk_copies_no_storage_with_runs_side_by_side_or_alone():
     """The cost of an update must not depend on the size of the buffer."""
     env = walk.make()

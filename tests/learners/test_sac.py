@@ -67,6 +67,7 @@ def dense(tree: Any, tower: int, x: np.ndarray) -> np.ndarray:
     return layer(1, np.maximum(layer(0, x), 0.0))
 
 
+@pytest.mark.core
 def test_a_step_is_that_of_numpy(cued: Any):
     env, state = cued
     parts, hp = parts_of(env), traced(SACHyperparameters(gamma=GAMMA, reward_scale=2.0, target_rate=0.25))

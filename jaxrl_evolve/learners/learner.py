@@ -126,6 +126,8 @@ class Learner(NamedTuple):
             that each slot's rollout causes, up to a factor that is the same for all. None of a learner that does not say.
         group: neighbouring slots that it compares with each other: they play the same task, in episodes that begin with the rollout.
         whole: whether it learns from whole episodes of a rollout alone, so that those that are longer teach nothing.
+        guards: whether its updates themselves leave out a step that is not sound and all that would follow, in this update and those to come (``loss``
+            is then not finite). Else the state of before each update is kept beside the new one, to go back to: of a large network, a copy that takes time.
         tells: names of metrics of its updates that a curriculum may learn from, such as those of each of its oracles.
     """
 
@@ -143,6 +145,7 @@ class Learner(NamedTuple):
     influence: Callable[[Any, Trajectory, Any], Array] | None = None
     group: int = 1
     whole: bool = False
+    guards: bool = False
     tells: tuple[str, ...] = ()
 
 
@@ -156,7 +159,7 @@ def paid_otherwise(inner: Learner, name: str, **own: Any) -> Learner:
         name: of the wrapper.
         **own: fields of `Learner` that are the wrapper's.
     """
-    return inner._replace(**{"assess": None, "influence": None, **own, "name": name})
+    return inner._replace(**{"assess": None, "influence": None, "guards": False, **own, "name": name})
 
 
 def traced(hp: Any) -> Any:

@@ -39,7 +39,7 @@ from jaxrl_evolve.learners.learner import Learner, Mode, Store
 from jaxrl_evolve.learners.optimiser import init_optimiser, norm
 from jaxrl_evolve.learners.rainbow_config import RainbowConfig, RainbowHyperparameters
 from jaxrl_evolve.learners.rainbow_loss import Parts, horizon_of_returns
-from jaxrl_evolve.learners.rainbow_step import RainbowState, Scheduled, gradient_step
+from jaxrl_evolve.learners.rainbow_step import RainbowState, Scheduled, gradient_steps
 from jaxrl_evolve.learners.replay_ratio import adapted, init_adaptation
 from jaxrl_evolve.networks.action_values import ActionValues, check_action_values, scaled
 from jaxrl_evolve.networks.network import no_memory
@@ -77,6 +77,7 @@ def _init(parts: Parts, key: Array, hp: RainbowHyperparameters) -> RainbowState:
         zero(jnp.int32),
         epsilon_after(parts.config, hp, 0.0, 1.0),
         jnp.array(hp.epsilon_evaluation, jnp.float32),
+        jnp.ones((), bool),
         adaptation,
     )
 
@@ -113,14 +114,6 @@ def _act(
     return epsilon_greedy(jnp.stack(keys), greedy, epsilon, parts.network.actions, memory)
 
 
-class _Carry(NamedTuple):
-    """Between two gradient steps. Not the store: where runs are vmapped, all of this is copied at each."""
-
-    state: RainbowState
-    priorities: Any
-    sums: dict[str, Array]
-
-
 def _update(
     parts: Parts,
     key: Array,
@@ -142,21 +135,12 @@ def _update(
     steps: Array | int = config.gradient_steps
     if config.gradient_steps_at_first:
         steps = jnp.where(state.adaptation.raised, steps, config.gradient_steps_at_first)
-    steps = jnp.where(ready, steps, 0)
+    steps = jnp.where(ready & state.sound, steps, 0)
     now = Scheduled(learning_rate, jnp.asarray(importance, jnp.float32), left, state.steps + steps + left)
-
-    def one(carry: _Carry, key: Array) -> tuple[RainbowState, Any, dict[str, Array]]:
-        return gradient_step(parts, carry.state, key, replace(store, priorities=carry.priorities), hp, now)
-
-    def body(i: Array, carry: _Carry) -> _Carry:
-        state, priorities, metrics = one(carry, jax.random.fold_in(key, i))
-        return _Carry(state, priorities, jax.tree.map(jnp.add, carry.sums, metrics))
-
-    shapes = jax.eval_shape(lambda: one(_Carry(state, store.priorities, {}), key)[2])
-    zeros = {name: jnp.zeros(x.shape, x.dtype) for name, x in shapes.items()}
-    carry = jax.lax.fori_loop(0, steps, body, _Carry(state, store.priorities, zeros))
-    learned = carry.state
-    metrics = {name: total / jnp.maximum(steps, 1) for name, total in carry.sums.items()}
+    through = gradient_steps(parts, state, key, store, hp, now, steps)
+    made, learned, sums = through.made, through.state, through.sums
+    metrics = {name: total / jnp.maximum(made, 1) for name, total in sums.items()}
+    learned = replace(learned, sound=learned.sound & jnp.isfinite(metrics["loss"]))
     n, gamma = horizon_of_returns(hp, learned.since)
     metrics |= {
         "epsilon": state.epsilon,
@@ -164,20 +148,20 @@ def _update(
         "replay_fill": store.filled.astype(jnp.float32) / store.reward.shape[0],
         "n_step": n.astype(jnp.float32),
         "gamma": gamma,
-        "gradient_steps": steps.astype(jnp.float32),
+        "gradient_steps": made.astype(jnp.float32),
     }
     if config.diagnostics:
         metrics |= _diagnosed(parts, key, state, learned, store)
     if config.gradient_steps_at_first:
-        active, looks = carry.sums["active_units"], (hp.adapt_every, hp.adapt_tolerance)
-        adaptation = adapted(state.adaptation, active, steps, trajectory, *looks)
+        active, looks = sums["active_units"], (hp.adapt_every, hp.adapt_tolerance)
+        adaptation = adapted(state.adaptation, active, made, trajectory, *looks)
         learned = replace(learned, adaptation=adaptation)
     learned = replace(
         learned,
-        epsilon=epsilon_after(config, hp, done, clock.horizon),
+        epsilon=jnp.where(learned.sound, epsilon_after(config, hp, done, clock.horizon), state.epsilon),
         epsilon_evaluation=jnp.asarray(hp.epsilon_evaluation, jnp.float32),
     )
-    return learned, metrics, replace(store, priorities=carry.priorities)
+    return learned, metrics, replace(store, priorities=through.priorities)
 
 
 def _diagnosed(
@@ -268,6 +252,7 @@ def rainbow(
         default_hp=hp,
         store=store,
         adopt=_adopt,
+        guards=True,
     )
 
 

@@ -32,6 +32,7 @@ class RainbowState:
         since: gradient steps since the start or the last reset, int32 scalar.
         epsilon: probability of a random action in the next rollout, float32 scalar.
         epsilon_evaluation: that of mode ``sample``, float32 scalar.
+        sound: whether every gradient step was, bool scalar; where one was not, it was not made, and none is any more.
         adaptation: of the replay ratio; ``()`` where that is fixed.
     """
 
@@ -42,6 +43,7 @@ class RainbowState:
     since: Int[Array, ""]
     epsilon: Float[Array, ""]
     epsilon_evaluation: Float[Array, ""]
+    sound: Bool[Array, ""]
     adaptation: Any = ()
 
 
@@ -70,7 +72,48 @@ class Scheduled(NamedTuple):
     planned: Array
 
 
-def gradient_step(
+class Steps(NamedTuple):
+    """Gradient steps that were made. Not the store: where runs are vmapped, all of this is copied at each of them.
+
+    Attributes:
+        made: how many, int32 scalar.
+        state: after them.
+        priorities: the buffer's.
+        sums: of their metrics.
+    """
+
+    made: Array
+    state: RainbowState
+    priorities: Any
+    sums: dict[str, Array]
+
+
+def gradient_steps(
+    parts: Parts,
+    state: RainbowState,
+    key: Array,
+    store: Replay,
+    hp: RainbowHyperparameters,
+    now: Scheduled,
+    steps: Array,
+) -> Steps:
+    """So many steps, or up to and with the first that is not sound."""
+
+    def one(priorities: Any, state: RainbowState, key: Array) -> tuple[RainbowState, Any, dict[str, Array]]:
+        return _gradient_step(parts, state, key, replace(store, priorities=priorities), hp, now)
+
+    def body(so_far: Steps) -> Steps:
+        key_step = jax.random.fold_in(key, so_far.made)
+        state, priorities, metrics = one(so_far.priorities, so_far.state, key_step)
+        return Steps(so_far.made + 1, state, priorities, jax.tree.map(jnp.add, so_far.sums, metrics))
+
+    shapes = jax.eval_shape(one, store.priorities, state, key)[2]
+    zeros = {name: jnp.zeros(x.shape, x.dtype) for name, x in shapes.items()}
+    start = Steps(jnp.zeros((), jnp.int32), state, store.priorities, zeros)
+    return jax.lax.while_loop(lambda so_far: (so_far.made < steps) & so_far.state.sound, body, start)
+
+
+def _gradient_step(
     parts: Parts,
     state: RainbowState,
     key: Array,
@@ -78,7 +121,10 @@ def gradient_step(
     hp: RainbowHyperparameters,
     now: Scheduled,
 ) -> tuple[RainbowState, Any, dict[str, Array]]:
-    """The state after one step, the buffer's priorities, and metrics."""
+    """The state after one step, the buffer's priorities, and metrics.
+
+    A step whose loss or gradient is no number is not made: the state is that of before but for `RainbowState.sound`, and the metric ``loss`` is NaN.
+    """
     config = parts.config
     key_draw, key_targets, key_loss, key_reset = jax.random.split(key, 4)
     drawn = draw(parts.layout, key_draw, store, config.batch)
@@ -95,8 +141,20 @@ def gradient_step(
     )
     (total, (surprise, metrics)), gradient = jax.value_and_grad(loss, has_aux=True)(state.params)
     params, optimiser, size = _stepped(state, gradient, hp, now.learning_rate)
-    after = replace(state, params=params, optimiser=optimiser, steps=state.steps + 1, since=state.since + 1)
-    metrics = {"loss": total, "grad_norm": size, **metrics}
+    # Known before the step is made: chosen in the kernel that makes it, where the old numbers are read anyway.
+    sound = jnp.isfinite(total) & jnp.isfinite(size)
+    params, optimiser = jax.tree.map(
+        partial(jnp.where, sound), (params, optimiser), (state.params, state.optimiser)
+    )
+    after = replace(
+        state,
+        params=params,
+        optimiser=optimiser,
+        steps=state.steps + sound,
+        since=state.since + sound,
+        sound=sound,
+    )
+    metrics = {"loss": jnp.where(sound, total, jnp.nan), "grad_norm": size, **metrics}
     priorities = store.priorities
     if config.prioritised:
         base = jnp.clip(surprise, 1e-6, 1e6) if config.priority == "kl" else surprise + 1e-10
@@ -106,7 +164,7 @@ def gradient_step(
         priority = jnp.where(_lost(parts, drawn.window, hp), 0.0, priority)
         priorities = set_places(priorities, drawn.place, priority)
     if config.reset_every:
-        due = reset_due(config.reset_every, after.steps, after.since, now.left, now.planned)
+        due = reset_due(config.reset_every, after.steps, after.since, now.left, now.planned) & sound
         after = _reset(parts, key_reset, after, hp, due)
     return after, priorities, metrics
 

@@ -146,10 +146,12 @@ def make_update(
             scout = partial(scouted, rollout_length, told, acting)
             tasks, facts = _recorded(curriculum, venv, seen, told, metrics, scout)
             metrics = metrics | facts
-        good = sound(metrics["loss"], updated) & (state.diverged < 0)
+        good = (state.diverged < 0) & (
+            jnp.isfinite(metrics["loss"]) if learner.guards else sound(metrics["loss"], updated)
+        )
         # What learns from a store makes a number of steps that is data, through which there is no derivative.
         choose = kept if learner.store is None else put_back
-        learned = choose(good, updated, state.learner)
+        learned = updated if learner.guards else choose(good, updated, state.learner)
         diverged = jnp.where(good | (state.diverged >= 0), state.diverged, state.updates)
         after = TrainState(learned, seen.envs, seen.memory, key, state.updates + 1, diverged, store, tasks)
         return after, metrics, seen.played.episodes

@@ -33,7 +33,7 @@ from jaxrl_evolve.learners.rainbow_loss import (
     loss_of,
     targets_of,
 )
-from jaxrl_evolve.learners.rainbow_step import RainbowState, Scheduled, _reset, gradient_step
+from jaxrl_evolve.learners.rainbow_step import RainbowState, Scheduled, _gradient_step, _reset, gradient_steps
 from jaxrl_evolve.learners.replay_ratio import adapted, init_adaptation
 from jaxrl_evolve.networks.action_values import ActionValues
 from jaxrl_evolve.networks.action_values_config import ActionValuesConfig
@@ -357,7 +357,7 @@ def test_windows_whose_successor_is_gone_for_good_are_drawn_no_more():
     def step(key: Any, hp: Any) -> Any:
         now = Scheduled(*(jnp.float32(x) for x in (1e-3, 0.5, 100, 100)))
         drawn = draw(parts.layout, jax.random.split(key, 4)[0], store, config.batch)
-        return drawn, gradient_step(parts, state, key, store, hp, now)[1]
+        return drawn, _gradient_step(parts, state, key, store, hp, now)[1]
 
     many = 0
     for seed in range(4):
@@ -599,6 +599,44 @@ def test_an_error_that_is_no_number_stays_out_of_the_priorities_and_its_seed_div
     np.testing.assert_array_equal(priorities.sums, priorities.leaves.sum((2, 3)))
     second = lambda tree: jax.tree.map(lambda x: x[1], tree)
     assert_equal(second(after), second(alone))
+
+
+def test_a_step_that_is_not_sound_is_not_made_and_none_after_it():
+    """Of an update's four steps the second is lost: the state after it and after the updates that follow is that of one step."""
+    config = replace(PLAIN, gradient_steps=4, prioritised=True, priority="loss", longest=3)
+    env, parts, hp = board(), parts_of(config), replace(HP, steps=1.0)
+    chunk = make_chunk(rainbow(env, 4, 4, config, hp), vectorize(env, 4), 4)
+    state = jax.jit(chunk.init)(random.key(0), traced(hp), env.params)
+    run = jax.jit(
+        lambda state, n: chunk.run(state, traced(hp), (), env.params, jnp.float32(30), n), static_argnums=()
+    )
+    state = run(state, jnp.int32(8))[0]
+    before, now = state.learner, Scheduled(*(jnp.float32(x) for x in (1e-3, 0.5, 100, 100)))
+    assert int(before.steps) > 0
+    steps = jax.jit(lambda store, n: gradient_steps(parts, before, random.key(1), store, traced(hp), now, n))
+    one = steps(state.store, jnp.int32(1))
+    # What only the second step draws says nothing any more.
+    key = lambda i: jax.random.split(jax.random.fold_in(random.key(1), i), 4)[0]
+    held = lambda i, store: np.asarray(draw(parts.layout, key(i), store, config.batch).place)
+    second = held(1, replace(state.store, priorities=one.priorities))
+    rows = np.setdiff1d(second, held(0, state.store)) // 4
+    rows = np.setdiff1d(rows, held(0, state.store) // 4)
+    assert rows.size
+    spoiled = replace(state.store, reward=state.store.reward.at[rows].set(jnp.nan))
+    four = steps(spoiled, jnp.int32(4))
+    assert int(steps(state.store, jnp.int32(4)).made) == 4
+    assert int(four.made) == 2 and not bool(four.state.sound) and bool(one.state.sound)
+    assert np.isnan(four.sums["loss"]) and np.isfinite(steps(state.store, jnp.int32(4)).sums["loss"])
+    assert_equal(replace(four.state, sound=one.state.sound), one.state)
+    # The chunk calls the run lost, and its learner stays as it is.
+    lost = run(
+        replace(state, store=replace(state.store, reward=jnp.full_like(state.store.reward, jnp.nan))),
+        jnp.int32(1),
+    )[0]
+    later = run(lost, jnp.int32(2))[0]
+    assert int(state.diverged) == -1 and int(lost.diverged) == int(later.diverged) == 8
+    assert_equal(later.learner, lost.learner)
+    assert_equal(replace(lost.learner, sound=before.sound), before)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8"])

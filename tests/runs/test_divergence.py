@@ -171,5 +171,5 @@ def test_a_good_update_of_what_has_a_store_is_taken_without_a_look_at_the_state(
     state = jax.eval_shape(chunk.init, random.key(0), hp, env.params)
     counts = (jnp.float32(9), jnp.int32(9))
     program = jax.jit(chunk.run).lower(state, hp, (), env.params, *counts).as_text()
-    # One is where the target network follows, which is in a loop that is entered when that is due.
-    assert len(re.findall(r"call @_where.*-> tensor<13x2xf32>", program)) == 1
+    # One is where the target network follows, which is in a loop that is entered when that is due, one where a step is made, in the kernel that makes it.
+    assert len(re.findall(r"call @_where.*-> tensor<13x2xf32>", program)) == 2

@@ -91,13 +91,14 @@ def test_it_is_recorded_and_resumed_without_its_source(trained, tmp_path):
 
 
 def test_networks_that_follow_another_start_as_it_does():
-    trained = RainbowState({"w": 1}, {"w": 2}, "adam", 3, 2, 0.5, 0.1)
+    trained = RainbowState({"w": 1}, {"w": 2}, "adam", 3, 2, 0.5, 0.1, "its own")
     disco = DiscoState({"w": 1}, {"w": 2}, "adam", "rule")
     fresh = (
-        RainbowState({"w": 0}, {"w": 0}, "new", 0, 0, 1.0, 0.2),
+        RainbowState({"w": 0}, {"w": 0}, "new", 0, 0, 1.0, 0.2, "sound"),
         DiscoState({"w": 0}, {"w": 0}, "new", "life"),
     )
-    assert rainbow_module._adopt(fresh[0], trained) == RainbowState({"w": 1}, {"w": 2}, "new", 0, 0, 1.0, 0.2)
+    expected = RainbowState({"w": 1}, {"w": 2}, "new", 0, 0, 1.0, 0.2, "sound")
+    assert rainbow_module._adopt(fresh[0], trained) == expected
     assert disco_module._adopt(fresh[1], disco) == DiscoState({"w": 1}, {"w": 1}, "new", "life")
 
 

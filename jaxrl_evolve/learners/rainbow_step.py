@@ -72,6 +72,10 @@ class Scheduled(NamedTuple):
     planned: Array
 
 
+LONGEST = 1e18
+"""Step size, or what it is with the decay of weights, from which on no step is made: the square root of the largest float32."""
+
+
 class Steps(NamedTuple):
     """Gradient steps that were made. Not the store: where runs are vmapped, all of this is copied at each of them.
 
@@ -142,7 +146,9 @@ def _gradient_step(
     (total, (surprise, metrics)), gradient = jax.value_and_grad(loss, has_aux=True)(state.params)
     params, optimiser, size = _stepped(state, gradient, hp, now.learning_rate)
     # Known before the step is made: chosen in the kernel that makes it, where the old numbers are read anyway.
-    sound = jnp.isfinite(total) & jnp.isfinite(size)
+    # A step of finite moments is at most some ten step sizes long, and with this bound the next loss says it before a parameter is beyond all numbers.
+    bounded = now.learning_rate * jnp.maximum(1.0, hp.weight_decay) < LONGEST
+    sound = jnp.isfinite(total) & jnp.isfinite(size) & bounded
     params, optimiser = jax.tree.map(
         partial(jnp.where, sound), (params, optimiser), (state.params, state.optimiser)
     )

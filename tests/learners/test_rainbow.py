@@ -628,6 +628,18 @@ def test_a_step_that_is_not_sound_is_not_made_and_none_after_it():
     assert int(four.made) == 2 and not bool(four.state.sound) and bool(one.state.sound)
     assert np.isnan(four.sums["loss"]) and np.isfinite(steps(state.store, jnp.int32(4)).sums["loss"])
     assert_equal(replace(four.state, sound=one.state.sound), one.state)
+    # A step size beyond all reason is not taken either, whatever the gradient is.
+    far = gradient_steps(
+        parts,
+        before,
+        random.key(1),
+        state.store,
+        traced(hp),
+        now._replace(learning_rate=jnp.float32(1e38)),
+        jnp.int32(4),
+    )
+    assert int(far.made) == 1 and not bool(far.state.sound)
+    assert_equal(replace(far.state, sound=before.sound, target=before.target), before)
     # The chunk calls the run lost, and its learner stays as it is.
     lost = run(
         replace(state, store=replace(state.store, reward=jnp.full_like(state.store.reward, jnp.nan))),

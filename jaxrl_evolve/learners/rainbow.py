@@ -135,7 +135,7 @@ def _update(
     steps: Array | int = config.gradient_steps
     if config.gradient_steps_at_first:
         steps = jnp.where(state.adaptation.raised, steps, config.gradient_steps_at_first)
-    steps = jnp.where(ready & state.sound, steps, 0)
+    steps = jnp.where(ready, steps, 0)
     now = Scheduled(learning_rate, jnp.asarray(importance, jnp.float32), left, state.steps + steps + left)
     through = gradient_steps(parts, state, key, store, hp, now, steps)
     made, learned, sums = through.made, through.state, through.sums

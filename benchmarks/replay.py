@@ -4,8 +4,9 @@
 
 writes ``benchmarks/results/replay.md`` and ``.csv``. Timed are whole updates of a run, through the very chunk that training
 compiles: a learner that only keeps what it sees, and DQN. Beside them stands the buffer in a bare loop that adds and
-draws; with ``--peer-python``, an interpreter of an environment with flashbax, so does its trajectory buffer with the same
-steps, apart and afterwards. All buffers are full before they are timed, and those of one case of ours are timed in turn. Run it on an idle machine.
+draws; with ``--peer-python``, an interpreter of an environment with flashbax, its trajectory buffer does so with the same
+steps, in a process of its own, a turn of ours and a turn of its. All buffers are full before they are timed, and those of one case are timed in turn.
+Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from __future__ import annotations
 import argparse
 import csv
 import datetime
-import json
 import math
+import os
 import statistics
-import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from learning import RESULTS, hardware
-from timing import Timed, in_turn
+from throughput import PEER_FLAGS, Worker
+from timing import Timed, in_turn, ratio_of_neighbours
 
 import jaxrl_evolve  # noqa: F401  (chooses XLA's flags before jax starts)
 from jaxrl_envs import Box, Discrete, Env, EnvStep
@@ -44,7 +46,8 @@ CAPACITIES = (1_024, 131_072, 1_048_576)
 NUM_ENVS, LENGTH, UPDATES = 16, 8, 400
 BATCH = 128
 LAYOUT = Layout()
-COLUMNS = ("case", "capacity", "median_us", "min_us", "max_us", "ratio", "ratio_low", "ratio_high")
+TO_OURS = ("to_ours", "to_ours_low", "to_ours_high")
+COLUMNS = ("case", "capacity", "median_us", "min_us", "max_us", "ratio", "ratio_low", "ratio_high", *TO_OURS)
 
 
 def still() -> Env:
@@ -127,31 +130,61 @@ def bare(capacity: int) -> Timed:
     return filled(lambda replay: run(replay, random.key(0)), replay, capacity)
 
 
-def flashbax(peer: str, capacity: int, repeats: int) -> list[float]:
-    """What `replay_peer` says, by the interpreter ``peer``: timed apart, so not to be divided by ours."""
-    program = Path(__file__).with_name("replay_peer.py")
-    sizes = (capacity // NUM_ENVS, NUM_ENVS, LENGTH, BATCH, UPDATES, repeats)
-    command = [peer, str(program), *map(str, sizes)]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return json.loads(said.splitlines()[-1])
+class Flashbax:
+    """`replay_peer` by the interpreter ``peer``, a process for each capacity."""
+
+    def __init__(self, peer: str) -> None:
+        program = str(Path(__file__).with_name("replay_peer.py"))
+        options = {"env": {**os.environ, "XLA_FLAGS": PEER_FLAGS}}
+        sizes = lambda capacity: map(str, (capacity // NUM_ENVS, NUM_ENVS, LENGTH, BATCH, UPDATES))
+        self.workers = {
+            capacity: Worker([peer, program, *sizes(capacity)], **options) for capacity in CAPACITIES
+        }
+        said = self.workers[CAPACITIES[0]].hello
+        self.version = " ".join(f"{name}={version}" for name, version in said.items())
+
+    def seconds(self, capacity: int) -> float:
+        """Of one update."""
+        return self.workers[capacity].ask()["seconds"]
+
+    def close(self) -> None:
+        for worker in self.workers.values():
+            worker.close()
 
 
-def rows_of(case: str, found: Mapping[int, list[float]], paired: bool = True) -> list[dict[str, Any]]:
-    """A row for each capacity, with the ratio to the smallest, of the same turns where there are such."""
+def beside(
+    ours: Mapping[int, Timed], theirs: Callable[[int], float], repeats: int
+) -> tuple[dict[int, list[float]], dict[int, list[float]]]:
+    """Seconds of an update by capacity, ours and ``theirs(capacity)``, in the same turns; the first turn is a warm-up."""
+    found: tuple[dict[int, list[float]], dict[int, list[float]]] = ({}, {})
+    states = {capacity: program.state for capacity, program in ours.items()}
+    for turn in range(repeats + 1):
+        for capacity, program in ours.items():
+            began = time.perf_counter()
+            states[capacity] = jax.block_until_ready(program.run(states[capacity]))
+            seconds = ((time.perf_counter() - began) / UPDATES, theirs(capacity))
+            if turn:
+                for values, x in zip(found, seconds, strict=True):
+                    values.setdefault(capacity, []).append(x)
+    return found
+
+
+def rows_of(
+    case: str, found: Mapping[int, list[float]], ours: Mapping[int, list[float]] | None = None
+) -> list[dict[str, Any]]:
+    """A row for each capacity, with the ratio to the smallest, and to ``ours`` of the same turns where that is given."""
     least, rows = found[min(found)], []
     for capacity, values in found.items():
         micros = [round(1e6 * x, 2) for x in sorted(values)]
-        ratio, low, high = statistics.median(values) / statistics.median(least), math.nan, math.nan
-        if paired:
-            ratios = [x / y for x, y in zip(values, least, strict=True)]
-            ratio, (low, high) = median(ratios), stratified_bootstrap(ratios, median)
+        ratios = [x / y for x, y in zip(values, least, strict=True)]
+        to_ours = ratio_of_neighbours(values, ours[capacity]) if ours else (math.nan,) * len(TO_OURS)
         three = (round(statistics.median(micros), 2), micros[0], micros[-1])
-        whole = (case, capacity, *three, round(ratio, 4), round(low, 4), round(high, 4))
-        rows.append(dict(zip(COLUMNS, whole, strict=True)))
+        rounded = (round(x, 4) for x in (median(ratios), *stratified_bootstrap(ratios, median), *to_ours))
+        rows.append(dict(zip(COLUMNS, (case, capacity, *three, *rounded), strict=True)))
     return rows
 
 
-def measure(peer: str | None, repeats: int) -> list[dict[str, Any]]:
+def measure(peer: Flashbax | None, repeats: int) -> list[dict[str, Any]]:
     """A row for each case and capacity."""
 
     def learning(capacity: int) -> Timed:
@@ -161,25 +194,20 @@ def measure(peer: str | None, repeats: int) -> list[dict[str, Any]]:
     cases: dict[str, Callable[[int], Timed]] = {
         "chunk, adding alone": lambda capacity: in_the_chunk(keeping(capacity), capacity),
         f"chunk, DQN with one gradient step of {BATCH}": learning,
-        f"bare loop, adding and drawing {BATCH}": bare,
     }
     rows = []
     for case, make in cases.items():
         rows += rows_of(case, of_an_update({capacity: make(capacity) for capacity in CAPACITIES}, repeats))
         print(*rows[-len(CAPACITIES) :], sep="\n", flush=True)
+    loops = {capacity: bare(capacity) for capacity in CAPACITIES}
+    case = f"bare loop, adding and drawing {BATCH}"
     if peer:
-        found = {capacity: flashbax(peer, capacity, min(repeats, 7)) for capacity in CAPACITIES}
-        rows += rows_of("the same with flashbax", found, paired=False)
-        print(*rows[-len(CAPACITIES) :], sep="\n", flush=True)
+        own, theirs = beside(loops, peer.seconds, repeats)
+        rows += [*rows_of(case, own), *rows_of("the same with flashbax", theirs, own)]
+    else:
+        rows += rows_of(case, of_an_update(loops, repeats))
+    print(*rows[6:], sep="\n", flush=True)
     return rows
-
-
-def version(peer: str | None) -> str:
-    """Of the peer's libraries, or nothing."""
-    if not peer:
-        return ""
-    asked = "from importlib.metadata import version as v; print(*(f'{x}={v(x)}' for x in ('flashbax', 'jax', 'jaxlib')))"
-    return subprocess.run([peer, "-c", asked], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def markdown(rows: list[dict[str, Any]], about: dict[str, Any]) -> str:
@@ -190,22 +218,23 @@ def markdown(rows: list[dict[str, Any]], about: dict[str, Any]) -> str:
         f"Microseconds of one update of {NUM_ENVS} environments x {LENGTH} steps of 4 numbers, by transitions held; median of {about['repeats']} "
         f"runs of {UPDATES} updates, with the fastest and slowest. The ratio is that to the smallest buffer of the same case.",
         "",
-        "| case | transitions | median | fastest | slowest | ratio | 95 % interval |",
-        "|---|--:|--:|--:|--:|--:|---|",
+        "| case | transitions | median | fastest | slowest | ratio | 95 % interval | to ours | 95 % interval |",
+        "|---|--:|--:|--:|--:|--:|---|--:|---|",
     ]
-    told = lambda row: (
-        "" if math.isnan(row["ratio_low"]) else f"[{row['ratio_low']:.3f}, {row['ratio_high']:.3f}]"
+    told = lambda row, name: (
+        " | "
+        if math.isnan(row[name])
+        else f"{row[name]:.3f} | [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
     )
     for row in rows:
         lines.append(
             f"| {row['case']} | {row['capacity']:,} | {row['median_us']:.1f} | {row['min_us']:.1f} | {row['max_us']:.1f} "
-            f"| {row['ratio']:.3f} | {told(row)} |"
+            f"| {told(row, 'ratio')} | {told(row, 'to_ours')} |"
         )
     lines += [
         "",
-        "Ratios of one case are medians over turns, with bootstrap intervals; those of flashbax, whose capacities are timed one after another, are ratios of medians. "
-        "It is timed in a process of its own, after all that is ours and not in turn with it, and its times differed by up to 5.6 times between three runs on such a machine "
-        "(2026-11-28 and 2026-11-29): no ratio to it is told.",
+        "Ratios are medians over turns, with bootstrap intervals. Flashbax's buffer is timed in a process of its own, a turn of it after a turn of ours of the same size; "
+        "`to ours` is its time by that of the same turn. Steps of ours are cut out of frames that are kept once; its hold both observations.",
         "",
         *(
             f"{name.capitalize()}: `{about[name]}`."
@@ -226,7 +255,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args()
     args.results.mkdir(parents=True, exist_ok=True)
-    rows, origin = measure(args.peer_python, args.repeats), provenance()
+    peer, origin = Flashbax(args.peer_python) if args.peer_python else None, provenance()
+    rows = measure(peer, args.repeats)
     about = {
         "repeats": args.repeats,
         "hardware": hardware(origin["device"]),
@@ -234,8 +264,10 @@ def main() -> None:
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": (origin["git"] or {}).get("commit"),
         "command": "python benchmarks/replay.py" + (" --peer-python PYTHON" if args.peer_python else ""),
-        "peer": version(args.peer_python),
+        "peer": peer.version if peer else "",
     }
+    if peer:
+        peer.close()
     with open(args.results / "replay.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()

@@ -1,8 +1,8 @@
 """Times flashbax's trajectory buffer, run by the interpreter of its own virtual environment.
 
-    python benchmarks/replay_peer.py ROWS ENVS LENGTH BATCH UPDATES REPEATS
+    python benchmarks/replay_peer.py ROWS ENVS LENGTH BATCH UPDATES
 
-prints a JSON list: seconds of one update for each repeat. Imports nothing of jaxrl_evolve. An update
+says its versions once the buffer is full, and then, for each line that it is sent, the seconds of one update, as JSON. Imports nothing of jaxrl_evolve. An update
 adds ``ENVS x LENGTH`` steps and draws ``BATCH`` of them, in a loop whose buffer is donated. Steps carry their true
 successors and are drawn one by one: of neighbouring steps the later one's observation would be that after a reset.
 """
@@ -10,6 +10,7 @@ successors and are drawn one by one: of neighbouring steps the later one's obser
 import json
 import sys
 import time
+from importlib.metadata import version
 
 import flashbax
 import jax
@@ -17,7 +18,7 @@ import jax.numpy as jnp
 
 
 def main() -> None:
-    rows, envs, length, batch, updates, repeats = map(int, sys.argv[1:])
+    rows, envs, length, batch, updates = map(int, sys.argv[1:])
     buffer = flashbax.make_trajectory_buffer(
         add_batch_size=envs,
         sample_batch_size=batch,
@@ -48,15 +49,15 @@ def main() -> None:
 
     run = jax.jit(loop, donate_argnums=0)
     # Filled first, so that all sizes draw from all they hold.
-    state, times = jax.jit(buffer.init)(step), []
+    state = jax.jit(buffer.init)(step)
     for _ in range(-(-rows // (length * updates))):
         state, _ = run(state, jax.random.key(0))
-    for i in range(repeats):
-        jax.block_until_ready(state)
+    jax.block_until_ready(state)
+    print(json.dumps({name: version(name) for name in ("flashbax", "jax", "jaxlib")}), flush=True)
+    for _ in sys.stdin:
         began = time.perf_counter()
-        state, _ = jax.block_until_ready(run(state, jax.random.key(i)))
-        times.append((time.perf_counter() - began) / updates)
-    print(json.dumps(times))
+        state, _ = jax.block_until_ready(run(state, jax.random.key(0)))
+        print(json.dumps({"seconds": (time.perf_counter() - began) / updates}), flush=True)
 
 
 if __name__ == "__main__":

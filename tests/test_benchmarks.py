@@ -181,12 +181,13 @@ def test_what_a_store_costs_is_told_beside_the_smallest_of_its_case(monkeypatch:
     found = replay.of_an_update({capacity: replay.bare(capacity) for capacity in (512, 1_024)}, 3)
     assert [len(times) for times in found.values()] == [3, 3] and min(map(min, found.values())) > 0
     rows = replay.rows_of("a", {10: [4e-6] * 3, 1_000: [4e-6, 5e-6, 6e-6]})
-    rows += replay.rows_of("b", {10: [8e-6] * 3}, paired=False)
+    rows += replay.rows_of("b", {10: [8e-6] * 3}, {10: [4e-6, 4e-6, 2e-6]})
     about = dict.fromkeys(("hardware", "versions", "peer", "date", "commit", "command"), "") | {"repeats": 3}
     table = replay.markdown(rows, about)
-    assert "| a | 1,000 | 5.0 | 4.0 | 6.0 | 1.250 | [1.000, 1.500] |" in table
-    assert "| b | 10 | 8.0 | 8.0 | 8.0 | 1.000 |  |" in table
-    assert "not in turn with it" in table and "no ratio to it is told" in table
+    assert "| a | 1,000 | 5.0 | 4.0 | 6.0 | 1.250 | [1.000, 1.500] |  |  |" in table
+    assert "| b | 10 | 8.0 | 8.0 | 8.0 | 1.000 | [1.000, 1.000] | 2.000 | [2.000, 4.000] |" in table
+    own, theirs = replay.beside({512: replay.bare(512)}, lambda capacity: capacity * 1e-6, 2)
+    assert len(own[512]) == 2 and theirs == {512: [512e-6] * 2}
     (even,) = replay.rows_of("a", {10: [4e-6, 6e-6]})
     assert even["median_us"] == 5.0
 

@@ -130,7 +130,7 @@ def _sessions(
         raise ValueError(
             f"learner.queries is {config.queries}; it must be a multiple of learner.sessions, {config.sessions}"
         )
-    watch = watched(env.action_space, config.segment) if watch is None else watch
+    watch = watched(env.action_space, config.segment, config.criteria) if watch is None else watch
     oracle = oracle_from_name(config.preference) if oracle is None else oracle
     model = RewardModel(features_of(env), config.model_hidden, config.members)
     if config.check_oracle:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from jaxrl_evolve.learners.ppo_config import PPOConfig
 from jaxrl_evolve.learners.sac_config import SACConfig
 from jaxrl_evolve.settings.checks import Above, AtLeast, NotEmpty
+from jaxrl_evolve.settings.nested import UNWRITTEN_BY_DEFAULT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,9 +20,10 @@ class RewardModelConfig:
     soft: bool = False
     """Whether the oracle tells its probability instead of drawing a label."""
     segment: Annotated[int, AtLeast(1)] = 50
-    """Steps of the segments that are compared. One in which the task ends counts up to there, one that a time limit cuts is none."""
+    """Steps of the segments that are compared. One in which the task ends counts up to there, one that a time limit cuts is none
+    but with `whole`."""
     queries: Annotated[int, AtLeast(1)] = 1_400
-    """How many labels are asked for in the whole run, a multiple of `sessions`."""
+    """How many labels are asked for in the whole run, a multiple of `sessions`. What a session finds too few pairs for is asked in those after it."""
     sessions: Annotated[int, AtLeast(1)] = 10
     """How often the model is taught, in equal distances over the horizon: first before anything is learned from its rewards."""
     select: Literal["disagreement", "uniform"] = "disagreement"
@@ -40,6 +42,12 @@ class RewardModelConfig:
     """Step size of Adam for the reward models."""
     check_oracle: bool = True
     """Whether the oracle is tried on a thousand pairs before anything compiles."""
+    criteria: str = dataclasses.field(default="return,effort,length", metadata=UNWRITTEN_BY_DEFAULT)
+    """What `populations` judge by, a criterion for each share: `return`, `effort`, `length`, `observed:PLACE` (a number of observations, counted from 0),
+    `near:PLACE:TARGET:WIDTH` (how near that is to a target), joined by commas; summed over an episode."""
+    whole: bool = dataclasses.field(default=False, metadata=UNWRITTEN_BY_DEFAULT)
+    """Whether whole episodes are asked about, from their first step to their end of whatever kind, which a preference that does not add up over steps needs.
+    `segment` is then the most steps of one: at least the time limit."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,3 +30,6 @@ class SelfPlayConfig:
     queries: Annotated[int, AtLeast(0)] = dataclasses.field(default=0, metadata=UNWRITTEN_BY_DEFAULT)
     """The most labels that are asked for in the whole run. Where an update's comparisons would take more, it asks for none: on PPO nothing is learned
     from then on, on SAC from what was compared before. 0 is without a bound."""
+    criteria: str = dataclasses.field(default="return,effort,length", metadata=UNWRITTEN_BY_DEFAULT)
+    """What `populations` judge by, a criterion for each share: `return`, `effort`, `length`, `observed:PLACE` (a number of observations, counted from 0),
+    `near:PLACE:TARGET:WIDTH` (how near that is to a target), joined by commas; summed over an episode."""

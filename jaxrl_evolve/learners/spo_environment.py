@@ -55,7 +55,7 @@ def judgement(
         raise ValueError(
             f"learner.segment is {config.segment}; it must be at most the horizon of episodes, {horizon}"
         )
-    watch = watched(env.action_space, config.segment or horizon) if watch is None else watch
+    watch = watched(env.action_space, config.segment or horizon, config.criteria) if watch is None else watch
     example = example_of(env, num_envs)
     if isinstance(oracle, Mapping):
         oracle = by_mark([judge(config, one, watch, example) for one in oracle.values()])

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxrl_envs.spaces import Box, Space
+from jaxrl_evolve.preferences.criteria import DEFAULT, Criteria, criteria_from_name, effort_of
 from jaxrl_evolve.preferences.summary import Summary
 from jaxrl_evolve.trajectory import Trajectory
 
-Criteria = Callable[[Any, Array, Array, Any], Array]
 End = Callable[[Any], Array]
 
 
@@ -23,16 +23,10 @@ def return_effort_length(
 ) -> Float[Array, " 3"]:
     """Three criteria of one step that any task has: its reward, how small its action was, and that it was lived.
 
-    An action counts as it is done, ``within`` the bounds of its space: policies draw from distributions without any, and how far
-    beyond them a draw lies is not felt by the environment.
+    ``within`` are the bounds of actions, see `criteria.effort_of`.
     """
     del obs, next_obs
-    effort: Any = 0.0
-    if jnp.issubdtype(action.dtype, jnp.floating):
-        done = action.astype(jnp.float32)
-        done = done if within is None else jnp.clip(done, within.bound("low"), within.bound("high"))
-        effort = jnp.square(done).sum()
-    return jnp.stack([reward.astype(jnp.float32), -jnp.asarray(effort, jnp.float32), jnp.float32(1)])
+    return jnp.stack([reward.astype(jnp.float32), effort_of(action, within), jnp.float32(1)])
 
 
 def first_two(obs: Any) -> Float[Array, " 2"]:
@@ -57,8 +51,19 @@ class Watch(NamedTuple):
     myopia: float = 1.0
 
 
-def watched(action_space: Space, horizon: int) -> Watch:
-    """What is seen unless one has a watch of one's own."""
+def watched(action_space: Space, horizon: int, criteria: str = DEFAULT) -> Watch:
+    """What is seen unless one has a watch of one's own.
+
+    Args:
+        action_space: whose bounds actions have.
+        horizon: see `Watch`.
+        criteria: by name, see `criteria_from_name`.
+
+    Raises:
+        ValueError: criteria are none.
+    """
+    if criteria != DEFAULT:
+        return Watch(horizon, criteria_from_name(criteria, action_space))
     return Watch(horizon, _within(action_space)) if isinstance(action_space, Box) else Watch(horizon)
 
 

@@ -19,7 +19,8 @@ from jaxrl_evolve.compilation import kept
 from jaxrl_evolve.learners.learner import Learner, Mode
 from jaxrl_evolve.learners.spo_environment import time_limit
 from jaxrl_evolve.preferences.count import Count
-from jaxrl_evolve.preferences.episodes import lived, nothing_lived, watched
+from jaxrl_evolve.preferences.criteria import DEFAULT
+from jaxrl_evolve.preferences.episodes import Watch, lived, nothing_lived, watched
 from jaxrl_evolve.preferences.named import oracle_from_name
 from jaxrl_evolve.preferences.oracle import Oracle
 from jaxrl_evolve.preferences.summary import Summary
@@ -114,6 +115,11 @@ def judge_of(trained: Trained, preference: str = "") -> Oracle:
     return oracle_from_name(named)
 
 
+def criteria_of(trained: Trained, criteria: str = "") -> str:
+    """What is seen of episodes, by name: as given, else what the run was trained with, else what any run is."""
+    return criteria or getattr(trained.config.learner, "criteria", DEFAULT)
+
+
 def horizon_of(trained: Trained) -> int:
     """Steps of an episode that runs its whole length.
 
@@ -123,7 +129,14 @@ def horizon_of(trained: Trained) -> int:
     return getattr(trained.config.learner, "horizon", 0) or time_limit(trained.experiment.env)
 
 
-def play(player: Player, key: Array, episodes: int, horizon: int, mode: Mode = "sample") -> Summary:
+def play(
+    player: Player,
+    key: Array,
+    episodes: int,
+    horizon: int,
+    mode: Mode = "sample",
+    criteria: str = DEFAULT,
+) -> Summary:
     """Summaries ``[episodes]`` of whole episodes; of several policies each plays as many, up to one.
 
     Args:
@@ -132,9 +145,10 @@ def play(player: Player, key: Array, episodes: int, horizon: int, mode: Mode = "
         episodes: how many, at least 2.
         horizon: steps after which an episode is cut off.
         mode: ``"sample"`` or ``"greedy"``.
+        criteria: of the summaries, by name.
 
     Raises:
-        ValueError: a size or the mode is not allowed.
+        ValueError: a size or the mode is not allowed, or criteria are none.
     """
     check_mode(mode)
     if episodes < 2:
@@ -142,10 +156,11 @@ def play(player: Player, key: Array, episodes: int, horizon: int, mode: Mode = "
     each = -(-episodes // player.count)
     known = identity(player.trained.config)
     env, learner = player.trained.experiment.tested, player.trained.experiment.learner
+    watch = watched(env.action_space, horizon, criteria)
     go = kept(
         "playing",
-        known and (known, each, horizon, mode),
-        lambda: jax.jit(jax.vmap(partial(_played, env, learner, each, horizon, mode), (0, 0, None))),
+        known and (known, each, horizon, mode, criteria),
+        lambda: jax.jit(jax.vmap(partial(_played, env, learner, each, watch, mode), (0, 0, None))),
     )
     phi = go(jax.random.split(key, player.count), player.actors, env.params)
     return dealt(phi, key, episodes)
@@ -161,7 +176,7 @@ def dealt(phi: Any, key: Array, episodes: int) -> Any:
 
 
 def _played(
-    env: Env, learner: Learner, episodes: int, horizon: int, mode: Mode, key: Array, actor: Any, params: Any
+    env: Env, learner: Learner, episodes: int, watch: Watch, mode: Mode, key: Array, actor: Any, params: Any
 ) -> Summary:
     """Summaries ``[episodes]`` of one policy's episodes: the first of each slot, as far as it came."""
 
@@ -173,10 +188,9 @@ def _played(
     venv, (key_reset, key_play) = vectorize(env, episodes), jax.random.split(key)
     start = venv.reset(key_reset, params)
     memory = learner.initial_memory(episodes)
-    t = rollout(key_play, playing, actor, venv, start, memory, params, horizon)[2]
-    watch = watched(env.action_space, horizon)
+    t = rollout(key_play, playing, actor, venv, start, memory, params, watch.horizon)[2]
     after = lived(watch, nothing_lived(watch, t), t)[1]
-    last = jnp.where(t.ended.any(0), t.ended.argmax(0), horizon - 1)
+    last = jnp.where(t.ended.any(0), t.ended.argmax(0), watch.horizon - 1)
     return jax.tree.map(lambda x: x[last, jnp.arange(episodes)], after)
 
 

@@ -8,20 +8,20 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
 from jaxrl_evolve import random
-from jaxrl_evolve.preferences.head_to_head import interval, meet
-from jaxrl_evolve.preferences.minimax import Winner, minimax_winner
+from jaxrl_evolve.preferences.criteria import DEFAULT
+from jaxrl_evolve.preferences.head_to_head import meet
+from jaxrl_evolve.preferences.minimax import minimax_winner
 from jaxrl_evolve.preferences.stored import read_summaries, write_summaries
 from jaxrl_evolve.preferences.summary import Summary
-from jaxrl_evolve.results.panels import panels_figure
-from jaxrl_evolve.results.report.text import csv_text, markdown_table
 from jaxrl_evolve.self_play.players import (
     Player,
+    criteria_of,
     find_player,
     horizon_of,
     judge_of,
@@ -30,33 +30,16 @@ from jaxrl_evolve.self_play.players import (
     steps_of,
 )
 from jaxrl_evolve.self_play.tournament_config import TournamentConfig
+from jaxrl_evolve.self_play.tournament_report import Matrix, draw, markdown, rows_csv, summary_of
 from jaxrl_evolve.storage import folder as folders
 from jaxrl_evolve.storage import kinds
 from jaxrl_evolve.storage.kinds import Kind
-from jaxrl_evolve.storage.provenance import provenance
 from jaxrl_evolve.training.host import open_host
 from jaxrl_evolve.training.restore import load
 from jaxrl_evolve.training.start import place
 
-COLUMNS = ("entry", "other", "win_rate", "low", "high", "queries")
 EPISODES = "episodes"
 """The folder inside, with what each entry has played."""
-
-
-class Matrix(NamedTuple):
-    """Who is preferred to whom.
-
-    Attributes:
-        labels: of the entries.
-        rate: float64 ``[k, k]``, the row's win rate against the column; 1/2 on the diagonal, and mirrored exactly.
-        error: its standard errors.
-        queries: int ``[k, k]``, what the meeting took.
-    """
-
-    labels: tuple[str, ...]
-    rate: np.ndarray
-    error: np.ndarray
-    queries: np.ndarray
 
 
 def tournament(
@@ -84,7 +67,8 @@ def tournament(
         ValueError: a run is none, all are of different environments, or the folder can't be used.
         Interrupted: SIGINT or SIGTERM came; the episodes that were played are saved.
     """
-    entries = _entries(config)
+    entries, dropped = _entries(config)
+    criteria = criteria_of(entries[0].trained, config.criteria)
     oracle = judge_of(entries[0].trained, config.preference)
     horizon = max(horizon_of(player.trained) for player in entries)
     root = random.key(config.seed)
@@ -94,7 +78,7 @@ def tournament(
         host.show(stack, title, len(entries), "policies", quiet=quiet)
         played = []
         for i, player in enumerate(entries):
-            played.append(_episodes(config, player, Path(out) / EPISODES, root, horizon))
+            played.append(_episodes(config, player, Path(out) / EPISODES, root, horizon, criteria))
             host.advanced(i + 1)
             if (signal := host.signal()) and i + 1 < len(entries):
                 raise host.interrupted(signal)
@@ -102,16 +86,17 @@ def tournament(
             config, [p.label for p in entries], oracle, jax.random.fold_in(root, len(entries)), played
         )
         winner = minimax_winner(2 * found.rate - 1)
-        summary = _summary(config, found, winner, oracle.name)
+        summary = summary_of(config, found, winner, oracle.name, dropped)
         summary["updates"] = [player.trained.updates for player in entries]
         _write(Path(out), found, summary)
         host.result(summary)
     return folders.plain(summary)
 
 
-def _entries(config: TournamentConfig) -> list[Player]:
-    """Everybody who takes part, in the order of the runs."""
+def _entries(config: TournamentConfig) -> tuple[list[Player], list[str]]:
+    """Everybody who takes part, in the order of the runs, and the names of those who would but diverged."""
     found: list[Player] = []
+    dropped: list[str] = []
     names = _told_apart([place(named)[0] for named in config.runs])
     for named in config.runs:
         folder, one = place(named)
@@ -123,7 +108,8 @@ def _entries(config: TournamentConfig) -> list[Player]:
                 at = f"@{trained.updates}" if config.checkpoints else ""
                 label = f"{names[folder]}:{run}{at}"
                 if one is None and trained.diverged[run] >= 0:
-                    continue  # what is asked for by its number is refused
+                    dropped.append(label)  # what is asked for by its number is refused
+                    continue
                 if any(player.label == label for player in found):
                     raise ValueError(
                         f"runs is {' '.join(config.runs)}, which has run {run} of {folder} twice"
@@ -131,10 +117,11 @@ def _entries(config: TournamentConfig) -> list[Player]:
                 found.append(find_player(trained, run, config.policy, label))
     same_task([player.trained for player in found])
     if len(found) < 2:
+        lost = f" ({', '.join(dropped)} diverged)" if dropped else ""
         raise ValueError(
-            f"runs is {' '.join(config.runs)}, of which {len(found)} policies can play; at least 2 must"
+            f"runs is {' '.join(config.runs)}, of which {len(found)} policies can play; at least 2 must{lost}"
         )
-    return found
+    return found, dropped
 
 
 def _told_apart(folders_named: Sequence[str]) -> dict[str, str]:
@@ -151,23 +138,25 @@ def _tail(path: Path, others: set[Path]) -> str:
     return str(path)
 
 
-def _episodes(config: TournamentConfig, player: Player, folder: Path, root: Any, horizon: int) -> Summary:
+def _episodes(
+    config: TournamentConfig, player: Player, folder: Path, root: Any, horizon: int, criteria: str
+) -> Summary:
     """What an entry played before, or plays now: found again by who it is, since others may stand at its place when the tournament is resumed."""
-    who = _fingerprint(player, config.policy, horizon)
+    who = _fingerprint(player, config.policy, horizon, criteria)
     folder = folder / f"{player.label.replace('/', '-').replace(':', '-')}-{who[:16]}"
     key = jax.random.fold_in(root, int(who[:8], 16))
     there = sorted(folder.glob("summaries-*.npz"))
     if there:
         return read_summaries(there[0])
-    phi = play(player, key, config.episodes, horizon, config.mode)
+    phi = play(player, key, config.episodes, horizon, config.mode, criteria)
     folder.mkdir(parents=True, exist_ok=True)
     write_summaries(folder, phi)
     return phi
 
 
-def _fingerprint(player: Player, policy: str, horizon: int) -> str:
-    """SHA-256 of a run's name, its policy's numbers, and how long it may play."""
-    said = [player.label, policy, player.trained.updates, horizon]
+def _fingerprint(player: Player, policy: str, horizon: int, criteria: str) -> str:
+    """SHA-256 of a run's name, its policy's numbers, how long it may play, and what is seen of that (unless it is what always was)."""
+    said = [player.label, policy, player.trained.updates, horizon, *({criteria} - {DEFAULT})]
     digest = hashlib.sha256(json.dumps(said).encode())
     for leaf in jax.tree.leaves(player.actors):
         array = np.asarray(leaf)
@@ -196,82 +185,10 @@ def _all_pairs(
     return Matrix(tuple(labels), rate, error, queries)
 
 
-def _summary(config: TournamentConfig, found: Matrix, winner: Winner, judge: str) -> dict[str, Any]:
-    uniform = np.full(len(found.labels), 1 / len(found.labels))
-    return {
-        "entries": list(found.labels),
-        "preference": judge,
-        "episodes": config.episodes,
-        "queries": int(np.triu(found.queries).sum()),
-        "win_rate": found.rate,
-        "minimax_winner": winner.policy,
-        "unique": winner.unique,
-        "vertices": winner.vertices,
-        # In advantage units: by how much the best entry is preferred to the mixture, or to each.
-        "exploitability": winner.exploitability,
-        "exploitability_uniform": float(((2 * found.rate - 1) @ uniform).max()),
-        "exploitability_each": (2 * found.rate - 1).max(0),
-        **provenance(),
-    }
-
-
-def rows_csv(found: Matrix) -> str:
-    """One line for each ordered pair."""
-    lines = []
-    for i, entry in enumerate(found.labels):
-        for j, other in enumerate(found.labels):
-            rate = float(found.rate[i, j])
-            bounds = interval(rate, float(found.error[i, j]))
-            lines.append([entry, other, rate, *bounds, int(found.queries[i, j])])
-    return csv_text(COLUMNS, lines)
-
-
-def markdown(summary: Mapping[str, Any], found: Matrix) -> str:
-    """The table for readers, the strongest first."""
-    mean = (found.rate.sum(1) - 0.5) / max(len(found.labels) - 1, 1)  # nobody is compared with itself
-    order = np.argsort(-mean, kind="stable")
-    share, worst = np.asarray(summary["minimax_winner"]), np.asarray(summary["exploitability_each"])
-    lines = [
-        [found.labels[i], f"{mean[i]:.3f}", f"{share[i]:.3f}", f"{worst[i]:+.3f}", *(f"{found.rate[i, j]:.3f}" for j in order)]
-        for i in order
-    ]  # fmt: skip
-    unique = (
-        "" if summary["unique"] else " It is not the only one: `result.json` has the corners that were found."
-    )
-    head = ["", "Mean", "Share in the winner", "Beaten by, advantage", *(found.labels[i] for i in order)]
-    return "\n\n".join(
-        [
-            "# Tournament",
-            f"Win rates of rows against columns by {summary['preference']}, {summary['episodes']} episodes each, all pairs, {summary['queries']:,} queries; means are against the others. No entry beats the "
-            f"Minimax Winner of this matrix, a mixture of entries (exploitability {summary['exploitability']:.1e}; of the uniform mixture "
-            f"{summary['exploitability_uniform']:.3f}).{unique}",
-            markdown_table(head, lines),
-            "![Win rates](tournament.png)",
-        ]
-    ) + "\n"  # fmt: skip
-
-
-def _draw(path: Path, found: Matrix) -> None:
-    number = len(found.labels)
-    size = 1.6 + 0.32 * number
-    with panels_figure(path, 1, size + 1.2, size) as (figure, (axis,)):
-        image = axis.imshow(found.rate, cmap="RdBu", vmin=0, vmax=1)
-        axis.set_xticks(range(number), found.labels, rotation=90)
-        axis.set_yticks(range(number), found.labels)
-        axis.grid(visible=False)
-        if number <= 12:
-            for i in range(number):
-                for j in range(number):
-                    dark = abs(found.rate[i, j] - 0.5) > 0.3
-                    text = f"{found.rate[i, j]:.2f}"
-                    axis.text(j, i, text, ha="center", va="center", fontsize=7, color="w" if dark else "k")
-        figure.colorbar(image, ax=axis, label="Win rate of the row against the column")
-
-
 def _write(out: Path, found: Matrix, summary: Mapping[str, Any]) -> None:
     folders.write_text(out / "tournament.csv", rows_csv(found))
     folders.write_text(out / "tournament.md", markdown(summary, found))
-    _draw(out / "tournament.png", found)
+    draw(out / "tournament.png", found)
 
 
 def sentence(summary: Mapping[str, Any], out: str) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from jaxrl_evolve.settings.checks import AtLeast, check, root_seed
-from jaxrl_evolve.settings.nested import from_fields
+from jaxrl_evolve.settings.nested import UNWRITTEN_BY_DEFAULT, from_fields
 from jaxrl_evolve.storage.configurations import configuration_data, reading
 
 
@@ -29,6 +29,8 @@ class TournamentConfig:
     """How policies act."""
     preference: str = ""
     """Who judges, as `train spo --learner.preference`; empty for whom the first run was trained with."""
+    criteria: str = dataclasses.field(default="", metadata=UNWRITTEN_BY_DEFAULT)
+    """What `populations` judge by, as `train spo --learner.criteria`; empty for what the first run was trained with."""
     episodes: Annotated[int, AtLeast(2)] = 128
     """Episodes of each policy; all of one are compared with all of another."""
     soft: bool = False

@@ -29,6 +29,7 @@ from jaxrl_envs import (
     rescale_actions,
     scale_rewards,
     sticky_actions,
+    time_aware,
     time_limit,
 )
 from jaxrl_envs.keywords import reject_unknown
@@ -86,6 +87,32 @@ def test_a_time_limit_ends_what_is_reported_as_well():
     third = np.arange(T) % 3 == 2
     np.testing.assert_array_equal(seen["info"]["game_over"], np.repeat(third[:, None], N, 1))
     np.testing.assert_array_equal(seen["episode_length"], np.repeat(np.arange(T)[:, None] % 3 + 1, N, 1))
+
+
+def test_the_time_is_seen_as_a_share_of_the_limit_of_each_slot():
+    """Of a horizon that is said where there is one; it never exceeds 1, and the last observation of an episode has the time that is over."""
+    limits = np.asarray([1, 2, 3, 99], np.int32)
+    env = time_aware(time_limit(probes.scripted_env(), 3))
+    params = env.params.replace(env=jnp.ones(N, jnp.float32), max_steps_in_episode=jnp.asarray(limits))
+    seen = played(env, params, per_slot=True)
+    time = seen["before"].obs[..., 1]
+    np.testing.assert_allclose(seen["before"].obs[..., -1], time / limits, rtol=1e-6)
+    np.testing.assert_allclose(seen["next_obs"][..., -1], (time + 1) / limits, rtol=1e-6)
+    assert (seen["before"].first & (seen["before"].obs[..., -1] != 0)).sum() == 0
+    said = played(time_aware(probes.scripted_env(), 2))
+    np.testing.assert_allclose(said["next_obs"][..., -1], np.minimum((said["before"].obs[..., 1] + 1) / 2, 1))
+    space = env.observation_space
+    assert isinstance(space, Box) and space.shape == (3,)
+    assert (space.bound("low")[-1], space.bound("high")[-1]) == (0, 1)
+
+
+def test_the_time_is_shown_where_that_means_something():
+    with pytest.raises(ValueError, match="scripted has no time limit that is known; say the horizon"):
+        time_aware(probes.scripted_env())
+    with pytest.raises(ValueError, match="horizon is -1; it must be a whole number"):
+        time_aware(probes.scripted_env(), -1)
+    with pytest.raises(ValueError, match=r"observations are Discrete\(n=3\); time_aware needs vectors"):
+        time_aware(constant(jnp.int32(2), Discrete(3)), 4)
 
 
 def test_a_stack_begins_anew_and_ends_with_the_true_last_observation():
@@ -338,6 +365,7 @@ WORDS = {
     "rescale_actions": "rescale_actions:0:1",
     "scale_rewards": "scale_rewards:0.5",
     "sticky_actions": "sticky_actions",
+    "time_aware": "time_aware:4",
     "time_limit": "time_limit:4",
     "vary_params": "vary_params::3:4",
 }

@@ -10,6 +10,7 @@ from jaxrl_envs.wrappers.limits import time_limit
 from jaxrl_envs.wrappers.named import WRAPPERS, wrapped
 from jaxrl_envs.wrappers.observations import flatten_observations, frame_stack
 from jaxrl_envs.wrappers.rewards import clip_rewards, scale_rewards
+from jaxrl_envs.wrappers.time_aware import time_aware
 from jaxrl_envs.wrappers.variants import variants
 from jaxrl_envs.wrappers.vary import level_seeds, vary_params
 
@@ -23,6 +24,7 @@ __all__ = [
     "rescale_actions",
     "scale_rewards",
     "sticky_actions",
+    "time_aware",
     "time_limit",
     "variants",
     "vary_params",

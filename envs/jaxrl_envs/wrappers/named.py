@@ -13,6 +13,7 @@ from jaxrl_envs.wrappers.actions import flatten_actions, rescale_actions, sticky
 from jaxrl_envs.wrappers.limits import time_limit
 from jaxrl_envs.wrappers.observations import flatten_observations, frame_stack
 from jaxrl_envs.wrappers.rewards import clip_rewards, scale_rewards
+from jaxrl_envs.wrappers.time_aware import time_aware
 from jaxrl_envs.wrappers.vary import level_seeds, vary_params
 
 WRAPPERS: dict[str, Callable[..., Env]] = {
@@ -26,6 +27,7 @@ WRAPPERS: dict[str, Callable[..., Env]] = {
         rescale_actions,
         scale_rewards,
         sticky_actions,
+        time_aware,
         time_limit,
         vary_params,
     )

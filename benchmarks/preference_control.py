@@ -1,11 +1,15 @@
 """Control learned from comparisons: tables of the studies that ``benchmarks/README.md`` describes.
 
-    python benchmarks/preference_control.py sectors|pendulum|hopper|populations [--only CELL ...] [--seeds N] [--steps N] [--table]
+    python benchmarks/preference_control.py STUDY [--only CELL ...] [--seeds N] [--steps N] [--table]
 
-writes ``benchmarks/results/preference_<study>.csv`` and ``.md``. A cell that is in the table is not run again; one that was interrupted goes on from its
-last checkpoint in ``runs/preference_control``; ``--table`` makes the table anew of the rows that are there, and runs nothing. ``populations`` ends with a
-tournament of what its cells have learned. Processes may train different cells into one table. Other seeds than those of the reported table, and other sizes, go
-into another folder: ``--results``.
+with the studies sectors, mixtures, pendulum, nonmarkov, tune, hopper, gate and populations writes ``benchmarks/results/preference_<study>.csv`` and ``.md``. A
+cell that is in the table is not run again; one that was interrupted goes on from its last checkpoint in ``runs/preference_control``; ``--table`` makes the table
+anew of the rows that are there, and runs nothing. ``nonmarkov``, ``gate`` and ``populations`` end with a tournament of what their cells have learned. Processes
+may train different cells into one table.
+
+``tune`` and ``gate``, by which things are chosen, have root seed 100 and are kept in ``benchmarks/results/preference_tuning``: ``hopper`` and ``populations`` take
+their step sizes from there, and ``populations`` is run only where ``gate`` has passed. Other seeds than those of a reported table, and other sizes, go into
+another folder: ``--results``.
 """
 
 from __future__ import annotations
@@ -19,7 +23,10 @@ from typing import Any
 
 import numpy as np
 from learning import RESULTS, ROOT, hardware
-from preference_control_studies import STUDIES, Cell, Study
+from preference_control_cells import Cell, Study
+from preference_control_gate import cyclic_triples
+from preference_control_hopper import TUNING, chosen, with_step_size
+from preference_control_studies import STUDIES
 from preference_control_table import markdown
 
 import jaxrl_evolve
@@ -31,15 +38,25 @@ from jaxrl_evolve.training.train import train
 
 COLUMNS = (
     *("cell", "seed", "root_seed", "env_steps", "queries", "eval_return", "train_return"),
-    *("average", "late", "last", "shares", "diverged", "run_seconds", "compile_seconds"),
+    *("average", "late", "last", "shares", "diverged", "run_seconds", "compile_seconds", "learning_rate"),
     *("hardware", "versions", "date", "commit", "dirty"),
 )
 
 
-def settings_of(study: Study, cell: Cell, steps: int, seeds: int, seed: int) -> TrainConfig:
-    """The configuration of a cell."""
+def settings_of(
+    study: Study, cell: Cell, steps: int, seeds: int, seed: int, tuning: Path = TUNING
+) -> TrainConfig:
+    """The configuration of a cell, with the step size that was chosen for its arm where it takes that."""
     final = {"mode": "sample", "times": 1, "episodes": 32, "final_episodes": study.final_episodes}
-    changes = {"steps": steps, "seeds": seeds, "seed": seed, "rows": study.rows, **cell.changes}
+    own = cell.changes
+    if cell.tuned:
+        rate = chosen(read(tuning / "preference_tune.csv"), cell.tuned)
+        if rate is None:
+            raise SystemExit(
+                f"{cell.name} takes the step size of {cell.tuned}, of which {tuning} has not all: run the study tune first"
+            )
+        own = with_step_size(own, cell.algorithm, rate)
+    changes = {"steps": steps, "seeds": seeds, "seed": seed, "rows": study.rows, **own}
     return TrainConfig.preset(cell.algorithm, study.env, evaluation=EvaluationConfig(**final), **changes)  # pyright: ignore[reportArgumentType]
 
 
@@ -56,6 +73,7 @@ def cell_rows(study: Study, cell: Cell, config: TrainConfig, result: Any) -> lis
     summary, last = result.summary, result.rows[-1]
     about = {
         "root_seed": config.seed,
+        "learning_rate": config.hp.learning_rate,
         "env_steps": summary["env_steps"],
         "run_seconds": round(summary["run_seconds"], 1),
         "hardware": hardware(summary["device"]),
@@ -72,7 +90,7 @@ def cell_rows(study: Study, cell: Cell, config: TrainConfig, result: Any) -> lis
             "train_return": told(last["episode_return"][i]),
             "diverged": summary["diverged"].get(str(i), ""),
         }
-        own = study.measure(result, i) if study.measure else {}
+        own = study.measure(cell, result, i) if study.measure else {}
         rows.append({"cell": cell.name, "seed": i, "queries": queries(result, i), **played, **own, **about})
     return rows
 
@@ -121,9 +139,33 @@ def meet(study: Study, runs: Path, path: Path) -> None:
 
     folders = tuple(str(runs / cell.folder) for cell in study.cells)
     out = runs / "tournament"
-    config = TournamentConfig(folders, preference=study.preference, episodes=64)
+    config = TournamentConfig(
+        folders,
+        preference=study.preference,
+        criteria=study.criteria,
+        checkpoints=study.checkpoints,
+        episodes=64,
+    )
     tournament(config, out, resume=out.exists())
     write_text(_meetings(path), (out / "tournament.csv").read_text())
+    if study.checkpoints:
+        found = cyclic_triples(read(_meetings(path)))
+        told = {**found._asdict(), "share": round(found.share, 4), "passed": found.passed}
+        write_text(_triples(path), csv_text(tuple(told), [list(told.values())]))
+
+
+def _triples(path: Path) -> Path:
+    return path.with_name(f"{path.stem}_triples.csv")
+
+
+def ready(study: Study, tuning: Path) -> None:
+    """Refuse a study before the one that it waits for has passed."""
+    if not study.after:
+        return
+    rows = read(_triples(tuning / f"preference_{study.after}.csv"))
+    if not rows or rows[0]["passed"] != "True":
+        what = "did not pass" if rows else "was not run"
+        raise SystemExit(f"the study {study.after}, for which this one waits, {what}: see {tuning}")
 
 
 def parse(words: list[str] | None = None) -> argparse.Namespace:
@@ -136,16 +178,27 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, help="seeds per cell")
     parser.add_argument("--steps", type=int, help="environment steps per seed, for all cells")
     parser.add_argument(
-        "--seed", type=int, default=0, help="root of all randomness; settings are tried on others"
+        "--seed",
+        type=int,
+        help="root of all randomness: 0, but 100 of the studies by which things are chosen",
     )
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the tables")
+    parser.add_argument(
+        "--results", type=Path, help="folder of the tables; of those by which things are chosen another"
+    )
+    parser.add_argument(
+        "--tuning", type=Path, default=TUNING, help="folder of the studies by which things are chosen"
+    )
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "preference_control")
     parser.add_argument("--table", action="store_true", help="make the table of stored rows, and run nothing")
     args = parser.parse_args(words)
     cells = [cell.name for cell in STUDIES[args.study].cells]
     if unknown := [name for name in args.only if name not in cells]:
         parser.error(f"--only has {unknown[0]!r}; it must be among {', '.join(map(repr, cells))}")
-    if args.results == RESULTS and (args.seed or args.steps or args.seeds):
+    study = STUDIES[args.study]
+    seed, results = study.root_seed, args.tuning if study.root_seed else RESULTS
+    other = args.seed not in (None, seed)
+    args.seed, args.results = seed if args.seed is None else args.seed, args.results or results
+    if args.results == results and (other or args.steps or args.seeds):
         parser.error(
             "other seeds, numbers of seeds and steps than the table's need a folder of their own: --results"
         )
@@ -157,6 +210,8 @@ def main(words: list[str] | None = None) -> None:
     args = parse(words)
     study, path = STUDIES[args.study], args.results / f"preference_{args.study}.csv"
     args.results.mkdir(parents=True, exist_ok=True)
+    if not args.table:
+        ready(study, args.tuning)
     runs = args.runs / f"{args.study}_seed_{args.seed}"
     runs.mkdir(parents=True, exist_ok=True)
     jaxrl_evolve.use_all_cores()
@@ -165,7 +220,8 @@ def main(words: list[str] | None = None) -> None:
             continue
         if any(row["cell"] == cell.name for row in read(path)):
             continue
-        config = settings_of(study, cell, args.steps or cell.steps, args.seeds or study.seeds, args.seed)
+        sizes = args.steps or cell.steps, args.seeds or study.seeds
+        config = settings_of(study, cell, *sizes, args.seed, args.tuning)
         folder = runs / cell.folder
         result = train(config, folder, resume=folder.exists(), quiet=False)
         rows = cell_rows(study, cell, config, result)

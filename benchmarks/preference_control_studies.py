@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import preference_control_hopper as hopper
+from preference_control_cells import Cell, Study
 
 from jaxrl_evolve.preferences.games import populations
 
@@ -14,67 +15,12 @@ SHARES = (0.45, 0.45, 0.10)
 """Of the three groups who judge the sectors; the Minimax Winner ends in these with the shares (0.8, 0.1, 0.1)."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """One line of a table.
-
-    Attributes:
-        name: how the table calls it.
-        algorithm: what is trained.
-        changes: of its preset, as `TrainConfig.preset` takes them.
-        steps: environment steps per seed.
-        bar: what its mean return over seeds must be above, where something was announced.
-    """
-
-    name: str
-    algorithm: str
-    changes: Mapping[str, Any]
-    steps: int
-    bar: float | None = None
-
-    @property
-    def folder(self) -> str:
-        """The name of its run's folder."""
-        return "".join(c if c.isalnum() or c in ".-" else "_" for c in self.name)
+def exploitability_of_shares(shares: Any, judges: Sequence[float] = SHARES) -> float:
+    """Of a policy that ends in the three sectors with these shares, in advantage units; ``judges`` are the shares of the groups."""
+    return float((populations(judges).advantage @ np.asarray(shares, np.float64)).max())
 
 
-@dataclasses.dataclass(frozen=True)
-class Study:
-    """A table.
-
-    Attributes:
-        title: above it.
-        env: where all cells are trained.
-        seeds: how many are reported.
-        cells: its lines.
-        remark: what a reader has to know.
-        final_episodes: of the final evaluation, which samples from the policy.
-        rows: of metrics.
-        measure: ``(result, seed) -> columns`` of the study's own.
-        curves: whether learning curves over steps and queries are stored.
-        meets: whether what was learned meets in a tournament in the end.
-        preference: of that.
-    """
-
-    title: str
-    env: str
-    seeds: int
-    cells: tuple[Cell, ...]
-    remark: str
-    final_episodes: int = 128
-    rows: int = 50
-    measure: Callable[[Any, int], dict[str, Any]] | None = None
-    curves: bool = False
-    meets: bool = False
-    preference: str = ""
-
-
-def exploitability_of_shares(shares: Any) -> float:
-    """Of a policy that ends in the three sectors with these shares, in advantage units."""
-    return float((populations(SHARES).advantage @ np.asarray(shares, np.float64)).max())
-
-
-def sector_columns(result: Any, i: int) -> dict[str, Any]:
+def sector_columns(cell: Cell, result: Any, i: int) -> dict[str, Any]:
     """Exploitability of the average of the second half, mean exploitability of the last fifth, and that of the last policy.
 
     Rows are means over a fiftieth of training, 7,680 episodes each.
@@ -82,31 +28,37 @@ def sector_columns(result: Any, i: int) -> dict[str, Any]:
     shares = np.array([row["episode_sector"][i] for row in result.rows], np.float64)
     last = result.summary["eval_sector"][i]
     half, fifth = shares[len(shares) // 2 :], shares[-(len(shares) // 5) :]
+    judged = lambda x: exploitability_of_shares(x, cell.shares)
     return {
-        "average": round(exploitability_of_shares(half.mean(0)), 4),
-        "late": round(float(np.mean([exploitability_of_shares(x) for x in fifth])), 4),
-        "last": round(exploitability_of_shares(last), 4),
+        "average": round(judged(half.mean(0)), 4),
+        "late": round(float(np.mean([judged(x) for x in fifth])), 4),
+        "last": round(judged(last), 4),
         "shares": " ".join(f"{x:.3f}" for x in half.mean(0)),
     }
 
 
+def _sector_cell(name: str, shares: Sequence[float], learner: Mapping[str, Any], **hp: float) -> Cell:
+    told = f"sectors:{shares[0]:g}:{shares[1]:g}:{shares[2]:g}"
+    changes = {"learner": {"preference": told, **learner}, "hp": hp}
+    return Cell(name, "spo", changes, 7_680_000, shares=tuple(shares))
+
+
+EMA = {"magnetic": True, "reference": "average"}
+
+
 def _sectors() -> Study:
-    judged = f"sectors:{SHARES[0]:g}:{SHARES[1]:g}:{SHARES[2]:g}"
-    cell = lambda name, learner, **hp: Cell(
-        name, "spo", {"learner": {"preference": judged, **learner}, "hp": hp}, 7_680_000
-    )
-    drawn = {"magnetic": True}
+    cell = lambda name, learner, **hp: _sector_cell(name, SHARES, learner, **hp)
     return Study(
         "SPO on point-mass sectors",
         "point/sectors",
         8,
         (
             cell("SPO", {}),
-            cell("SPO, fixed reference", {**drawn, "reference": "first"}, magnet=0.02),
-            cell("EMA-SPO", {**drawn, "reference": "average"}, magnet=0.02, reference_rate=0.01),
+            cell("SPO, fixed reference", {**EMA, "reference": "first"}, magnet=0.02),
+            cell("EMA-SPO", EMA, magnet=0.02, reference_rate=0.01),
             cell(
                 "EMA-SPO, annealed",
-                {**drawn, "reference": "average"},
+                EMA,
                 magnet=0.02,
                 reference_rate=0.01,
                 learning_rate_end=0.0,
@@ -154,54 +106,88 @@ def _pendulum() -> Study:
     )
 
 
-HOPPER_STEPS = 2_000_000
-HOPPER_SPO = {"num_envs": 32, "rollout_length": 1_000}
-"""Sixty-two updates of whole episodes; the preset's 256 environments would leave eight. Not tuned."""
+MIXTURES = ((0.4, 0.35, 0.25), (0.34, 0.33, 0.33), (0.2, 0.6, 0.2))
+"""Shares of the groups, besides those of `sectors`: uneven, all but even, and with a majority, whose first choice is then the only winner."""
 
 
-def _hopper() -> Study:
-    cells = []
-    for told, preference in (("no flips", "max_reward"), ("30 % flips", "flips:0.3")):
-        asked = {"learner.preference": preference}
-        cells += [
-            Cell(f"SPO-PPO, {told}", "spo", {**HOPPER_SPO, **asked}, HOPPER_STEPS),
-            Cell(f"SPO-SAC, {told}", "spo-sac", asked, HOPPER_STEPS),
-            Cell(f"reward model, PPO, {told}", "reward-model", asked, HOPPER_STEPS),
-            Cell(f"reward model, SAC, {told}", "pebble", asked, HOPPER_STEPS),
-        ]
-    cells += [
-        Cell("true reward, PPO", "ppo", {}, HOPPER_STEPS),
-        Cell("true reward, SAC", "sac", {}, HOPPER_STEPS),
-    ]
+def _mixtures() -> Study:
     return Study(
-        "Brax hopper from comparisons",
-        "brax/hopper",
-        5,
-        tuple(cells),
-        "At equal environment steps; queries are what each method asks as its preset is. Returns are of 128 sampled episodes a seed.",
-        curves=True,
+        "EMA-SPO on point-mass sectors in other mixtures of judges",
+        "point/sectors",
+        8,
+        tuple(
+            _sector_cell(mixture_name(shares), shares, EMA, magnet=0.02, reference_rate=0.01)
+            for shares in MIXTURES
+        ),
+        "As `EMA-SPO` of the table of sectors, with other shares of the three groups. Minimax Winners are (0.5, 0.2, 0.3), (0.34, 0.32, 0.34) and (0, 1, 0).",
+        final_episodes=8_192,
+        measure=sector_columns,
     )
 
 
-def _populations() -> Study:
-    judged = "populations:0.4:0.35:0.25"
-    asked = {"learner.preference": judged}
-    ema = {"learner.magnetic": True, "hp.magnet": 0.02, "hp.reference_rate": 0.01}
+def mixture_name(shares: Sequence[float]) -> str:
+    """The cell of a mixture."""
+    return f"EMA-SPO, {shares[0]:g} {shares[1]:g} {shares[2]:g}"
+
+
+NONMARKOV = "nonmarkov:-100"
+"""As much return as possible in the first 150 steps, with at most -100 in the last 50: a pendulum that stands in the end has nearly 0 there."""
+
+
+def _nonmarkov() -> Study:
+    alike = {
+        "env_options": {"wrappers": "time_aware"},
+        "num_envs": 256,
+        "rollout_length": 200,
+        "resets": "full",
+        "learner.epochs": 4,
+        "learner.minibatches": 32,
+        "learner.clip_value": False,
+        "learner.normalise_observations": True,
+        "learner.normalise_returns": True,
+        "learner.network.hidden": (64, 64),
+        "hp.learning_rate": 1e-3,
+        "hp.learning_rate_end": 1.0,
+        "hp.gamma": 0.99,
+        "hp.entropy_coef": 0.0,
+    }
+    labels, asked = 20_480, {"learner.preference": NONMARKOV}
+    spo = {**alike, **asked, "learner.time": False, "learner.comparators": "subsample", "learner.number": 2}
+    model = {
+        "learner.whole": True,
+        "learner.segment": 200,
+        "learner.queries": labels,
+        "learner.sessions": 20,
+        "learner.candidates": 4,
+        "learner.model_hidden": (64, 64),
+        "learner.model_steps": 100,
+        "learner.model_batch": 32,
+    }
     return Study(
-        "An intransitive population on brax hopper",
-        "brax/hopper",
-        5,
+        "Pendulum, judged by what no reward of single steps says",
+        "Pendulum-v1",
+        8,
         (
-            Cell("SPO-PPO", "spo", {**HOPPER_SPO, **asked}, HOPPER_STEPS),
-            Cell("EMA-SPO-PPO", "spo", {**HOPPER_SPO, **asked, **ema}, HOPPER_STEPS),
-            Cell("reward model, PPO", "reward-model", asked, HOPPER_STEPS),
-            Cell("true reward, PPO", "ppo", {}, HOPPER_STEPS),
+            Cell("SPO", "spo", {**spo, "learner.queries": labels}, 4_096_000),
+            Cell("SPO, all pairs", "spo", {**spo, "learner.comparators": "batch"}, 4_096_000),
+            Cell("reward model", "reward-model", {**alike, **asked, **model}, 4_096_000),
+            Cell("true reward", "ppo", alike, 4_096_000),
         ),
-        "Three groups with shares 0.4, 0.35 and 0.25 judge by return, by effort and by length. What was learned meets in a tournament of all seeds, 64 sampled episodes each.",
+        f"Preferred is the larger return of the first 150 steps, if that of the last 50 is at most -100; who exceeds it loses. The reward model is asked about whole episodes, at most {labels:,} labels, as SPO; all see the time and have the same settings, which "
+        "were not tuned. Returns are the environment's, which nobody learns from but by the true reward; what counts is the tournament by that preference.",
         curves=True,
         meets=True,
-        preference=judged,
+        preference=NONMARKOV,
     )
 
 
-STUDIES = {"sectors": _sectors(), "pendulum": _pendulum(), "hopper": _hopper(), "populations": _populations()}
+STUDIES = {
+    "sectors": _sectors(),
+    "mixtures": _mixtures(),
+    "pendulum": _pendulum(),
+    "nonmarkov": _nonmarkov(),
+    "tune": hopper.tune(),
+    "hopper": hopper.hopper(),
+    "gate": hopper.gate(),
+    "populations": hopper.populations(),
+}

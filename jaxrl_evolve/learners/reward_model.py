@@ -13,10 +13,12 @@ from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jaxtyping import Array
 
 from jaxrl_envs.contract import Env
+from jaxrl_envs.parameters import limits
 from jaxrl_evolve import random
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.experience.relabelling import Relabelled, Rewards
@@ -125,18 +127,31 @@ def _relabel(sessions: Sessions, key: Array, drawn: Drawn, store: Relabelled) ->
 def _sessions(
     config: RewardModelConfig, env: Env, num_envs: int, start: int, oracle: Oracle | None, watch: Watch | None
 ) -> Sessions:
-    """Raises ValueError: labels can't be dealt to sessions, the oracle is none, or observations are stacks."""
+    """Raises ValueError: labels can't be dealt to sessions, episodes may be longer than what is asked about, the oracle is none, or observations are stacks."""
     if config.queries % config.sessions:
         raise ValueError(
             f"learner.queries is {config.queries}; it must be a multiple of learner.sessions, {config.sessions}"
         )
-    watch = watched(env.action_space, config.segment, config.criteria) if watch is None else watch
+    horizon = _most_steps(config, env)
+    watch = watched(env.action_space, horizon, config.criteria) if watch is None else watch
     oracle = oracle_from_name(config.preference) if oracle is None else oracle
     model = RewardModel(features_of(env), config.model_hidden, config.members)
     if config.check_oracle:
         kinds = kinds_of(watch, example_of(env, num_envs))
         check_oracle(oracle, random_summaries(random.key(0), 256, kinds))
     return Sessions(config, env, oracle, watch, model, start)
+
+
+def _most_steps(config: RewardModelConfig, env: Env) -> int:
+    """Of what is asked about: of segments, or of whole episodes as long as they may be."""
+    known = [int(np.asarray(leaf).max()) for _, leaf in limits(env.params)]
+    if not config.whole or not known:
+        return config.segment
+    if config.segment < min(known):
+        raise ValueError(
+            f"learner.segment is {config.segment}; with learner.whole it must be at least the {min(known)} steps that an episode of {env.name} may have"
+        )
+    return min(known)
 
 
 def _learner(name: str, inner: Learner, sessions: Sessions, store: Store) -> Learner:

@@ -14,8 +14,9 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxrl_envs.contract import Env
 from jaxrl_envs.spaces import Discrete
 from jaxrl_evolve.clock import Clock
+from jaxrl_evolve.experience.held_episodes import draw_episodes
 from jaxrl_evolve.experience.normalisation import RunningMoments
-from jaxrl_evolve.experience.replay import Layout, Replay, draw, starts
+from jaxrl_evolve.experience.replay import Layout, Replay, Window, draw, starts
 from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
 from jaxrl_evolve.learners.reward_model_config import RewardModelConfig
 from jaxrl_evolve.networks.action_values import scaled
@@ -125,7 +126,11 @@ class Sessions(NamedTuple):
         begun = clock.step - self.start
         distance = jnp.maximum(clock.horizon - self.start, 1.0) / self.config.sessions
         planned = jnp.minimum(jnp.floor(begun / distance) + 1.0, self.config.sessions)
-        there = (begun >= 0) & (starts(self.layout, replay) > 0)
+        # A whole episode is there once so many steps are as it may take; a segment needs what comes after it as well.
+        enough = (
+            replay.filled >= self.config.segment if self.config.whole else starts(self.layout, replay) > 0
+        )
+        there = (begun >= 0) & enough
         return jnp.where(there, planned.astype(jnp.int32) - asked.sessions, 0)
 
     def hold(
@@ -144,13 +149,13 @@ class Sessions(NamedTuple):
         """So many, drawn uniformly: features ``[B, L, F]``, which steps are alive ``[B, L]``, and summaries ``[B]``.
 
         None has a time limit inside, which is no doing of who acts: summaries of such are no numbers. They stand last, so that pairs are
-        made of the others. Of the last step of an episode a replay buffer keeps the successor only if a time limit cut it, and not for ever; where
+        made of the others. Where whole episodes are drawn, a time limit is an end as any other. Of the last step of an episode a replay buffer keeps the successor only if a time limit cut it, and not for ever; where
         it is not there, what the `Watch` sees in its place is the step's own observation, the last that was lived.
         """
-        window = draw(self.layout, key, replay, number).window
+        window, there = self._drawn(key, replay, number)
         ended = jnp.cumsum(window.ended, 1) - window.ended > 0
         last = jnp.where(window.ended.any(1), window.ended.argmax(1), self.config.segment - 1)
-        cut = ended.any(1) & ~window.terminated[jnp.arange(number), last]
+        cut = ended.any(1) & ~window.terminated[jnp.arange(number), last] & (not self.config.whole)
         turned = lambda x: jnp.moveaxis(x, 1, 0)
         obs, after = turned(window.frames)[:-1], turned(window.frames)[1:]
         gone = turned(window.ended & (window.terminated | ~window.known[:, None]))
@@ -161,12 +166,22 @@ class Sessions(NamedTuple):
         _, phi = lived(self.watch, nothing_lived(self.watch, t), t)
         whole = jax.tree.map(lambda x: x[last, jnp.arange(number)], phi)
         features = self.features(*(jnp.moveaxis(x, 0, 1) for x in (obs, action)))
-        whole = only(~cut, whole)
+        whole = only(there & ~cut, whole)
         order = jnp.argsort(~finite(whole), stable=True)
         return jax.tree.map(lambda x: x[order], (features, ~ended, whole))
 
+    def _drawn(self, key: Array, replay: Replay, number: int) -> tuple[Window, Bool[Array, ""]]:
+        """Stretches to ask about, and whether there are any."""
+        if not self.config.whole:
+            return draw(self.layout, key, replay, number).window, jnp.ones((), bool)
+        drawn, there = draw_episodes(self.layout, key, replay, number)
+        return drawn.window, there
+
     def ask(self, key: Array, taught: Taught, asked: Asked, replay: Replay) -> tuple[Taught, Asked]:
-        """Labels of one session more; a pair in which something is no number is not asked about."""
+        """Labels of one session more, and those that sessions before it found too few pairs for, as far as there are candidates.
+
+        A pair in which something is no number is not asked about, nor one of whole episodes that are the same.
+        """
         config = self.config
         key_draw, key_label = jax.random.split(key)
         many = config.queries // config.sessions
@@ -184,14 +199,17 @@ class Sessions(NamedTuple):
             jnp.zeros((number,), jnp.float32),
         )
         there, worth = paired(fine).all(1), jnp.zeros((number,))
+        if config.whole:
+            there &= ~_alike(jax.tree.map(paired, phi))
         if config.select == "disagreement":
             worth = self.model.disagreement(taught.params, drawn)
-        _, taken = jax.lax.top_k(jnp.where(there, worth, -1.0), many)
+        _, taken = jax.lax.top_k(jnp.where(there, worth, -1.0), min(number, config.queries))
         one, other = (jax.tree.map(lambda x, i=i: paired(x)[taken, i], phi) for i in (0, 1))
         prob = jax.vmap(lambda a, b: self.oracle.prob(a, b, None))(one, other)
         uniform = jax.random.uniform(key_label, prob.shape, prob.dtype)
         label = prob if config.soft else label_from(self.oracle, uniform, prob)
         there = there[taken] & ~jnp.isnan(label)
+        there &= jnp.cumsum(there) <= (asked.sessions + 1) * many - asked.labels
         place = jnp.where(there, asked.labels + jnp.cumsum(there) - 1, config.queries)
         put = lambda room, new: room.at[place].set(new, mode="drop")
         # As they were seen: moments change.
@@ -240,6 +258,12 @@ class Sessions(NamedTuple):
             loss=total / jnp.maximum(steps * config.members, 1),
             accuracy=right.astype(jnp.float32),
         )
+
+
+def _alike(pairs: Any) -> Bool[Array, " P"]:
+    """Of leaves ``[P, 2, ...]``, which pairs are of two that are the same in all."""
+    same = [(x[:, 0] == x[:, 1]).reshape(x.shape[0], -1).all(1) for x in jax.tree.leaves(pairs)]
+    return jnp.stack(same).all(0)
 
 
 def features_of(env: Env) -> int:

@@ -152,5 +152,3 @@ def draw(path: Path, found: Matrix) -> None:
                     text = f"{found.rate[i, j]:.2f}"
                     axis.text(j, i, text, ha="center", va="center", fontsize=7, color="w" if dark else "k")
         figure.colorbar(image, ax=axis, label="Win rate of the row against the column")
-
-

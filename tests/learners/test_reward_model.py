@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import walk
 
-from jaxrl_envs import Box, Env, EnvStep
+from jaxrl_envs import Box, Env, EnvStep, time_limit
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve import make_chunk, random
 from jaxrl_evolve.clock import Clock
@@ -231,6 +231,32 @@ def test_pebble_learns_what_is_preferred(aimed: Any):
     asked = state.store.asked
     assert int(asked.labels) == 400 and asked.pairs.alive.all()
     np.testing.assert_allclose(np.diff(asked.pairs.features[..., 0]), 1 / 8, atol=1e-6)
+
+
+@pytest.mark.parametrize(("whole", "labels"), [(True, 60), (False, 0)])
+def test_whole_episodes_are_asked_about_where_time_limits_end_them(whole: bool, labels: int):
+    """Segments as long as episodes all have a time limit inside, so that none is asked about."""
+    env, hp = aiming(), traced(PPOHyperparameters())
+    config = dataclasses.replace(SMALL, segment=8, whole=whole, model_steps=2)
+    chunk = make_chunk(reward_model(env, 8, 8, config), vectorize(env, 8), 8)
+    state = jax.jit(chunk.init)(random.key(0), hp, env.params)
+    state, row = jax.jit(chunk.run)(state, hp, (), env.params, jnp.float32(6), jnp.int32(6))
+    asked = jax.tree.map(np.asarray, state.store.asked)
+    assert (int(asked.labels), float(asked.sessions)) == (labels, 3)
+    assert float(row["queries"]) <= labels
+    if whole:
+        np.testing.assert_allclose(asked.pairs.features[:60, :, 0, 0], 0.0)  # from the first step
+        assert asked.pairs.alive[:60].all()
+
+
+def test_whole_episodes_must_fit_what_is_asked_about():
+    env = time_limit(aiming(), 6)
+    with pytest.raises(
+        ValueError, match="learner.segment is 5; with learner.whole it must be at least the 6 steps"
+    ):
+        reward_model(env, 4, 8, dataclasses.replace(SMALL, whole=True))
+    learner = reward_model(env, 4, 8, dataclasses.replace(SMALL, segment=9, whole=True))
+    assert sessions_of(learner).watch.horizon == 6  # early and late are those of an episode
 
 
 def test_rewards_in_replay_are_those_of_the_model_of_now(aimed: Any):

@@ -9,9 +9,12 @@ import pytest
 from compiled import program
 
 from jaxrl_envs.spaces import Box, Discrete
+from jaxrl_evolve.learners.reward_model_config import RewardModelPPOConfig
+from jaxrl_evolve.learners.spo_config import SPOConfig
 from jaxrl_evolve.preferences import oracles
 from jaxrl_evolve.preferences import summary as summaries
 from jaxrl_evolve.preferences.check import check_oracle, check_table
+from jaxrl_evolve.preferences.criteria import DEFAULT, criteria_from_name
 from jaxrl_evolve.preferences.episodes import watched
 from jaxrl_evolve.preferences.oracle import Oracle, from_advantage, frozen, label
 from jaxrl_evolve.preferences.summary import Summary, random_summaries
@@ -257,3 +260,46 @@ def test_an_action_is_as_much_effort_as_is_done():
     np.testing.assert_allclose(seen.criteria(0, action, reward, 0), [2.0, -(1.0 + 0.0625 + 0.25), 1.0])
     assert seen == watched(Box(-1.0, 0.5, (3,)), 7)  # so that no program is made twice
     np.testing.assert_allclose(watched(Discrete(9), 7).criteria(0, jnp.int32(8), reward, 0), [2.0, 0.0, 1.0])
+
+
+def test_criteria_have_names():
+    """Each of one step; what is near falls in straight lines from its target, and is never below 0."""
+    box, reward = Box(-1.0, 0.5, (3,)), jnp.float32(2.0)
+    action, after = jnp.array([-4.0, 0.25, 9.0]), jnp.array([1.0, -0.05, 7.0])
+    seen = watched(box, 7, "observed:2, effort,near:1:0:0.2,near:0:0.5:0.4,return,length")
+    told = seen.criteria(jnp.zeros(3), action, reward, after)
+    np.testing.assert_allclose(told, [7.0, -(1.0 + 0.0625 + 0.25), 0.75, 0.0, 2.0, 1.0], rtol=1e-6)
+    assert seen == watched(
+        Box(-1.0, 0.5, (3,)), 7, "observed:2, effort,near:1:0:0.2,near:0:0.5:0.4,return,length"
+    )
+    # The default is what always was, and what configurations say.
+    same = criteria_from_name(DEFAULT, box)(0, action, reward, after)
+    np.testing.assert_allclose(same, watched(box, 7).criteria(0, action, reward, after))
+    assert watched(box, 7, DEFAULT) == watched(box, 7)
+    assert SPOConfig().criteria == RewardModelPPOConfig().criteria == DEFAULT
+    choices = criteria_from_name("effort,observed:0", Discrete(3))(0, jnp.int32(2), reward, jnp.int32(4))
+    np.testing.assert_allclose(choices, [0.0, 4.0])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "criteria is ''; it must be text such as 'return,effort,length'"),
+        ("efort", "there is no 'efort': did you mean effort"),
+        ("observed", "observed reads observed:PLACE, with numbers"),
+        ("return:1", "return reads return, with numbers"),
+        ("near:1:nan:1", "near reads near:PLACE:TARGET:WIDTH, with numbers"),
+        ("near:1:0:0", "width is 0.0; it must be a number above 0"),
+        ("observed:-1", "place is -1"),
+        ("observed:0.5", "place is 0.5"),
+    ],
+)
+def test_criteria_that_are_none_are_refused(text, told):
+    with pytest.raises(ValueError, match=told):
+        watched(Discrete(2), 7, text)
+
+
+def test_a_place_beyond_what_is_observed_is_refused():
+    seen = watched(Discrete(2), 7, "observed:3")
+    with pytest.raises(ValueError, match="place 3 of observations, which have 3 numbers, counted from 0"):
+        seen.criteria(0, jnp.int32(0), jnp.float32(0), jnp.zeros(3))

@@ -21,6 +21,7 @@ from jaxrl_evolve.self_play.exploitability_config import ExploitabilityConfig
 from jaxrl_evolve.self_play.players import dealt, find_player, play
 from jaxrl_evolve.self_play.tournament import Matrix, markdown, rows_csv, tournament
 from jaxrl_evolve.self_play.tournament_config import TournamentConfig
+from jaxrl_evolve.self_play.tournament_report import against_others
 from jaxrl_evolve.training.interrupts import Interrupted
 from jaxrl_evolve.training.restore import load
 from jaxrl_evolve.training.train import train
@@ -178,6 +179,61 @@ def test_rows_of_a_tournament():
     ]
     assert lines[1][:3] == ["a", "a", "0.5"] and lines[2][:2] == ["a", "b"]
     assert [float(x) for x in lines[2][2:]] == pytest.approx([0.8, 0.702, 0.898, 9])
+
+
+def test_runs_are_held_against_the_others_over_the_seeds_of_both():
+    """Three seeds of each of two runs at two checkpoints: `b` is beaten by 0.1 times the number of the seed of `a`."""
+    labels = [f"{name}:{seed}@{step}" for name in ("a", "b") for step in (4, 8) for seed in range(3)]
+    rate = np.full((12, 12), 0.5)
+    for i, label in enumerate(labels[:6]):
+        rate[i, 6:], rate[6:, i] = 0.5 + 0.1 * int(label[2]), 0.5 - 0.1 * int(label[2])
+    found = against_others(Matrix(tuple(labels), rate, np.zeros((12, 12)), np.zeros((12, 12), int)))
+    assert [*found] == ["a@4", "a@8", "b@4", "b@8"]
+    # Against the other checkpoint of `a` each seed ties; against six policies of `b` it wins as told.
+    assert found["a@4"].value == pytest.approx((3 * 0.5 + 6 * 0.6) / 9)
+    assert found["a@4"].low == pytest.approx((3 * 0.5 + 6 * 0.5) / 9) and found["a@4"].high == pytest.approx(
+        (3 * 0.5 + 6 * 0.7) / 9
+    )
+    assert found["b@8"].value == pytest.approx((3 * 0.5 + 6 * 0.4) / 9)
+
+
+def test_seeds_that_diverged_are_named(run: str, tmp_path: Any, monkeypatch: Any):
+    """Left out silently, a run whose other seed was lost would look as sound as any."""
+    there = shutil.copytree(run, tmp_path / "b")
+    real = load
+
+    def lost(folder: Any, step: int | None = None) -> Any:
+        trained = real(folder, step)
+        if Path(folder).name == "b":
+            trained = trained._replace(diverged=np.array([7, -1]))
+        return trained
+
+    monkeypatch.setattr("jaxrl_evolve.self_play.tournament.load", lost)
+    found = tournament(TournamentConfig((run, str(there)), episodes=2), tmp_path / "out")
+    assert found["entries"] == ["run:0", "run:1", "b:1"] and found["dropped"] == ["b:0"]
+    assert found["against_others"]["b"]["ci95"] == [None, None]
+    page = (tmp_path / "out" / "tournament.md").read_text()
+    assert "Diverged, and left out: b:0." in page
+    assert "Intervals are rough or missing: a single seed has no interval." in page
+    monkeypatch.setattr(
+        "jaxrl_evolve.self_play.tournament.load",
+        lambda *named: lost(*named)._replace(diverged=np.array([7, 7])),
+    )
+    with pytest.raises(ValueError, match=r"0 policies can play; at least 2 must \(run:0, run:1 diverged\)"):
+        tournament(TournamentConfig((run,)), tmp_path / "none")
+
+
+def test_who_judges_may_see_other_criteria(run: str, tmp_path: Any):
+    """The third group alone: by how long episodes were, which is eight steps of each, all tie; by where they went they do not."""
+    rates = {}
+    for criteria in ("", "effort,length,observed:0"):
+        config = TournamentConfig((run,), episodes=8, preference="populations:0:0:1", criteria=criteria)
+        out = tmp_path / f"out{len(criteria)}"
+        rates[criteria] = tournament(config, out)["win_rate"][0][1]
+        assert ("criteria" in json.loads((out / "config.json").read_text())) == bool(criteria)
+    assert rates[""] == 0.5 != rates["effort,length,observed:0"]
+    phi = play(find_player(load(run), 0), random.key(0), 8, 8, "sample", "length,observed:0")
+    assert phi.criteria.shape == (8, 2) and (phi.criteria[:, 0] == 8).all()
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_settings_of_a_cell_are_those_of_a_learner(study: str, cell: str, tmp_pa
     (found,) = [one for one in STUDIES[study].cells if one.name == cell]
     made = build(settings_of(STUDIES[study], found, found.steps, 2, 0, tmp_path))
     obs = made.env.observation_space
-    assert obs.shape == {"Pendulum-v1": (4,), "brax/hopper": (12,), "point/sectors": (5,)}.get(
+    assert obs.shape == {"Pendulum-v1": (4,), "brax/hopper": (12,), "point/sectors": (4,)}.get(
         STUDIES[study].env
     )
 

@@ -74,7 +74,7 @@ OWN: Mapping[str, Mapping[str, Any]] = {
     "spo-sac": {
         **SAC_ARMS,
         "learner.time": False,
-        "learner.number": 3,
+        "learner.number": 7,
         "learner.relabel": "none",
         "learner.queries": LABELS,
         "hp.payoff_scale": 1_000.0,

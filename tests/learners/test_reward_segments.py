@@ -113,15 +113,15 @@ def test_features_are_normalised_by_living_steps_alone():
     ("rows", "first"), [(32, 0), (16, 4), (12, 8)], ids=["with room", "just full", "written over"]
 )
 def test_whole_episodes_are_drawn_from_their_first_step_to_their_end_of_whatever_kind(rows: int, first: int):
-    """That of a full ring's oldest row is not known to be one; of slot 1, all ends are time limits."""
-    replay = stored(4, LENGTH, rows)
-    begins = np.argwhere(np.asarray(beginnings(Layout(LENGTH), replay)))
+    """That of a full ring's oldest row is not known to be one; of slot 1, all ends are time limits. What is drawn has room for two steps more."""
+    replay = stored(4, LENGTH + 2, rows)
+    begins = np.argwhere(np.asarray(beginnings(Layout(LENGTH + 2), replay)))
     assert {(row % LENGTH, slot) for row, slot in begins.tolist()} == {(0, 0), (0, 1)}
     features, alive, phi = jax.device_get(
-        jax.jit(sessions(LENGTH, whole=True).segments, static_argnums=2)(random.key(0), replay, 256)
+        jax.jit(sessions(LENGTH + 2, whole=True).segments, static_argnums=2)(random.key(0), replay, 256)
     )
     episode, time, slot = features[:, 0, :3].astype(int).T
-    assert alive.all() and (time == 0).all()
+    assert alive[:, :LENGTH].all() and not alive[:, LENGTH:].any() and (time == 0).all()
     there = [(e, s) for e in range(first // LENGTH, ROWS // LENGTH) for s in (0, 1)]
     counts = [((episode == e) & (slot == s)).sum() for e, s in there]
     assert sum(counts) == 256 and min(counts) > 256 / len(there) / 2  # none is left out, and none preferred
@@ -141,6 +141,7 @@ def test_an_episode_that_is_longer_or_not_over_is_not_whole():
 def test_of_no_whole_episode_nothing_is_asked():
     made, replay = sessions(LENGTH, whole=True), stored(4, LENGTH)
     none = replay.replace(ending=jnp.zeros_like(replay.ending))
+    assert np.isnan(made.segments(random.key(0), none, 8)[2].total).all()
     _, asked = made.ask(random.key(0), made.init(random.key(0)), made.nothing_asked(), none)
     assert (int(asked.labels), int(asked.sessions)) == (0, 1)
 

@@ -244,7 +244,7 @@ class Sessions(NamedTuple):
         start = (taught.params, taught.optimiser, jnp.zeros((), jnp.float32))
         steps = jnp.where(asked.labels > 0, config.model_steps, 0)
         params, optimiser, total = jax.lax.fori_loop(0, steps, step, start)
-        told = model.rewards(params, pairs.features).mean(0)
+        told = model.mean_rewards(params, pairs.features)
         known = jnp.arange(config.queries) < asked.labels
         score = jnp.where(pairs.alive, told, 0.0).sum(-1)
         told_first, label = score[:, 0] > score[:, 1], pairs.label

@@ -6,7 +6,7 @@ mean, and where they disagree about a pair there is something to ask.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +16,9 @@ from flax import struct
 from jaxtyping import Array, Bool, Float
 
 from jaxrl_evolve.preferences.learned import encoded, encoder
+
+_AT_ONCE = 2**16
+"""Steps that go through a model side by side."""
 
 
 @struct.dataclass
@@ -55,6 +58,10 @@ class RewardModel(NamedTuple):
         """Of steps, by each member."""
         return jax.vmap(lambda layers: encoded(layers, x)[..., 0])(params)
 
+    def mean_rewards(self, params: Any, x: Float[Array, "P 2 L F"]) -> Float[Array, "P 2 L"]:
+        """Of steps, their mean over the members; pairs go by in blocks, since what lies between layers is far larger than what comes in."""
+        return _in_blocks(lambda x: self.rewards(params, x).mean(0), x, x.shape[1] * x.shape[2])
+
     def logits(self, params: Any, pairs: Pairs) -> Float[Array, "M P"]:
         """Of the first being preferred, by each member."""
         told = self.rewards(params, pairs.features)
@@ -66,5 +73,14 @@ class RewardModel(NamedTuple):
         return optax.sigmoid_binary_cross_entropy(self.logits(params, pairs), pairs.label)
 
     def disagreement(self, params: Any, pairs: Pairs) -> Float[Array, " P"]:
-        """Standard deviation, over the members, of the probability that the first is preferred."""
-        return jax.nn.sigmoid(self.logits(params, pairs)).std(0)
+        """Standard deviation, over the members, of the probability that the first is preferred; in blocks, as `mean_rewards`."""
+        one = lambda pairs: jax.nn.sigmoid(self.logits(params, pairs)).std(0)
+        return _in_blocks(one, pairs, pairs.alive.shape[1] * pairs.alive.shape[2])
+
+
+def _in_blocks(function: Callable[[Any], Array], x: Any, steps: int) -> Array:
+    """A function of pairs ``[P, ...]`` of so many steps each, so many pairs at a time; all at once where they are few."""
+    number, block = jax.tree.leaves(x)[0].shape[0], max(1, _AT_ONCE // steps)
+    if number <= block:
+        return function(x)
+    return jax.lax.map(lambda one: function(jax.tree.map(lambda x: x[None], one))[0], x, batch_size=block)

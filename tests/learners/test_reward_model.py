@@ -91,6 +91,23 @@ def test_losses_and_disagreement_are_those_of_numpy():
     np.testing.assert_allclose(model.disagreement(params, pairs), prob.std(0), rtol=1e-4, atol=1e-6)
 
 
+def test_of_many_pairs_some_go_by_at_a_time(monkeypatch: pytest.MonkeyPatch):
+    """The same numbers whatever the block, also where the last is not full; what lies between layers is then that of a block."""
+    model, rng = RewardModel(3, (64,), 2), np.random.default_rng(0)
+    x, alive = (
+        jnp.asarray(rng.normal(size=(50, 2, 5, 3)), jnp.float32),
+        jnp.asarray(rng.random((50, 2, 5)) < 0.7),
+    )
+    params, pairs = model.init(random.key(0)), Pairs(x, alive, jnp.zeros(50))
+    told, doubt = model.rewards(params, x).mean(0), model.disagreement(params, pairs)
+    whole = jax.jit(model.mean_rewards).lower(params, x).compile().memory_analysis().temp_size_in_bytes
+    monkeypatch.setattr("jaxrl_evolve.preferences.reward_model._AT_ONCE", 70)
+    np.testing.assert_allclose(model.mean_rewards(params, x), told, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(model.disagreement(params, pairs), doubt, rtol=1e-4, atol=1e-6)
+    again = jax.jit(lambda params, x: model.mean_rewards(params, x)).lower(params, x).compile()
+    assert again.memory_analysis().temp_size_in_bytes < whole / 2
+
+
 def test_what_is_asked_is_answered_by_the_rewards_that_were_lived(walked: Any):
     """Features tell the place, the step and the action, so that returns of segments can be found from them."""
     _, state, _ = walked

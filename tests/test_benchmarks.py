@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -551,8 +552,9 @@ def test_suites_of_curricula_share_their_cells_and_pages_are_kept_by_suite(tmp_p
     from jaxrl_evolve.training import curricula_suite
     from jaxrl_evolve.training.parts import literal
 
-    assert len(curricula.SUITES["methods"]) >= 9 and len(curricula.SUITES["factors"]) == 7
-    assert {"plr", "plr temperature=0.3"} <= {*curricula.SUITES["methods"]} & {*curricula.SUITES["factors"]}
+    assert len(curricula.SUITES["methods"]) >= 9 and len(curricula.SUITES["factors"]) == 10
+    both = {"random", "random restart=True", "plr", "plr temperature=0.3"}
+    assert both <= {*curricula.SUITES["methods"]} & {*curricula.SUITES["factors"]}
     # Whatever is asked for is read: none is refused.
     maze = jaxrl_envs.make(curricula_suite.ENV)
     for cell in {*curricula.SUITES["methods"], *curricula.SUITES["factors"]}:
@@ -560,15 +562,70 @@ def test_suites_of_curricula_share_their_cells_and_pages_are_kept_by_suite(tmp_p
         options = {name: literal(value) for name, value in config.curriculum_options.items()}
         made = make_curriculum(config.curriculum, maze, config.num_envs, options)
         assert made.restart == (cell not in ("random", "sec"))
-    made = SimpleNamespace(markdown="# page\n", files=[tmp_path / "runs.csv"])
-    made.files[0].write_text("a\n1\n")
-    asked = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(curricula, "report_curricula", lambda *given: asked.append(given) or made)
-        curricula.keep("factors", "published", tmp_path, tmp_path)
-    assert asked == [(tmp_path, "published", curricula.SUITES["factors"])]
-    assert (tmp_path / "curricula_factors_published.md").read_text().startswith("# page\n\nHardware: ")
-    assert (tmp_path / "curricula_factors_published.csv").read_text() == "a\n1\n"
+    for words in (["methods", "--steps", "9"], ["methods", "--seeds", "2", "--out", str(tmp_path)]):
+        with pytest.raises(SystemExit):
+            curricula.parse(words)
+    assert curricula.parse(["factors", "--only", "plr", "random"]).only == ["random", "plr"]
+
+
+@pytest.mark.parametrize(("success", "trained"), [(0.5, ["random", "plr", "sfl"]), (0.9, ["random"])])
+def test_a_study_of_curricula_goes_on_where_one_is_lost_and_stops_where_the_task_says_nothing(
+    success: float, trained: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import curricula
+
+    from jaxrl_evolve.training.curricula_report import Tested
+    from jaxrl_evolve.training.interrupts import Diverged
+
+    runs, results = tmp_path / "runs", tmp_path / "results"
+    sizes = {
+        "env_options": {"size": "9", "walls": "25", "max_steps": "120"},
+        "test": {"levels": 3, "episodes": 2},
+    }
+    sizes |= {"steps": 8, "memory_size": 4, "num_envs": 2, "rollout_length": 2}
+    there: list[str] = []
+
+    def cell(label: str) -> Tested:
+        both = [success, success]
+        outcome = {
+            "all": {"runs": both},
+            "cvar": [{"share": 0.1, "runs": both, "biased": both}],
+            "restart": False,
+        }
+        return Tested(label, runs, {"seed": 0, "env_steps": 8, "run_seconds": 1.0}, outcome)
+
+    def benchmark(out: Path, *, presets: list[str], **given: Any) -> None:
+        there.extend(presets)
+        out.mkdir(exist_ok=True)
+        (out / "small.json").write_text(json.dumps(sizes))
+        if presets == ["plr"]:
+            raise Diverged("no run is left")
+
+    monkeypatch.setattr(curricula, "benchmark_curricula", benchmark)
+    monkeypatch.setattr(curricula, "use_compilation_cache", lambda: None)
+    monkeypatch.setattr(curricula, "tested_cells", lambda *given: [cell(x) for x in there if x != "plr"])
+    words = ["methods", "--only", "plr", "random", "sfl", "--out", str(runs), "--results", str(results)]
+    if success == 0.5:
+        curricula.main(words)
+    else:
+        with pytest.raises(SystemExit, match=r"random has 0.900 on its worst levels: this task cannot tell"):
+            curricula.main(words)
+    assert there == trained
+    text = (results / "curricula_methods.md").read_text()
+    if success == 0.5:
+        assert "plr is left out: no run is left." in text and "`plr temperature=0.3`" in text
+    made = (
+        (results / "curricula_small.csv").read_text(),
+        text.replace("plr is left out: no run is left.\n\n", ""),
+    )
+    curricula.main(["methods", "--table", *words[5:]])
+    assert made == (
+        (results / "curricula_small.csv").read_text(),
+        (results / "curricula_methods.md").read_text(),
+    )
+    (runs / "small.json").write_text(json.dumps({**sizes, "steps": 9}))
+    with pytest.raises(SystemExit, match="has cells of other sizes than those of"):
+        curricula.take("small", runs, results)
 
 
 def test_the_value_of_time_is_that_of_schedules_chosen_on_other_seeds(tmp_path: Path):

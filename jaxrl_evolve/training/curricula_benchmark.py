@@ -72,8 +72,11 @@ def benchmark_curricula(
         sizes = dataclasses.replace(sizes, steps=whole("steps", steps, 1))
     sizes = dataclasses.replace(sizes, test=changed_by(sizes.test, evaluation, "evaluation", TESTED))
     plan = cells(out, protocol, sizes, presets, seeds, seed)
+    restarts = {}
     for cell in plan:  # all are checked before the first is trained
-        check_memory(cell.config, build(cell.config), groups_of(cell.config, None))
+        experiment = build(cell.config)
+        check_memory(cell.config, experiment, groups_of(cell.config, None))
+        restarts[cell.folder] = experiment.curriculum is not None and experiment.curriculum.restart
     _settle(out / f"{protocol}.json", sizes)
     lost: dict[Path, str] = {}
     for i, cell in enumerate(plan):
@@ -84,7 +87,7 @@ def benchmark_curricula(
             except Diverged as error:
                 lost[cell.folder] = left_out(cell, error)
         if cell.folder not in lost:
-            judge(cell.folder, sizes.test)
+            judge(cell.folder, sizes.test, restarts[cell.folder])
     made = None
     if len(lost) < len(plan) or _tested(out, protocol):
         made = report_curricula(out, protocol, notes=tuple(lost.values()))
@@ -131,16 +134,16 @@ def _settle(path: Path, sizes: Protocol) -> None:
             )
 
 
-def judge(folder: Path, held_out: HeldOut) -> None:
-    """Test a finished run level by level, unless that is done."""
+def judge(folder: Path, held_out: HeldOut, restart: bool) -> None:
+    """Test a finished run level by level, unless that is done; ``restart``: whether its episodes begin with every rollout."""
     asked, made = plain(held_out), read_json(folder / "result.json")["env_steps"]
     if (folder / OUTCOME).is_file():
         there = read_json(folder / OUTCOME)
-        if (there["test"], there["env_steps"]) == (asked, made):
+        if (there["test"], there["env_steps"], there.get("restart")) == (asked, made, restart):
             return
     outcome, rows = evaluate_levels(folder, held_out)
     write_text(folder / ROWS, csv_text(list(rows[0]), [list(row.values()) for row in rows]))
-    write_json(folder / OUTCOME, {"test": asked, **outcome})
+    write_json(folder / OUTCOME, {"test": asked, "restart": restart, **outcome})
 
 
 def report_curricula(
@@ -157,15 +160,18 @@ def report_curricula(
     Raises:
         ValueError: there are none.
     """
-    tested = [
-        Tested.read(label, folder) for folder, label in _tested(out, protocol) if label in (labels or [label])
-    ]
+    tested = [cell for cell in tested_cells(out, protocol) if cell.label in (labels or [cell.label])]
     if not tested:
         raise ValueError(f"{out} holds no tested run of the protocol {protocol!r}")
     place = {label: i for i, label in enumerate(labels or METHODS)}
     tested.sort(key=lambda cell: place.get(cell.label, len(place)))  # others by name, as they come
-    about = _about(protocol, read_json(out / f"{protocol}.json"))
-    return curricula_report(tested, out / REPORT / protocol, [*about, *notes])
+    told = about(protocol, read_json(out / f"{protocol}.json"))
+    return curricula_report(tested, out / REPORT / protocol, [*told, *notes])
+
+
+def tested_cells(out: Path, protocol: str) -> list[Tested]:
+    """The cells of a protocol that are trained and tested."""
+    return [Tested.read(label, folder) for folder, label in _tested(out, protocol)]
 
 
 def _tested(out: Path, protocol: str) -> list[tuple[Path, str]]:
@@ -177,8 +183,8 @@ def _tested(out: Path, protocol: str) -> list[tuple[Path, str]]:
     ]
 
 
-def _about(protocol: str, sizes: Mapping[str, Any]) -> list[str]:
-    """How the cells were made, from the sizes that are written down."""
+def about(protocol: str, sizes: Mapping[str, Any]) -> list[str]:
+    """Paragraphs on how the cells were made, from the sizes that are written down in ``PROTOCOL.json``."""
     env, asked = sizes["env_options"], sizes["test"]
     distinct = "distinct walls" if env.get("distinct") == "True" else "walls drawn with replacement"
     return [
@@ -187,6 +193,6 @@ def _about(protocol: str, sizes: Mapping[str, Any]) -> list[str]:
         f"the worst, {asked['episodes']} others how a seed does there. Interquartile means with their 95 % intervals over seeds.",
         f"Every curriculum had {sizes['steps']:,} steps of a seed, those that only score levels among them. PPO, GRU of "
         f"{sizes['memory_size']}, {sizes['num_envs']} environments x {sizes['rollout_length']} steps. Seconds are of the training of "
-        "all seeds side by side.",
+        "all seeds side by side. Options of curricula are their defaults but for those that are named; none was tuned on this task.",
         f"Command: `jaxrl-evolve benchmark {CURRICULA}{'' if protocol == 'small' else f' --protocol {protocol}'} --out FOLDER`.",
     ]

@@ -87,7 +87,7 @@ PROTOCOLS = {
         hidden=(64,),
         memory_size=64,
         hp={"learning_rate": 1e-3, **_HP},
-        test=HeldOut(levels=2_000, episodes=5, envs=NAMED, env_episodes=100),
+        test=HeldOut(levels=2_000, episodes=10, envs=NAMED, env_episodes=100),
     ),
     "published": Protocol(
         env_options={"size": "13", "walls": "60", "max_steps": "250"},

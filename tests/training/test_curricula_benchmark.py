@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 from late import late
+from scipy import stats
 
 from jaxrl_evolve.command.commands import find_command
 from jaxrl_evolve.storage.folder import plain, write_json
 from jaxrl_evolve.training import curricula_benchmark as module
 from jaxrl_evolve.training.curricula_benchmark import benchmark_curricula, cells
+from jaxrl_evolve.training.curricula_report import curricula_markdown
 from jaxrl_evolve.training.curricula_suite import METHODS, PROTOCOLS, find_protocol
 from jaxrl_evolve.training.interrupts import Diverged, Interrupted
 
-SUCCESS = {"random": 0.5, "plr temperature=0.3": 0.25}
+SUCCESS = {"random": 0.5, "random restart=True": 0.125, "plr temperature=0.3": 0.25, "sec": 0.5}
 """On the worst levels."""
 
 
@@ -33,6 +35,8 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         done.append(("train", folder.parents[1].name))
         folder.mkdir(parents=True, exist_ok=True)
         facts = {"env_steps": 64, "scoring_steps": 0, "run_seconds": 2.0, "seed": config.seed}
+        facts |= {"device": {"processor": "a", "cpu_cores": 2}, "versions": {"python": "3", "jax": "1"}}
+        facts |= {"git": {"commit": "abc", "dirty": True}}
         write_json(folder / "result.json", facts)
 
     def evaluate_levels(folder: Path, held_out: Any) -> Any:
@@ -69,8 +73,12 @@ def test_cells_are_trained_and_tested_once_and_more_join(instant: list[Any], tmp
         if line.startswith(("| random", f"| {name}"))
     ]
     assert [line[0] for line in table[:2]] == ["| random", f"| {name}"]
-    assert [line[1] for line in table] == ["4", "4", "0.750 |", "0.750 |"]
-    assert [line[3].split()[0] for line in table[:2]] == ["0.500", "0.250"]
+    assert [line[1:3] for line in table[:2]] == [["4", "1"], ["4", "1"]]
+    assert [line[1] for line in table[2:]] == ["0.750 |", "0.750 |"]
+    assert [line[4].split()[0] for line in table[:2]] == ["0.500", "0.250"]
+    assert (
+        "## Beside" not in again.markdown
+    )  # episodes of level replay begin with the rollout, and its control is not here
     assert "success of `random` on its worst 10 % of levels, 0.500, lies between" in again.markdown
     files = {path.name: list(csv.DictReader(path.open())) for path in again.files if path.suffix == ".csv"}
     assert len(files["runs.csv"]) == 8 and files["runs.csv"][2]["worst 1 %"] == ""
@@ -185,3 +193,40 @@ def test_sizes_are_kept_as_they_were_written(tmp_path: Path):
     module._settle(tmp_path / "a" / "small.json", sizes)
     assert json.loads((tmp_path / "a" / "small.json").read_text()) == plain(sizes)
     module._settle(tmp_path / "a" / "small.json", sizes)
+
+
+def test_curricula_stand_beside_what_differs_in_the_choice_of_tasks_alone(instant: list[Any], tmp_path: Path):
+    """Of levels: new ones with every rollout; of arms: those of the task. The page is that of the rows that were written."""
+    del instant
+    made = benchmark_curricula(tmp_path, presets=[*SUCCESS], seeds=4)
+    # All seeds are alike, so differences are sure.
+    assert (
+        "| plr temperature=0.3 | random restart=True | 4 | +0.125 [+0.125, +0.125] | 0 | 0 |" in made.markdown
+    )
+    assert "| sec | random | 4 | +0.000 [+0.000, +0.000] |" in made.markdown
+    assert "Hardware: `a, 2 cores`. Versions: `python=3 jax=1`. Commit: `abc+`." in made.markdown
+    rows = list(csv.DictReader(next(path for path in made.files if path.name == "runs.csv").open()))
+    about = module.about("small", json.loads((tmp_path / "small.json").read_text()))
+    assert curricula_markdown(rows, about) == made.markdown
+
+
+def test_differences_are_of_pairs_of_seeds_and_p_values_are_corrected():
+    row = lambda label, run, x, restart="True": {
+        "curriculum": label, "restart": restart, "root_seed": "0", "run": run, "all": 0.9, "worst 10 %": x,
+        "worst 10 %, biased": x, **dict.fromkeys(("env_steps", "scoring_steps", "run_seconds", "named_limit"), "1"),
+        **dict.fromkeys(("hardware", "versions", "commit"), ""),
+    }  # fmt: skip
+    control, a, b = (0.1, 0.3, 0.5, 0.4), (0.3, 0.4, 0.8, ""), (0.1, 0.5, 0.5, 0.6)
+    named = {"random restart=True": control, "a": a, "b": b}
+    rows = [row(label, run, x) for label, values in named.items() for run, x in enumerate(values)]
+    text = curricula_markdown(rows, ())
+    # Who diverged has the worst of its curriculum.
+    tests = [stats.ttest_rel(x, control) for x in ((0.3, 0.4, 0.8, 0.3), b)]
+    held = [2 * min(test.pvalue for test in tests), max(test.pvalue for test in tests)]
+    for label, test, p in zip("ab", tests, np.maximum.accumulate(held), strict=True):
+        low, high = test.confidence_interval()
+        mean = (low + high) / 2
+        line = f"| {label} | random restart=True | 4 | {mean:+.3f} [{low:+.3f}, {high:+.3f}] | {test.pvalue:.3g} | {min(1, p):.3g} |"
+        assert line in text
+    shuffled = curricula_markdown([*rows[::-1]], ())
+    assert all(line in shuffled for line in text.splitlines() if line.startswith(("| a | r", "| b | r")))

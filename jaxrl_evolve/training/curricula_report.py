@@ -212,7 +212,7 @@ def _beside(together: Mapping[str, Sequence[Row]]) -> list[str]:
     filled = lambda rows: clean(_column(rows, column), "worst")[:, 0]
     for label, own in together.items():
         control = CONTROLS.get(str(own[0]["restart"]))
-        if label in CONTROLS.values() or control not in together or column not in own[0]:
+        if label in CONTROLS.values() or control is None or control not in together or column not in own[0]:
             continue
         other = together[control]
         if not all(np.isfinite(_column(rows, column)).any() for rows in (own, other)):

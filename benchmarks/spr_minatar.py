@@ -61,11 +61,6 @@ COLUMNS = (
 )
 
 
-BEFORE = ("b67b278c57", "232da4c803", "9023c30310", "47d2353daf")
-"""Commits (of 2026-11-28) of before the noise of a head was drawn at once for all layers (497b57c), windows that teach nothing any more were drawn no more,
-and resets came at the published environment steps (both 70c7db9)."""
-
-
 class Difference(NamedTuple):
     """Of two agents' normalised scores: mean of pairs, and Student's 95 % interval."""
 
@@ -199,13 +194,6 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
             f"| {agent} | {other} | {found.mean:+.4f} | [{found.low:+.4f}, {found.high:+.4f}] | {found.pairs} | {shown} |"
         )
     text += ["", f"Differences shown: {'; '.join(told) or 'none'}."]
-    old = [row for row in rows if str(row["commit"]).startswith(BEFORE)]
-    if old:
-        text += [
-            "",
-            f"{'All' if len(old) == len(rows) else 'Some'} rows were made before noise was drawn at once for all layers of a head, priorities of windows that teach nothing any more "
-            "were set to zero, and resets came at the published environment steps: the same commands give other numbers today.",
-        ]
     text += ["", f"Missing: {', '.join(missing)}." if missing else "No cell is missing."]
     for title, column in (("Hardware", "hardware"), ("Versions", "versions"), ("Commits", "commit")):
         values = dict.fromkeys(str(row[column]) for row in rows)

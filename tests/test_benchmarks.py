@@ -300,9 +300,6 @@ def test_the_study_of_self_prediction_tells_who_learns_and_by_what_agents_differ
     assert "| 4.8 | open |" in table
     assert "| spr | rainbow | +0.1000 | [+0.0411, +0.1589] | 5 | shown |" in table
     assert "Differences shown: spr is above rainbow by 0.1000 [0.0411, 0.1589]." in table
-    assert "rows were made before" not in table
-    old = [row | {"commit": "b67b278c57" + 30 * "0"} if row["agent"] == "spr" else row for row in rows]
-    assert "Some rows were made before noise" in study.markdown(old)
     assert "Missing: spr-noaug on Breakout" in table and "bbf less bbf, s(t+n-1)." in table
     assert len(study.commands("x")) == len(study.ARMS)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,12 +22,8 @@ Criteria = Callable[[Any, Array, Array, Any], Array]
 """``(obs, action, reward, next_obs) -> [K]`` of one step, summed over an episode."""
 
 
-class One(Protocol):
-    """One criterion of a step; ``within`` are the bounds of actions, or None."""
-
-    def __call__(
-        self, action: Array, reward: Array, next_obs: Any, *, within: Box | None
-    ) -> Float[Array, ""]: ...
+One = Callable[..., Float[Array, ""]]
+"""``(action, reward, next_obs, *, within) -> number``, one criterion of a step; ``within`` are the bounds of actions, a `Box`, or None."""
 
 
 def effort_of(action: Array, within: Box | None = None) -> Float[Array, ""]:

@@ -31,4 +31,4 @@ def pass_at_k(successes: ArrayLike, tries: int, k: int) -> np.ndarray:
     failed = tries - count
     # C(n - c, k) / C(n, k), factor by factor; zero as soon as fewer than k tries failed.
     factors = [np.maximum(failed - i, 0.0) / (tries - i) for i in range(k)]
-    return 1.0 - np.prod(factors, axis=0)
+    return np.asarray(1.0 - np.prod(factors, axis=0))

@@ -192,7 +192,7 @@ def test_without_goals_a_world_is_won_by_all_that_was_not_done_before():
     from jaxrl_envs.specs.craftax.model import SKILLS
     from jaxrl_envs.specs.craftax.reading import read
 
-    done = lambda *names: np.asarray([name in names for name in SKILLS])
+    done = lambda *names: jnp.asarray([name in names for name in SKILLS])
     for achieved, goals, there, won in (
         ((), (), SKILLS, True),
         ((), (), SKILLS[1:], False),

@@ -34,7 +34,8 @@ import jaxrl_evolve  # noqa: F401  (chooses XLA's flags before jax starts)
 from jaxrl_envs import Box, Discrete, Env, EnvStep
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve import Learner, PolicyOutput, Store, make_chunk, random
-from jaxrl_evolve.experience.replay import Layout, add, draw, init_replay, observation
+from jaxrl_evolve.experience.layout import Layout
+from jaxrl_evolve.experience.replay import add, draw, init_replay, observation
 from jaxrl_evolve.learners.rainbow import rainbow
 from jaxrl_evolve.learners.rainbow_config import RainbowConfig
 from jaxrl_evolve.results.statistics import median, stratified_bootstrap

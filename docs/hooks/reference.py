@@ -22,6 +22,7 @@ ALSO = (
     ),
     *("jaxrl_evolve.experience.minibatches", "jaxrl_evolve.experience.normalisation"),
     *(
+        "jaxrl_evolve.experience.layout",
         "jaxrl_evolve.experience.n_step",
         "jaxrl_evolve.experience.replay",
         "jaxrl_evolve.experience.augmentation",

@@ -10,6 +10,7 @@ Those for MinAtar are not tuned.
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset, preset_for
 from jaxrl_evolve.algorithms.rainbow import UNREAD
@@ -51,19 +52,24 @@ _MINATAR = Preset(
     RainbowHyperparameters(exploration=0.1, epsilon_end=0.02, epsilon_evaluation=0.02),
 )
 
-# The network of Mnih et al. 2015; untested here.
-_ATARI = dataclasses.replace(
-    _MINATAR,
-    config=dataclasses.replace(
-        _MINATAR.config, store_bytes=False, network=ActionValuesConfig(encoder="atari", hidden=(512,))
-    ),
-)
+
+def _of_images(store_bytes: bool, layout: Literal["faithful", "jax-port"] = "faithful") -> Preset:
+    """The network of Mnih et al. 2015; untested here."""
+    network = ActionValuesConfig(encoder="atari", hidden=(512,), layout=layout)
+    return dataclasses.replace(
+        _MINATAR, config=dataclasses.replace(_MINATAR.config, store_bytes=store_bytes, network=network)
+    )
+
 
 DQN_PRESETS: dict[str, Preset] = {
     "*": _CLASSIC,
     "CartPole-*": _CARTPOLE,
     "*-MinAtar": _MINATAR,
-    "atari/*": _ATARI,
+    "atari/*": _of_images(store_bytes=False),
+    "craftax/*Pixels*": _of_images(store_bytes=True),
+    "octax/*": _of_images(
+        store_bytes=False, layout="jax-port"
+    ),  # 32 x 64 pixels, which that encoder reads only when they are padded
 }
 
 

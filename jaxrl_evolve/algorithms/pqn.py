@@ -1,14 +1,24 @@
-"""PQN by name, and its settings by environment: those of its authors' code for MinAtar, and for the rest those for CartPole, but for a larger
-step size, a lower rate of exploration, a narrower network, and rewards as they are.
+"""PQN by name, and its settings by environment: those of its authors' code for MinAtar and for Atari, the latter for other pixels, too, and for the
+rest those for CartPole, but for a larger step size, a lower rate of exploration, a narrower network, and rewards as they are.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 from jaxrl_evolve.algorithms.algorithm import Algorithm, Preset, preset_for
 from jaxrl_evolve.algorithms.rainbow import UNREAD
 from jaxrl_evolve.learners.pqn_config import PQNConfig, PQNHyperparameters
 from jaxrl_evolve.networks.action_values_config import ActionValuesConfig
 from jaxrl_evolve.settings.later import later
+
+
+def _of_images(layout: Literal["faithful", "jax-port"] = "faithful") -> Preset:
+    """For Atari's frames, and other images that the same encoder reads; untested here."""
+    network = ActionValuesConfig(encoder="atari", hidden=(512,), layer_norm=True, layout=layout)
+    hp = PQNHyperparameters(learning_rate=2.5e-4, learning_rate_end=1.0, epsilon_end=0.001)
+    return Preset(128, 32, "full", PQNConfig(minibatches=32, network=network), hp)
+
 
 PQN_PRESETS: dict[str, Preset] = {
     "*": Preset(
@@ -28,6 +38,9 @@ PQN_PRESETS: dict[str, Preset] = {
         ),
         PQNHyperparameters(),
     ),
+    "atari/*": _of_images(),
+    "craftax/*Pixels*": _of_images(),
+    "octax/*": _of_images("jax-port"),  # 32 x 64 pixels, which that encoder reads only when they are padded
 }
 
 

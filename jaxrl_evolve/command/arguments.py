@@ -20,6 +20,7 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
+from jaxrl_evolve.command.refusal import as_sentence
 from jaxrl_evolve.settings.fields import whole_number
 from jaxrl_evolve.settings.names import meant, near, spelled
 from jaxrl_evolve.settings.nested import joined
@@ -36,7 +37,7 @@ class Command(NamedTuple):
     Attributes:
         usage: its name and what it takes, as the help writes it.
         summary: what it does.
-        parse: words after the name -> arguments. Wrong ones raise ValueError, or SystemExit as tyro does.
+        parse: words after the name -> arguments. Wrong ones raise ValueError, help SystemExit.
         run: arguments -> what is printed; empty for nothing.
     """
 
@@ -107,17 +108,18 @@ def parse(
             wrong; with the fields that are no options and keep their defaults.
 
     Raises:
-        ValueError: there is no such option; with near matches.
+        ValueError: there is no such option (with near matches), or a value is wrong or missing.
     """
-    found, unknown = tyro.cli(
-        cls,
-        prog=f"{PROGRAM} {name}",
-        args=words,
-        description=description,
-        use_underscores=True,
-        registry=_rules(hidden or {}),
-        return_unknown_args=True,
-    )
+    with as_sentence():
+        found, unknown = tyro.cli(
+            cls,
+            prog=f"{PROGRAM} {name}",
+            args=words,
+            description=description,
+            use_underscores=True,
+            registry=_rules(hidden or {}),
+            return_unknown_args=True,
+        )
     if unknown:
         raise ValueError(_no_place(unknown, _options(cls, hidden or {}), name))
     return found

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from jaxrl_envs.fusion import computed_once
+from jaxrl_envs.spaces import Box, Space
 
 
 def random_shift(key: Array, images: Array, pad: int) -> Array:
@@ -27,6 +29,25 @@ def random_intensity(key: Array, images: Float[Array, "B ..."], scale: float) ->
         return images
     noise = jnp.clip(jax.random.normal(key, (images.shape[0],)), -2.0, 2.0)
     return images * (1.0 + scale * noise).reshape((-1, *[1] * (images.ndim - 1)))
+
+
+def check_intensity(intensity: float, space: Space, name: str) -> None:
+    """Refuse brightness of images of two values, whose pixels say what is there and not how bright it is.
+
+    Args:
+        intensity: scale of the change.
+        space: of the images.
+        name: of the environment; MinAtar's boards are told by it, since they come as any number between 0 and 1.
+
+    Raises:
+        ValueError: with the only scale that is left.
+    """
+    whole = space.dtype == bool or np.issubdtype(space.dtype, np.integer)
+    two = isinstance(space, Box) and whole and bool((space.bound("high") - space.bound("low") <= 1).all())
+    if intensity and (two or name.endswith("-MinAtar")):
+        raise ValueError(
+            f"intensity is {intensity}, but every pixel of {name} is 0 or 1, of which none is brighter than another; it must be 0"
+        )
 
 
 def check_shift(shift: int, shape: tuple[int, ...]) -> None:

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
-from jaxrl_evolve.experience.replay import Drawn, Layout, Replay, read
+from jaxrl_evolve.experience.layout import Layout
+from jaxrl_evolve.experience.replay import Drawn, Replay, read
 
 
 def beginnings(layout: Layout, replay: Replay) -> Bool[Array, "rows N"]:

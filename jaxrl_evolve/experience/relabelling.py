@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax
 from jaxtyping import Array, Bool, Float
 
-from jaxrl_evolve.experience.replay import Drawn, Layout, Replay, draw
+from jaxrl_evolve.experience.layout import Layout
+from jaxrl_evolve.experience.replay import Drawn, Replay, draw
 
 
 class Relabelled(NamedTuple):

@@ -18,35 +18,12 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxrl_envs.contract import NO_STACK, Stack
+from jaxrl_evolve.experience.layout import Layout, check_capacity
 from jaxrl_evolve.experience.priorities import Priorities, draw_by_priority, init_priorities, set_rows
 from jaxrl_evolve.trajectory import Trajectory
 
-_MOST = 2**31 - 1  # rows and slots are drawn as one int32
 _SHARE = 32
 """Of so many rows one may end by a time limit before successors are given up."""
-
-
-class Layout(NamedTuple):
-    """What is static of a buffer.
-
-    Attributes:
-        ahead: steps of a window, ``max(n, K)``.
-        stack: how observations are stacked.
-        prioritised: whether rows have priorities.
-        levels: the lowest and highest number of an observation, to keep it as the nearest of 256 levels between them, a byte each;
-            None to keep it as it is. Exact for zeros and ones, and for whole numbers from 0 to 255.
-    """
-
-    ahead: int = 1
-    stack: Stack = NO_STACK
-    prioritised: bool = False
-    levels: tuple[float, float] | None = None
-
-    @property
-    def before(self) -> int:
-        """Rows before its start that a window reads, for the oldest frames of its first stack."""
-        return self.stack.frames - 1
 
 
 @struct.dataclass
@@ -114,35 +91,6 @@ class Drawn(NamedTuple):
     window: Window
     place: Int[Array, " B"]
     probability: Float[Array, " B"]
-
-
-def rows_for(capacity: int, num_envs: int, length: int) -> int:
-    """Rows of a buffer that holds at least ``capacity`` steps and whole rollouts of ``length``.
-
-    Raises:
-        ValueError: so many steps can't be counted by an int32.
-    """
-    rows = -(-capacity // (num_envs * length)) * length
-    if rows * num_envs > _MOST:
-        raise ValueError(
-            f"capacity is {capacity}, in whole rollouts {rows * num_envs}; it must be at most {_MOST}"
-        )
-    return rows
-
-
-def check_capacity(layout: Layout, capacity: int, num_envs: int, length: int) -> int:
-    """Rows of a buffer of so many steps, for rollouts of ``length``.
-
-    Raises:
-        ValueError: it is too small for a window, or larger than int32 can count.
-    """
-    rows, needed = rows_for(capacity, num_envs, length), layout.before + layout.ahead + 1 + length
-    if rows < needed:
-        raise ValueError(
-            f"capacity is {capacity}, which is {rows} steps of each of {num_envs} environments; windows of {layout.ahead} "
-            f"steps and stacks of {layout.stack.frames} need at least {needed}, a capacity of {needed * num_envs}"
-        )
-    return rows
 
 
 def init_replay(layout: Layout, example: Trajectory, capacity: int) -> Replay:

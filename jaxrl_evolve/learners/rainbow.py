@@ -23,17 +23,9 @@ from jaxtyping import Array, Float, Int
 from jaxrl_envs.contract import Env
 from jaxrl_envs.spaces import Box, Discrete, Space
 from jaxrl_evolve.clock import Clock, linear_schedule
-from jaxrl_evolve.experience.augmentation import check_shift
-from jaxrl_evolve.experience.replay import (
-    Layout,
-    Replay,
-    add,
-    check_capacity,
-    draw,
-    init_replay,
-    observation,
-    starts,
-)
+from jaxrl_evolve.experience.augmentation import check_intensity, check_shift
+from jaxrl_evolve.experience.layout import Layout, check_batch
+from jaxrl_evolve.experience.replay import Replay, add, draw, init_replay, observation, starts
 from jaxrl_evolve.learners.exploration import epsilon_greedy, falling_epsilon
 from jaxrl_evolve.learners.learner import Learner, Mode, Store
 from jaxrl_evolve.learners.optimiser import init_optimiser, norm
@@ -230,14 +222,16 @@ def rainbow(
         raise ValueError(f"objective is {objective.name!r}; this learner has a loss of its own")
     if not isinstance(env.action_space, Discrete):
         raise ValueError(f"action_space is {env.action_space}; this learner takes Discrete actions only")
+    _check_images(config, env.observation_space)
     check_action_values(config.network, env.observation_space)
     check_shift(config.shift, env.observation_space.shape)
+    check_intensity(config.intensity, env.observation_space, env.name)
     _check_steps(config, hp)
     ahead, levels = max(config.longest, config.predicted), _levels(config, env.observation_space)
     layout = Layout(ahead, env.stack, config.prioritised, levels)
     network = ActionValues(config.network, env.action_space.n, config.atoms, config.predicted > 0)
     parts = Parts(config, env.observation_space, network, layout, num_envs * rollout_length)
-    check_capacity(layout, config.capacity, num_envs, rollout_length)
+    check_batch(layout, config.capacity, config.warm_up, config.batch, num_envs, rollout_length)
     store = Store(
         lambda example: init_replay(layout, example, config.capacity), partial(_add, config, layout)
     )
@@ -270,6 +264,17 @@ def _levels(config: RainbowConfig, space: Space) -> tuple[float, float] | None:
             f"learner.store_bytes needs observations between one lowest and one highest number; the space is {space}"
         )
     return float(space.low), float(space.high)
+
+
+def _check_images(config: RainbowConfig, space: Space) -> None:
+    """Refuse what is of images only where there are none; another encoder would be no remedy."""
+    of_images = {"shift": config.shift, "intensity": config.intensity, "predicted": config.predicted}
+    asked = [f"{name} is {value}" for name, value in of_images.items() if value]
+    if asked and len(space.shape) != 3:
+        raise ValueError(
+            f"{' and '.join(asked)}, of images [height, width, channels], but observations have shape {space.shape}; they must be 0, as "
+            "those of the agents dqn, rainbow, der and otrainbow are"
+        )
 
 
 def _check_steps(config: RainbowConfig, hp: RainbowHyperparameters) -> None:

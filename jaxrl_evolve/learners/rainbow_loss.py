@@ -10,8 +10,9 @@ from jaxtyping import Array, Float, Int
 
 from jaxrl_envs.spaces import Space
 from jaxrl_evolve.experience.augmentation import random_intensity, random_shift
+from jaxrl_evolve.experience.layout import Layout
 from jaxrl_evolve.experience.n_step import NStep
-from jaxrl_evolve.experience.replay import Layout, Window, observation
+from jaxrl_evolve.experience.replay import Window, observation
 from jaxrl_evolve.learners.rainbow_config import RainbowConfig, RainbowHyperparameters
 from jaxrl_evolve.networks.action_values import ActionValues, scaled
 from jaxrl_evolve.objectives.categorical import atoms_between, cross_entropy, entropy, projected

@@ -21,8 +21,9 @@ from jaxrl_envs.contract import Env
 from jaxrl_envs.parameters import limits
 from jaxrl_evolve import random
 from jaxrl_evolve.clock import Clock
+from jaxrl_evolve.experience.layout import check_capacity
 from jaxrl_evolve.experience.relabelling import Relabelled, Rewards
-from jaxrl_evolve.experience.replay import Drawn, Replay, add, check_capacity, init_replay
+from jaxrl_evolve.experience.replay import Drawn, Replay, add, init_replay
 from jaxrl_evolve.learners.learner import Learner, Store, Update, UpdateFromStore, paid_otherwise
 from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.learners.ppo_config import PPOHyperparameters

@@ -15,8 +15,9 @@ from jaxrl_envs.contract import Env
 from jaxrl_envs.spaces import Discrete
 from jaxrl_evolve.clock import Clock
 from jaxrl_evolve.experience.held_episodes import draw_episodes
+from jaxrl_evolve.experience.layout import Layout
 from jaxrl_evolve.experience.normalisation import RunningMoments
-from jaxrl_evolve.experience.replay import Layout, Replay, Window, draw, starts
+from jaxrl_evolve.experience.replay import Replay, Window, draw, starts
 from jaxrl_evolve.learners.optimiser import clipped_step, init_optimiser
 from jaxrl_evolve.learners.reward_model_config import RewardModelConfig
 from jaxrl_evolve.networks.action_values import scaled

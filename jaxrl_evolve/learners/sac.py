@@ -19,9 +19,10 @@ from jaxtyping import Array, Float
 from jaxrl_envs.contract import Env
 from jaxrl_envs.spaces import Discrete
 from jaxrl_evolve.clock import Clock, linear_schedule
+from jaxrl_evolve.experience.layout import Layout, check_batch
 from jaxrl_evolve.experience.normalisation import RunningMoments
 from jaxrl_evolve.experience.relabelling import Relabel, Relabelled
-from jaxrl_evolve.experience.replay import Layout, Replay, add, check_capacity, init_replay, starts
+from jaxrl_evolve.experience.replay import Replay, add, init_replay, starts
 from jaxrl_evolve.learners.learner import Learner, Mode, Store
 from jaxrl_evolve.learners.optimiser import init_optimiser
 from jaxrl_evolve.learners.reference import Anchor, Reference, follow
@@ -195,7 +196,7 @@ def sac(
     if isinstance(space, Discrete) or not space.bounded or (space.bound("low") >= space.bound("high")).any():
         raise ValueError(f"action_space is {space}; SAC takes actions between finite bounds only (a Box)")
     layout = Layout(1, env.stack)
-    check_capacity(layout, config.capacity, num_envs, rollout_length)
+    check_batch(layout, config.capacity, config.warm_up, config.batch, num_envs, rollout_length)
     parts = Parts(
         config,
         env.observation_space,

@@ -12,9 +12,10 @@ from flax import struct
 from jaxtyping import Array, Float, Int
 
 from jaxrl_envs.spaces import Box, Space
+from jaxrl_evolve.experience.layout import Layout
 from jaxrl_evolve.experience.n_step import n_step
 from jaxrl_evolve.experience.relabelling import Relabel, Relabelled, draw_relabelled
-from jaxrl_evolve.experience.replay import Layout, Replay, draw, observation
+from jaxrl_evolve.experience.replay import Replay, draw, observation
 from jaxrl_evolve.learners.optimiser import clipped_step
 from jaxrl_evolve.learners.reference import Anchor
 from jaxrl_evolve.learners.sac_config import SACConfig, SACHyperparameters

@@ -20,8 +20,8 @@ from jaxtyping import Array
 
 from jaxrl_envs.contract import Env
 from jaxrl_evolve.clock import Clock
+from jaxrl_evolve.experience.layout import rows_for
 from jaxrl_evolve.experience.relabelling import Relabel, Relabelled
-from jaxrl_evolve.experience.replay import rows_for
 from jaxrl_evolve.learners.learner import Learner, Store, UpdateFromStore, paid_otherwise
 from jaxrl_evolve.learners.reference import Anchor
 from jaxrl_evolve.learners.sac import sac

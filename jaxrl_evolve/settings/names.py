@@ -62,6 +62,9 @@ def spelled(name: str) -> str:
 
 
 ELSEWHERE = {
+    "adaptive-rr": "spr-adaptive",
+    "data-efficient-rainbow": "der",
+    "overtrained-rainbow": "otrainbow",
     "total_timesteps": "steps",
     "total_steps": "steps",
     "timesteps": "steps",
@@ -82,7 +85,7 @@ ELSEWHERE = {
     "batch_size": "batch",
     "learning_starts": "warm_up",
 }
-"""What other libraries call a field, and what it is called here."""
+"""What others call a field or an agent, and what it is called here."""
 
 
 def near(name: str, known: Iterable[str], inside: Iterable[str] = ()) -> list[str]:

@@ -1,10 +1,14 @@
-"""What is told of a configuration that may be trained as it is, before it is: settings that nobody reads, a run too short, another horizon."""
+"""What is told of a configuration that may be trained as it is, before it is: settings that nobody reads, a run too short, pixels
+that are no image to the network, another horizon.
+"""
 
 from __future__ import annotations
 
+import math
 import warnings
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
+from jaxrl_envs.spaces import Space
 from jaxrl_evolve.algorithms.lpg import UNREAD_BY_TARGETS
 from jaxrl_evolve.algorithms.table import find_preset
 from jaxrl_evolve.learners.ppo_config import PPOConfig
@@ -13,6 +17,9 @@ from jaxrl_evolve.objectives.kinds import find_objective
 from jaxrl_evolve.objectives.objective import TargetObjective
 from jaxrl_evolve.settings.notices import Notice
 from jaxrl_evolve.training.config import TrainConfig
+
+_PIXELS = 32
+"""From this height and width on an array is taken for an image; smaller ones are boards, or windows of cells, of which flat networks learn as well."""
 
 
 def warn_of_unread(config: TrainConfig[Any, Any]) -> None:
@@ -42,6 +49,21 @@ def warn_of_warm_up(config: TrainConfig[Any, Any]) -> None:
             Notice,
             stacklevel=3,
         )
+
+
+def warn_of_pixels(config: TrainConfig[Any, Any], space: Space) -> None:
+    """Tell (`Notice`) of pixels that a network reads as so many numbers, as presets do in environments that they don't know."""
+    network, shape = getattr(config.learner, "network", None), space.shape
+    if getattr(network, "encoder", None) != "flat" or len(shape) != 3 or min(shape[:2]) < _PIXELS:
+        return
+    encoders = get_args(get_type_hints(type(network))["encoder"])
+    others = " or ".join(repr(name) for name in encoders if name not in ("flat", "tabular"))
+    warnings.warn(
+        f"observations are {shape[0]}x{shape[1]} pixels, and learner.network.encoder is 'flat', which reads them as {math.prod(shape):,} numbers "
+        f"without their places: {others} reads images",
+        Notice,
+        stacklevel=3,
+    )
 
 
 def warn_of_horizon(config: TrainConfig[Any, Any]) -> None:

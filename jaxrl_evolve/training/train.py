@@ -26,7 +26,7 @@ from jaxrl_evolve.training.host import open_host
 from jaxrl_evolve.training.interrupts import Diverged
 from jaxrl_evolve.training.loop import Loop
 from jaxrl_evolve.training.memory import check_memory
-from jaxrl_evolve.training.notices import warn_of_horizon, warn_of_unread, warn_of_warm_up
+from jaxrl_evolve.training.notices import warn_of_horizon, warn_of_pixels, warn_of_unread, warn_of_warm_up
 from jaxrl_evolve.training.outcome import TrainResult, sentence
 from jaxrl_evolve.training.probes import check_probe
 from jaxrl_evolve.training.start import begin
@@ -77,6 +77,7 @@ def train(
     warn_of_horizon(config)
     warn_of_unread(config)
     warn_of_warm_up(config)
+    warn_of_pixels(config, experiment.env.observation_space)
     groups = groups_of(config, points)
     check_memory(config, experiment, groups)
     check_probe(config, experiment)

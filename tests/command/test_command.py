@@ -294,7 +294,15 @@ WRONG = {
     ),
     "no such choice in a group": (
         train_words(OUT, **{"evaluation.mode": "greddy"}),
-        r"--evaluation.mode: 'greddy' is none of greedy, sample: did you mean greedy\?",
+        r"^jaxrl-evolve: --evaluation.mode: 'greddy' is none of greedy, sample: did you mean greedy\?$",
+    ),
+    "no value": (
+        [*train_words(OUT), "--seed"],
+        "^jaxrl-evolve: Missing value for argument '--seed'. Expected 1 values.$",
+    ),
+    "no run": (
+        ["evaluate"],
+        r"^jaxrl-evolve: Missing from jaxrl-evolve evaluate: STR Run folder. \(required\)$",
     ),
     "half a step": (train_words(OUT, steps=1.5), "--steps: '1.5' is no whole number, such as 250_000 or 1e6"),
     "time limit": (

@@ -14,7 +14,8 @@ from compiled import program
 from jaxrl_envs.contract import Stack
 from jaxrl_evolve import PolicyOutput, Trajectory
 from jaxrl_evolve.experience import replay as replays
-from jaxrl_evolve.experience.replay import Layout, observation
+from jaxrl_evolve.experience.layout import Layout, check_batch
+from jaxrl_evolve.experience.replay import observation
 
 T, N = 4, 2
 
@@ -148,6 +149,59 @@ def test_it_refuses_what_no_window_fits_into():
         init_replay(Layout(10, Stack(4)), shapes, 16)
     with pytest.raises(ValueError, match=r"observations of \(8,\) are no stack of 3"):
         init_replay(Layout(1, Stack(3)), shapes, 100)
+
+
+@pytest.mark.parametrize(
+    ("capacity", "warm_up", "batch", "num_envs", "length", "message"),
+    [
+        # Windows of 10 steps after 3 frames begin at 20 - 13 = 7 of 20 rows.
+        (20, 20, 7, 1, 1, ""),
+        (
+            20,
+            20,
+            8,
+            1,
+            1,
+            "capacity is 20, in which 7 windows of 10 .* batch is 8, .* a capacity of at least 21",
+        ),
+        (40, 40, 14, 2, 1, ""),
+        (40, 40, 15, 2, 1, "capacity is 40, in which 14 windows .* a capacity of at least 42"),
+        (1_000, 7, 7, 1, 1, ""),
+        (
+            1_000,
+            6,
+            7,
+            1,
+            1,
+            r"warm_up is 6, after which 6 steps are stored, fewer than batch \(7\); it must be at least 7",
+        ),
+        # Whole rollouts are stored, and one of them before anything is learned.
+        (1_000, 6, 10, 2, 5, ""),
+        (1_000, 0, 20, 1, 20, ""),
+        (1_000, 0, 21, 1, 20, "warm_up is 0, after which 20 steps are stored"),
+    ],
+)
+def test_a_batch_of_more_windows_than_begin_is_refused(
+    capacity: int, warm_up: int, batch: int, num_envs: int, length: int, message: str
+):
+    check = lambda: check_batch(Layout(10, Stack(4)), capacity, warm_up, batch, num_envs, length)
+    if message:
+        with pytest.raises(ValueError, match=message):
+            check()
+    else:
+        check()
+
+
+def test_windows_that_begin_are_counted_as_they_are_drawn():
+    """Of a full buffer, one more than there are is refused."""
+    life, layout, rows = Life(Stack(4), 0.0), Layout(10, Stack(4)), 6 * T
+    replay = init_replay(layout, life.rollout(), rows * N)
+    for _ in range(7):
+        replay = add(layout, replay, life.rollout())
+    there = int(starts(layout, replay))
+    check_batch(layout, rows * N, rows * N, there, N, T)
+    with pytest.raises(ValueError, match=f"in which {there} windows"):
+        check_batch(layout, rows * N, rows * N, there + 1, N, T)
 
 
 def test_a_hundred_thousand_frames_of_atari_take_three_quarters_of_a_gigabyte():

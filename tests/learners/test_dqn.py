@@ -19,7 +19,8 @@ from same import assert_equal
 
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve import RunAxis, TrainConfig, make_chunk, over_runs, ppo_clip, random
-from jaxrl_evolve.experience.replay import Layout, draw, observation
+from jaxrl_evolve.experience.layout import Layout
+from jaxrl_evolve.experience.replay import draw, observation
 from jaxrl_evolve.learners.learner import Mode
 from jaxrl_evolve.learners.rainbow import epsilon_after, rainbow
 from jaxrl_evolve.learners.rainbow_config import RainbowConfig, RainbowHyperparameters
@@ -305,6 +306,8 @@ def test_an_update_that_diverges_is_not_taken_over_but_its_rollout_is_kept():
             {"capacity": 32},
             "capacity is 32, which is 8 steps of each of 4 environments; windows of 1 steps and",
         ),
+        ({"capacity": 64, "batch": 61}, "capacity is 64, in which 60 windows of 1 steps .* batch is 61"),
+        ({"capacity": 512, "batch": 33}, "warm_up is 0, after which 32 steps are stored, fewer than batch"),
         (
             {"network": ActionValuesConfig(encoder="minatar")},
             r"encoder is 'minatar' but observations have shape \(2,\)",

@@ -13,12 +13,14 @@ import pytest
 import walk
 from same import assert_equal
 
+from jaxrl_envs.spaces import Box
 from jaxrl_envs.vector import vectorize
 from jaxrl_evolve import RunAxis, make_chunk, over_runs, ppo_clip, random
 from jaxrl_evolve.algorithms.pqn import pqn_preset
+from jaxrl_evolve.algorithms.table import find_preset
 from jaxrl_evolve.learners.pqn import pqn
 from jaxrl_evolve.learners.pqn_config import PQNConfig, PQNHyperparameters
-from jaxrl_evolve.networks.action_values import ActionValues
+from jaxrl_evolve.networks.action_values import ActionValues, check_action_values
 from jaxrl_evolve.networks.action_values_config import ActionValuesConfig
 from jaxrl_evolve.runs.rollout import rollout
 from jaxrl_evolve.training.experiment import traced
@@ -188,3 +190,40 @@ def test_presets_have_the_sizes_of_the_published_code():
         16,
         4,
     )
+    frames = pqn_preset("atari/Pong")
+    assert (frames.num_envs, frames.rollout_length, frames.config.minibatches, frames.config.epochs) == (
+        128,
+        32,
+        32,
+        2,
+    )
+    hp, network = frames.hp, frames.config.network
+    assert (
+        hp.learning_rate,
+        hp.learning_rate_end,
+        hp.gamma,
+        hp.q_lambda,
+        hp.epsilon_end,
+        hp.max_grad_norm,
+    ) == (2.5e-4, 1.0, 0.99, 0.65, 0.001, 10.0)
+    assert (network.encoder, network.hidden, network.layer_norm, network.layout) == (
+        "atari",
+        (512,),
+        True,
+        "faithful",
+    )
+
+
+@pytest.mark.parametrize("name", ["pqn", "dqn"])
+@pytest.mark.parametrize(
+    ("env", "shape", "dtype"),
+    [
+        ("octax/pong", (32, 64, 4), "bool"),
+        ("craftax/Craftax-Classic-Pixels-v1", (63, 63, 3), "float32"),
+        ("atari/Pong", (84, 84, 4), "uint8"),
+    ],
+)
+def test_presets_for_images_read_them(name: str, env: str, shape: tuple[int, ...], dtype: str):
+    network = find_preset(name, env).config.network
+    assert network.encoder == "atari"
+    check_action_values(network, Box(0.0, 255.0 if dtype == "uint8" else 1.0, shape, dtype))

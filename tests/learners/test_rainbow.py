@@ -49,24 +49,29 @@ def shown(place: Any) -> Any:
     return jnp.zeros((SIDE, SIDE, 1), jnp.uint8).at[place[0], place[1], 0].set(1)
 
 
-def board() -> Env:
+def board(dtype: str = "uint8") -> Env:
     """A cell walks on a board from anywhere to the corner, where it ends with reward 1; after ten steps it is stopped."""
 
     def reset(key: Any, params: Any) -> tuple[Any, Any]:
         del params
         start = jax.random.randint(key, (), 1, SIDE * SIDE, jnp.int32)
         place = jnp.stack([start // SIDE, start % SIDE])
-        return shown(place), (place, jnp.zeros((), jnp.int32))
+        return shown(place).astype(dtype), (place, jnp.zeros((), jnp.int32))
 
     def step(key: Any, state: Any, action: Any, params: Any) -> EnvStep:
         del key, params
         place = jnp.clip(state[0] + jnp.asarray(MOVES)[action], 0, SIDE - 1)
         over, time = (place == 0).all(), state[1] + 1
         return EnvStep(
-            shown(place), (place, time), over.astype(jnp.float32), over, ~over & (time >= LIMIT), {}
+            shown(place).astype(dtype),
+            (place, time),
+            over.astype(jnp.float32),
+            over,
+            ~over & (time >= LIMIT),
+            {},
         )
 
-    space = Box(0.0, 1.0, (SIDE, SIDE, 1), "uint8")
+    space = Box(0.0, 1.0, (SIDE, SIDE, 1), dtype)
     return Env("board", reset, step, (), space, Discrete(4))
 
 
@@ -471,7 +476,7 @@ MANY_PARTS = {
     ],
 )
 def test_seeds_side_by_side_are_the_seeds_alone(changes: Any):
-    env = frame_stack(board(), 2)
+    env = frame_stack(board("float32"), 2)  # whose brightness may be changed
     if changes.get("network", SMALL).encoder == "impala":
         env = big()
     config, runs = replace(SPR, capacity=160, **changes), 2
@@ -651,15 +656,40 @@ def test_a_step_that_is_not_sound_is_not_made_and_none_after_it():
     assert_equal(replace(lost.learner, sound=before.sound), before)
 
 
-@pytest.mark.parametrize("dtype", ["bool", "uint8"])
-def test_binary_images_become_brighter_and_darker_too(dtype: str):
-    env = dataclasses.replace(board(), observation_space=Box(0.0, 1.0, (SIDE, SIDE, 1), dtype))
+def test_images_become_brighter_and_darker():
+    env = board("float32")
     images = _changed(
-        parts_of(replace(SPR, intensity=0.05), env), random.key(0), jnp.ones((64, SIDE, SIDE, 1), dtype)
+        parts_of(replace(SPR, intensity=0.05), env), random.key(0), jnp.ones((64, SIDE, SIDE, 1))
     )
     factor = np.asarray(images).reshape(64, -1)
     assert images.dtype == jnp.float32 and (factor == factor[:, :1]).all()
     assert 0.9 <= factor.min() < 0.97 and 1.03 < factor.max() <= 1.1
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("screens", "bool"), ("screens", "uint8"), ("Breakout-MinAtar", "float32")]
+)
+def test_images_of_two_values_are_refused_brightness(name: str, dtype: str):
+    env = dataclasses.replace(board(), name=name, observation_space=Box(0.0, 1.0, (SIDE, SIDE, 1), dtype))
+    with pytest.raises(
+        ValueError, match=f"intensity is 0.05, but every pixel of {name} is 0 or 1, .* must be 0"
+    ):
+        parts_of(replace(SPR, intensity=0.05), env)
+    parts_of(replace(SPR, intensity=0.0), env)
+
+
+@pytest.mark.parametrize(
+    ("changes", "asked"),
+    [
+        ({}, "predicted is 2"),
+        ({"shift": 1, "predicted": 0}, "shift is 1"),
+        ({"intensity": 0.1}, "intensity is 0.1 and predicted is 2"),
+    ],
+)
+def test_what_is_of_images_is_refused_without_them_by_name(changes: Any, asked: str):
+    message = rf"{asked}, of images .* observations have shape \(2,\); they must be 0, as those of the agents dqn, rainbow"
+    with pytest.raises(ValueError, match=message):
+        parts_of(replace(SPR, **changes), walk.make())
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ def test_resets_of_whole_runs_come_at_the_published_environment_steps(name: str)
     assert (steps / ratio + config.warm_up - 1).tolist() == [1_000 * x for x in PUBLISHED[name]]
 
 
-PLAIN = RainbowConfig(capacity=512, batch=4, warm_up=4, network=ActionValuesConfig(hidden=(4,)))
+PLAIN = RainbowConfig(capacity=512, batch=1, warm_up=4, network=ActionValuesConfig(hidden=(4,)))
 LIVED = {
     name: (
         config.gradient_steps,

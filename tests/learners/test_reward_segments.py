@@ -14,7 +14,8 @@ import pytest
 from jaxrl_envs import Box, Env
 from jaxrl_evolve import PolicyOutput, Trajectory, random
 from jaxrl_evolve.experience.held_episodes import beginnings
-from jaxrl_evolve.experience.replay import Layout, add, init_replay
+from jaxrl_evolve.experience.layout import Layout
+from jaxrl_evolve.experience.replay import add, init_replay
 from jaxrl_evolve.learners.reward_model_config import RewardModelPPOConfig
 from jaxrl_evolve.learners.reward_sessions import Sessions
 from jaxrl_evolve.preferences.episodes import Watch

@@ -18,8 +18,9 @@ from jaxrl_envs import make
 from jaxrl_envs.vector import vectorize
 from jaxrl_envs.wrappers import frame_stack
 from jaxrl_evolve import PolicyOutput, TrainConfig, Trajectory, make_chunk, random
+from jaxrl_evolve.experience.layout import Layout
 from jaxrl_evolve.experience.relabelling import Relabelled
-from jaxrl_evolve.experience.replay import Drawn, Layout, add, init_replay, read
+from jaxrl_evolve.experience.replay import Drawn, add, init_replay, read
 from jaxrl_evolve.learners.learner import Store
 from jaxrl_evolve.learners.ppo import ppo
 from jaxrl_evolve.learners.spo_sac import self_play_from_replay, spo_sac

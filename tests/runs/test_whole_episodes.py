@@ -17,7 +17,8 @@ from jaxrl_evolve import random
 from jaxrl_evolve.curricula.levels.duel import returns_on
 from jaxrl_evolve.curricula.levels.visits import visit_of
 from jaxrl_evolve.curricula.statistics import success_rule
-from jaxrl_evolve.experience.replay import Layout, observation, read
+from jaxrl_evolve.experience.layout import Layout
+from jaxrl_evolve.experience.replay import observation, read
 from jaxrl_evolve.learners.learner import Learner, Store
 from jaxrl_evolve.learners.rainbow import rainbow
 from jaxrl_evolve.learners.rainbow_config import RainbowConfig

@@ -31,7 +31,7 @@ from jaxrl_evolve.training import loop as training
 from jaxrl_evolve.training.config import SinkConfig
 from jaxrl_evolve.training.experiment import build
 from jaxrl_evolve.training.interrupts import Diverged
-from jaxrl_evolve.training.notices import warn_of_unread, warn_of_warm_up
+from jaxrl_evolve.training.notices import warn_of_pixels, warn_of_unread, warn_of_warm_up
 from jaxrl_evolve.training.parts import make_env
 from jaxrl_evolve.training.sweep import plan, sweep
 from jaxrl_evolve.training.train import train
@@ -538,6 +538,18 @@ def test_a_run_that_ends_before_its_warm_up_is_told_of():
     with warnings.catch_warnings(action="error"):
         warn_of_warm_up(walk.config("dqn", learner={"warm_up": 639}))
         warn_of_warm_up(walk.config())
+
+
+def test_pixels_that_are_read_as_a_list_are_told_of():
+    screen, board = Box(0.0, 1.0, (32, 64, 4), "bool"), Box(0.0, 1.0, (10, 10, 4))
+    flat = TrainConfig.preset("ppo", "octax/pong", steps=1_000)
+    message = "32x64 pixels, and learner.network.encoder is 'flat', which reads them as 8,192 numbers .*: 'minatar' or 'atari' reads images"
+    with pytest.warns(Notice, match=message):
+        warn_of_pixels(flat, screen)
+    with warnings.catch_warnings(action="error"):
+        warn_of_pixels(flat, board)
+        for name in ("pqn", "dqn", "spr"):
+            warn_of_pixels(TrainConfig.preset(name, "octax/pong", steps=1_000), screen)
 
 
 def test_more_steps_of_a_return_than_a_window_holds_are_refused_in_runs_and_sweeps():

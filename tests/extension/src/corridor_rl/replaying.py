@@ -12,8 +12,9 @@ from flax import struct
 
 from jaxrl_envs import Discrete, Env
 from jaxrl_evolve import Algorithm, AnyObjective, Clock, Learner, PolicyOutput, Preset, Store, Trajectory
+from jaxrl_evolve.experience.layout import Layout
 from jaxrl_evolve.experience.n_step import n_step
-from jaxrl_evolve.experience.replay import Layout, Replay, add, draw, init_replay, observation
+from jaxrl_evolve.experience.replay import Replay, add, draw, init_replay, observation
 
 LAYOUT = Layout(ahead=1)  # windows of one step: the observation, the action, and the successor
 

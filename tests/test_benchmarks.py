@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
@@ -539,6 +541,61 @@ def test_ways_to_choose_horizons_are_meta_trainings_over_the_same_range():
     assert {config.horizons.range for config in made.values()} == {(10, 100)}
     chosen = {way for way, config in made.items() if horizon_curriculum(config) is not None}
     assert chosen == {"uniform-arms", "progress", "sec-progress", "cheap-progress"}
+
+
+def test_the_page_of_horizons_by_curricula_holds_each_against_the_control_in_pairs(tmp_path: Path):
+    import horizon_curricula as study
+
+    scores = {
+        "log-uniform": [0.5, 0.6, 0.4], "progress": [0.6, 0.71, 0.49], "growing": [0.52, 0.6, 0.44], "a2c": [0.9],
+    }  # fmt: skip
+    rows = [
+        {
+            "way": way,
+            "meta_seed": seed,
+            "horizon": h,
+            "score": x + (h > 250) * 0.02,
+            "meta_env_steps": 3e6,
+            "meta_seconds": 120,
+            "commit": "abc",
+        }
+        for way, values in scores.items()
+        for seed, x in enumerate(values)
+        for h in study.TESTED
+    ]
+    rows = [{name: row.get(name, "") for name in study.COLUMNS} for row in rows]
+    page = study.markdown(rows)
+    # Student's interval of three pairs: 0.1 +- 4.303 * 0.01 / sqrt(3); p = 0.0033, times two lines.
+    assert "| progress | 3 | +0.100 [+0.075, +0.125] | 0.00332 | 0.00663 |" in page
+    assert "| growing | 3 | +0.020 [-0.030, +0.070] | 0.225 | 0.225 |" in page
+    assert "log-uniform has 0.510 and a2c 0.910: there is room for an effect" in page
+    assert "| progress | 3.0 | 2.0 |" in page and "commit abc" in page
+    store = tmp_path / "horizon_curricula.csv"
+    store.write_text(
+        "\n".join([",".join(study.COLUMNS), *(",".join(str(row[c]) for c in study.COLUMNS) for row in rows)])
+        + "\n"
+    )
+    study.main(["table", "--results", str(tmp_path)])
+    assert (tmp_path / "horizon_curricula.md").read_text() == page
+    high = [{**row, "score": 0.97} if row["way"] == "log-uniform" else row for row in rows]
+    assert "there is no room for an effect" in study.markdown(high)
+
+
+def test_rows_of_a_meta_test_count_diverged_agents_as_nothing():
+    import horizon_curricula as study
+
+    outcome = SimpleNamespace(
+        returns=np.array([[[1.0, np.nan], [2.0, 1.0], [9.0, 9.0]]]), optimum=np.array([2.0, 4.0, np.nan]), horizons=np.array([10, 500]),
+        facts={"commit": "abc"},
+    )  # fmt: skip
+    rows = study.rows_of("growing", 3, outcome, {"env_steps": 7})  # pyright: ignore[reportArgumentType]
+    assert [(row["horizon"], row["score"], row["diverged"]) for row in rows] == [
+        (10, 0.5, 0.0),
+        (500, 0.125, 0.5),
+    ]
+    assert {(row["way"], row["meta_seed"], row["commit"], row["meta_env_steps"]) for row in rows} == {
+        ("growing", 3, "abc", 7)
+    }
 
 
 def test_suites_of_curricula_share_their_cells_and_pages_are_kept_by_suite(tmp_path: Path):

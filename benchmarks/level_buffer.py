@@ -16,6 +16,7 @@ import json
 import statistics
 import subprocess
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -25,6 +26,7 @@ from learning import RESULTS, hardware
 import jaxrl_evolve  # noqa: F401  (chooses XLA's flags before jax starts)
 from jaxrl_evolve.curricula.buffer_config import BufferConfig
 from jaxrl_evolve.curricula.level_buffer import NEW, LevelBuffer, init_buffer, log_weights, update_buffer
+from jaxrl_evolve.storage.folder import write_text
 from jaxrl_evolve.storage.provenance import provenance
 
 CASES = ((4_000, 32), (4_000, 256), (4_000, 2_048), (40_000, 256))
@@ -52,7 +54,8 @@ for capacity, batch, repeats in json.loads(sys.argv[1]):
         state = jax.block_until_ready(insert(state, levels, scores))
         times.append(time.perf_counter() - start)
     found.append(statistics.median(times[2:]))
-print(json.dumps(found))
+from importlib.metadata import version
+print(json.dumps({"seconds": found, "versions": {name: version(name) for name in ("jaxued", "jax", "jaxlib")}}))
 """
 
 
@@ -117,6 +120,15 @@ def ours(capacity: int, batch: int, repeats: int) -> tuple[float, float, float]:
     return seconds[0], seconds[1], seconds[2]
 
 
+def about(origin: Mapping[str, Any], peer: str) -> str:
+    """Where numbers come from, as sentences that end in a space."""
+    versions = " ".join(f"{name}={origin['versions'][name]}" for name in ("python", "jax", "jaxlib"))
+    git = origin["git"] or {"commit": None, "dirty": False}
+    told = f"Hardware: `{hardware(origin['device'])}`. Versions: `{versions}`. "
+    told += f"Peer: `{peer}`. " if peer else ""
+    return f"{told}Date: {datetime.date.today()}. Commit: `{git['commit']}{'+' * git['dirty']}`. "
+
+
 def main() -> None:
     """Time and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -127,12 +139,14 @@ def main() -> None:
     )
     given = parser.parse_args()
     theirs: list[float | None] = [None] * len(CASES)
+    peer_versions, origin = "", provenance()
     if given.peer_python:
         cases = json.dumps([(c, b, 3 if b * c > 10**6 else given.repeats) for c, b in CASES])
         run = subprocess.run(
             [given.peer_python, "-c", PEER, cases], check=True, capture_output=True, text=True
         )
-        theirs = json.loads(run.stdout)
+        said = json.loads(run.stdout)
+        theirs, peer_versions = said["seconds"], " ".join(f"{k}={v}" for k, v in said["versions"].items())
     lines = [
         "| Buffer | levels | merge, hashed | merge | scan | scan / merge, hashed | JaxUED | JaxUED / merge, hashed |",
         "|---:|---:|---:|---:|---:|---:|---:|---:|",
@@ -157,11 +171,11 @@ def main() -> None:
         f"Levels of {SIDE} x {SIDE} flags go into a full buffer; medians of whole calls. The scan inserts one after the other and ranks the buffer for each, as published code "
         "does. JaxUED's duplicate check is off; ours is what `hashed` adds. Programs are timed one after the other, not in turn, so what else a machine does is not shared alike.",
         "\n".join(lines),
-        f"Hardware: `{hardware(provenance()['device'])}`. Date: {datetime.date.today()}. "
+        about(origin, peer_versions)
         + (f"{given.note} " if given.note else "")
         + f"Command: `python benchmarks/level_buffer.py --repeats {given.repeats}{' --peer-python PYTHON' if given.peer_python else ''}`.",
     ]
-    (RESULTS / "level_buffer.md").write_text("\n\n".join(told) + "\n")
+    write_text(RESULTS / "level_buffer.md", "\n\n".join(told) + "\n")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import dataclasses
 from functools import partial
 from typing import Any, NamedTuple, cast
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,7 +21,7 @@ from jaxtyping import Array
 
 from jaxrl_envs.spaces import Box, Discrete, Space
 from jaxrl_evolve.networks.distributions import Categorical, Distribution, Normal, TanhNormal
-from jaxrl_evolve.networks.layers import TowerGRU, check_encoder
+from jaxrl_evolve.networks.layers import check_encoder
 from jaxrl_evolve.networks.network import Latents, Network, NetworkConfig
 from jaxrl_evolve.networks.towers import ActorCritic
 
@@ -35,9 +34,8 @@ class _Parts(NamedTuple):
         observation_space: of one observation.
         action_space: of one action.
         predictions: logits of the prediction.
-        module: the whole network.
-        single: a network with one tower, for the critic's alone.
-        acting: the same, batch first.
+        module: the whole network; batch first with a memory.
+        single: a network with one tower, batch first: the actor's or the critic's alone.
     """
 
     config: NetworkConfig
@@ -46,7 +44,6 @@ class _Parts(NamedTuple):
     predictions: int
     module: ActorCritic
     single: ActorCritic
-    acting: ActorCritic
 
     @property
     def recurrent(self) -> bool:
@@ -80,8 +77,7 @@ def make_actor_critic(
         observation_space,
         action_space,
         predictions,
-        ActorCritic(config, observation_space, **sizes),
-        ActorCritic(one, observation_space, **sizes),
+        ActorCritic(config, observation_space, **sizes, batch_first=config.memory == "gru"),
         ActorCritic(one, observation_space, **sizes, batch_first=True),
     )
     bound = lambda function: partial(function, parts)
@@ -150,7 +146,7 @@ def _policy(parts: _Parts, actor: Any, obs: Array, first: Array, memory: Any) ->
     if parts.recurrent:
         head, _, memory = _step(parts, actor, obs, first, memory)
         return _distribution(parts, head, first.shape), memory
-    head = parts.acting.apply(actor, obs, method=lambda net, obs: net.actor(net.before_memory(obs)))
+    head = parts.single.apply(actor, obs, method=lambda net, obs: net.actor(net.before_memory(obs)))
     return _of_parameters(parts, *cast(tuple[Array, Any], head)), memory
 
 
@@ -180,7 +176,7 @@ def _unroll(
     def compute(net: ActorCritic) -> Any:
         x = net.before_memory(_flat(obs, 2))
         if parts.recurrent:
-            x = _recur_over(net, x, first, memory)
+            x = net.recur_over(x, memory, first)
         x = net.after_memory(x)
         return net.actor(x), net.critic(x)
 
@@ -188,21 +184,6 @@ def _unroll(
     batch = first.shape
     prediction = _logits(critic, batch) if parts.predictions else None
     return _distribution(parts, head, batch), critic[0].reshape(batch), prediction
-
-
-def _recur_over(net: ActorCritic, x: Array, first: Array, memory: Array) -> Array:
-    """The memories of ``T`` steps: ``x [towers, D, T * N]`` to ``[towers, M, T * N]``."""
-    length, num = first.shape
-    x = x.reshape((*x.shape[:2], length, num)).transpose((2, 0, 1, 3))
-
-    def step(gru: TowerGRU, carry: Array, inputs: tuple[Array, Array]) -> tuple[Array, Array]:
-        x_t, first_t = inputs
-        carry = gru(x_t, _cleared(carry, first_t))
-        return carry, carry
-
-    scan = nn.scan(step, variable_broadcast="params", split_rngs={"params": False})
-    _, memories = scan(net.gru, memory, (x, first))
-    return memories.transpose((2, 3, 0, 1)).reshape((net.towers, net.config.memory_size, length * num))
 
 
 def _value(parts: _Parts, params: Any, obs: Array, memory: Any) -> Array:
@@ -222,9 +203,7 @@ def _criticise(parts: _Parts, params: Any, obs: Array, memory: Any) -> Array:
             x, _ = net.recur(x, _flat(memory, 2)[:, -1:])
         return net.critic(net.after_memory(x))
 
-    # Batch first is faster here, too, but has no memory.
-    alone = parts.single if parts.recurrent else parts.acting
-    return cast(Array, alone.apply(_tower(parts, params, parts.towers - 1), method=compute))
+    return cast(Array, parts.single.apply(_tower(parts, params, parts.towers - 1), method=compute))
 
 
 def _encode(parts: _Parts, params: Any, obs: Array) -> Array:
@@ -241,8 +220,11 @@ def _logits(critic: Array, batch: tuple[int, ...]) -> Array:
 
 
 def _distribution(parts: _Parts, head: tuple[Array, Any], batch: tuple[int, ...]) -> Distribution:
-    # Reshaped before transposed: elements of one action then still lie side by side in memory.
-    mean = jnp.moveaxis(head[0].reshape((head[0].shape[0], *batch)), 0, -1)
+    if parts.module.batch_first:
+        mean = head[0].reshape((*batch, -1))
+    else:
+        # Reshaped before transposed: elements of one action then still lie side by side in memory.
+        mean = jnp.moveaxis(head[0].reshape((head[0].shape[0], *batch)), 0, -1)
     return _of_parameters(parts, mean, head[1])
 
 

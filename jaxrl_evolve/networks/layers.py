@@ -15,6 +15,7 @@ from jaxtyping import Array
 from jaxrl_envs.fusion import computed_once
 from jaxrl_envs.spaces import Discrete, Space
 from jaxrl_evolve.networks.convolution import Convolution
+from jaxrl_evolve.networks.gru import gates, unrolled
 from jaxrl_evolve.networks.network import NetworkConfig
 from jaxrl_evolve.networks.orthogonal import orthogonal
 
@@ -72,29 +73,29 @@ class Head(nn.Module):
 
 
 class TowerGRU(nn.Module):
-    """A gated recurrent unit per tower (Cho et al. 2014), features first.
+    """A gated recurrent unit per tower (Cho et al. 2014), with the reset gate after the product.
 
-    One step: ``x [towers, D, B]``, ``memory [B, towers, M]`` to new memory of the same shape.
+    One step: ``x [towers, B, D]``, ``memory [B, towers, M]`` to new memory of the same shape. With ``first [T, N]``, where episodes begin, ``B = T * N`` are the inputs of ``T`` steps, the memory is that
+    before the first, and what comes back are those after each, ``[towers, B, M]``. Batch first, since products with the memories of a few environments are then several times cheaper.
     """
 
     towers: int
     size: int
 
     @nn.compact
-    def __call__(self, x: Array, memory: Array) -> Array:
-        width, size = x.shape[1], self.size
+    def __call__(self, x: Array, memory: Array, first: Array | None = None) -> Array:
+        width, size = x.shape[2], self.size
         w = self.param("input_kernel", _towers_orthogonal(1.0), (self.towers, width, 3 * size), jnp.float32)
         u = self.param("memory_kernel", _towers_orthogonal(1.0), (self.towers, size, 3 * size), jnp.float32)
         b = self.param("bias", nn.initializers.zeros, (self.towers, 3 * size), jnp.float32)
         c = self.param("candidate_bias", nn.initializers.zeros, (self.towers, size), jnp.float32)
-        h = jnp.transpose(memory, (1, 2, 0))
-        from_input = jnp.einsum("tdf,tdb->tfb", w, x) + b[:, :, None]
-        from_memory = jnp.einsum("tdf,tdb->tfb", u, h)
-        reset = nn.sigmoid(from_input[:, :size] + from_memory[:, :size])
-        update = nn.sigmoid(from_input[:, size : 2 * size] + from_memory[:, size : 2 * size])
-        candidate = jnp.tanh(from_input[:, 2 * size :] + reset * (from_memory[:, 2 * size :] + c[:, :, None]))
-        h = (1.0 - update) * candidate + update * h
-        return jnp.transpose(h, (2, 0, 1))
+        from_input = jnp.einsum("tbd,tdf->tbf", x, w) + b[:, None]
+        memory = jnp.swapaxes(memory, 0, 1)
+        if first is None:
+            return jnp.swapaxes(gates(from_input, memory, u, c)[0], 0, 1)
+        by_time = jnp.moveaxis(from_input.reshape((self.towers, *first.shape, 3 * size)), 1, 0)
+        memories = unrolled(u, c, by_time, first, memory)
+        return jnp.moveaxis(memories, 0, 1).reshape((self.towers, -1, size))
 
 
 class Encoder(nn.Module):

@@ -27,7 +27,7 @@ class ActorCritic(nn.Module):
     """Actor and critic over flat batches; see `Network` for the shapes users meet.
 
     With ``batch_first`` the last two axes of everything below are swapped: products with the few
-    observations of one step are then several times cheaper. Without memory only.
+    observations of one step are then several times cheaper. With memory, batch first only.
     """
 
     config: NetworkConfig
@@ -94,9 +94,13 @@ class ActorCritic(nn.Module):
         return x
 
     def recur(self, x: Array, memory: Array) -> tuple[Array, Array]:
-        """One step of the memory: ``x [towers, D, B]`` to ``[towers, M, B]`` and the new memory."""
+        """One step of the memory: ``x [towers, B, D]`` to ``[towers, B, M]`` and the new memory."""
         memory = self.gru(x, memory)
-        return jnp.transpose(memory, (1, 2, 0)), memory
+        return jnp.swapaxes(memory, 0, 1), memory
+
+    def recur_over(self, x: Array, memory: Array, first: Array) -> Array:
+        """``T`` steps of the memory: ``x [towers, T * N, D]`` to ``[towers, T * N, M]``, with ``first [T, N]`` where episodes begin."""
+        return self.gru(x, memory, first)
 
     def actor(self, x: Array) -> tuple[Array, Any]:
         """``[towers, H, B]`` to head parameters ``[A, B]`` and log standard deviations (or None)."""

@@ -181,7 +181,8 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
         markdown_table(["", "Curriculum", "Median, ms an update", "Range", "More than nobody's", "Below the bar"], lines),
         f"Bars: {asked}. A curriculum's row is of its choices alone, with “scouts of one step” where it has scouts, since all that is done with their levels belongs to it; “and scouts” plays these levels, from which nothing is learned. Updates of one run, all of a "
         f"case in turn, {rows[0]['repeats']} repeats; of ratios of neighbours in time the median with its 95 % bootstrap interval.",
-        f"Hardware: `{'; '.join(sorted({str(row['hardware']) for row in rows}))}`. Date: {max(str(row['date']) for row in rows)}.",
+        f"Hardware: `{'; '.join(sorted({str(row['hardware']) for row in rows}))}`. Date: {max(str(row['date']) for row in rows)}. "
+        f"Commit: `{'; '.join(sorted({str(row['commit']) for row in rows}))}`.",
         "Command: `python benchmarks/curriculum_overhead.py`.",
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"

@@ -5,10 +5,8 @@
     python benchmarks/curriculum_speed.py --table   # the page of the rows that are there
 
 writes ``benchmarks/results/curriculum_speed.csv`` and ``.md``; cases that are not measured keep their rows. ``DIR`` is a checkout of the peer and ``PYTHON`` the interpreter of a virtual environment
-with what it needs. Both sides have the same mazes (13 x 13, 25 walls, an agent that sees 5 x 5 cells), environments, rollouts, passes, buffer, and one network: a layer, a GRU and two heads. Both run
-updates of a program that is compiled, in turn; all environment steps count, those that only score levels among them. What is not the same: the peer's observation has a third plane and its maze seven
-actions instead of three; JaxUED learns, scores or edits in one update of three kinds, drawn at random, where ours does all of it in each, in the same proportion; of what it plays to score
-a level only, it computes the gradient nevertheless, for its report. SFL's script searches before a stretch of updates, ours in each of them.
+with what it needs. Both sides run updates of a program that is compiled, in turn, and play as many environment steps in a timing. What is the same on both, and what is not, the page says (`EQUAL`,
+`UNEQUAL`).
 """
 
 from __future__ import annotations
@@ -52,6 +50,17 @@ COLUMNS = (
     *("part", "case", "ours", "other", "ratio", "low", "high", "target", "repeats"),
     *("hardware", "versions", "peer", "date", "commit"),
 )
+EQUAL = (
+    f"Equal: mazes of {cases.SIZE} x {cases.SIZE} with {cases.WALLS} walls drawn with replacement, episodes of at most {cases.LIMIT} steps, a view of 5 x 5 cells and seven actions; {cases.ENVS} "
+    f"environments x {cases.STEPS} steps, {cases.EPOCHS} passes in one minibatch; a layer of {cases.HIDDEN}, a GRU of {cases.MEMORY} and two linear heads, given to the peer's script; MaxMC, a buffer of "
+    f"{cases.CAPACITY:,} levels without duplicates, of SFL 128; environment steps of a timing, those that only score levels among them, as many of each kind: "
+    f"{cases.UPDATES} of our updates beside those of the peer that play as much. Compilation, evaluation, drawing and trackers are outside the timings on both sides."
+)
+UNEQUAL = (
+    "Not equal: the peer's observation has a third plane, 25 more inputs of the first layer. JaxUED learns from new levels, replays some or scores edited ones in an update, and draws which: here these "
+    "take turns in their proportion, since draws would make every timing another mixture; ours does all of it in every update, in the same proportion. Of levels that it only scores, JaxUED computes the "
+    "loss as often as of those it learns from, and reports it. SFL's script searches once before each timing's updates, looking at every level once; ours in every update, half of it at levels known already."
+)
 TARGET, SEEDS_TARGET = 1.5, 0.9
 SEEDS, SEED_CASES = 10, ("random", "plr", "accel", "sfl")
 EVALUATION = EvaluationConfig(times=1, episodes=1, final_episodes=1)
@@ -63,7 +72,12 @@ def configuration(case: Case) -> TrainConfig[Any, Any]:
     return TrainConfig.preset(
         "ppo",
         "maze/random",
-        env_options={"size": str(cases.SIZE), "walls": str(cases.WALLS), "max_steps": str(cases.LIMIT)},
+        env_options={
+            "size": str(cases.SIZE),
+            "walls": str(cases.WALLS),
+            "max_steps": str(cases.LIMIT),
+            "actions": "7",
+        },
         steps=10**8,
         num_envs=cases.ENVS,
         rollout_length=cases.STEPS,
@@ -85,9 +99,10 @@ class Ours:
         hp, params, horizon = traced(config.hp), built.env.params, jnp.float32(1e4)
         self.state = jax.jit(built.chunk.init)(random.key(0), hp, params)
         self.run = jax.jit(
-            lambda state: built.chunk.run(state, hp, (), params, horizon, jnp.int32(cases.UPDATES))[0],
+            lambda state: built.chunk.run(state, hp, (), params, horizon, jnp.int32(cases.UPDATES)),
             donate_argnums=0,
         )
+        self.parameters = sum(x.size for x in jax.tree.leaves(self.state.learner.params))
         scouts = built.curriculum.scouts if built.curriculum else None
         scored = scouts.cost(cases.STEPS) if scouts else 0
         self.steps = cases.UPDATES * (cases.ENVS * cases.STEPS + scored)
@@ -95,7 +110,7 @@ class Ours:
     def seconds(self) -> float:
         """Of one timing."""
         began = time.perf_counter()
-        self.state = jax.block_until_ready(self.run(self.state))
+        self.state, _ = jax.block_until_ready(self.run(self.state))
         return time.perf_counter() - began
 
 
@@ -108,7 +123,8 @@ def peer_of(case: Case, folder: str, python: str) -> Worker:
         str(HERE / "curriculum_speed_peer.py"),
         case.script,
         json.dumps(settings),
-        str(cases.UPDATES),
+        str(case.updates),
+        json.dumps(case.turns),
     ]
     return Worker(command, cwd=folder, env=environment)
 
@@ -116,21 +132,32 @@ def peer_of(case: Case, folder: str, python: str) -> Worker:
 def beside(case: Case, folder: str, python: str, repeats: int) -> dict[str, Any]:
     """A row: thousands of environment steps in a second, ours and the peer's, in turn; the first turn is a warm-up."""
     ours, worker = Ours(case), peer_of(case, folder, python)
-    theirs = cases.UPDATES * cases.ENVS * cases.STEPS + case.searched
     found: tuple[list[float], list[float]] = ([], [])
     try:
+        _check(ours, worker, case)
         for turn in range(repeats + 1):
             own, other = ours.seconds(), float(worker.ask()["seconds"])
             if turn:
                 found[0].append(ours.steps / own / 1e3)
-                found[1].append(theirs / other / 1e3)
+                found[1].append(case.steps / other / 1e3)
     finally:
         worker.close()
     commit = subprocess.run(
         ["git", "-C", folder, "rev-parse", "HEAD"], capture_output=True, text=True, check=False
     )
-    versions = " ".join(f"{name}={version}" for name, version in worker.hello.items())
+    versions = " ".join(f"{name}={version}" for name, version in worker.hello["versions"].items())
     return {**_row(*found, TARGET), "peer": f"{case.peer} {commit.stdout.strip()[:10]} {versions}"}
+
+
+def _check(ours: Ours, worker: Worker, case: Case) -> None:
+    """Refuse to compare what is not the same size."""
+    if ours.steps != case.steps:
+        raise SystemExit(f"a timing has {ours.steps} environment steps here and {case.steps} of the peer's")
+    more = worker.hello["parameters"] - ours.parameters
+    if more != cases.MORE_INPUTS * cases.HIDDEN:
+        raise SystemExit(
+            f"the peer's network has {more} more parameters, not those of {cases.MORE_INPUTS} more inputs"
+        )
 
 
 def seeds_beside(curriculum: str, repeats: int) -> dict[str, Any]:
@@ -167,17 +194,16 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     )  # fmt: skip
     parts = [
         "# Curricula of levels beside others, and seeds side by side",
-        "What is the same on both sides, and what is not, stands at the head of `benchmarks/curriculum_speed.py`. Ratios are of neighbours in time: the median with its 95 % bootstrap interval over turns.",
+        "Ratios are of neighbours in time: the median with its 95 % bootstrap interval over turns.",
     ]
     if there := of("peer"):
-        sizes = (
-            f"{cases.ENVS} environments x {cases.STEPS} steps, {cases.EPOCHS} passes, a GRU of {cases.MEMORY}"
-        )
         parts += [
-            f"Thousands of environment steps in a second, {sizes}; the target is at least:",
+            "Thousands of environment steps in a second; the target is at least:",
             markdown_table(
                 ["Curriculum", "Ours", "Peer", "Ratio", "Target", "Turns"], [numbers(row) for row in there]
             ),
+            EQUAL,
+            UNEQUAL,
         ]
     if there := of("seeds"):
         parts += [

@@ -9,6 +9,8 @@ ENVS, STEPS, UPDATES = 32, 256, 4
 """Of an update, and updates of one timing."""
 WALLS, SIZE, LIMIT, CAPACITY = 25, 13, 250, 4_000
 HIDDEN, MEMORY, EPOCHS = 64, 256, 5
+MORE_INPUTS = 25
+"""Of the peers' networks: the third plane of what their agent sees, 5 x 5."""
 HP = {
     "learning_rate": 1e-4,
     "gamma": 0.995,
@@ -27,6 +29,8 @@ class Case(NamedTuple):
         curriculum: ours, and its options.
         script: the peer's.
         settings: of the peer's script, beside `jaxued_settings` or `sfl_settings`.
+        turns: whether each of its updates in a timing replays levels, in turn, where it draws this by ``replay_prob``: of a few updates the draws are
+            another mixture every time, of updates that cost unequally. Empty where it draws nothing. ACCEL edits after every replay, whatever stands here.
         searched: the peer's environment steps of a timing in which nothing is learned, beyond its updates.
     """
 
@@ -35,7 +39,18 @@ class Case(NamedTuple):
     options: Mapping[str, str]
     script: str
     settings: Mapping[str, Any]
+    turns: tuple[bool, ...] = ()
     searched: int = 0
+
+    @property
+    def updates(self) -> int:
+        """Of the peer in a timing; ours has `UPDATES`."""
+        return len(self.turns) or UPDATES
+
+    @property
+    def steps(self) -> int:
+        """Environment steps of the peer in a timing, all that it plays."""
+        return self.updates * ENVS * STEPS + self.searched
 
 
 _OURS = {"capacity": str(CAPACITY), "min_fill": "0.0", "score": "max-mc"}
@@ -44,15 +59,16 @@ CASES = {
     "DR": Case("jaxued", "random", {}, "maze_dr", {}),
     "PLR": Case(
         "jaxued", "plr", {**_OURS, "replay_probability": "0.5"}, "maze_plr",
-        {**_REPLAY, "replay_prob": 0.5, "exploratory_grad_updates": True},
+        {**_REPLAY, "replay_prob": 0.5, "exploratory_grad_updates": True}, (False, True) * (UPDATES // 2),
     ),
     "robust PLR": Case(
         "jaxued", "robust-plr", {**_OURS, "replay_probability": "0.5"}, "maze_plr",
-        {**_REPLAY, "replay_prob": 0.5, "exploratory_grad_updates": False},
+        {**_REPLAY, "replay_prob": 0.5, "exploratory_grad_updates": False}, (False, True) * UPDATES,
     ),
     "ACCEL": Case(
         "jaxued", "accel", _OURS, "maze_plr",
         {**_REPLAY, "replay_prob": 0.8, "exploratory_grad_updates": False, "use_accel": True, "num_edits": 20},
+        (False, *(True, True) * UPDATES),
     ),
     "SFL": Case(
         "sfl", "sfl", {"screened": "400", "again": "16", "kept": "128"}, "sfl", {}, searched=ENVS * UPDATES * STEPS,

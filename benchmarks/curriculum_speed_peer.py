@@ -1,10 +1,11 @@
 """Times JaxUED's maze scripts, or SFL's, for `curriculum_speed`: run by the interpreter of a virtual environment of its own, in its checkout.
 
-    python benchmarks/curriculum_speed_peer.py SCRIPT SETTINGS UPDATES
+    python benchmarks/curriculum_speed_peer.py SCRIPT SETTINGS UPDATES TURNS
 
-says its versions, and then, for each line that it is sent, the seconds of so many of its own updates, compiled, as JSON. Imports nothing of jaxrl_evolve. The script's ``main`` is run up to
-the first call of its compiled step, of which only the training is taken, with whatever it reports, without evaluation and drawing; trackers and progress are left out. The network is given to it
-from here: this library's, written in flax with the recurrent wrapper of the script.
+says its versions and how many parameters its network has, and then, for each line that it is sent, the seconds of so many of its own updates, compiled, as JSON. Imports nothing of jaxrl_evolve.
+The script's ``main`` is run up to the first call of its compiled step, of which only the training is taken, with whatever it reports, without evaluation and drawing; trackers and progress are
+left out. The network is given to it from here: this library's, written in flax with the recurrent wrapper of the script. ``TURNS`` says of each update whether it replays levels, where the script
+would draw that (``[]``: nothing is drawn).
 """
 
 import importlib.metadata
@@ -97,14 +98,34 @@ def begun(run):
     raise SystemExit(f"the script has no function {STEP} that it compiles")
 
 
-def of_jaxued(script, settings, updates):
+def in_turn(step, sampler):
+    """The script's step with whether it replays levels as its second argument, instead of drawn by the class of its level buffers."""
+
+    def told(state, replays):
+        drawn = sampler.sample_replay_decision
+        sampler.sample_replay_decision = lambda *given: replays
+        try:
+            return step(state, None)
+        finally:
+            sampler.sample_replay_decision = drawn
+
+    return told
+
+
+def of_jaxued(script, settings, updates, turns):
     """Its training, from its own first state."""
     sys.path[:0] = [os.path.join(os.getcwd(), "src"), os.path.join(os.getcwd(), "examples")]
     module = __import__(script)
     module.ActorCritic = network()
     inside, state = begun(lambda: module.main(settings))
-    step = inside["train_step"]
-    return jax.jit(lambda state: jax.lax.scan(step, state, None, updates)), lambda out: out[0], state
+    step = in_turn(inside["train_step"], module.LevelSampler) if turns else inside["train_step"]
+    xs = jnp.asarray(turns) if turns else None
+    return (
+        jax.jit(lambda state: jax.lax.scan(step, state, xs, updates)),
+        lambda out: out[0],
+        state,
+        state[1].params,
+    )
 
 
 def of_sfl(settings, updates):
@@ -124,16 +145,22 @@ def of_sfl(settings, updates):
         (state, _), metrics = jax.lax.scan(step, (state, levels), None, updates)
         return state, scores, metrics
 
-    return jax.jit(cycle), lambda out: out[0], state
+    return jax.jit(cycle), lambda out: out[0], state, state[0].params
 
 
 def main():
-    script, settings, updates = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
+    script, settings, updates, turns = sys.argv[1], *map(json.loads, sys.argv[2:5])
     without_trackers(settings)
-    run, kept, state = of_sfl(settings, updates) if script == "sfl" else of_jaxued(script, settings, updates)
+    made = of_sfl(settings, updates) if script == "sfl" else of_jaxued(script, settings, updates, turns)
+    run, kept, state, params = made
+    # The first state's whole numbers are weakly typed, those of later states not: compiled for the first, the second call would compile again, in a timing.
+    state = jax.tree.map(lambda x: jnp.asarray(x, jnp.asarray(x).dtype), state)
+    run = run.lower(state).compile()
     names = ("jaxued", "jax", "jaxlib", "flax", "optax", "distrax")
     found = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
-    print(json.dumps({name: found[name] for name in names if name in found}), flush=True)
+    versions = {name: found[name] for name in names if name in found}
+    size = sum(x.size for x in jax.tree.leaves(params))
+    print(json.dumps({"versions": versions, "parameters": size}), flush=True)
     for _ in sys.stdin:
         began = time.perf_counter()
         out = jax.block_until_ready(run(state))

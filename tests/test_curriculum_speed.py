@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -28,6 +30,7 @@ def test_both_sides_play_as_many_steps_of_each_kind(name: str):
     scouts = built.curriculum.scouts if built.curriculum else None
     learned = cases.ENVS * cases.STEPS
     scored = scouts.cost(cases.STEPS) if scouts else 0
+    assert cases.UPDATES * (learned + scored) == case.steps
     if case.peer == "sfl":
         given = cases.sfl_settings()
         assert given["NUM_BATCHES"] * given["BATCH_SIZE"] * given["ROLLOUT_STEPS"] == case.searched
@@ -36,19 +39,59 @@ def test_both_sides_play_as_many_steps_of_each_kind(name: str):
         return
     given = cases.jaxued_settings(case.settings)
     assert given["num_train_envs"] * given["num_steps"] == learned
-    assert (given["lr"], given["gamma"], given["clip_eps"]) == (
-        config.hp.learning_rate,
-        config.hp.gamma,
-        config.hp.clip,
-    )
-    assert (given["epoch_ppo"], given["num_minibatches"]) == (
-        config.learner.epochs,
-        config.learner.minibatches,
-    )
-    replay = given.get("replay_prob", 0.0)
+    ours = (config.hp.learning_rate, config.hp.gamma, config.hp.clip)
+    assert (given["lr"], given["gamma"], given["clip_eps"]) == ours
+    ours = (config.learner.epochs, config.learner.minibatches)
+    assert (given["epoch_ppo"], given["num_minibatches"]) == ours
+    if name == "DR":
+        assert case.turns == ()
+        return
     # Of its updates those that nothing is learned from: new levels, and after each of the buffer one of mutants.
-    idle = 0.0 if name in ("DR", "PLR") else (1 - replay) / replay + (name == "ACCEL")
-    assert scored / learned == pytest.approx(idle)
+    replays = sum(case.turns) // (2 if name == "ACCEL" else 1)
+    mutants, new = replays * (name == "ACCEL"), case.turns.count(False)
+    assert replays / (replays + new) == given["replay_prob"] and len(case.turns) == replays + mutants + new
+    assert (replays + new if name == "PLR" else replays) == cases.UPDATES
+    assert scored * cases.UPDATES / learned == (0 if name == "PLR" else mutants + new)
+
+
+def test_both_networks_have_as_many_parameters_but_for_the_inputs():
+    import curriculum_speed as speed
+    import curriculum_speed_cases as cases
+
+    ours = speed.Ours(cases.CASES["DR"]).parameters
+    gru = 3 * cases.MEMORY * (cases.HIDDEN + cases.MEMORY + 1) + cases.MEMORY
+    first, heads = cases.HIDDEN * (2 * 25 + 4 + 1), (cases.MEMORY + 1) * (7 + 1)
+    assert ours == first + gru + heads
+    speed._check(SimpleNamespace(steps=8, parameters=ours), _said(ours + 1_600), SimpleNamespace(steps=8))
+    with pytest.raises(SystemExit, match="has 9 environment steps here and 8 of the peer's"):
+        speed._check(SimpleNamespace(steps=9, parameters=ours), _said(ours + 1_600), SimpleNamespace(steps=8))
+    with pytest.raises(SystemExit, match="has 1601 more parameters"):
+        speed._check(SimpleNamespace(steps=8, parameters=ours), _said(ours + 1_601), SimpleNamespace(steps=8))
+
+
+def _said(parameters: int) -> SimpleNamespace:
+    return SimpleNamespace(hello={"parameters": parameters})
+
+
+def test_the_peer_replays_in_turn_instead_of_by_draw():
+    import jax
+    import jax.numpy as jnp
+    from curriculum_speed_peer import in_turn
+
+    class Buffers:
+        def sample_replay_decision(self, sampler: int, rng: int) -> bool:
+            raise AssertionError("drawn")
+
+    buffers = Buffers()
+    drawn = Buffers.sample_replay_decision
+
+    def step(state: Any, _: None) -> Any:
+        kind = jax.lax.switch(buffers.sample_replay_decision(0, 0).astype(int), [lambda: 10, lambda: 20])
+        return state + kind, kind
+
+    turns = jnp.asarray([False, True, True])
+    total, kinds = jax.jit(lambda: jax.lax.scan(in_turn(step, Buffers), 0, turns))()
+    assert (int(total), kinds.tolist()) == (50, [10, 20, 20]) and Buffers.sample_replay_decision is drawn
 
 
 def test_the_page_has_ratios_of_neighbours_and_origins(tmp_path: Path):
@@ -73,6 +116,7 @@ def test_the_page_has_ratios_of_neighbours_and_origins(tmp_path: Path):
     page = (tmp_path / "curriculum_speed.md").read_text()
     assert "| PLR | 9 | 4.5 | 2.00 [2.00, 2.00] | 1.5 | 3 |" in page
     assert "| plr | 6 | 11 | 0.55 [0.50, 0.60] | 0.9 | 2 |" in page
+    assert speed.EQUAL in page and speed.UNEQUAL in page and "13 x 13 with 25 walls" in page
     assert "Peer: `jaxued 123`." in page and "Commit: `abc`." in page
 
 

@@ -254,6 +254,7 @@ def main(words: Sequence[str] | None = None) -> None:
         row |= {"date": datetime.date.today().isoformat(), "commit": git["commit"] + "+" * git["dirty"]}
         print(*(row[column] for column in COLUMNS[:8]), flush=True)
         rows = [old for old in rows if (old["part"], old["case"]) != (given.part, name)] + [row]
+        given.results.mkdir(parents=True, exist_ok=True)
         write_text(path, csv_text(COLUMNS, [[row.get(column) for column in COLUMNS] for row in rows]))
     if rows:
         write_text(path.with_suffix(".md"), markdown([{k: str(v) for k, v in row.items()} for row in rows]))

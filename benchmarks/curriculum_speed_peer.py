@@ -131,7 +131,11 @@ def of_jaxued(script, settings, updates, turns):
 def of_sfl(settings, updates):
     """A search for learnable levels, and the updates on them."""
     sys.path.insert(0, os.getcwd())
-    jax.tree_map = jax.tree_util.tree_map  # which later versions of jax do not have any more
+    # What later versions of jax do not have, or do not take, any more: `jax.tree_map`, and whole numbers as flags of what a mean counts.
+    jax.tree_map = jax.tree_util.tree_map
+    from jax._src.numpy import reductions
+
+    reductions.check_where = lambda name, where: None if where is None else jnp.asarray(where, bool)
     from omegaconf import OmegaConf
     from sfl.train import minigrid_sfl as module
 
